@@ -1,0 +1,1 @@
+"""The demonstration: one family, eight agencies, and what each of them learns."""

@@ -1,0 +1,183 @@
+"""
+What the bus itself writes down: notifications, decisions, register entries, receipts, quarantine.
+
+Each class mirrors `avro/bus/<SCHEMA>.avsc`; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class BusRecord(BaseModel):
+    """A record that only the bus writes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    SCHEMA: ClassVar[str]
+
+
+class Notification(BusRecord):
+    """What one partner may have of one event about one person. `view` is Avro; `view_schema` says under which schema."""
+
+    SCHEMA: ClassVar[str] = "notification"
+    notification_id: str
+    decision_id: str
+    event_id: str
+    event_type: str
+    lifecycle: str
+    recipient: str
+    publisher: str
+    purpose: str
+    urgency: str
+    subject_token: str
+    agreement_id: str
+    agreement_version: int
+    flow: str
+    consent_meaning: str | None
+    labels: tuple[str, ...]
+    restricted: bool
+    decided_at: datetime
+    view_schema: str
+    view: bytes
+
+
+class Origin(BusRecord):
+    """Where an event stands on its topic."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Outcome(StrEnum):
+    """HOLD waits for a person; no rule of today gives it, the rules that need one (R15) will."""
+
+    PERMIT = "PERMIT"
+    REFUSE = "REFUSE"
+    HOLD = "HOLD"
+
+
+class Reason(BusRecord):
+    """Why: a code, the rule it comes from, and which basis, agreement or party is meant."""
+
+    code: str
+    rule: str
+    about: str
+
+
+class FourAnswers(BusRecord):
+    """The four questions every disclosure must answer. Source: domain notes 2.1."""
+
+    art6: str
+    art9_or_10: str | None
+    sch1: str | None
+    power_or_duty: str | None
+    confidentiality: str
+
+
+class FieldRule(BusRecord):
+    """A field path, and the rule that released or withheld it."""
+
+    path: str
+    rule: str
+
+
+class Answer(BusRecord):
+    """What was decided for one recipient and one person."""
+
+    decision_id: str
+    recipient: str
+    subject_token: str
+    interest: str
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    agreement_id: str | None
+    agreement_version: int | None
+    flow: str | None
+    basis: FourAnswers | None
+    purpose: str
+    consent_state: str | None
+    consent_offset: int | None
+    released: tuple[FieldRule, ...]
+    withheld: tuple[FieldRule, ...]
+    call: str | None
+    notification_id: str | None
+    output_digest: str | None
+
+
+class DecisionRecord(BusRecord):
+    """What was decided about one event, for every recipient considered."""
+
+    SCHEMA: ClassVar[str] = "decision"
+    event_id: str
+    event_type: str
+    lifecycle: str
+    source: str
+    purpose: str
+    origin: Origin
+    input_digest: str
+    rules_digest: str
+    register_offset: int
+    decided_at: datetime
+    answers: tuple[Answer, ...]
+
+
+class RegisterRecord(BusRecord):
+    """One entry of the register. `body` is canonical JSON; None ends the entry."""
+
+    SCHEMA: ClassVar[str] = "register"
+    record_id: str
+    kind: str
+    recorded_at: datetime
+    recorded_by: str
+    reason: str
+    body: str | None
+
+
+class Stage(StrEnum):
+    """How far a delivery came."""
+
+    HANDED_OVER = "HANDED_OVER"
+    WAITING = "WAITING"
+    HELD = "HELD"
+    PARKED = "PARKED"
+    STOPPED = "STOPPED"
+    NOTICE_HANDED_OVER = "NOTICE_HANDED_OVER"
+
+
+class Receipt(BusRecord):
+    """One thing that happened to one delivery."""
+
+    SCHEMA: ClassVar[str] = "receipt"
+    notification_id: str
+    event_id: str
+    partner: str
+    transport: str
+    stage: Stage
+    attempt: int
+    at: datetime
+    answer: str
+    reason: str
+    subject_token: str
+    purpose: str
+    consent_meaning: str | None
+    output_digest: str
+
+
+class Quarantined(BusRecord):
+    """What could not be decoded, verified or matched, sealed."""
+
+    SCHEMA: ClassVar[str] = "quarantined"
+    quarantine_id: str
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+    size: int
+    sealed: bytes

@@ -1,0 +1,94 @@
+"""
+How does an event, or a record of the bus itself, become a message value and back?
+
+Value: C3 01, the schema's CRC-64-AVRO fingerprint (8 bytes, little-endian), then the Avro body.
+Source: Avro 1.11 specification, Single-object encoding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from schemas import gate
+from schemas.bus_records import BusRecord
+from schemas.errors import Refused
+from schemas.event_schemas import EventSchema, EventSchemas, bus_schema, event_schemas, fingerprint_of
+from schemas.events import EVENT_CLASSES, Event, what_is_wrong
+
+
+R = TypeVar("R", bound=BusRecord)
+
+
+@dataclass(frozen=True)
+class Received:
+    """
+    One event as it came in: typed for the rules, plain for redaction.
+
+    Attributes:
+        value: The bytes as they were on the topic.
+        record: The same content as plain Python values, under `schema`.
+    """
+
+    event: Event
+    record: dict[str, Any]
+    schema: EventSchema
+    value: bytes
+
+
+def encode(event: Event, *, schemas: EventSchemas | None = None) -> bytes:
+    """
+    Write an event as a message value.
+
+    Raises:
+        BadSchema: There is no schema for this event type.
+    """
+    schema = (schemas or event_schemas()).of(event.event_type)
+    return gate.MARKER + schema.fingerprint + gate.write(event.model_dump(), schema.parsed)
+
+
+def decode(value: bytes | None, *, schemas: EventSchemas | None = None, limits: gate.Limits | None = None) -> Received:
+    """
+    Read an event from bytes that anyone may have written.
+
+    Raises:
+        Refused: With a `gate.Reason`. Values that Avro allows and the world does not (a bad check digit, a person
+            referred to who is not there) are IMPOSSIBLE_VALUE and name the field.
+    """
+    schema, record = gate.decode(value, schemas or event_schemas(), limits=limits or gate.DEFAULT_LIMITS)
+    try:
+        event = EVENT_CLASSES[schema.event_type].model_validate(record)
+    except ValidationError as exc:
+        raise Refused(gate.Reason.IMPOSSIBLE_VALUE, what_is_wrong(exc)) from None
+    assert value is not None  # gate.decode refuses None
+    return Received(event=event, record=record, schema=schema, value=value)
+
+
+def encode_record(record: BusRecord) -> bytes:
+    """Write a record of the bus itself (notification, decision, receipt ...) as a message value."""
+    parsed = bus_schema(record.SCHEMA)
+    return gate.MARKER + fingerprint_of_bus(record.SCHEMA) + gate.write(record.model_dump(), parsed)
+
+
+def decode_record(value: bytes, kind: type[R]) -> R:
+    """
+    Read a record of the bus itself.
+
+    Raises:
+        Refused: It is not of this kind, or not exactly what the bus would have written.
+    """
+    if value[:2] != gate.MARKER or value[2:10] != fingerprint_of_bus(kind.SCHEMA):
+        raise Refused(gate.Reason.UNKNOWN_SCHEMA, f"expected a `{kind.SCHEMA}` record of this version of safebus")
+    return kind.model_validate(gate.read(value[10:], bus_schema(kind.SCHEMA)))
+
+
+_BUS_FINGERPRINTS: dict[str, bytes] = {}
+
+
+def fingerprint_of_bus(name: str) -> bytes:
+    """The fingerprint of one of the bus's own schemas."""
+    if name not in _BUS_FINGERPRINTS:
+        _BUS_FINGERPRINTS[name] = fingerprint_of(bus_schema(name))
+    return _BUS_FINGERPRINTS[name]

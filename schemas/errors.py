@@ -1,0 +1,68 @@
+"""
+What can go wrong, as one tree.
+
+    SafebusError
+    ├── BadInput              what we were given cannot be used; the message says what to mend
+    │   ├── BadIdentifier     an NHS number, UPN or agency id that fails its own check
+    │   ├── BadSchema         a schema that may not be loaded (unclassified leaf, recursion, ...)
+    │   ├── BadRegister       an agreement, partner, basis, consent ... that does not hold together
+    │   └── Refused           bytes that the gate does not let in; carries a reason code
+    ├── NotReachable          a broker, database or partner that does not answer
+    └── BrokenPromise         something that must never happen did; the process stops
+
+A refusal to share is an answer, not an error: it is returned, see `streams.rules.decision`.
+"""
+
+from __future__ import annotations
+
+
+class SafebusError(Exception):
+    """Every error that is raised on purpose."""
+
+
+class BadInput(SafebusError):
+    """What we were given cannot be used."""
+
+
+class BadIdentifier(BadInput):
+    """An identifier that fails its own check. The message never repeats it: it may be a person's."""
+
+
+class BadSchema(BadInput):
+    """A schema that may not be loaded."""
+
+
+class BadRegister(BadInput):
+    """
+    Register entries that do not hold together.
+
+    Attributes:
+        problems: One line each, "`file` line 4: what was found, what was expected".
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Refused(BadInput):
+    """
+    Bytes that the gate does not let in.
+
+    Attributes:
+        reason: A `schemas.gate.Reason` code, safe to log and to count.
+        detail: Where and what, without any value of the event.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class NotReachable(SafebusError):
+    """A broker, database or partner that does not answer."""
+
+
+class BrokenPromise(SafebusError):
+    """An invariant of the bus does not hold. Whoever sees this stops."""

@@ -1,0 +1,417 @@
+"""
+What do agencies tell each other? One class per notification type.
+
+Each class mirrors its Avro schema field by field, in the same order; a test holds the two together. Where Avro can
+only say "string", the class says what the world allows: a valid NHS number, a reference to someone who is there.
+Errors never repeat a value.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from schemas import identifiers
+from schemas.errors import BadInput
+
+
+def _to_millis(value: datetime) -> datetime:
+    # Avro carries milliseconds: cut here, so that an event equals itself after the journey.
+    value = value.astimezone(UTC)
+    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_to_millis)]
+NhsNumber = Annotated[str, AfterValidator(identifiers.nhs_number)]
+Upn = Annotated[str, AfterValidator(identifiers.upn)]
+AgencyId = Annotated[str, AfterValidator(identifiers.agency_id)]
+EventId = Annotated[str, AfterValidator(identifiers.event_id)]
+Code = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Model(BaseModel):
+    # hide_input_in_errors: a message may be logged, and the input is about a person.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_enum_values=False)
+
+
+class Lifecycle(StrEnum):
+    NEW = "NEW"
+    UPDATE = "UPDATE"
+    CORRECT = "CORRECT"
+    RETRACT = "RETRACT"
+
+
+class PersonRole(StrEnum):
+    CHILD = "CHILD"
+    UNBORN_CHILD = "UNBORN_CHILD"
+    PERSON = "PERSON"
+    PARENT_CARER = "PARENT_CARER"
+    ADULT_VICTIM = "ADULT_VICTIM"
+    ALLEGED_PERPETRATOR = "ALLEGED_PERPETRATOR"
+    OTHER_ADULT = "OTHER_ADULT"
+
+
+#: Those an event is about whoever listens: each hub that subscribes gets one message for each of them.
+ABOUT = frozenset({PersonRole.CHILD, PersonRole.UNBORN_CHILD, PersonRole.PERSON})
+
+#: Those someone can have in their care: a recipient gets one message for each of them (rule R17).
+CARED_FOR = ABOUT | {PersonRole.ADULT_VICTIM}
+
+
+class Confidentiality(StrEnum):
+    """HL7 v3-Confidentiality."""
+
+    U = "U"
+    L = "L"
+    M = "M"
+    N = "N"
+    R = "R"
+    V = "V"
+
+
+class Urgency(StrEnum):
+    ROUTINE = "ROUTINE"
+    PRIORITY = "PRIORITY"
+    IMMEDIATE = "IMMEDIATE"
+
+
+class SourceReliability(StrEnum):
+    OBSERVED = "OBSERVED"
+    REPORTED = "REPORTED"
+    PROFESSIONAL_OPINION = "PROFESSIONAL_OPINION"
+    UNVERIFIED = "UNVERIFIED"
+
+
+class SafeKind(StrEnum):
+    REFUGE = "REFUGE"
+    FOSTER_PLACEMENT = "FOSTER_PLACEMENT"
+    MOVED_AWAY = "MOVED_AWAY"
+    OTHER = "OTHER"
+
+
+class Publisher(_Model):
+    """Who says so. `agency` must be the one that owns the topic."""
+
+    agency: AgencyId
+    org_scheme: Code
+    org_code: Code
+    org_name: Code
+    contact: str | None = None
+
+
+class Address(_Model):
+    """Where someone lives."""
+
+    lines: tuple[str, ...]
+    postcode: str | None = None
+    uprn: str | None = None
+    local_authority: str | None = None
+
+
+class SafeAddress(_Model):
+    """Where someone is safe because others do not know it."""
+
+    lines: tuple[str, ...]
+    postcode: str | None = None
+    kind: SafeKind
+
+
+class Person(_Model):
+    """Someone in the event. `ref` names them inside this event only."""
+
+    ref: Code
+    role: PersonRole
+    given_name: str | None = None
+    family_name: str | None = None
+    date_of_birth: date | None = None
+    relationship: str | None = None
+    nhs_number: NhsNumber | None = None
+    upn: Upn | None = None
+    local_id: str | None = None
+    home_address: Address | None = None
+    safe_address: SafeAddress | None = None
+    phone: str | None = None
+    safe_to_call: bool | None = None
+    registered_gp: str | None = None
+    school: str | None = None
+    works_for: tuple[AgencyId, ...] = ()
+    confidentiality: Confidentiality = Confidentiality.N
+
+
+class ClaimedBasis(_Model):
+    """The legal basis the publisher claims, in codes of the basis catalogue. The agreement's basis decides."""
+
+    art6: Code
+    art9: str | None = None
+    sch1: str | None = None
+    gateway: str | None = None
+    confidentiality: str | None = None
+
+
+class Handling(_Model):
+    """Labels on the whole event. Source: HL7 v3-Confidentiality, v3-ActCode."""
+
+    confidentiality: Confidentiality = Confidentiality.N
+    sensitivity: tuple[str, ...] = ()
+    refrain: tuple[str, ...] = ()
+    obligations: tuple[str, ...] = ()
+
+
+class Event(_Model):
+    """What every notification carries."""
+
+    TYPE: ClassVar[str]
+    CODE: ClassVar[str]
+
+    event_id: EventId
+    event_type: str
+    lifecycle: Lifecycle = Lifecycle.NEW
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    supersedes_event_id: str | None = None
+    sequence: int | None = Field(default=None, ge=0)
+    occurred_at: Time
+    recorded_at: Time
+    published_at: Time
+    publisher: Publisher
+    subjects: tuple[Person, ...] = Field(min_length=1)
+    claimed_basis: ClaimedBasis
+    purpose: Code
+    urgency: Urgency = Urgency.ROUTINE
+    respond_by: Time | None = None
+    handling: Handling = Handling()
+    source_reliability: SourceReliability = SourceReliability.REPORTED
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Event:
+        if self.event_type != self.TYPE:
+            raise ValueError(f"event_type must be `{self.TYPE}` in this class of event")
+        refs = [person.ref for person in self.subjects]
+        if len(set(refs)) != len(refs):
+            raise ValueError("two subjects have the same `ref`; give each person their own")
+        if not any(person.role in ABOUT for person in self.subjects):
+            raise ValueError("no subject has role CHILD, UNBORN_CHILD or PERSON; say whom this is about")
+        strangers = sorted(set(self._referred_to()) - set(refs))
+        if strangers:
+            raise ValueError("the payload refers to a `subject_ref` that no subject has; use one of the subjects' refs")
+        return self
+
+    def _referred_to(self) -> tuple[str, ...]:
+        return ()
+
+    def cared_for(self) -> tuple[Person, ...]:
+        """Those a notification can be about, in the order given."""
+        return tuple(person for person in self.subjects if person.role in CARED_FOR)
+
+
+class RiskGrade(StrEnum):
+    STANDARD = "STANDARD"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+
+
+class ChildAtIncident(_Model):
+    """One child's part in the incident. `words`: the voice of the child."""
+
+    subject_ref: Code
+    present: bool
+    spoken_to: bool
+    words: str | None = None
+
+
+class EncompassPayload(_Model):
+    police_reference: Code
+    incident_type: Code
+    incident_address: str | None = None
+    circumstances: str | None = None
+    officer_notes: str | None = None
+    risk_grade: RiskGrade | None = None
+    previous_incidents: int | None = Field(default=None, ge=0, le=100_000)
+    suspect_history: str | None = None
+    referrer: str | None = None
+    children: tuple[ChildAtIncident, ...]
+
+
+class OperationEncompass(Event):
+    """
+    N02: police tell a school that a child may be a victim of domestic abuse.
+
+    Source: Domestic Abuse Act 2021 s.49A, in force 7 November 2025.
+    """
+
+    TYPE: ClassVar[str] = "police.encompass.v1"
+    CODE: ClassVar[str] = "N02"
+    event_type: str = TYPE
+    payload: EncompassPayload
+
+    def _referred_to(self) -> tuple[str, ...]:
+        return tuple(child.subject_ref for child in self.payload.children)
+
+
+class PlanType(StrEnum):
+    CHILD_PROTECTION = "CHILD_PROTECTION"
+    LOOKED_AFTER = "LOOKED_AFTER"
+    UNBORN_CHILD_PROTECTION = "UNBORN_CHILD_PROTECTION"
+
+
+class ProtectionPlanPayload(_Model):
+    plan_type: PlanType
+    snomed_code: Code
+    start_date: date
+    end_date: date | None = None
+    delete_date: date | None = None
+    authority_name: Code
+    office_phone: Code
+    emergency_duty_phone: Code
+    abuse_category: str | None = None
+    legal_status: str | None = None
+    conference_notes: str | None = None
+
+
+class ProtectionPlan(Event):
+    """N03: a council tells the NHS of a child protection plan. Source: CP-IS (NHS England), MESH API."""
+
+    TYPE: ClassVar[str] = "care.protection-plan.v1"
+    CODE: ClassVar[str] = "N03"
+    event_type: str = TYPE
+    payload: ProtectionPlanPayload
+
+
+class EdAttendancePayload(_Model):
+    provider_ods: Code
+    arrived_at: Time
+    left_at: Time | None = None
+    left_before_seen: bool
+    concern_code: Code
+    concern_text: str | None = None
+    presenting_complaint: str | None = None
+    diagnosis: str | None = None
+    sexual_health: str | None = None
+    parent_health: str | None = None
+    attendances_last_year: int | None = Field(default=None, ge=0, le=1000)
+    plan_known: bool
+
+
+class EdAttendance(Event):
+    """N05: an emergency department saw a child and was worried. Source: BaRS safeguarding codes."""
+
+    TYPE: ClassVar[str] = "health.ed-attendance.v1"
+    CODE: ClassVar[str] = "N05"
+    event_type: str = TYPE
+    payload: EdAttendancePayload
+
+
+class AccommodationKind(StrEnum):
+    BED_AND_BREAKFAST = "BED_AND_BREAKFAST"
+    HOSTEL = "HOSTEL"
+    NIGHTLY_PAID = "NIGHTLY_PAID"
+    PRIVATE_SECTOR = "PRIVATE_SECTOR"
+    REFUGE = "REFUGE"
+    OTHER = "OTHER"
+
+
+class AgreedBy(StrEnum):
+    PARENT = "PARENT"
+    YOUNG_PERSON = "YOUNG_PERSON"
+
+
+class TemporaryAccommodationPayload(_Model):
+    application_reference: Code
+    placed_on: date
+    placed_in_authority: Code
+    accommodation_kind: AccommodationKind
+    reason_for_homelessness: str | None = None
+    address_line: str | None = None
+    postcode: str | None = None
+    agreed_on: date
+    agreed_by: AgreedBy
+
+
+class TemporaryAccommodation(Event):
+    """
+    N14: a housing authority tells school and health visitor, if the parent agrees.
+
+    Source: Housing Act 1996 s.213AA, inserted by the Children's Wellbeing and Schools Act 2026 s.11.
+    """
+
+    TYPE: ClassVar[str] = "housing.temporary-accommodation.v1"
+    CODE: ClassVar[str] = "N14"
+    event_type: str = TYPE
+    payload: TemporaryAccommodationPayload
+
+
+class IdentityChange(StrEnum):
+    BIRTH = "BIRTH"
+    DEATH = "DEATH"
+    DEATH_REMOVED = "DEATH_REMOVED"
+    NUMBER_CHANGED = "NUMBER_CHANGED"
+    RECORD_CHANGED = "RECORD_CHANGED"
+    ADDRESS_CHANGED = "ADDRESS_CHANGED"
+
+
+class DatedAddress(_Model):
+    lines: tuple[str, ...]
+    postcode: str | None = None
+    from_date: date | None = None
+
+
+class IdentityChangePayload(_Model):
+    change: IdentityChange
+    source_event_type: Code
+    source_event_id: Code
+    source_system: Code
+    data_reference: str | None = None
+    record_version: str | None = None
+    died_at: Time | None = None
+    superseded_nhs_number: NhsNumber | None = None
+    new_address: DatedAddress | None = None
+
+
+class IdentityEvent(Event):
+    """N19: what became of a person's record. Source: NHS MNS and NEMS event catalogues."""
+
+    TYPE: ClassVar[str] = "identity.change.v1"
+    CODE: ClassVar[str] = "N19"
+    event_type: str = TYPE
+    payload: IdentityChangePayload
+
+
+#: Event type -> class.
+EVENT_CLASSES: dict[str, type[Event]] = {
+    cls.TYPE: cls
+    for cls in (OperationEncompass, ProtectionPlan, EdAttendance, TemporaryAccommodation, IdentityEvent)
+}
+
+
+def what_is_wrong(exc: ValidationError) -> str:
+    """Fields and what was expected of each, without any value: pydantic's own text repeats the input."""
+    problems = [
+        f"`{'.'.join(str(step) for step in problem['loc']) or 'event'}`: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in exc.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+
+
+def from_json(text: str | bytes) -> Event:
+    """
+    Read an event from JSON: the Avro record with plain values, as pydantic writes them.
+
+    Raises:
+        BadInput: Says which field, and what was expected of it; never the value.
+    """
+    try:
+        plain = json.loads(text)
+    except ValueError as exc:
+        raise BadInput(f"this is not JSON: {exc}") from None
+    found = plain.get("event_type") if isinstance(plain, dict) else None
+    cls = EVENT_CLASSES.get(found) if isinstance(found, str) else None
+    if cls is None:
+        raise BadInput(f"`event_type` is `{str(found)[:60]}`, expected one of {', '.join(EVENT_CLASSES)}")
+    try:
+        return cls.model_validate_json(json.dumps(plain))
+    except ValidationError as exc:
+        raise BadInput(what_is_wrong(exc)) from None

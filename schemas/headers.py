@@ -1,0 +1,22 @@
+"""
+What stands on the outside of a message?
+
+CloudEvents attributes in binary mode, and only those that say nothing about a person: the subject is never among them.
+
+Source: CloudEvents 1.0.2, Kafka Protocol Binding, section 3.2.
+"""
+
+from __future__ import annotations
+
+CONTENT_TYPE = "application/avro"
+
+
+def cloud_event(*, id: str, source: str, type: str) -> list[tuple[str, bytes]]:
+    """Headers of a message: id, source and type of the event, and how the value is encoded."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", type.encode()),
+        ("content-type", CONTENT_TYPE.encode()),
+    ]

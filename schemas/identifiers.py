@@ -1,0 +1,134 @@
+"""
+Is this identifier what it says it is, and what may stand for it outside?
+
+Identifiers of people are checked by their own check digits and then only travel inside encrypted or sealed
+values. Outside (keys, headers, the register, logs) a keyed token stands for them, see `PersonKey`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import uuid
+from dataclasses import dataclass
+
+import nhs_number as _nhs
+
+from schemas.errors import BadIdentifier
+
+_AGENCY = re.compile(r"[a-z][a-z0-9-]{1,39}")
+_UPN = re.compile(r"[A-Z][0-9]{11}[0-9A-Z]")
+_UPN_LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"  # without I, O, S
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SAFEBUS = uuid.UUID("9d5f2c1e-7a54-5b53-9d0c-5afeb0500001")  # namespace of every id derived here
+
+
+def nhs_number(text: str) -> str:
+    """
+    Check an NHS number.
+
+    Returns:
+        Ten digits, without spaces.
+
+    Raises:
+        BadIdentifier: It is not ten digits, or the check digit does not fit.
+
+    Source: NHS Data Dictionary, NHS NUMBER (modulus 11).
+    """
+    digits = text.replace(" ", "")
+    if not re.fullmatch(r"[0-9]{10}", digits):
+        raise BadIdentifier(f"an NHS number has 10 digits; found {len(digits)} characters; check the source record")
+    if not _nhs.is_valid(digits):
+        raise BadIdentifier("the check digit of this NHS number does not fit (modulus 11); check the source record")
+    return digits
+
+
+def upn(text: str) -> str:
+    """
+    Check a unique pupil number. Authority codes are not checked: published lists lag behind new councils.
+
+    Raises:
+        BadIdentifier: The shape or the check letter does not fit.
+
+    Source: Department for Education, Unique pupil numbers guide; weights 2..13, modulus 23.
+    """
+    if not _UPN.fullmatch(text):
+        raise BadIdentifier("a UPN is a letter, 11 digits and a digit or letter; found another shape")
+    # A temporary UPN ends in a letter, which counts as its place in the same alphabet.
+    values = [_UPN_LETTERS.find(c) if c.isalpha() else int(c) for c in text[1:]]
+    if -1 in values or _UPN_LETTERS[sum(i * v for i, v in enumerate(values, start=2)) % 23] != text[0]:
+        raise BadIdentifier("the check letter of this UPN does not fit (modulus 23); check the source record")
+    return text
+
+
+def agency_id(text: str) -> str:
+    """
+    Check the id of an agency: it becomes part of topic names, file names and certificates.
+
+    Raises:
+        BadIdentifier: Not 2-40 of a-z, 0-9 and hyphen, starting with a letter.
+    """
+    if not _AGENCY.fullmatch(text):
+        raise BadIdentifier(
+            f"agency id `{text[:60]}` must be 2-40 characters of a-z, 0-9 and `-`, starting with a letter"
+        )
+    return text
+
+
+def event_id(text: str) -> str:
+    """
+    Check an event id: a UUID in lower case, so that the same id has one spelling only.
+
+    Raises:
+        BadIdentifier: Any other spelling. Source: RFC 9562, section 4.
+    """
+    if not _UUID.fullmatch(text):
+        raise BadIdentifier("an event id is a UUID in lower case with hyphens, such as `str(uuid.uuid4())` gives")
+    return text
+
+
+def derived_id(*parts: str) -> str:
+    """
+    An id that the same inputs always give, so that a repeat is recognised.
+
+    Parts are joined with lengths, so ("a", "bc") and ("ab", "c") differ.
+
+    Source: RFC 9562, UUID version 5.
+    """
+    return str(uuid.uuid5(_SAFEBUS, "".join(f"{len(p)}:{p}" for p in parts)))
+
+
+@dataclass(frozen=True)
+class PersonKey:
+    """
+    The secret under which identifiers become tokens. It belongs to the bus and never leaves it.
+
+    Attributes:
+        secret: At least 32 bytes.
+    """
+
+    secret: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.secret) < 32:
+            raise BadIdentifier(f"the person key has {len(self.secret)} bytes; at least 32 are needed")
+
+    def __repr__(self) -> str:
+        return "PersonKey(▮)"
+
+    def token(self, scheme: str, value: str) -> str:
+        """
+        What stands for an identifier outside: 32 hex digits, useless without the secret.
+
+        Source: HMAC-SHA-256 (RFC 2104), cut to 128 bits.
+        """
+        return hmac.new(self.secret, f"{scheme}\x1f{value}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def digest(self, data: bytes) -> str:
+        """
+        A keyed digest of message bytes: proves sameness, and cannot be used to guess a field.
+
+        An unkeyed hash would let anyone who knows all fields but one try every value of that one.
+        """
+        return hmac.new(self.secret, b"digest\x1f" + data, hashlib.sha256).hexdigest()

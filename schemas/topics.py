@@ -1,0 +1,85 @@
+"""
+Which topics are there, who writes them, who reads them, and how long are they kept?
+
+`safebus topics plan|apply` and the tests read this table; nobody else names a topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas.identifiers import agency_id
+
+#: All `in.*` topics and `decisions` have equally many, so one source partition has one decisions partition.
+PARTITIONS = 4
+
+REGISTER = "register"
+DECISIONS = "decisions"
+RECEIPTS = "receipts"
+QUARANTINE = "quarantine"
+
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """
+    One topic.
+
+    Attributes:
+        kept_ms: Milliseconds; -1 is for ever.
+    """
+
+    name: str
+    partitions: int
+    kept_ms: int
+    written_by: str
+    read_by: str
+
+    def config(self) -> dict[str, str]:
+        """Broker settings. LogAppendTime: the broker's clock, so no publisher can date a record."""
+        return {
+            "retention.ms": str(self.kept_ms),
+            "cleanup.policy": "delete",
+            "message.timestamp.type": "LogAppendTime",
+        }
+
+
+def published_by(agency: str) -> str:
+    """The topic that one agency publishes to."""
+    return f"in.{agency_id(agency)}"
+
+
+def notifications_for(partner: str) -> str:
+    """The topic that holds what one partner may have."""
+    return f"out.{agency_id(partner)}"
+
+
+def parked_for(partner: str) -> str:
+    """The topic that holds what a person must look at before one partner can have it."""
+    return f"parked.{agency_id(partner)}"
+
+
+def agency_of(topic: str) -> str:
+    """The agency that alone may write this `in.*` topic."""
+    if not topic.startswith("in."):
+        raise ValueError(f"topic `{topic}` is not one that an agency publishes to (`in.<agency>`)")
+    return topic.removeprefix("in.")
+
+
+def table(publishers: Iterable[str], partners: Iterable[str]) -> list[Topic]:
+    """Every topic of a bus with these publishers and partners."""
+    fixed = [
+        # One partition: one offset names one state. Never compacted: the past must be reconstructible.
+        Topic(REGISTER, 1, -1, "registrar", "worker, adapters, replay"),
+        Topic(DECISIONS, PARTITIONS, -1, "worker", "audit, explain, replay"),
+        Topic(RECEIPTS, PARTITIONS, -1, "adapters", "audit, explain, timers"),
+        Topic(QUARANTINE, PARTITIONS, 90 * _DAY_MS, "worker, importers", "operators"),
+    ]
+    ins = [Topic(published_by(a), PARTITIONS, 30 * _DAY_MS, a, "worker, replay") for a in sorted(set(publishers))]
+    outs = [
+        Topic(notifications_for(p), PARTITIONS, 7 * _DAY_MS, "worker", f"adapter of {p}") for p in sorted(set(partners))
+    ]
+    parked = [Topic(parked_for(p), PARTITIONS, -1, f"adapter of {p}", "operators") for p in sorted(set(partners))]
+    return [*fixed, *ins, *outs, *parked]

@@ -1,0 +1,83 @@
+"""
+Which legal bases are there, where and since when, and who may rely on them?
+
+The catalogue is data in the register: code, source, territory, in-force dates. Nothing statutory is a constant here.
+A basis without `in_force_from` is not in force: a duty on paper is not yet a duty.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OrgType(StrEnum):
+    """What kind of body a party is, as data protection law asks it."""
+
+    PUBLIC_AUTHORITY = "public_authority"
+    CHARITY = "charity"
+    CONTRACTED_PROVIDER = "contracted_provider"
+
+
+class BasisKind(StrEnum):
+    """Which of the four questions a basis answers."""
+
+    ART6 = "art6"
+    ART9_OR_10 = "art9_or_10"
+    SCH1 = "sch1"
+    POWER_OR_DUTY = "power_or_duty"
+    CONFIDENTIALITY = "confidentiality"
+
+
+class Basis(_Model):
+    """
+    One entry of the catalogue.
+
+    Attributes:
+        territory: Where it is law: any of `england`, `wales`, `scotland`, `northern-ireland`.
+        in_force_from: None: not commenced.
+        available_to: Which kinds of body may rely on it; empty: any.
+        recipient_flag: The flag a recipient must carry, as CDA 1998 s.115 asks for a relevant authority.
+        needs_sch1: An Art 9 condition that also needs one of DPA 2018 Schedule 1.
+    """
+
+    code: str
+    kind: BasisKind
+    title: str
+    source: str
+    territory: tuple[str, ...] = Field(min_length=1)
+    in_force_from: date | None
+    in_force_to: date | None = None
+    available_to: tuple[OrgType, ...] = ()
+    recipient_flag: str | None = None
+    needs_sch1: bool = False
+
+    def in_force(self, on: date, territory: str) -> bool:
+        """Was it law there on that day?"""
+        if self.in_force_from is None or territory not in self.territory:
+            return False
+        return self.in_force_from <= on and (self.in_force_to is None or on <= self.in_force_to)
+
+    def open_to(self, org_type: OrgType) -> bool:
+        """May this kind of body rely on it?"""
+        return not self.available_to or org_type in self.available_to
+
+
+class EventRule(_Model):
+    """
+    What the law asks of a type of event, whatever an agreement says.
+
+    Attributes:
+        consent: The meaning of the agreement that must have been given; None: this type never waits for consent.
+    """
+
+    event_type: str
+    code: str
+    consent: str | None = None
+    source: str

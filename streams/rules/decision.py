@@ -1,0 +1,306 @@
+"""
+May this recipient have this event about this person?
+
+    1. any refusal that stands whatever was agreed        -> refuse   (adversary, prohibition, suspended, very restricted)
+    2. otherwise any flow of an agreement without a fault -> permit   (dates, bases, interest, consent)
+    3. otherwise                                          -> refuse, with the faults of the flows there are, or NO_AGREEMENT
+
+So silence refuses, a refusal always wins (rule R28), and a rule that cannot be evaluated counts as a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.bus_records import FourAnswers, Outcome, Reason
+from schemas.classes import Category
+from schemas.events import Confidentiality, Event, PersonRole
+from streams.rules.agreements import Agreement, Flow, FlowBasis, Status
+from streams.rules.bases import Basis, BasisKind, OrgType
+from streams.rules.consent import OBJECTS, Meaning, Standing, standing
+from streams.rules.identity import Match
+from streams.rules.parties import Partner
+from streams.rules.register import Register
+from streams.rules.routing import Interest
+
+Flows = Sequence[tuple[Agreement, Flow]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything one decision looks at."""
+
+    event: Event
+    matches: Mapping[str, Match]
+    interest: Interest
+    register: Register
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What was decided for one recipient and one person.
+
+    Attributes:
+        conditions: The categories for which the basis holds what Art 9 or Art 10 asks.
+        objection: Somebody objected, and it is shared all the same, for the flow's `objection_reason`.
+    """
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+    agreement: Agreement | None = None
+    flow: Flow | None = None
+    basis: FourAnswers | None = None
+    conditions: frozenset[Category] = frozenset()
+    consent: Standing | None = None
+    restricted: bool = False
+    objection: bool = False
+    call: str | None = None
+
+
+def decide(case: Case) -> Verdict:
+    """Decide for one recipient and one person."""
+    register, event, recipient = case.register, case.event, case.interest.recipient
+    partner = register.partners.get(recipient)
+    sender = register.partners.get(event.publisher.agency)
+    if partner is None or sender is None:
+        who = recipient if partner is None else event.publisher.agency
+        return _refused([Reason(code="UNKNOWN_PARTNER", rule="R01", about=who)], None)
+    call = sender.call
+    flows = register.flows(event.event_type, sender.partner, recipient)
+    standing_refusals = [*_whatever_was_agreed(case, partner, sender, flows)]
+    if standing_refusals:
+        return _refused(standing_refusals, call)
+    faults: list[Reason] = []
+    for agreement, flow in flows:
+        found, consent = flow_faults(case, agreement, flow, sender, partner)
+        if not found:
+            return _permitted(case, agreement, flow, sender, consent)
+        faults += [fault for fault in found if fault not in faults]
+    return _refused(faults or [Reason(code="NO_AGREEMENT", rule="R01", about=recipient)], call, _consent_of(case, flows))
+
+
+def _whatever_was_agreed(
+    case: Case, partner: Partner, sender: Partner, flows: Flows
+) -> Iterator[Reason]:
+    """Refusals that no agreement can lift."""
+    for who in (partner, sender):
+        if who.suspended:
+            yield Reason(code="PARTNER_SUSPENDED", rule="R01", about=who.partner)
+    if is_adversary(case):
+        # Domain notes 1.3 (i): nothing goes to whom the alleged perpetrator works for or governs.
+        yield Reason(code="ADVERSARY", rule="ADVERSARY", about=partner.partner)
+    marks = (case.event.handling.confidentiality, case.interest.person.confidentiality)
+    if Confidentiality.V in marks:
+        yield Reason(code="VERY_RESTRICTED", rule="R16", about="handling")
+    for agreement, flow in flows:
+        if flow.effect == "refuse" and flow.purpose == case.event.purpose and _in_date(agreement, case):
+            yield Reason(code="PROHIBITED", rule="R28", about=f"{agreement.agreement}/{flow.flow}")
+
+
+def is_adversary(case: Case) -> bool:
+    """Does the alleged perpetrator work for, or govern, this recipient, as far as anyone has recorded?"""
+    on = case.now.date()
+    for person in case.event.subjects:
+        if person.role is not PersonRole.ALLEGED_PERPETRATOR:
+            continue
+        if case.interest.recipient in person.works_for:
+            return True
+        person_id = case.matches[person.ref].person_id
+        if person_id and any(
+            a.partner == case.interest.recipient and a.holds(on) for a in case.register.affiliations(person_id)
+        ):
+            return True
+    return False
+
+
+def flow_faults(
+    case: Case, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner
+) -> tuple[list[Reason], Standing | None]:
+    """Everything that keeps one flow from carrying this event, and where its consent stands."""
+    if flow.effect == "refuse":
+        return [Reason(code="NO_AGREEMENT", rule="R01", about=partner.partner)], None
+    faults = [*_agreement_faults(case, agreement, flow, partner), *basis_faults(case, agreement, flow, sender, partner)]
+    consent = _consent(case, flow)
+    if consent is not None and not consent.holds:
+        faults.append(Reason(code=f"CONSENT_{consent.state.upper()}", rule="R10", about=flow.purpose))
+    return faults, consent
+
+
+def _agreement_faults(case: Case, agreement: Agreement, flow: Flow, partner: Partner) -> Iterator[Reason]:
+    name = f"{agreement.agreement} v{agreement.version}"
+    if flow.purpose != case.event.purpose:
+        yield Reason(code="PURPOSE_NOT_COVERED", rule="R01", about=name)
+    if agreement.status is not Status.ACTIVE:
+        yield Reason(code=f"AGREEMENT_{agreement.status.upper()}", rule="R01", about=name)
+    today = case.now.date()
+    if today < agreement.effective_from:
+        yield Reason(code="AGREEMENT_NOT_YET", rule="R01", about=name)
+    if today > agreement.last_day():
+        yield Reason(code="AGREEMENT_EXPIRED", rule="R02", about=name)
+    if not set(flow.interest) & set(case.interest.roles):
+        yield Reason(code="NOT_IN_CARE", rule="R01", about=name)
+    if case.interest.person.role not in flow.about:
+        yield Reason(code="SUBJECT_NOT_COVERED", rule="R01", about=name)
+
+
+def basis_faults(
+    case: Case, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner
+) -> Iterator[Reason]:
+    """
+    What keeps the basis from carrying the disclosure.
+
+    A missing Art 9, Art 10 or Schedule 1 condition is no fault here: it costs fields, not the event (rule R07).
+    """
+    basis = flow.basis
+    assert basis is not None  # a permit flow without basis does not load
+    rule = case.register.event_rules.get(flow.event_type)
+    if rule is not None and rule.consent is not None and flow.consent != rule.consent:
+        yield Reason(code="CONSENT_NOT_ASKED_FOR", rule="R10", about=rule.code)
+    for question, code in basis.codes():
+        if question in ("art9_or_10", "sch1"):
+            continue
+        entry = case.register.bases.get(code)
+        if entry is None or entry.kind != question:
+            yield Reason(code="BASIS_UNKNOWN", rule="R09", about=code)
+            continue
+        if not entry.in_force(case.event.occurred_at.date(), agreement.territory):
+            yield Reason(code="BASIS_NOT_IN_FORCE", rule="R09", about=code)
+        if not entry.open_to(sender.org_type):
+            yield Reason(code="BASIS_NOT_AVAILABLE", rule=_availability_rule(entry, sender), about=code)
+        if entry.recipient_flag is not None and entry.recipient_flag not in partner.flags:
+            yield Reason(code="GATEWAY_RECIPIENT", rule="R06", about=code)
+    if basis.power_or_duty is None and sender.org_type is OrgType.PUBLIC_AUTHORITY:
+        yield Reason(code="NO_POWER_OR_DUTY", rule="R01", about=sender.partner)
+    if basis.receiving_art6 is not None:
+        yield from _receiving_faults(case, agreement, basis.receiving_art6, partner)
+
+
+def _receiving_faults(
+    case: Case, agreement: Agreement, receiving: Mapping[OrgType, str], partner: Partner
+) -> Iterator[Reason]:
+    code = receiving.get(partner.org_type)
+    entry = case.register.bases.get(code) if code else None
+    if entry is None or entry.kind != BasisKind.ART6:
+        yield Reason(code="BASIS_UNKNOWN", rule="R09", about=code or str(partner.org_type))
+    elif not entry.in_force(case.event.occurred_at.date(), agreement.territory):
+        yield Reason(code="BASIS_NOT_IN_FORCE", rule="R09", about=entry.code)
+    elif not entry.open_to(partner.org_type):
+        yield Reason(code="BASIS_NOT_AVAILABLE", rule=_availability_rule(entry, partner), about=entry.code)
+
+
+def _availability_rule(entry: Basis, party: Partner) -> str:
+    # R03: a public authority may not use what is only for others; R04: others may not use what is only for it.
+    return "R03" if party.org_type is OrgType.PUBLIC_AUTHORITY else "R04"
+
+
+def conditions(case: Case, agreement: Agreement, basis: FlowBasis) -> frozenset[Category]:
+    """
+    The categories of data that the basis carries beyond ordinary ones.
+
+    Source: UK GDPR Art 9(2) with DPA 2018 s.10 and Schedule 1; Art 10 with s.10(5).
+    """
+    on = case.event.occurred_at.date()
+
+    def holds(code: str | None, kind: BasisKind) -> Basis | None:
+        entry = case.register.bases.get(code) if code else None
+        return entry if entry and entry.kind == kind and entry.in_force(on, agreement.territory) else None
+
+    sch1 = holds(basis.sch1, BasisKind.SCH1)
+    art9 = holds(basis.art9_or_10, BasisKind.ART9_OR_10)
+    found = set()
+    if art9 is not None and (sch1 is not None or not art9.needs_sch1):
+        found.add(Category.SPECIAL)
+    if art9 is not None and sch1 is not None:
+        found.add(Category.CRIMINAL)
+    return frozenset(found)
+
+
+def _permitted(case: Case, agreement: Agreement, flow: Flow, sender: Partner, consent: Standing | None) -> Verdict:
+    basis = flow.basis
+    assert basis is not None  # as above
+    reasons = [Reason(code="PERMITTED", rule="R01", about=f"{agreement.agreement} v{agreement.version} {flow.flow}")]
+    if case.now.date() > agreement.review_by:
+        reasons.append(Reason(code="AGREEMENT_REVIEW_OVERDUE", rule="R02", about=agreement.agreement))
+    restricted = is_restricted(case)
+    if restricted:
+        reasons.append(Reason(code="RESTRICTED_PERSON", rule="R16", about="locations, contacts and related persons withheld"))
+    objected = flow.consent is None and _objected(case, flow)
+    if objected:
+        reasons.append(Reason(code="OBJECTION_RECORDED", rule="R11", about=flow.objection_reason or ""))
+    return Verdict(
+        outcome=Outcome.PERMIT,
+        reasons=tuple(reasons),
+        agreement=agreement,
+        flow=flow,
+        basis=FourAnswers(
+            art6=basis.art6,
+            art9_or_10=basis.art9_or_10,
+            sch1=basis.sch1,
+            power_or_duty=basis.power_or_duty,
+            confidentiality=basis.confidentiality,
+        ),
+        conditions=conditions(case, agreement, basis),
+        consent=consent,
+        restricted=restricted,
+        objection=objected,
+        call=sender.call,
+    )
+
+
+def is_restricted(case: Case) -> bool:
+    """
+    Is anyone's record in this event restricted?
+
+    One is enough: members of a household share their address, so a sibling's would give away the restricted one's.
+    """
+    if case.event.handling.confidentiality is Confidentiality.R:
+        return True
+    for person in case.event.subjects:
+        person_id = case.matches[person.ref].person_id
+        if person.confidentiality in (Confidentiality.R, Confidentiality.V):
+            return True
+        if person_id and case.register.persons[person_id].restricted:
+            return True
+    return False
+
+
+def _objected(case: Case, flow: Flow) -> bool:
+    person_id = case.interest.match.person_id
+    if person_id is None:
+        return False
+    found = (
+        standing(
+            case.register.consents(person_id, meaning, flow.purpose), recipient=case.interest.recipient, now=case.now
+        )
+        for meaning in (Meaning.DATA_PROTECTION, Meaning.SERVICE_AGREEMENT)
+    )
+    return any(each.state in OBJECTS for each in found)
+
+
+def _consent(case: Case, flow: Flow) -> Standing | None:
+    if flow.consent is None:
+        return None
+    person_id = case.interest.match.person_id
+    entries = case.register.consents(person_id, flow.consent, flow.purpose) if person_id else []
+    return standing(entries, recipient=case.interest.recipient, now=case.now)
+
+
+def _consent_of(case: Case, flows: Flows) -> Standing | None:
+    for _, flow in flows:
+        if flow.effect == "permit" and flow.consent is not None:
+            return _consent(case, flow)
+    return None
+
+
+def _in_date(agreement: Agreement, case: Case) -> bool:
+    # A prohibition does not lapse for want of a review: it ends when it is ended.
+    ended = agreement.expires_on is not None and case.now.date() > agreement.expires_on
+    return agreement.status is Status.ACTIVE and case.now.date() >= agreement.effective_from and not ended
+
+
+def _refused(reasons: list[Reason], call: str | None, consent: Standing | None = None) -> Verdict:
+    return Verdict(outcome=Outcome.REFUSE, reasons=tuple(reasons), consent=consent, call=call)

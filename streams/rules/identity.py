@@ -1,0 +1,96 @@
+"""
+Which known person is this?
+
+Exact matches only. A number that fails against name and date of birth, identifiers that point to two people, or two
+subjects that turn out to be one: nobody guesses, a person looks (rule R24). A wrong match would send one child's
+danger to another child's school.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from schemas.events import Event, Person, PersonRole
+from schemas.identifiers import PersonKey
+from streams.rules.register import Register
+
+
+@dataclass(frozen=True)
+class Match:
+    """
+    A subject of an event, matched.
+
+    Attributes:
+        person_id: None: nobody of the register.
+        token: What stands for them outside: the person id, or a token made from what the event says.
+    """
+
+    person_id: str | None
+    token: str
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why nobody may act on this match. `detail` names fields, never values."""
+
+    reason: str
+    detail: str
+
+
+def tokens(person: Person, agency: str, key: PersonKey) -> dict[str, str]:
+    """Scheme -> token for every identifier of a person, strongest first."""
+    found: dict[str, str] = {}
+    if person.nhs_number:
+        # An unborn child is known by its mother's number; it must never be taken for her.
+        scheme = "unborn" if person.role is PersonRole.UNBORN_CHILD else "nhs"
+        found[scheme] = key.token(scheme, person.nhs_number)
+    if person.upn:
+        found["upn"] = key.token("upn", person.upn)
+    if person.local_id:
+        scheme = f"local:{agency}"
+        found[scheme] = key.token(scheme, person.local_id)
+    return found
+
+
+def confirm_token(family_name: str, born: date, key: PersonKey) -> str:
+    """What a name and a date of birth must give to confirm a number. Source: PDS trace by number, name and birth."""
+    return key.token("confirm", f"{family_name.strip().casefold()}|{born.isoformat()}")
+
+
+def match_all(event: Event, register: Register, key: PersonKey) -> Mapping[str, Match] | Doubt:
+    """
+    Match every subject of an event.
+
+    Returns:
+        `ref` -> match, or the first doubt.
+    """
+    found: dict[str, Match] = {}
+    for person in event.subjects:
+        match = match_one(person, event, register, key)
+        if isinstance(match, Doubt):
+            return match
+        if match.person_id and any(other.person_id == match.person_id for other in found.values()):
+            return Doubt("IDENTITY_AMBIGUOUS", "two `subjects` are one person in the register; give each their own identifiers")
+        found[person.ref] = match
+    return found
+
+
+def match_one(person: Person, event: Event, register: Register, key: PersonKey) -> Match | Doubt:
+    """Match one subject."""
+    own = tokens(person, event.publisher.agency, key)
+    ids = {pid for scheme, token in own.items() for pid in register.persons_with(scheme, token)}
+    if not ids:
+        strongest = next(iter(own.values()), None)
+        return Match(None, strongest or key.token("event", f"{event.event_id}|{person.ref}"))
+    if len(ids) > 1:
+        return Doubt("IDENTITY_AMBIGUOUS", f"identifiers of a subject ({', '.join(own)}) point to {len(ids)} people")
+    known = register.persons[next(iter(ids))]
+    clash = sorted(s for s, token in own.items() if known.tokens.get(s, token) != token)
+    if clash:
+        return Doubt("IDENTITY_AMBIGUOUS", f"`{clash[0]}` of a subject differs from the one in the register")
+    if known.confirm and person.family_name and person.date_of_birth:
+        if confirm_token(person.family_name, person.date_of_birth, key) != known.confirm:
+            return Doubt("IDENTITY_MISMATCH", "`family_name` and `date_of_birth` do not confirm the identifier of a subject")
+    return Match(known.person_id, known.person_id)

@@ -1,0 +1,84 @@
+"""
+Who is there: partners, people as tokens, and what ties them together?
+
+People stand in the register only as keyed tokens, so that whoever reads it learns nothing about anyone.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streams.rules.bases import OrgType
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Partner(_Model):
+    """
+    An organisation on the bus.
+
+    Attributes:
+        flags: What law says of it, as `s11_body`, `cda115_authority`.
+        call: Whom to ring when nothing may be sent: a role and a number.
+    """
+
+    partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
+    name: str
+    sector: str
+    org_type: OrgType
+    territory: str = "england"
+    flags: tuple[str, ...] = ()
+    call: str
+    suspended: bool = False
+
+
+class KnownPerson(_Model):
+    """
+    One person, known by tokens.
+
+    Attributes:
+        tokens: Scheme -> token: `nhs`, `upn`, `local:<agency>`, `unborn`.
+        confirm: Token over family name and date of birth, to catch a number that belongs to someone else.
+        restricted: The record is restricted, as PDS marks it (v3-Confidentiality R).
+    """
+
+    person_id: str
+    tokens: dict[str, str] = Field(min_length=1)
+    confirm: str | None = None
+    restricted: bool = False
+
+
+class _Dated(_Model):
+    starts_on: date | None = None
+    ends_on: date | None = None
+
+    def holds(self, on: date) -> bool:
+        """Does it hold on that day? Both ends are included."""
+        return (self.starts_on is None or self.starts_on <= on) and (self.ends_on is None or on <= self.ends_on)
+
+
+class Involvement(_Dated):
+    """This partner has this person in its care. `role` says how: `attends_school`, `registered_patient`, `client` ..."""
+
+    person_id: str
+    partner: str
+    role: str
+
+
+class Subscription(_Dated):
+    """This partner watches over every event of a type: a hub, not one child's school."""
+
+    partner: str
+    event_type: str
+
+
+class Affiliation(_Dated):
+    """This person works for, or governs, this partner."""
+
+    person_id: str
+    partner: str
+    relation: str

@@ -1,0 +1,245 @@
+"""
+Who may have which fields of this event, and what exactly do they get?
+
+The whole decision, composed: who is interested -> may each have it -> which fields. The worker, replay, `policy try`,
+`explain` and the tests call this one function; `now` and the register are arguments, so a decision can be made again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas import codec
+from schemas.bus_records import Answer, DecisionRecord, FieldRule, Notification, Origin, Outcome, Reason
+from schemas.classes import Category
+from schemas.codec import Received
+from schemas.event_schemas import event_schemas
+from schemas.events import ABOUT
+from schemas.identifiers import PersonKey, derived_id
+from streams.rules import decision, redaction
+from streams.rules.agreements import Flow, Status
+from streams.rules.consent import Meaning, standing
+from streams.rules.decision import Case, Verdict
+from streams.rules.identity import Doubt, match_all
+from streams.rules.redaction import Plan
+from streams.rules.register import Register
+from streams.rules.routing import Interest, interested
+
+
+@dataclass(frozen=True)
+class Output:
+    """One notification, and its bytes as they go to `out.<recipient>`."""
+
+    notification: Notification
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Shared:
+    """
+    A decided event.
+
+    Attributes:
+        unheard: Persons the event is about for whom nobody was considered; the event also goes to quarantine.
+    """
+
+    record: DecisionRecord
+    outputs: tuple[Output, ...]
+    unheard: int
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """An event that nobody may decide about before a person has looked (rule R24)."""
+
+    reason: str
+    detail: str
+
+
+def share(
+    received: Received, register: Register, *, origin: Origin, now: datetime, key: PersonKey, rules_digest: str
+) -> Shared | SetAside:
+    """
+    Decide about one event.
+
+    Args:
+        now: UTC; cut to milliseconds, which is what the record keeps, so that a redo has the same time.
+    """
+    now = now.astimezone(UTC).replace(microsecond=now.microsecond // 1000 * 1000)
+    event = received.event
+    matches = match_all(event, register, key)
+    if isinstance(matches, Doubt):
+        return SetAside(matches.reason, matches.detail)
+    answers: list[Answer] = []
+    outputs: list[Output] = []
+    considered: set[str] = set()
+    for interest in interested(event, matches, register, now.date()):
+        considered.add(interest.person.ref)
+        verdict = decision.decide(Case(event, matches, interest, register, now))
+        answer, output = _answer(received, interest, verdict, now, key)
+        answers.append(answer)
+        if output is not None:
+            outputs.append(output)
+    record = DecisionRecord(
+        event_id=event.event_id,
+        event_type=event.event_type,
+        lifecycle=event.lifecycle,
+        source=event.publisher.agency,
+        purpose=event.purpose,
+        origin=origin,
+        input_digest=key.digest(received.value),
+        rules_digest=rules_digest,
+        register_offset=register.offset,
+        decided_at=now,
+        answers=tuple(answers),
+    )
+    unheard = sum(p.role in ABOUT and p.ref not in considered for p in event.subjects)
+    return Shared(record=record, outputs=tuple(outputs), unheard=unheard)
+
+
+def _answer(
+    received: Received, interest: Interest, verdict: Verdict, now: datetime, key: PersonKey
+) -> tuple[Answer, Output | None]:
+    event = received.event
+    decision_id = derived_id("decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token)
+    output: Output | None = None
+    released: tuple[FieldRule, ...] = ()
+    withheld: tuple[FieldRule, ...] = ()
+    if verdict.outcome is Outcome.PERMIT:
+        assert verdict.flow is not None  # a permit rests on a flow
+        made = redaction.plan(
+            received.schema, verdict.flow, restricted=verdict.restricted, conditions=verdict.conditions
+        )
+        ref = interest.person.ref
+        released, withheld = made.listing(redaction.groups_in(received.record, subject_ref=ref))
+        notification = _notification(
+            received, interest, verdict, now, decision_id, made.fingerprint,
+            redaction.view(made, received.record, subject_ref=ref),
+        )
+        output = Output(notification, codec.encode_record(notification))
+    answer = Answer(
+        decision_id=decision_id,
+        recipient=interest.recipient,
+        subject_token=interest.match.token,
+        interest=" ".join(interest.roles),
+        outcome=verdict.outcome,
+        reasons=verdict.reasons,
+        agreement_id=verdict.agreement.agreement if verdict.agreement else None,
+        agreement_version=verdict.agreement.version if verdict.agreement else None,
+        flow=verdict.flow.flow if verdict.flow else None,
+        basis=verdict.basis,
+        purpose=event.purpose,
+        consent_state=verdict.consent.state if verdict.consent else None,
+        consent_offset=verdict.consent.offset if verdict.consent else None,
+        released=released,
+        withheld=withheld,
+        call=verdict.call,
+        notification_id=output.notification.notification_id if output else None,
+        output_digest=key.digest(output.value) if output else None,
+    )
+    return answer, output
+
+
+def _notification(
+    received: Received, interest: Interest, verdict: Verdict, now: datetime, decision_id: str, fingerprint: str, view: bytes
+) -> Notification:
+    event, agreement, flow = received.event, verdict.agreement, verdict.flow
+    assert agreement is not None and flow is not None  # a permit rests on both
+    labels = [f"confidentiality:{'R' if verdict.restricted else event.handling.confidentiality}"]
+    if verdict.objection:
+        labels.append("objection_recorded")
+    return Notification(
+        notification_id=derived_id("notification", decision_id),
+        decision_id=decision_id,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        lifecycle=event.lifecycle,
+        recipient=interest.recipient,
+        publisher=event.publisher.agency,
+        purpose=event.purpose,
+        urgency=event.urgency,
+        subject_token=interest.match.token,
+        agreement_id=agreement.agreement,
+        agreement_version=agreement.version,
+        flow=flow.flow,
+        consent_meaning=flow.consent,
+        labels=tuple(labels),
+        restricted=verdict.restricted,
+        decided_at=now,
+        view_schema=fingerprint,
+        view=view,
+    )
+
+
+def still_permitted(notification: Notification, register: Register, now: datetime) -> Reason | None:
+    """
+    May a notification that was permitted still be handed over?
+
+    Asked before every attempt, because hours may lie between the decision and a partner that answers again.
+
+    Returns:
+        None: it may. Otherwise why not; a newer agreement that releases the same fields is no reason.
+    """
+    partner = register.partners.get(notification.recipient)
+    if partner is None or partner.suspended:
+        return Reason(code="PARTNER_SUSPENDED", rule="R01", about=notification.recipient)
+    agreement = register.agreements.get(notification.agreement_id)
+    found = register.flows(notification.event_type, notification.publisher, notification.recipient)
+    flow = next((f for a, f in found if (a.agreement, f.flow) == (notification.agreement_id, notification.flow)), None)
+    if agreement is None or flow is None or agreement.status is not Status.ACTIVE:
+        return Reason(code="AGREEMENT_ENDED", rule="R01", about=notification.agreement_id)
+    if now.date() > agreement.last_day():
+        return Reason(code="AGREEMENT_EXPIRED", rule="R02", about=notification.agreement_id)
+    if any(f.effect == "refuse" and f.purpose == notification.purpose for _, f in found):
+        return Reason(code="PROHIBITED", rule="R28", about=notification.recipient)
+    known = register.persons.get(notification.subject_token)
+    if known is not None and known.restricted and not notification.restricted:
+        return Reason(code="RESTRICTED_SINCE", rule="R16", about="decided before the record was restricted")
+    if agreement.version != notification.agreement_version and not _still_releases(notification, flow, register):
+        return Reason(code="AGREEMENT_NARROWED", rule="R21", about=notification.agreement_id)
+    if notification.consent_meaning is not None:
+        consent = standing(
+            register.consents(notification.subject_token, Meaning(notification.consent_meaning), notification.purpose),
+            recipient=notification.recipient,
+            now=now,
+        )
+        if not consent.holds:
+            return Reason(code=f"CONSENT_{consent.state.upper()}", rule="R12", about=notification.purpose)
+    return None
+
+
+def _still_releases(notification: Notification, flow: Flow, register: Register) -> bool:
+    """Does the flow as it stands release all that the view holds? A wider one is no reason to stop."""
+    then = _plan_of(notification, register)
+    if then is None:
+        return False
+    now = redaction.plan(then.schema, flow, restricted=notification.restricted, conditions=_ALL)
+    return set(then.released) <= set(now.released)
+
+
+def view_schema(notification: Notification, register: Register) -> Any | None:
+    """
+    The parsed schema of a notification's view, from the version of the agreement it was made under.
+
+    Returns:
+        None: this register does not hold that version, so nobody here can read the view.
+    """
+    made = _plan_of(notification, register)
+    return made.parsed if made else None
+
+
+_ALL = frozenset({Category.SPECIAL, Category.CRIMINAL})
+_CONDITIONS = (_ALL, frozenset({Category.SPECIAL}), frozenset({Category.CRIMINAL}), frozenset[Category]())
+
+
+def _plan_of(notification: Notification, register: Register) -> Plan | None:
+    agreement = register.versions.get((notification.agreement_id, notification.agreement_version))
+    flow = next((f for f in agreement.flows if f.flow == notification.flow), None) if agreement else None
+    if flow is None:
+        return None
+    schema = event_schemas().of(notification.event_type)
+    # Which conditions the basis held is not in the notification; the fingerprint says which plan it was.
+    made = (redaction.plan(schema, flow, restricted=notification.restricted, conditions=c) for c in _CONDITIONS)
+    return next((plan for plan in made if plan.fingerprint == notification.view_schema), None)

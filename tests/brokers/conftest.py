@@ -1,0 +1,48 @@
+"""
+The brokers that the tests run on, each started once for all of them.
+
+A test that needs a broker in a state of its own (killed, restarted) opens one; the others share these
+and name their topics with `fresh`.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from deploy.brokers import Broker, open_broker
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def embedded_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with open_broker("embedded", data_dir=tmp_path_factory.mktemp("embedded")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with open_broker("kafka", data_dir=tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session", params=["embedded", "kafka"])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """Each of the two in turn; started only when a test asks for it."""
+    found: Broker = request.getfixturevalue(f"{request.param}_broker")
+    return found
+
+
+@pytest.fixture
+def fresh() -> str:
+    """A name that no other test uses, for topics and groups."""
+    return f"test-{next(_numbers)}"
+
+
+@pytest.fixture
+def empty_path(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine on which nothing is installed."""
+    (tmp_path / "bin").mkdir()
+    return {"PATH": str(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
