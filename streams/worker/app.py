@@ -1,0 +1,110 @@
+"""
+How is the Faust application built that carries the worker?
+
+Every setting here closes a trap: what is left out defaults to losing or leaking (see docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import faust
+import faust.streams
+from mode.supervisors import CrashingSupervisor
+
+from schemas.errors import BrokenPromise
+from streams.worker.lane import Handler, Lane, LaneTransport
+
+GROUP = "safebus-worker"  # never changes: another name means another group, which would decide everything again
+
+
+@dataclass(frozen=True)
+class Connection:
+    """
+    How to reach the broker.
+
+    Attributes:
+        tls: None: plaintext, for loopback only.
+    """
+
+    bootstrap: str
+    tls: ssl.SSLContext | None = None
+
+
+def build(
+    connection: Connection, topics: Sequence[str], handler: Handler, *, session_timeout_s: float, commit_every_s: float
+) -> faust.App:
+    """
+    The application, with every `in.*` topic on the lane.
+
+    Args:
+        session_timeout_s: How long until a killed worker's partitions go to another, seconds.
+        commit_every_s: How much work a killed worker's successor redoes, seconds.
+
+    Raises:
+        BrokenPromise: A setting that promises rest on is not in effect.
+    """
+    app = faust.App(
+        GROUP,
+        version=1,
+        broker=[f"kafka://{address}" for address in connection.bootstrap.split(",")],
+        broker_credentials=faust.SSLCredentials(connection.tls) if connection.tls else None,
+        store="memory://",
+        processing_guarantee="at_least_once",
+        key_serializer="raw",
+        value_serializer="raw",
+        autodiscover=False,
+        web_enabled=False,  # on by default, on 0.0.0.0, with table data
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        producer_acks=-1,
+        producer_request_timeout=20.0,  # default 1200 s: an unsendable message would outlast the rebalance
+        producer_threaded=False,
+        stream_publish_on_commit=False,
+        stream_wait_empty=True,
+        broker_commit_interval=commit_every_s,
+        broker_session_timeout=session_timeout_s,
+        broker_heartbeat_interval=session_timeout_s / 5,
+        broker_rebalance_timeout=30.0,
+        broker_request_timeout=max(30.0, session_timeout_s + 5),
+        broker_max_poll_interval=300.0,
+        broker_max_poll_records=500,
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        consumer_auto_offset_reset="earliest",
+        agent_supervisor=CrashingSupervisor,
+        worker_redirect_stdouts=False,
+    )
+    app.lane = Lane(topics, handler)
+    app.transport = LaneTransport(app.conf.broker, app, loop=app.loop)
+    app.producer_transport = LaneTransport(app.conf.broker, app, loop=app.loop)
+    for topic in topics:
+        _subscribe(app, topic)
+    _insist(app)
+    return app
+
+
+def _subscribe(app: faust.App, topic: str) -> None:
+    """Faust subscribes to topics that have an agent; the lane takes the records before this one sees any."""
+
+    async def never(stream: faust.Stream[bytes]) -> None:
+        async for _ in stream:
+            raise BrokenPromise(f"a record of `{topic}` went past the lane; stop and look at streams/worker/lane.py")
+
+    app.agent(app.topic(topic, key_type=bytes, value_type=bytes), name=f"lane.{topic}", concurrency=1)(never)
+
+
+def _insist(app: faust.App) -> None:
+    conf = app.conf
+    promises = {
+        "the web server is off": conf.web_enabled is False,
+        "at least once": str(conf.processing_guarantee.value) == "at_least_once",
+        "nothing is published on commit": conf.stream_publish_on_commit is False,
+        "the lane's driver is used": isinstance(app.transport, LaneTransport),
+        "Faust's iterator is the compiled one": getattr(faust.streams, "_CStreamIterator", None) is not None,
+    }
+    broken = [name for name, holds in promises.items() if not holds]
+    if broken:
+        raise BrokenPromise(f"Faust is not set up as promised: not {', not '.join(broken)}")

@@ -1,0 +1,136 @@
+"""
+Was this event decided before, and from where?
+
+`decisions` has as many partitions as every `in.*` topic, and a decision is written to the partition number of its
+source. So whoever is given a source partition reads the tail of that one decisions partition and knows.
+
+    same id, same origin                a redo after a crash: decide again as of then
+    same id, other origin, same bytes   the publisher's repeat: drop and count
+    same id, other bytes                quarantine
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas import topics
+from schemas.bus_records import DecisionRecord, Origin
+from schemas.errors import BrokenPromise, NotReachable
+
+HEADER = "sb_decided"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """
+    What a redo needs to know of a decision.
+
+    Attributes:
+        record_digest: Keyed digest of the decision record's bytes.
+    """
+
+    origin: Origin
+    input_digest: str
+    register_offset: int
+    decided_at: datetime
+    record_digest: str
+
+    def header(self) -> tuple[str, bytes]:
+        """What stands on the decision record, so that the tail is read without decoding it."""
+        at = int(self.decided_at.timestamp() * 1000)
+        o = self.origin
+        text = f"{o.topic}|{o.partition}|{o.offset}|{self.input_digest}|{self.register_offset}|{at}|{self.record_digest}"
+        return HEADER, text.encode()
+
+    @classmethod
+    def from_header(cls, value: bytes) -> Decided:
+        """Read it back."""
+        topic, partition, offset, digest, register, at, record = value.decode().split("|")
+        return cls(
+            origin=Origin(topic=topic, partition=int(partition), offset=int(offset)),
+            input_digest=digest,
+            register_offset=int(register),
+            decided_at=datetime.fromtimestamp(int(at) / 1000, UTC),
+            record_digest=record,
+        )
+
+    @classmethod
+    def of(cls, record: DecisionRecord, record_digest: str) -> Decided:
+        """From the record itself."""
+        return cls(record.origin, record.input_digest, record.register_offset, record.decided_at, record_digest)
+
+
+class Dedupe:
+    """
+    The events decided lately, for the partitions this worker has.
+
+    Args:
+        window: How many decisions of each partition are remembered. Older repeats are caught by the adapters, whose
+            deliveries have the same ids.
+    """
+
+    def __init__(self, bootstrap: str, *, tls: Any = None, window: int = 20_000, patience_s: float = 30.0) -> None:
+        self._connect = {
+            "bootstrap_servers": bootstrap,
+            "security_protocol": "SSL" if tls else "PLAINTEXT",
+            "ssl_context": tls,
+        }
+        self._window = window
+        self._patience_s = patience_s
+        self._known: dict[int, OrderedDict[tuple[str, str], Decided]] = {}
+        self._read_in: dict[int, int] = {}
+
+    async def ready(self, partitions: Iterable[int], generation: int) -> None:
+        """
+        Read the tail of each partition that was (again) given to this worker since it was last read.
+
+        Raises:
+            NotReachable: A tail could not be read; deciding without it could decide twice.
+        """
+        for partition in sorted({p for p in partitions if self._read_in.get(p) != generation}):
+            self._known[partition] = await self._tail(partition)
+            self._read_in[partition] = generation
+
+    def find(self, partition: int, source: str, event_id: str) -> Decided | None:
+        """What is known of an event of this agency."""
+        return self._known[partition].get((source, event_id))
+
+    def add(self, partition: int, source: str, event_id: str, decided: Decided) -> None:
+        """Remember one more, and forget the oldest beyond the window."""
+        known = self._known[partition]
+        known[(source, event_id)] = decided
+        if len(known) > self._window:
+            known.popitem(last=False)
+
+    async def _tail(self, partition: int) -> OrderedDict[tuple[str, str], Decided]:
+        tp = TopicPartition(topics.DECISIONS, partition)
+        consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **self._connect)
+        found: OrderedDict[tuple[str, str], Decided] = OrderedDict()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await consumer.start()
+                consumer.assign([tp])
+                begin = (await consumer.beginning_offsets([tp]))[tp]
+                end = (await consumer.end_offsets([tp]))[tp]
+                position = max(begin, end - self._window)
+                consumer.seek(tp, position)
+                while position < end:
+                    for message in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
+                        headers = dict(message.headers)
+                        if HEADER not in headers:
+                            raise BrokenPromise(f"`decisions` {partition}/{message.offset} was not written by the worker")
+                        found[(headers["ce_source"].decode(), message.key.decode())] = Decided.from_header(headers[HEADER])
+                    position = await consumer.position(tp)
+        except (KafkaError, TimeoutError) as exc:
+            raise NotReachable(f"the tail of `decisions` partition {partition} could not be read; nothing is decided") from exc
+        finally:
+            await consumer.stop()
+        return found

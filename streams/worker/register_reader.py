@@ -1,0 +1,104 @@
+"""
+Is the register that decisions rest on up to date?
+
+A reader without a group follows the one partition of `register`. Before each batch it asks the broker where the
+register ends and waits until it has applied everything up to there: whatever was acknowledged before an event is
+decided counts for that event (a read barrier, about 1 ms).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from schemas import codec, topics
+from schemas.bus_records import RegisterRecord
+from schemas.errors import NotReachable
+from streams.rules.register import Register
+
+_TP = TopicPartition(topics.REGISTER, 0)
+
+
+class RegisterReader:
+    """
+    The register as of now, and as of any offset before.
+
+    Attributes:
+        now: The state that the last `catch_up` reached.
+    """
+
+    def __init__(self, bootstrap: str, *, tls: Any = None, patience_s: float = 30.0) -> None:
+        self._bootstrap = bootstrap
+        self._patience_s = patience_s
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
+            security_protocol="SSL" if tls else "PLAINTEXT",
+            ssl_context=tls,
+        )
+        self._log: list[tuple[int, RegisterRecord]] = []
+        self._position = 0
+        self._lock = asyncio.Lock()
+        self.now = Register()
+
+    async def start(self) -> None:
+        """
+        Connect and read the whole register.
+
+        Raises:
+            NotReachable: No broker answers.
+            BadRegister: A record that this version does not understand.
+        """
+        try:
+            await self._consumer.start()
+        except KafkaConnectionError as exc:
+            raise NotReachable(f"no broker answers at `{self._bootstrap}`; is it up? `safebus doctor` looks") from exc
+        self._consumer.assign([_TP])
+        await self._consumer.seek_to_beginning(_TP)
+        await self.catch_up()
+
+    async def catch_up(self) -> Register:
+        """
+        Wait until everything acknowledged before this call has been applied.
+
+        Raises:
+            NotReachable: The register cannot be read to its end in time; nothing may be decided.
+        """
+        async with self._lock:  # one reader of the one consumer; the others find the work done
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    end = (await self._consumer.end_offsets([_TP]))[_TP]
+                    while self._position < end:
+                        self._apply(await self._consumer.getmany(_TP, timeout_ms=100))
+                        self._position = max(self._position, await self._consumer.position(_TP))
+            except (KafkaError, TimeoutError) as exc:
+                raise NotReachable(
+                    f"the register stands at offset {self._position} and could not be read to its end; "
+                    "nothing is decided on an old register"
+                ) from exc
+        return self.now
+
+    def at(self, offset: int) -> Register:
+        """The state as of one offset, made again from the log."""
+        return self.now if offset == self.now.offset else Register.at(self._log, offset)
+
+    @property
+    def log(self) -> list[tuple[int, RegisterRecord]]:
+        """Everything applied so far, by offset."""
+        return self._log
+
+    def _apply(self, fetched: dict[Any, list[Any]]) -> None:
+        for message in fetched.get(_TP, ()):
+            record = codec.decode_record(message.value, RegisterRecord)
+            self.now.apply(message.offset, record)
+            self._log.append((message.offset, record))
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()

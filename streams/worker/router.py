@@ -1,0 +1,218 @@
+"""
+What happens to a batch of events?
+
+    gate -> read barrier -> seen before? -> decide -> decisions acknowledged -> notifications acknowledged -> return
+
+Only when this returns may the source offsets be committed. If it stops in between, a decision is on record that was
+not carried out, never the reverse; the successor redoes the batch as of then and nothing is lost or changed.
+An event that cannot be decoded, verified or matched goes to quarantine, sealed; it never stops its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from schemas import codec, gate, headers, sealing, topics
+from schemas.bus_records import Origin, Quarantined
+from schemas.codec import Received
+from schemas.errors import Refused
+from schemas.event_schemas import EventSchemas
+from schemas.identifiers import PersonKey, derived_id
+from streams.rules import sharing
+from streams.rules.register import Register
+from streams.rules.sharing import Output, SetAside
+from streams.worker.dedupe import Decided, Dedupe
+from streams.worker.lane import Batches
+from streams.worker.outbound import Message, Outbound
+from streams.worker.register_reader import RegisterReader
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class RouterKeys:
+    """
+    What the worker needs to know that nobody else does.
+
+    Attributes:
+        seal_to: The operators' public key; what goes to quarantine can be opened with its private half only.
+    """
+
+    person: PersonKey
+    seal_to: bytes
+
+
+@dataclass
+class Counts:
+    """How many of what, since the worker started."""
+
+    events: int = 0
+    decided: int = 0
+    redone: int = 0
+    repeats: int = 0
+    permitted: int = 0
+    refused: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Work:
+    """What one batch leads to."""
+
+    decisions: list[Message] = field(default_factory=list)
+    outputs: list[Message] = field(default_factory=list)
+
+
+class Router:
+    """
+    The lane's handler.
+
+    Args:
+        rules_digest: Names the code and schemas that decide.
+        clock: The time now, UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        register: RegisterReader,
+        dedupe: Dedupe,
+        outbound: Outbound,
+        keys: RouterKeys,
+        schemas: EventSchemas,
+        rules_digest: str,
+        clock: Callable[[], datetime],
+        limits: gate.Limits = gate.DEFAULT_LIMITS,
+    ) -> None:
+        self._register, self._dedupe, self._outbound = register, dedupe, outbound
+        self._keys, self._schemas, self._rules_digest = keys, schemas, rules_digest
+        self._clock, self._limits = clock, limits
+        self.counts = Counts()
+
+    async def __call__(self, batches: Batches, generation: int) -> None:
+        """
+        Carry one poll's batches from bytes to acknowledged outputs.
+
+        Raises:
+            NotReachable: Something was not acknowledged; the worker stops and the offsets stay.
+        """
+        register = await self._register.catch_up()
+        await self._dedupe.ready({tp.partition for tp, _ in batches}, generation)
+        now = self._clock()
+        work = _Work()
+        for tp, records in batches:
+            for record in records:
+                self._one(record, Origin(topic=tp.topic, partition=tp.partition, offset=record.offset), register, now, work)
+        # The decision first: if we stop here, it is on record that was not carried out, never the reverse.
+        await self._outbound.send_all(work.decisions)
+        await self._outbound.send_all(work.outputs)
+
+    def _one(self, record: Any, origin: Origin, register: Register, now: datetime, work: _Work) -> None:
+        self.counts.events += 1
+        try:
+            gate.check_wrapping(record.key, record.headers, limits=self._limits)
+            received = codec.decode(record.value, schemas=self._schemas, limits=self._limits)
+            self._verify_source(received, origin)
+        except Refused as exc:
+            self._quarantine(exc.reason, exc.detail, record.value, origin, now, work)
+            return
+        event = received.event
+        known = self._dedupe.find(origin.partition, event.publisher.agency, event.event_id)
+        if known is None:
+            self._decide(received, origin, register, now, work)
+        elif known.origin == origin:
+            self._redo(received, known, work, now)
+        elif known.input_digest == self._keys.person.digest(received.value):
+            self.counts.repeats += 1
+            log.info("event.repeated", event_id=event.event_id, source=event.publisher.agency, topic=origin.topic,
+                     partition=origin.partition, offset=origin.offset, first_offset=known.origin.offset)
+        else:
+            detail = "this event id was used before for other content; publish a correction under a new id"
+            self._quarantine("ID_REUSED", detail, record.value, origin, now, work)
+
+    def _verify_source(self, received: Received, origin: Origin) -> None:
+        # Records carry no principal, so the topic is the proof: only its agency may write there (ACL).
+        owner, claimed = topics.agency_of(origin.topic), received.event.publisher.agency
+        if owner != claimed:
+            raise Refused("WRONG_SOURCE", f"`publisher.agency` is `{claimed}`, and only `{owner}` publishes to `{origin.topic}`")
+
+    def _decide(self, received: Received, origin: Origin, register: Register, now: datetime, work: _Work) -> None:
+        event = received.event
+        outcome = sharing.share(
+            received, register, origin=origin, now=now, key=self._keys.person, rules_digest=self._rules_digest
+        )
+        if isinstance(outcome, SetAside):
+            self._quarantine(outcome.reason, outcome.detail, received.value, origin, now, work)
+            return
+        value = codec.encode_record(outcome.record)
+        decided = Decided.of(outcome.record, self._keys.person.digest(value))
+        self._dedupe.add(origin.partition, event.publisher.agency, event.event_id, decided)
+        about = headers.cloud_event(id=event.event_id, source=event.publisher.agency, type=event.event_type)
+        work.decisions.append(
+            Message(topics.DECISIONS, event.event_id.encode(), value, [*about, decided.header()], origin.partition)
+        )
+        work.outputs += [_message(output) for output in outcome.outputs]
+        if outcome.unheard:
+            detail = f"{outcome.unheard} of those the event is about are in nobody's care and no hub watches over them"
+            self._quarantine("NO_RECIPIENT", detail, received.value, origin, now, work)
+        permitted = len(outcome.outputs)
+        self.counts.decided += 1
+        self.counts.permitted += permitted
+        self.counts.refused += len(outcome.record.answers) - permitted
+        log.info("event.decided", event_id=event.event_id, event_type=event.event_type, source=event.publisher.agency,
+                 permitted=permitted, refused=len(outcome.record.answers) - permitted,
+                 register_offset=outcome.record.register_offset)
+
+    def _redo(self, received: Received, known: Decided, work: _Work, now: datetime) -> None:
+        """Decide again as of the recorded register and time: same record, same bytes, so nothing is lost or changed."""
+        outcome = sharing.share(
+            received,
+            self._register.at(known.register_offset),
+            origin=known.origin,
+            now=known.decided_at,
+            key=self._keys.person,
+            rules_digest=self._rules_digest,
+        )
+        same = not isinstance(outcome, SetAside) and (
+            self._keys.person.digest(codec.encode_record(outcome.record)) == known.record_digest
+        )
+        if isinstance(outcome, SetAside) or not same:
+            # The rules changed between crash and redo. Two truths must not stand: a person looks.
+            detail = "decided before by other rules, and what was sent is not known; `safebus explain` shows the record"
+            self._quarantine("REDO_DIFFERS", detail, received.value, known.origin, now, work)
+            return
+        self.counts.redone += 1
+        work.outputs += [_message(output) for output in outcome.outputs]
+        log.info("event.redone", event_id=received.event.event_id, source=received.event.publisher.agency,
+                 register_offset=known.register_offset)
+
+    def _quarantine(
+        self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime, work: _Work
+    ) -> None:
+        where = f"{origin.topic}/{origin.partition}/{origin.offset}"
+        entry = Quarantined(
+            quarantine_id=derived_id("quarantine", where, reason),
+            reason=reason,
+            detail=detail,
+            topic=origin.topic,
+            partition=origin.partition,
+            offset=origin.offset,
+            at=now,
+            size=-1 if value is None else len(value),
+            sealed=sealing.seal(value or b"", public_key=self._keys.seal_to, context=where),
+        )
+        about = headers.cloud_event(id=entry.quarantine_id, source=origin.topic, type="safebus.quarantined")
+        work.outputs.append(Message(topics.QUARANTINE, where.encode(), codec.encode_record(entry), about))
+        self.counts.quarantined[reason] = self.counts.quarantined.get(reason, 0) + 1
+        log.warning("event.quarantined", reason=reason, topic=origin.topic, partition=origin.partition, offset=origin.offset)
+
+
+def _message(output: Output) -> Message:
+    n = output.notification
+    about = headers.cloud_event(id=n.notification_id, source="safebus", type=n.event_type)
+    return Message(topics.notifications_for(n.recipient), n.subject_token.encode(), output.value, about)

@@ -1,0 +1,114 @@
+"""
+How does the worker process live and die?
+
+It starts when the register is caught up, stops on SIGTERM after the running batch, and stops by itself with a clear
+last line and exit code 1 when it can no longer keep its promises. Whoever starts processes starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from schemas.event_schemas import event_schemas
+from streams.worker.app import Connection, build
+from streams.worker.dedupe import Dedupe
+from streams.worker.outbound import Outbound
+from streams.worker.register_reader import RegisterReader
+from streams.worker.router import Counts, Router, RouterKeys
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """
+    What a worker needs.
+
+    Attributes:
+        topics: Every `in.*` topic.
+        session_timeout_s: Until a killed worker's partitions go to another, seconds.
+    """
+
+    connection: Connection
+    topics: Sequence[str]
+    keys: RouterKeys
+    rules_digest: str
+    session_timeout_s: float = 10.0
+    commit_every_s: float = 1.0
+    dedupe_window: int = 20_000
+
+
+async def run(settings: WorkerSettings, *, clock: Callable[[], datetime], stop: asyncio.Event) -> Counts:
+    """
+    Run until `stop` is set.
+
+    Returns:
+        What was done.
+
+    Raises:
+        NotReachable: The broker, or the end of the register, could not be reached.
+        Exception: Whatever stopped the application; nothing after the last finished batch was committed.
+    """
+    bootstrap, tls = settings.connection.bootstrap, settings.connection.tls
+    register = RegisterReader(bootstrap, tls=tls)
+    outbound = Outbound(bootstrap, tls=tls, client_id="safebus-worker")
+    router = Router(
+        register=register,
+        dedupe=Dedupe(bootstrap, tls=tls, window=settings.dedupe_window),
+        outbound=outbound,
+        keys=settings.keys,
+        schemas=event_schemas(),
+        rules_digest=settings.rules_digest,
+        clock=clock,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(register.stop)
+        await register.start()
+        stack.push_async_callback(outbound.stop)
+        await outbound.start()
+        app = build(
+            settings.connection,
+            settings.topics,
+            router,
+            session_timeout_s=settings.session_timeout_s,
+            commit_every_s=settings.commit_every_s,
+        )
+        await _live(app, stop, register.now.offset, len(settings.topics))
+    return router.counts
+
+
+async def _live(app: Any, stop: asyncio.Event, register_offset: int, topics: int) -> None:
+    """Start the application, and stop it when told to or when it crashed."""
+    await app.start()
+    log.info("worker.started", register_offset=register_offset, topics=topics)
+    asked = asyncio.ensure_future(stop.wait())
+    crashed = asyncio.ensure_future(_crashed(app))
+    try:
+        await asyncio.wait({asked, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        crashed.cancel()
+        await app.stop()
+    if app.crash_reason is not None:
+        raise app.crash_reason
+
+
+async def _crashed(app: Any) -> None:
+    # mode's services say that they crashed by an event and by `crash_reason`; there is nothing to await for both.
+    while app.crash_reason is None and not app.should_stop:
+        await asyncio.sleep(0.05)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT ask for an orderly stop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
