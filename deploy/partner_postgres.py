@@ -31,6 +31,7 @@ from typing import Final
 
 from deploy.brokers.child import ended_within, free_port, last_lines, start_child, stop_child
 from deploy.brokers.port import MissingTool
+from schemas.errors import NotReachable
 
 START_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 30.0
@@ -39,7 +40,7 @@ VERSION: Final = 18
 ROOT: Final = 0
 
 
-class PostgresUnavailable(Exception):
+class PostgresUnavailable(NotReachable):
     """PostgreSQL could not be set up or did not answer; the message holds what it said last."""
 
 

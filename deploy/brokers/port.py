@@ -17,13 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from schemas.errors import NotReachable, SafebusError
+
 Configs = Mapping[str, Mapping[str, str]]  # topic -> setting -> value, as Kafka names them
 
 NO_CONFIGS: Configs = {}
 NAMES = ("embedded", "kafka")
 
 
-class BrokerError(Exception):
+class BrokerError(SafebusError):
     """Something that we could not do with a broker."""
 
 
@@ -31,7 +33,7 @@ class UnknownBroker(BrokerError):
     """No broker has this name."""
 
 
-class BrokerUnavailable(BrokerError):
+class BrokerUnavailable(BrokerError, NotReachable):
     """The broker did not start, or does not answer."""
 
 

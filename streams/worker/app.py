@@ -6,31 +6,17 @@ Every setting here closes a trap: what is left out defaults to losing or leaking
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import faust
 import faust.streams
 from mode.supervisors import CrashingSupervisor
 
+from schemas.broker_link import Connection
 from schemas.errors import BrokenPromise
 from streams.worker.lane import Handler, Lane, LaneTransport
 
 GROUP = "safebus-worker"  # never changes: another name means another group, which would decide everything again
-
-
-@dataclass(frozen=True)
-class Connection:
-    """
-    How to reach the broker.
-
-    Attributes:
-        tls: None: plaintext, for loopback only.
-    """
-
-    bootstrap: str
-    tls: ssl.SSLContext | None = None
 
 
 def build(

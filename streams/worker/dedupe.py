@@ -11,19 +11,15 @@ source. So whoever is given a source partition reads the tail of that one decisi
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
-
-from schemas import topics
+from schemas import broker_link, topics
+from schemas.broker_link import Connection
 from schemas.bus_records import DecisionRecord, Origin
-from schemas.errors import BrokenPromise, NotReachable
+from schemas.errors import BrokenPromise
 
 HEADER = "sb_decided"
 
@@ -77,12 +73,8 @@ class Dedupe:
             deliveries have the same ids.
     """
 
-    def __init__(self, bootstrap: str, *, tls: Any = None, window: int = 20_000, patience_s: float = 30.0) -> None:
-        self._connect = {
-            "bootstrap_servers": bootstrap,
-            "security_protocol": "SSL" if tls else "PLAINTEXT",
-            "ssl_context": tls,
-        }
+    def __init__(self, connection: Connection, *, window: int = 20_000, patience_s: float = 30.0) -> None:
+        self._connection = connection
         self._window = window
         self._patience_s = patience_s
         self._known: dict[int, OrderedDict[tuple[str, str], Decided]] = {}
@@ -111,26 +103,12 @@ class Dedupe:
             known.popitem(last=False)
 
     async def _tail(self, partition: int) -> OrderedDict[tuple[str, str], Decided]:
-        tp = TopicPartition(topics.DECISIONS, partition)
-        consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **self._connect)
         found: OrderedDict[tuple[str, str], Decided] = OrderedDict()
-        try:
-            async with asyncio.timeout(self._patience_s):
-                await consumer.start()
-                consumer.assign([tp])
-                begin = (await consumer.beginning_offsets([tp]))[tp]
-                end = (await consumer.end_offsets([tp]))[tp]
-                position = max(begin, end - self._window)
-                consumer.seek(tp, position)
-                while position < end:
-                    for message in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
-                        headers = dict(message.headers)
-                        if HEADER not in headers:
-                            raise BrokenPromise(f"`decisions` {partition}/{message.offset} was not written by the worker")
-                        found[(headers["ce_source"].decode(), message.key.decode())] = Decided.from_header(headers[HEADER])
-                    position = await consumer.position(tp)
-        except (KafkaError, TimeoutError) as exc:
-            raise NotReachable(f"the tail of `decisions` partition {partition} could not be read; nothing is decided") from exc
-        finally:
-            await consumer.stop()
+        async for message in broker_link.read(
+            self._connection, topics.DECISIONS, partitions=[partition], last=self._window, patience_s=self._patience_s
+        ):
+            headers = dict(message.headers)
+            if HEADER not in headers:
+                raise BrokenPromise(f"`decisions` {partition}/{message.offset} was not written by the worker")
+            found[(headers["ce_source"].decode(), message.key.decode())] = Decided.from_header(headers[HEADER])
         return found

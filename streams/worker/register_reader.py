@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas import codec, topics
+from schemas.broker_link import Connection
 from schemas.bus_records import RegisterRecord
 from schemas.errors import NotReachable
 from streams.rules.register import Register
@@ -30,17 +31,15 @@ class RegisterReader:
         now: The state that the last `catch_up` reached.
     """
 
-    def __init__(self, bootstrap: str, *, tls: Any = None, patience_s: float = 30.0) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, connection: Connection, *, patience_s: float = 30.0) -> None:
+        self._connection = connection
         self._patience_s = patience_s
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=50,
-            security_protocol="SSL" if tls else "PLAINTEXT",
-            ssl_context=tls,
+            **connection.settings(),
         )
         self._log: list[tuple[int, RegisterRecord]] = []
         self._position = 0
@@ -58,7 +57,7 @@ class RegisterReader:
         try:
             await self._consumer.start()
         except KafkaConnectionError as exc:
-            raise NotReachable(f"no broker answers at `{self._bootstrap}`; is it up? `safebus doctor` looks") from exc
+            raise self._connection.unreachable() from exc
         self._consumer.assign([_TP])
         await self._consumer.seek_to_beginning(_TP)
         await self.catch_up()

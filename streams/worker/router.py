@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from schemas import codec, gate, headers, sealing, topics
+from schemas.broker_link import Message, Outbound
 from schemas.bus_records import Origin, Quarantined
 from schemas.codec import Received
 from schemas.errors import Refused
@@ -28,7 +29,6 @@ from streams.rules.register import Register
 from streams.rules.sharing import Output, SetAside
 from streams.worker.dedupe import Decided, Dedupe
 from streams.worker.lane import Batches
-from streams.worker.outbound import Message, Outbound
 from streams.worker.register_reader import RegisterReader
 
 log = structlog.get_logger()

@@ -17,10 +17,10 @@ from typing import Any
 
 import structlog
 
+from schemas.broker_link import Connection, Outbound
 from schemas.event_schemas import event_schemas
-from streams.worker.app import Connection, build
+from streams.worker.app import build
 from streams.worker.dedupe import Dedupe
-from streams.worker.outbound import Outbound
 from streams.worker.register_reader import RegisterReader
 from streams.worker.router import Counts, Router, RouterKeys
 
@@ -57,12 +57,11 @@ async def run(settings: WorkerSettings, *, clock: Callable[[], datetime], stop: 
         NotReachable: The broker, or the end of the register, could not be reached.
         Exception: Whatever stopped the application; nothing after the last finished batch was committed.
     """
-    bootstrap, tls = settings.connection.bootstrap, settings.connection.tls
-    register = RegisterReader(bootstrap, tls=tls)
-    outbound = Outbound(bootstrap, tls=tls, client_id="safebus-worker")
+    register = RegisterReader(settings.connection)
+    outbound = Outbound(settings.connection, client_id="safebus-worker")
     router = Router(
         register=register,
-        dedupe=Dedupe(bootstrap, tls=tls, window=settings.dedupe_window),
+        dedupe=Dedupe(settings.connection, window=settings.dedupe_window),
         outbound=outbound,
         keys=settings.keys,
         schemas=event_schemas(),

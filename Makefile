@@ -1,0 +1,46 @@
+# Two commands do everything: `make demo` and `make test`. Both install what they need into .venv here.
+
+PYTHON ?= python3
+BROKER ?= embedded
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check static bench lock clean
+
+demo: $(READY)
+	@$(BIN)/safebus demo --broker $(BROKER)
+
+# Everything: what the code promises by itself, then every test on both brokers.
+test: static
+	@$(BIN)/python -m pytest tests --cov --cov-report=term-missing:skip-covered
+
+# The quick part of it, without brokers: for every save.
+check: static
+	@$(BIN)/python -m pytest tests/schemas tests/streams/rules tests/examples --cov --cov-report=term-missing:skip-covered
+
+static: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/safebus schemas check
+
+bench: $(READY)
+	@$(BIN)/safebus bench
+
+# Every package with its hash, and no registry named: pip asks the one this machine is set up for.
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --quiet --custom-compile-command 'make lock' -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"safebus needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}; say which to use: make PYTHON=python3.11 ...")'
+	@echo "installing into $(VENV) (once) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .safebus build *.egg-info

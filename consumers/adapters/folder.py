@@ -1,0 +1,134 @@
+"""
+How does a parcel reach a folder that a partner empties?
+
+As one file, `<notification id>.json`, which is whole or not there: it is written as `.part`, brought to the disk,
+and only then given its name. What the partner should know:
+
+    - `*.part` is not for it
+    - a file it has dealt with goes to `collected/` in the same folder, so that a repeat after a crash is recognised;
+      where it is deleted instead, the same name can come a second time
+    - a withdrawal of consent is `<notification id>.withdrawn.json`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from consumers.adapters.port import Answer, Parcel
+from consumers.delivery import Reply
+
+_PART: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.withdrawn)?\.json\.[0-9a-f]{16}\.part")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED_TO_US: Final = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+# A link or a device where our file should be was put there by someone; O_NONBLOCK, so that a pipe does not hold us.
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class FolderAdapter:
+    """Delivers to one partner's folder. The folder is the partner's: it is never made here."""
+
+    transport: str = "folder"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def open(self) -> None:
+        """Remove what a crash left half written: it is about a person, and nobody may come back for it."""
+        await asyncio.to_thread(_remove_parts, self._folder, _PART)
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    async def deliver(self, parcel: Parcel) -> Answer:
+        """One attempt; see `port.Adapter.deliver`."""
+        return await asyncio.to_thread(_place, self._folder, file_name(parcel), parcel.json_bytes())
+
+
+def file_name(parcel: Parcel) -> str:
+    """What the file is called. A Parcel's id is a UUID, so no path can be built from it."""
+    return parcel.notification_id + (".json" if parcel.kind == "notification" else ".withdrawn.json")
+
+
+def _place(folder: Path, name: str, content: bytes) -> Answer:
+    try:
+        _remove_parts(folder, re.compile(re.escape(name) + r"\.[0-9a-f]{16}\.part"))
+        # In this order: a file that is moved between the two looks is then seen in the second.
+        for place in (folder / name, folder / "collected" / name):
+            same = _holds(place, content)
+            if same is not None:
+                _to_disk(folder)  # we may have crashed between giving the name and this
+                return Answer(Reply.ACCEPTED, "already_there") if same else Answer(Reply.REFUSED, "other_content")
+        _write(folder, name, content)
+    except OSError as error:
+        return _failed(error, folder)
+    return Answer(Reply.ACCEPTED, "written")
+
+
+def _holds(place: Path, content: bytes) -> bool | None:
+    """Whether this file is there with exactly this content; None if it is not there."""
+    try:
+        handle = os.open(place, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
+            return False
+        raise
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != len(content):
+            return False
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read() == content
+    finally:
+        os.close(handle)
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    # Its own name each time: two writers of one `.part` could give a file its name while the other is half way.
+    part = folder / f"{name}.{secrets.token_hex(8)}.part"
+    try:
+        with os.fdopen(os.open(part, _WRITE, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(folder / name)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    _to_disk(folder)
+
+
+def _to_disk(folder: Path) -> None:
+    """A name is on the disk only when its folder is."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove_parts(folder: Path, ours: re.Pattern[str]) -> None:
+    with suppress(OSError):  # `deliver` finds the same trouble, and has an answer to give
+        for entry in list(os.scandir(folder)):
+            if ours.fullmatch(entry.name):
+                os.unlink(entry.path)
+
+
+def _failed(error: OSError, folder: Path) -> Answer:
+    if error.errno in _FULL:
+        return Answer(Reply.BUSY, "disk_full")
+    if error.errno == errno.ENOENT and folder.is_dir():  # the folder is there: our `.part` was taken away
+        return Answer(Reply.BUSY, "part_taken_away")
+    code = errno.errorcode.get(error.errno or 0, "unknown_error").lower()
+    return Answer(Reply.NOT_LET_IN if error.errno in _CLOSED_TO_US else Reply.BUSY, code)

@@ -1,0 +1,86 @@
+"""
+What did a partner's web server, or the network before it, mean?
+
+    2xx                          ACCEPTED
+    3xx                          NOT_LET_IN  never followed: it would carry a child's details where no agreement says,
+                                             and no message will get through until a person corrects the URL
+    401 403 407, certificate,
+    address not allowed          NOT_LET_IN
+    410                          GONE
+    408 425 429 5xx,
+    no connection                BUSY        nothing was taken
+    other 4xx                    REFUSED
+    the rest                     UNKNOWN     we had a connection: all of it may have arrived
+
+Sources: RFC 9110, 10.2.3 and 15; Standard Webhooks 1.0.0; delivery notes 1.3.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from consumers.adapters.addresses import AddressNotAllowed
+from consumers.adapters.port import Answer
+from consumers.delivery import Reply
+
+
+def answer_of(status: int, retry_after: str | None, *, now: datetime) -> Answer:
+    """What an HTTP status means."""
+    if 200 <= status < 300:
+        return Answer(Reply.ACCEPTED, str(status))
+    if 300 <= status < 400:
+        return Answer(Reply.NOT_LET_IN, f"redirect_{status}")
+    if status in (401, 403, 407):
+        reply = Reply.NOT_LET_IN
+    elif status == 410:
+        reply = Reply.GONE
+    elif status in (408, 425, 429) or 500 <= status < 600:
+        reply = Reply.BUSY
+    else:
+        reply = Reply.REFUSED if 400 <= status < 500 else Reply.UNKNOWN
+    return Answer(reply, str(status), retry_after_s(retry_after, now=now))
+
+
+def retry_after_s(header: str | None, *, now: datetime) -> float | None:
+    """Seconds from now; None where there is nothing that can be read. Source: RFC 9110, 10.2.3."""
+    if header is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,12}", header.strip()):
+        return float(header)
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    if date.tzinfo is None:  # the old form "-0000", which means UTC
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())
+
+
+def failure(error: Exception) -> Answer:
+    """What it means that there was no answer: BUSY if nothing of the parcel can have left us, else UNKNOWN."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return Answer(Reply.NOT_LET_IN, "certificate_not_trusted")
+        case aiohttp.ClientConnectorSSLError():
+            return Answer(Reply.BUSY, "tls_failed")
+        case aiohttp.ClientConnectorError() if isinstance(cause, AddressNotAllowed):
+            return Answer(Reply.NOT_LET_IN, "address_not_allowed")
+        case aiohttp.ClientConnectorDNSError():
+            return Answer(Reply.BUSY, "name_not_found")
+        case aiohttp.ClientConnectorError() if isinstance(cause, ConnectionRefusedError):
+            return Answer(Reply.BUSY, "connection_refused")
+        case aiohttp.ClientConnectorError():
+            return Answer(Reply.BUSY, "connection_failed")
+        case aiohttp.ConnectionTimeoutError():
+            return Answer(Reply.BUSY, "connect_timeout")
+        case TimeoutError():
+            return Answer(Reply.UNKNOWN, "timeout")
+        case aiohttp.ClientConnectionError() | OSError():
+            return Answer(Reply.UNKNOWN, "connection_lost")
+        case _:
+            return Answer(Reply.UNKNOWN, "answer_not_http")

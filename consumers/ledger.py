@@ -1,0 +1,141 @@
+"""
+What became of each delivery to one partner, and what do we write down about it?
+
+Receipts are the only memory: the ledger is their tail, so a restarted adapter knows what it handed over.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas import broker_link, codec, headers, topics
+from schemas.broker_link import Connection, Message, Outbound
+from schemas.bus_records import Notification, Receipt, Stage
+
+#: After these nothing more happens to a delivery by itself.
+ENDED = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a delivery ended, and what is needed to tell the partner that its consent was withdrawn."""
+
+    stage: Stage
+    digest: str
+    event_id: str
+    subject_token: str
+    purpose: str
+    consent_meaning: str | None
+
+
+class Ledger:
+    """
+    The deliveries of one partner.
+
+    Args:
+        window: How many of the newest receipts are remembered. Older repeats have one effect all the same: every
+            adapter hands over under the same id.
+    """
+
+    def __init__(
+        self, connection: Connection, outbound: Outbound, *, partner: str, transport: str, window: int = 100_000
+    ):
+        self._connection, self._outbound = connection, outbound
+        self._partner, self._transport, self._window = partner, transport, window
+        self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self._on_consent: dict[str, Ended] = {}
+
+    async def load(self) -> None:
+        """Read the tail of `receipts`."""
+        async for message in broker_link.read(self._connection, topics.RECEIPTS, last=self._window):
+            if dict(message.headers).get("sb_partner") == self._partner.encode():
+                self._note(codec.decode_record(message.value, Receipt))
+
+    def ended(self, notification_id: str) -> Ended | None:
+        """How this delivery ended; None: it has not."""
+        return self._ended.get(notification_id)
+
+    def on_consent(self) -> dict[str, Ended]:
+        """What was handed over on somebody's consent and not yet followed by a notice of its end."""
+        return self._on_consent
+
+    async def write(
+        self,
+        about: Notification,
+        stage: Stage,
+        *,
+        digest: str,
+        attempt: int,
+        at: datetime,
+        answer: str,
+        reason: str = "",
+    ) -> None:
+        """Write a receipt and wait until the broker has it."""
+        await self._write(
+            Receipt(
+                notification_id=about.notification_id,
+                event_id=about.event_id,
+                partner=self._partner,
+                transport=self._transport,
+                stage=stage,
+                attempt=attempt,
+                at=at,
+                answer=answer,
+                reason=reason,
+                subject_token=about.subject_token,
+                purpose=about.purpose,
+                consent_meaning=about.consent_meaning,
+                output_digest=digest,
+            )
+        )
+
+    async def write_notice(self, notification_id: str, ended: Ended, *, at: datetime, answer: str, reason: str) -> None:
+        """Write that the partner was told that the consent it received something on has ended."""
+        await self._write(
+            Receipt(
+                notification_id=notification_id,
+                event_id=ended.event_id,
+                partner=self._partner,
+                transport=self._transport,
+                stage=Stage.NOTICE_HANDED_OVER,
+                attempt=1,
+                at=at,
+                answer=answer,
+                reason=reason,
+                subject_token=ended.subject_token,
+                purpose=ended.purpose,
+                consent_meaning=ended.consent_meaning,
+                output_digest=ended.digest,
+            )
+        )
+
+    async def _write(self, receipt: Receipt) -> None:
+        about = [
+            *headers.cloud_event(id=receipt.notification_id, source=self._partner, type="safebus.receipt"),
+            ("sb_partner", self._partner.encode()),
+            ("sb_event", receipt.event_id.encode()),
+        ]
+        message = Message(topics.RECEIPTS, receipt.notification_id.encode(), codec.encode_record(receipt), about)
+        await self._outbound.send_all([message])
+        self._note(receipt)
+
+    def _note(self, receipt: Receipt) -> None:
+        key = receipt.notification_id
+        if receipt.stage is Stage.NOTICE_HANDED_OVER:
+            self._on_consent.pop(key, None)
+        elif receipt.stage in ENDED:
+            ended = Ended(
+                stage=receipt.stage,
+                digest=receipt.output_digest,
+                event_id=receipt.event_id,
+                subject_token=receipt.subject_token,
+                purpose=receipt.purpose,
+                consent_meaning=receipt.consent_meaning,
+            )
+            self._ended[key] = ended
+            if receipt.stage is Stage.HANDED_OVER and receipt.consent_meaning is not None:
+                self._on_consent[key] = ended
+            while len(self._ended) > self._window:
+                self._ended.popitem(last=False)

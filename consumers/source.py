@@ -1,0 +1,138 @@
+"""
+Which notifications wait for this partner, and which of them are dealt with?
+
+Each partition's offsets are committed up to the first notification that is not dealt with: one that waits holds back
+the commit, not its neighbours. A restart reads those again; the ledger knows which of them were handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
+
+from schemas import topics
+from schemas.broker_link import Connection
+from schemas.errors import NotReachable
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One notification as it stands on `out.<partner>`."""
+
+    partition: int
+    offset: int
+    value: bytes
+
+
+class _Progress:
+    """What of one partition is fetched and not dealt with."""
+
+    def __init__(self) -> None:
+        self.open: set[int] = set()
+        self.next = -1  # offset after the last one fetched
+
+    def committable(self) -> int:
+        return min(self.open) if self.open else self.next
+
+
+class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """
+    `out.<partner>`, in order, with a commit that follows what is dealt with.
+
+    Args:
+        revoked: Called with partition numbers that are no longer ours; returns when nothing of them is under way.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        partner: str,
+        revoked: Callable[[set[int]], Awaitable[None]],
+        session_s: float = 10.0,
+    ) -> None:
+        self._topic = topics.notifications_for(partner)
+        self._connection, self._revoked = connection, revoked
+        self._progress: dict[int, _Progress] = {}
+        self._committed: dict[int, int] = {}
+        self._consumer = AIOKafkaConsumer(
+            group_id=f"adapter-{partner}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=100,
+            session_timeout_ms=int(session_s * 1000),
+            heartbeat_interval_ms=int(session_s * 200),
+            rebalance_timeout_ms=30_000,
+            **connection.settings(),
+        )
+
+    async def start(self) -> None:
+        """
+        Join the partner's group.
+
+        Raises:
+            NotReachable: No broker answers.
+        """
+        try:
+            await self._consumer.start()
+        except KafkaConnectionError as exc:
+            raise self._connection.unreachable() from exc
+        self._consumer.subscribe([self._topic], listener=self)
+
+    async def fetch(self, wait_s: float) -> list[Waiting]:
+        """The next notifications, in order within a partition; none when nothing came in `wait_s` seconds."""
+        found: list[Waiting] = []
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=int(wait_s * 1000))
+        except KafkaError as exc:
+            raise NotReachable(f"`{self._topic}` could not be read: {type(exc).__name__}") from exc
+        for tp, records in fetched.items():
+            progress = self._progress.setdefault(tp.partition, _Progress())
+            for record in records:
+                progress.open.add(record.offset)
+                progress.next = record.offset + 1
+                found.append(Waiting(tp.partition, record.offset, record.value))
+        return found
+
+    def dealt_with(self, waiting: Waiting) -> None:
+        """This one needs nothing more."""
+        progress = self._progress.get(waiting.partition)
+        if progress is not None:
+            progress.open.discard(waiting.offset)
+
+    async def commit(self) -> None:
+        """Commit what is dealt with. A commit that a rebalance overtakes is left: whoever has the partition redoes it."""
+        ready = {p: progress.committable() for p, progress in self._progress.items() if progress.next >= 0}
+        new = {p: offset for p, offset in ready.items() if self._committed.get(p) != offset}
+        if not new:
+            return
+        try:
+            await self._consumer.commit({TopicPartition(self._topic, p): offset for p, offset in new.items()})
+        except (CommitFailedError, IllegalStateError):
+            return
+        except KafkaError as exc:
+            raise NotReachable(f"offsets of `{self._topic}` could not be committed: {type(exc).__name__}") from exc
+        self._committed |= new
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Finish what is under way, commit, let go."""
+        gone = {tp.partition for tp in revoked}
+        await self._revoked(gone)
+        await self.commit()
+        for partition in gone:
+            self._progress.pop(partition, None)
+            self._committed.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Nothing is kept of a partition from before."""
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Commit and leave the group."""
+        await self.commit()
+        await self._consumer.stop()

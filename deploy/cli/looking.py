@@ -1,0 +1,286 @@
+"""Commands that look: explain, policy try, replay verify, quarantine, parked, schemas, bench."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import typer
+
+from deploy.cli.common import DONE, EXECUTE, FAILED, FORM, REASON, SOME, Form, clock, needs_reason, parse_time, progress, run, say, show, stop
+
+policy_app = typer.Typer(help="What the rules would decide.", no_args_is_help=True)
+replay_app = typer.Typer(help="Make decisions again.", no_args_is_help=True)
+parked_app = typer.Typer(help="Deliveries that a person must look at.", no_args_is_help=True)
+quarantine_app = typer.Typer(help="Events that could not be decoded, verified or matched.", no_args_is_help=True)
+schemas_app = typer.Typer(help="The schemas of events.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put these commands into the application."""
+    app.command()(explain)
+    policy_app.command("try")(policy_try)
+    replay_app.command("verify")(replay_verify)
+    replay_app.callback()(lambda: None)
+    policy_app.callback()(lambda: None)
+    parked_app.command("list")(parked_list)
+    parked_app.command("show")(parked_show)
+    parked_app.command("redrive")(parked_redrive)
+    quarantine_app.command("list")(quarantine_list)
+    quarantine_app.callback()(lambda: None)
+    schemas_app.command("list")(schemas_list)
+    schemas_app.command("show")(schemas_show)
+    schemas_app.command("check")(schemas_check)
+    schemas_app.command("release")(schemas_release)
+    app.add_typer(policy_app, name="policy")
+    app.add_typer(replay_app, name="replay")
+    app.add_typer(parked_app, name="parked")
+    app.add_typer(quarantine_app, name="quarantine")
+    app.add_typer(schemas_app, name="schemas")
+    app.command()(bench)
+
+
+def explain(event_id: str = typer.Argument(..., help="the event's id"), output: Form = FORM) -> None:
+    """Say what was decided about an event, for whom, why, and what became of each delivery."""
+    from deploy import explain as explaining
+    from deploy import registrar, settings
+    from schemas import identifiers
+    from schemas.broker_link import Connection
+
+    identifiers.event_id(event_id)
+    found = settings.load()
+    connection = Connection(found.bootstrap(), found.tls())
+
+    async def main() -> int:
+        records = await explaining.decisions_about(connection, event_id)
+        if not records:
+            return FAILED
+        receipts = await explaining.receipts_about(connection, event_id)
+        register = await registrar.current(connection)
+        if output is Form.JSON:
+            typer.echo(json.dumps([explaining.as_dict(r, receipts, register) for r in records], indent=2))
+        else:
+            for record in records:
+                typer.echo(explaining.as_text(record, receipts, register))
+        return DONE
+
+    if run(main):
+        raise stop(FAILED, f"no decision about `{event_id}`; was it published, and is a worker running? "
+                           "`safebus quarantine list` shows what could not be decided")
+
+
+def policy_try(
+    event: Path = typer.Argument(..., help="an event as JSON"),
+    register: Path = typer.Option(..., "--register", help="folder of YAML files"),
+    now: str | None = typer.Option(None, "--now", help="decide as if it were this time, ISO 8601"),
+    output: Form = typer.Option(Form.JSON, "-o", "--output", help="json or table"),
+) -> None:
+    """Decide about one event without a broker, and show what each recipient would get."""
+    from deploy import settings
+    from deploy.policy_try import policy_try as try_it
+
+    found = try_it(event, register, now=parse_time(now, clock()), key=settings.load().person_key())
+    if output is Form.JSON:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        rows = [
+            {
+                "recipient": a["recipient"],
+                "outcome": a["outcome"],
+                "why": " ".join(r["code"] for r in a["reasons"]),
+                "fields": json.dumps(a["view"], ensure_ascii=False) if a["view"] else "",
+            }
+            for a in found.get("answers", [])
+        ]
+        show(rows, output, columns=["recipient", "outcome", "why", "fields"])
+    if "quarantine" in found:
+        raise stop(SOME, f"set aside: {found['quarantine']['reason']}: {found['quarantine']['detail']}")
+
+
+def replay_verify(
+    since: str | None = typer.Option(None, "--from", help="ISO 8601; default: a day ago"),
+    until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
+    output: Form = FORM,
+) -> None:
+    """Make every decision of a span again from the topics, and compare byte for byte. Sends nothing."""
+    from consumers.replay import verify
+    from deploy import settings
+    from deploy.rules_digest import rules_digest
+    from schemas.broker_link import Connection
+    from schemas.event_schemas import event_schemas
+    from streams.worker.register_reader import RegisterReader
+
+    found = settings.load()
+    now = clock()
+    start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now + timedelta(minutes=1))
+    connection = Connection(found.bootstrap(), found.tls())
+    bar, advance = progress("decisions made again")
+
+    async def main() -> int:
+        reader = RegisterReader(connection)
+        await reader.start()
+        try:
+            with bar:
+                done = await verify(
+                    connection,
+                    since=start,
+                    until=end,
+                    register_log=reader.log,
+                    key=found.person_key(),
+                    schemas=event_schemas(),
+                    rules_digest=rules_digest(),
+                    progress=advance,
+                )
+        finally:
+            await reader.stop()
+        rows = [{"event_id": d.event_id, "what": d.what} for d in done.differences]
+        if output is Form.JSON:
+            typer.echo(json.dumps({**{k: v for k, v in vars(done).items() if k != "differences"}, "differences": rows}, indent=2))
+        else:
+            show(rows, output, columns=["event_id", "what"])
+        say(f"{done.identical} of {done.decisions} decisions and {done.outputs_identical} of {done.outputs} notifications "
+            f"are identical, byte for byte; {done.other_rules} were decided by other rules than today's")
+        return SOME if done.differences else DONE
+
+    raise typer.Exit(run(main))
+
+
+DESTINATIONS = typer.Option(..., "--destinations", help="YAML: where each partner wants its notifications")
+
+
+def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None:
+    """List what is parked for a partner and not handed over since."""
+    from deploy import parked, settings
+    from schemas.broker_link import Connection
+
+    found = settings.load()
+    waiting = run(lambda: parked.waiting(Connection(found.bootstrap(), found.tls()), partner))
+    rows = [
+        {"notification_id": p.notification.notification_id, "event_id": p.notification.event_id,
+         "event_type": p.notification.event_type, "reason": p.reason, "parked_at": p.at.isoformat(timespec="seconds")}
+        for p in waiting
+    ]
+    show(rows, output, columns=["notification_id", "event_id", "event_type", "reason", "parked_at"])
+
+
+def parked_show(
+    partner: str = typer.Argument(...),
+    notification_id: str = typer.Argument(...),
+    show_released: bool = typer.Option(False, "--show-released", help="show the values that the partner would get"),
+    reason: str = REASON,
+) -> None:
+    """Show one parked delivery; its values only with --show-released and a reason."""
+    from consumers.parcels import plain
+    from deploy import parked, registrar, settings
+    from deploy.recheck import read_view
+    from schemas.broker_link import Connection
+
+    needs_reason(show_released, reason)
+    found = settings.load()
+    connection = Connection(found.bootstrap(), found.tls())
+    one = run(lambda: parked.find(connection, partner, notification_id))
+    out = json.loads(one.notification.model_dump_json(exclude={"view"}))
+    out["parked_because"] = one.reason
+    if show_released:
+        out["view"] = plain(read_view(one.notification, run(lambda: registrar.current(connection))))
+    typer.echo(json.dumps(out, indent=2))
+
+
+def parked_redrive(
+    partner: str = typer.Argument(...),
+    notification_id: str = typer.Argument(...),
+    destinations: Path = DESTINATIONS,
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+) -> None:
+    """Try one parked delivery again. The register is asked first, as before every attempt."""
+    from deploy import parked, settings
+    from schemas.broker_link import Connection
+
+    needs_reason(execute, reason)
+    found = settings.load()
+    connection = Connection(found.bootstrap(), found.tls())
+    if not execute:
+        one = run(lambda: parked.find(connection, partner, notification_id))
+        say(f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it")
+        return
+    said = run(lambda: parked.redrive(connection, found, partner, notification_id, destinations, reason=reason, clock=clock))
+    say(said.text)
+    raise typer.Exit(DONE if said.handed_over else SOME)
+
+
+def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="only this reason")) -> None:
+    """List what could not be decoded, verified or matched."""
+    from deploy import settings
+    from schemas import broker_link, codec, topics
+    from schemas.broker_link import Connection
+    from schemas.bus_records import Quarantined
+
+    found = settings.load()
+
+    async def main() -> list[Quarantined]:
+        connection = Connection(found.bootstrap(), found.tls())
+        return [codec.decode_record(m.value, Quarantined) async for m in broker_link.read(connection, topics.QUARANTINE)]
+
+    # A redo writes the same entry again under the same id.
+    entries = {e.quarantine_id: e for e in run(main) if not reason or e.reason == reason}
+    rows = [
+        {"reason": e.reason, "where": f"{e.topic}/{e.partition}/{e.offset}", "size": e.size,
+         "at": e.at.isoformat(timespec="seconds"), "detail": e.detail}
+        for e in sorted(entries.values(), key=lambda e: e.at)
+    ]
+    show(rows, output, columns=["reason", "where", "size", "at", "detail"])
+
+
+def schemas_list(output: Form = FORM) -> None:
+    """List the event types and the fingerprints that bytes may come in."""
+    from schemas.event_schemas import event_schemas
+    from schemas.events import EVENT_CLASSES
+
+    found = event_schemas()
+    rows = [
+        {"code": EVENT_CLASSES[s.event_type].CODE, "event_type": s.event_type, "version": s.version,
+         "fingerprint": s.fingerprint.hex(), "leaves": len(s.leaves)}
+        for s in sorted(found.by_fingerprint.values(), key=lambda s: (s.event_type, s.version))
+    ]
+    show(rows, output, columns=["code", "event_type", "version", "fingerprint", "leaves"])
+
+
+def schemas_show(event_type: str = typer.Argument(...)) -> None:
+    """Print the whole Avro schema of an event type, for any Avro library."""
+    from schemas.event_schemas import event_schemas
+
+    typer.echo(json.dumps(event_schemas().of(event_type).raw, indent=2))
+
+
+def schemas_check() -> None:
+    """May the schemas here replace those that were released? Says why not."""
+    from schemas.event_schemas import event_schemas
+    from schemas.evolution import problems
+
+    found = problems(event_schemas())
+    for line in found:
+        typer.echo(line)
+    if found:
+        raise typer.Exit(FAILED)
+    say("every schema is released, classified, and reads all that came before it")
+
+
+def schemas_release(execute: bool = EXECUTE, reason: str = REASON) -> None:
+    """Freeze the current schemas as the next version, if they may replace the older ones. In a checkout only."""
+    from deploy.releasing import release
+
+    needs_reason(execute, reason)
+    for line in release(execute=execute):
+        typer.echo(line)
+
+
+def bench(events: int = typer.Option(2000, help="how many events"), output: Form = FORM) -> None:
+    """Time the pure part: decode, decide, redact, encode. One process, no broker."""
+    from deploy.bench import bench_rules
+
+    bar, advance = progress("events", total=events)
+    with bar:
+        rows = bench_rules(events, advance=advance, now=datetime(2026, 11, 20, tzinfo=UTC))
+    show(rows, output, columns=["part", "events", "us_per_event", "events_per_s"])

@@ -1,0 +1,114 @@
+"""
+What was decided about this event, why, and what became of it?
+
+Gathers one event's decision and every receipt about it, and says them in plain words with their sources. Field names
+only; values only when asked for with a reason, and then that is on the command's own record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas import broker_link, codec, topics
+from schemas.broker_link import Connection
+from schemas.bus_records import Answer, DecisionRecord, Outcome, Receipt
+from streams.rules.plain_words import say, source_of
+from streams.rules.register import Register
+
+
+async def decisions_about(connection: Connection, event_id: str) -> list[DecisionRecord]:
+    """Every decision under this event id: one, unless two agencies used the same id."""
+    wanted = event_id.encode()
+    return [
+        codec.decode_record(message.value, DecisionRecord)
+        async for message in broker_link.read(connection, topics.DECISIONS)
+        if message.key == wanted
+    ]
+
+
+async def receipts_about(connection: Connection, event_id: str) -> list[Receipt]:
+    """Every receipt about this event, by time."""
+    wanted = event_id.encode()
+    found = [
+        codec.decode_record(message.value, Receipt)
+        async for message in broker_link.read(connection, topics.RECEIPTS)
+        if dict(message.headers).get("sb_event") == wanted
+    ]
+    return sorted(found, key=lambda receipt: receipt.at)
+
+
+def as_dict(record: DecisionRecord, receipts: list[Receipt], register: Register) -> dict[str, Any]:
+    """The decision record as JSON values, each answer with its reasons in words and its deliveries."""
+    plain = record.model_dump(mode="json")
+    for answer, out in zip(record.answers, plain["answers"], strict=True):
+        out["in_words"] = [f"{say(reason)} [{reason.rule}: {source_of(reason.rule)}]" for reason in answer.reasons]
+        out["basis_in_words"] = basis_in_words(answer, register)
+        out["deliveries"] = [
+            r.model_dump(mode="json", include={"stage", "attempt", "at", "transport", "answer", "reason"})
+            for r in receipts
+            if r.notification_id == answer.notification_id
+        ]
+    return plain
+
+
+def basis_in_words(answer: Answer, register: Register) -> list[str]:
+    """The four answers, each with its title and source in the catalogue."""
+    if answer.basis is None:
+        return []
+    found = []
+    for code in answer.basis.model_dump().values():
+        entry = register.bases.get(code) if code else None
+        if code:
+            found.append(f"{code}: {entry.title} ({entry.source})" if entry else code)
+    return found
+
+
+def as_text(record: DecisionRecord, receipts: list[Receipt], register: Register) -> str:
+    """For a person at a terminal."""
+    lines = [
+        f"event {record.event_id}",
+        f"  {record.event_type}, {record.lifecycle}, from {record.source}, for {record.purpose}",
+        f"  decided {record.decided_at:%Y-%m-%d %H:%M:%S} UTC on register offset {record.register_offset}, "
+        f"by rules {record.rules_digest}",
+        f"  stands at {record.origin.topic} partition {record.origin.partition} offset {record.origin.offset}",
+    ]
+    for answer in record.answers:
+        lines += ["", *_answer_lines(answer, receipts, register)]
+    if not record.answers:
+        lines += ["", "  nobody was considered: none of those it is about is in anyone's care, and no hub watches this type"]
+    return "\n".join(lines)
+
+
+def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -> list[str]:
+    partner = register.partners.get(answer.recipient)
+    name = partner.name if partner else answer.recipient
+    lines = [f"{answer.outcome}  {name} ({answer.recipient}), about person {answer.subject_token[:8]}, as {answer.interest}"]
+    lines += [f"    because {say(r)}  [{r.rule}: {source_of(r.rule)}]" for r in answer.reasons]
+    if answer.consent_state:
+        at = "" if answer.consent_offset is None else f", register offset {answer.consent_offset}"
+        lines.append(f"    consent: {answer.consent_state}{at}")
+    if answer.outcome is Outcome.REFUSE and answer.call:
+        lines.append(f"    to speak to a person: {answer.call}")
+    if answer.outcome is Outcome.PERMIT:
+        lines.append(f"    agreement {answer.agreement_id} v{answer.agreement_version}, flow {answer.flow}")
+        lines += [f"    basis {text}" for text in basis_in_words(answer, register)]
+        lines += _fields("released", answer)
+        lines += _fields("withheld", answer)
+        mine = [r for r in receipts if r.notification_id == answer.notification_id]
+        lines += [
+            f"    {r.at:%H:%M:%S} {r.transport}: {r.stage} (attempt {r.attempt}, answer {r.answer}"
+            + (f", {r.reason})" if r.reason else ")")
+            for r in mine
+        ] or ["    not handed over yet"]
+    return lines
+
+
+def _fields(which: str, answer: Answer) -> list[str]:
+    by_rule: dict[str, list[str]] = {}
+    for entry in getattr(answer, which):
+        by_rule.setdefault(entry.rule, []).append(entry.path)
+    lines = []
+    for rule, paths in by_rule.items():
+        detail = f" ({rule.split(', ', 1)[1]})" if ", " in rule else ""
+        lines.append(f"    {which}, {source_of(rule)}{detail}: {', '.join(paths)}")
+    return lines

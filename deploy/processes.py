@@ -1,0 +1,64 @@
+"""
+How are the bus's own processes started beside each other on one machine?
+
+For `safebus up` and the demonstration. In service an init system or a cluster does this.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.brokers.child import last_lines, start_child, stop_child
+from deploy.settings import Settings
+from schemas.errors import SafebusError
+
+
+class Processes:
+    """A set of `safebus` processes that end when this one ends."""
+
+    def __init__(self, settings: Settings, *, logs: Path, broker: str) -> None:
+        self._settings, self._logs, self._broker = settings, logs, broker
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start `safebus ARGUMENTS`, logging to `<name>.log`."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        env = {**os.environ, "SAFEBUS_HOME": str(self._settings.home.resolve()), "SAFEBUS_BROKER": self._broker}
+        child = start_child(
+            [sys.executable, "-m", "deploy.cli", *arguments],
+            log=self._logs / f"{name}.log",
+            cwd=Path.cwd(),
+            environ=env,
+        )
+        self._running[name] = child
+        return child
+
+    def check(self) -> None:
+        """
+        All of them still run.
+
+        Raises:
+            SafebusError: One has ended; shows its last lines.
+        """
+        for name, child in self._running.items():
+            if child.poll() is not None:
+                lines = last_lines(self._logs / f"{name}.log")
+                raise SafebusError(f"`{name}` ended with exit code {child.returncode}; its last lines:\n{lines}")
+
+    def logs(self) -> list[Path]:
+        """The log files."""
+        return sorted(self._logs.glob("*.log"))
+
+    def stop(self) -> dict[str, int]:
+        """Ask all of them to stop, and wait. Returns name -> exit code."""
+        for child in self._running.values():
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in self._running.values():
+            stop_child(child, ask=signal.SIGTERM, wait_s=30)
+        return {name: child.returncode for name, child in self._running.items()}

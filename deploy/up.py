@@ -1,0 +1,75 @@
+"""How is a whole bus started on one machine, to try things out, and how does it end?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from deploy import registrar, settings
+from deploy.brokers import open_broker
+from deploy.cli.common import clock, say
+from deploy.processes import Processes
+from deploy.provision import apply, partners_of, wanted
+from deploy.settings import BROKER_FILE
+from schemas.broker_link import Connection
+from streams.rules.register import Register
+
+DEMO_REGISTER = Path(__file__).parent / "demo" / "register"
+
+
+def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> None:
+    """Start a bus and keep it until Ctrl-C or SIGTERM."""
+    found = settings.load()
+    found.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = register or DEMO_REGISTER
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    with open_broker(broker_name, data_dir=found.home / "data" / broker_name) as broker:
+        address = found.home / BROKER_FILE
+        address.write_text(json.dumps({"name": broker_name, "bootstrap": broker.bootstrap}), "utf-8")
+        processes = Processes(found, logs=found.home / "logs", broker=broker.bootstrap)
+        try:
+            say(f"broker `{broker_name}` at {broker.bootstrap}")
+            if not broker_only:
+                changes = registrar.plan(folder, Register(), found.person_key())
+                entries = [change.entry for change in changes]
+                apply(broker, wanted(partners_of(entries)))
+                asyncio.run(_load(Connection(broker.bootstrap), folder, found))
+                _start(processes, found.home, partners_of(entries))
+                say(f"worker and adapters are starting; logs in {found.home / 'logs'}")
+                say(f"each partner's notifications appear in {found.home / 'inbox'}/<partner>/")
+            say("Ctrl-C ends it all")
+            while not done.wait(0.5):
+                processes.check()
+        finally:
+            processes.stop()
+            address.unlink(missing_ok=True)
+    say("ended; nothing is left running")
+    sys.stderr.flush()
+
+
+async def _load(connection: Connection, folder: Path, found: settings.Settings) -> None:
+    register = await registrar.current(connection)
+    changes = [c for c in registrar.plan(folder, register, found.person_key()) if c.what != "same"]
+    if changes:
+        records = registrar.records((c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine")
+        offset = await registrar.write(connection, records)
+        say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
+
+
+def _start(processes: Processes, home: Path, partners: list[str]) -> None:
+    places = {}
+    for partner in partners:
+        inbox = home.resolve() / "inbox" / partner
+        inbox.mkdir(parents=True, exist_ok=True)
+        places[partner] = {"transport": "folder", "folder": str(inbox)}
+    file = home / "destinations.yaml"
+    if not file.exists():
+        file.write_text(json.dumps(places, indent=1), "utf-8")  # JSON is YAML, and needs no library to write
+    processes.start("worker", ["worker"])
+    processes.start("deliver", ["deliver", "--destinations", str(file.resolve())])

@@ -1,0 +1,231 @@
+"""
+What does a signal of NHS England's Multicast Notification Service say?
+
+A signal is a pointer: something happened to this NHS number, the record is over there. It comes as a FHIR R4 Bundle
+or as a CloudEvent; the two "differ in their presentation only", so the same signal gives the same event from either.
+
+    pds-death-notification-2  -> DEATH
+    nhs-number-change-2       -> NUMBER_CHANGED
+    pds-record-change-2       -> RECORD_CHANGED
+
+A number change names one number and does not say whether it is the old or the new one. So `superseded_nhs_number`
+stays empty: who needs the other number reads the record at `data_reference`.
+
+Some signals carry the record itself after the pointer. It is not read, but for its security labels.
+
+Source: NHSDigital/multicast-notification-service, signal-schemas/ and specification/schemas/cloudevents/.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from producers.importers.fhir_times import instant
+from producers.importers.identity import NHS_NUMBER_SYSTEM, Change, checked_agency, event_of, nhs_number, strictest
+from producers.importers.outcome import Imported, Outcome, Reason, answer
+from producers.importers.reading import read_json
+from schemas.errors import Refused
+from schemas.events import Confidentiality, IdentityChange, IdentityChangePayload, Lifecycle, Person, PersonRole
+
+CHANGES = {
+    "pds-death-notification-2": IdentityChange.DEATH,
+    "nhs-number-change-2": IdentityChange.NUMBER_CHANGED,
+    "pds-record-change-2": IdentityChange.RECORD_CHANGED,
+}
+
+#: Other signals of the service, so that a refusal can name what it found. Source: signal-schemas/examples/.
+KNOWN = frozenset(
+    {
+        "gpreg-change-gp-req-1",
+        "imms-vaccination-record-change-1",
+        "imms-vaccinations-1",
+        "nhshco-hc-complete-1",
+        "pathology-laboratory-reporting-test-result-stored-1",
+        "patientflags-change-1",
+        "pdm-resource-change-1",
+        "pds-change-of-gp-2",
+        "proxy-role-change-1",
+    }
+)
+
+_RECORD_OF_A_PATIENT = re.compile(r".*/Patient/([^/?#]+)([/?#].*)?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class _Signal:
+    """What both forms of a signal say."""
+
+    id: str
+    event_type: str
+    source: str
+    subject: str
+    occurred_at: str
+    published_at: str
+    data_reference: str | None
+    record_version: str | None
+    confidentiality: Confidentiality
+
+
+def import_signal(data: bytes, *, agency: str, received_at: datetime) -> Outcome:
+    """
+    Read one signal, as a FHIR R4 Bundle or as a CloudEvent in JSON.
+
+    Args:
+        agency: Who publishes it on the bus: `in.<agency>` is its topic.
+        received_at: Only bounds times that cannot be; no part of the event comes from it.
+
+    Raises:
+        BadInput: `agency` or `received_at` cannot be used. Nothing is raised for what the signal holds.
+    """
+    checked_agency(agency, received_at)
+    return answer(lambda: _import(data, agency, received_at))
+
+
+def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
+    signal = _signal(read_json(data))
+    number = nhs_number(signal.subject, "`subject`")
+    pointed_at = _RECORD_OF_A_PATIENT.fullmatch(signal.data_reference or "")
+    if pointed_at and pointed_at[1] != number:
+        raise Refused(
+            Reason.IDENTITY_CONFLICT,
+            "the subject and the record pointed at are not the same NHS number; expected one person, and chose neither",
+        )
+    change = Change(
+        feed="mns",
+        source_id=signal.id,
+        lifecycle=Lifecycle.NEW,
+        occurred_at=instant(signal.occurred_at, "time of the occurrence", received_at=received_at),
+        published_at=instant(signal.published_at, "time of the signal", received_at=received_at),
+        confidentiality=signal.confidentiality,
+        subjects=(Person(ref="person", role=PersonRole.PERSON, nhs_number=number),),
+        payload=IdentityChangePayload(
+            change=CHANGES[signal.event_type],
+            source_event_type=signal.event_type,
+            source_event_id=signal.id,
+            source_system=signal.source,
+            data_reference=signal.data_reference,
+            record_version=signal.record_version,
+        ),
+    )
+    return Imported(event_of(change, agency=agency))
+
+
+def _signal(document: Any) -> _Signal:
+    if isinstance(document, dict) and "resourceType" in document:
+        return _from_bundle(document)
+    if isinstance(document, dict) and "specversion" in document:
+        return _from_cloudevent(document)
+    raise Refused(
+        Reason.NOT_A_SIGNAL,
+        "expected one JSON object with `resourceType` (a FHIR signal) or `specversion` (a CloudEvent)",
+    )
+
+
+def _from_cloudevent(document: dict[str, Any]) -> _Signal:
+    if document["specversion"] != "1.0":
+        raise Refused(Reason.NOT_A_SIGNAL, "`specversion` is not `1.0`; expected a CloudEvent 1.0")
+    event_type = _supported(document.get("type"))
+    time = _text(document.get("time"), "time")
+    return _Signal(
+        id=_text(document.get("id"), "id"),
+        event_type=event_type,
+        source=_text(document.get("source"), "source"),
+        subject=_text(document.get("subject"), "subject"),
+        occurred_at=time,
+        published_at=time,
+        data_reference=_text_if_any(document, "dataref"),
+        record_version=_text_if_any(document, "versionid"),
+        confidentiality=Confidentiality.N,  # a CloudEvent has no place for a label
+    )
+
+
+def _from_bundle(document: dict[str, Any]) -> _Signal:
+    problem = next(_validator().iter_errors(document), None)
+    if problem is not None:
+        raise Refused(Reason.NOT_A_SIGNAL, _without_values(problem))
+    parameters = document["entry"][0]["resource"]["parameter"]
+    occurrence, context = parameters[3]["part"], parameters[4]["part"]
+    focus, subject, version = (
+        _one(occurrence[2:], "focus"),
+        _one(context[2:], "subject"),
+        _one(context[2:], "version-id"),
+    )
+    if subject is None:
+        raise Refused(Reason.MISSING_FIELD, "`subject` is missing: the signal does not say whom it is about")
+    identifier = subject["valueReference"]["identifier"]
+    if identifier.get("system", NHS_NUMBER_SYSTEM) != NHS_NUMBER_SYSTEM:
+        raise Refused(Reason.BAD_IDENTIFIER, f"`subject` is not of system `{NHS_NUMBER_SYSTEM}`")
+    return _Signal(
+        id=_text(document["id"], "id"),
+        event_type=_supported(context[0]["valueString"]),
+        source=_text(context[1]["valueUri"], "source"),
+        subject=_text(identifier["value"], "subject"),
+        occurred_at=occurrence[1]["valueInstant"],
+        published_at=document["timestamp"],
+        data_reference=_text(focus["valueReference"]["reference"], "focus") if focus else None,
+        record_version=_text(version["valueString"], "version-id") if version else None,
+        confidentiality=strictest(_labels(document)),
+    )
+
+
+def _supported(event_type: object) -> str:
+    text = _text(event_type, "event type")
+    if text not in CHANGES:
+        found = f"`{text}`" if text in KNOWN else "an event type that is not in the service's list"
+        raise Refused(
+            Reason.UNSUPPORTED_EVENT_TYPE,
+            f"found {found}, for which there is no notification; expected one of {', '.join(CHANGES)}",
+        )
+    return text
+
+
+def _one(parts: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    found = [part for part in parts if part["name"] == name]
+    if len(found) > 1:
+        reason = Reason.IDENTITY_CONFLICT if name == "subject" else Reason.AMBIGUOUS
+        raise Refused(reason, f"`{name}` stands {len(found)} times; expected once")
+    return found[0] if found else None
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise Refused(Reason.MISSING_FIELD, f"`{where}` is missing or empty; expected text")
+    return value
+
+
+def _text_if_any(document: dict[str, Any], name: str) -> str | None:
+    return None if document.get(name) is None else _text(document[name], name)
+
+
+def _labels(document: dict[str, Any]) -> Iterator[tuple[object, object]]:
+    """Of the bundle, the signal and the record it may carry. The schema says nothing of `meta`, so nothing is sure."""
+    for resource in (document, *(entry["resource"] for entry in document["entry"])):
+        meta = resource.get("meta", {})
+        labels = meta.get("security", []) if isinstance(meta, dict) else [None]
+        for label in labels if isinstance(labels, list) else [None]:
+            yield (label.get("system"), label.get("code")) if isinstance(label, dict) else (None, None)
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    schema = resources.files("producers.importers").joinpath("fhirsignal.schema.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(schema))
+
+
+def _without_values(problem: ValidationError) -> str:
+    """Where and what was expected, in the schema's words: the library's own message repeats the value."""
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem.absolute_path).lstrip(".")
+    expected = problem.validator_value if isinstance(problem.validator_value, str | int | list) else "something else"
+    if problem.validator == "anyOf":
+        expected = "one of the forms that the schema allows here"
+    return f"`{where or 'signal'}` fails `{problem.validator}` of fhirsignal.schema.json; expected {expected}"

@@ -1,0 +1,131 @@
+"""
+What stands where in a FHIR STU3 message in XML?
+
+FHIR's XML is regular: every value is the attribute `value` of an element, every element is in one namespace. These
+few functions say "the one value at this path", "the resource this refers to", and refuse where there is not exactly
+one. Paths are ours and may be named in a refusal; values are the message's and never are.
+
+Source: FHIR STU3 (3.0), XML Representation; MessageHeader; Bundle, "message".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
+
+from producers.importers.outcome import Reason
+from schemas.errors import Refused
+
+FHIR = "{http://hl7.org/fhir}"
+
+
+@dataclass(frozen=True)
+class Message:
+    """
+    A Bundle of type `message`.
+
+    Attributes:
+        header: Its first resource, the only MessageHeader.
+        by_reference: The other resources, by everything that a reference may call them.
+    """
+
+    bundle: Element
+    header: Element
+    by_reference: dict[str, Element]
+
+    def of_kind(self, kind: str) -> list[Element]:
+        """The resources of this type, in the order of the message."""
+        unique = {id(node): node for node in self.by_reference.values()}
+        return [node for node in unique.values() if node.tag == FHIR + kind]
+
+    def resolve(self, reference: str, kind: str, where: str) -> Element:
+        """
+        The resource that a reference names.
+
+        Raises:
+            Refused: MISSING_FIELD, if the message holds none of that type by that name.
+        """
+        node = self.by_reference.get(reference)
+        if node is None or node.tag != FHIR + kind:
+            raise Refused(Reason.MISSING_FIELD, f"`{where}` refers to a {kind} that the message does not hold")
+        return node
+
+
+def message(root: Element) -> Message:
+    """
+    Take a message apart into its header and what the header leads to.
+
+    Raises:
+        Refused: NOT_A_MESSAGE.
+    """
+    if root.tag != FHIR + "Bundle" or values(root, "type") != ["message"]:
+        raise Refused(Reason.NOT_A_MESSAGE, "expected a FHIR `Bundle` whose `type` is `message`")
+    header: Element | None = None
+    named: dict[str, Element] = {}
+    for number, entry in enumerate(all_at(root, "entry")):
+        inside = [node for resource in all_at(entry, "resource") for node in resource]
+        if len(inside) != 1:
+            raise Refused(Reason.NOT_A_MESSAGE, f"`entry[{number}]` holds {len(inside)} resources; expected one")
+        if (inside[0].tag == FHIR + "MessageHeader") != (number == 0):
+            raise Refused(Reason.NOT_A_MESSAGE, "expected a `MessageHeader` as the first entry, and only there")
+        if number == 0:
+            header = inside[0]
+            continue
+        for name in {*values(entry, "fullUrl"), *(f"urn:uuid:{text}" for text in values(inside[0], "id"))}:
+            if named.setdefault(name, inside[0]) is not inside[0]:
+                raise Refused(Reason.NOT_A_MESSAGE, f"`entry[{number}]` has the same name as an entry before it")
+    if header is None:
+        raise Refused(Reason.NOT_A_MESSAGE, "the `Bundle` has no entry; expected a `MessageHeader` first")
+    return Message(root, header, named)
+
+
+def all_at(parent: Element, path: str) -> list[Element]:
+    """The elements at a path such as `name/family`."""
+    return parent.findall("/".join(FHIR + step for step in path.split("/")))
+
+
+def values(parent: Element, path: str) -> list[str]:
+    """The values at a path, without those that are empty."""
+    return [text for node in all_at(parent, path) if (text := (node.get("value") or "").strip())]
+
+
+def value(parent: Element, path: str) -> str | None:
+    """
+    The one value at a path, or None.
+
+    Raises:
+        Refused: AMBIGUOUS, if there are several that differ.
+    """
+    found = set(values(parent, path))
+    if len(found) > 1:
+        raise Refused(Reason.AMBIGUOUS, f"`{_name(parent, path)}` has {len(found)} values; expected one")
+    return found.pop() if found else None
+
+
+def the(parent: Element, path: str) -> str:
+    """
+    The one value at a path.
+
+    Raises:
+        Refused: MISSING_FIELD or AMBIGUOUS.
+    """
+    found = value(parent, path)
+    if found is None:
+        raise Refused(Reason.MISSING_FIELD, f"`{_name(parent, path)}` is missing or empty")
+    return found
+
+
+def extensions(parent: Element, url: str) -> list[Element]:
+    """The extensions of an element that carry this url."""
+    return [node for node in all_at(parent, "extension") if node.get("url") == url]
+
+
+def labels(*resources: Element) -> Iterator[tuple[str | None, str | None]]:
+    """(system, code) of every security label of these resources."""
+    for label in (label for resource in resources for label in all_at(resource, "meta/security")):
+        yield value(label, "system"), value(label, "code")
+
+
+def _name(parent: Element, path: str) -> str:
+    return f"{parent.tag.removeprefix(FHIR)}.{path.replace('/', '.')}"

@@ -1,0 +1,244 @@
+"""
+How do we write to the broker and know that it is written, and read a topic from here to there?
+
+Worker, publisher and adapters are siblings that never import each other; this is what they share of Kafka.
+`send_all` returns only when the broker has acknowledged every message, and raises if one was refused: a send that was
+merely handed to a client's buffer proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
+
+from schemas.errors import NotReachable
+
+
+@dataclass(frozen=True)
+class Connection:
+    """
+    How to reach the broker.
+
+    Attributes:
+        bootstrap: `host:port`, several with commas.
+        tls: None: plaintext, for loopback only.
+    """
+
+    bootstrap: str
+    tls: ssl.SSLContext | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """As aiokafka takes it."""
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": "SSL" if self.tls else "PLAINTEXT",
+            "ssl_context": self.tls,
+        }
+
+    def unreachable(self) -> NotReachable:
+        """What to say when nobody answers."""
+        return NotReachable(f"no broker answers at `{self.bootstrap}`; is it up? `safebus doctor` looks")
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to write. `partition` None: by the key."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+    partition: int | None = None
+
+
+class Outbound:
+    """An idempotent producer that waits for every acknowledgement."""
+
+    def __init__(self, connection: Connection, *, client_id: str, timeout_s: float = 20.0) -> None:
+        self._connection = connection
+        self._producer = AIOKafkaProducer(
+            client_id=client_id,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=2,
+            max_batch_size=131_072,
+            max_request_size=1_048_576,
+            request_timeout_ms=int(timeout_s * 1000),
+            **connection.settings(),
+        )
+
+    async def start(self) -> None:
+        """
+        Connect.
+
+        Raises:
+            NotReachable: No broker answers, or this certificate may write nothing.
+        """
+        try:
+            await self._producer.start()
+        except ClusterAuthorizationFailedError as exc:
+            raise NotReachable(
+                f"`{self._connection.bootstrap}` lets this certificate write to no topic; `safebus acls plan` shows why"
+            ) from exc
+        except KafkaConnectionError as exc:
+            raise self._connection.unreachable() from exc
+
+    async def send_all(self, messages: Iterable[Message]) -> list[tuple[int, int]]:
+        """
+        Write messages and wait until the broker has all of them.
+
+        Returns:
+            (partition, offset) of each, in order.
+
+        Raises:
+            NotReachable: One was not acknowledged in time, or refused.
+        """
+        waiting: list[tuple[Message, Any]] = []
+        written: list[tuple[int, int]] = []
+        for m in messages:
+            with _said_plainly(m):
+                future = await self._producer.send(
+                    m.topic, m.value, key=m.key, partition=m.partition, headers=list(m.headers)
+                )
+            waiting.append((m, future))
+        for m, acknowledged in waiting:
+            with _said_plainly(m):
+                done = await acknowledged
+            written.append((done.partition, done.offset))
+        return written
+
+    async def stop(self) -> None:
+        """Flush and disconnect."""
+        await self._producer.stop()
+
+
+class _said_plainly:  # noqa: N801 - reads as a sentence where it is used
+    """Say what was refused, without the message."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: Any, exc: BaseException | None, _trace: Any) -> None:
+        if isinstance(exc, TopicAuthorizationFailedError):
+            raise NotReachable(
+                f"this certificate may not write to `{self._message.topic}`; `safebus acls plan` shows why"
+            ) from exc
+        if isinstance(exc, KafkaError):
+            raise NotReachable(
+                f"`{self._message.topic}` did not acknowledge a message of {len(self._message.value)} bytes "
+                f"({type(exc).__name__}); it may or may not be written"
+            ) from exc
+
+
+async def read(
+    connection: Connection,
+    topic: str,
+    *,
+    partitions: Iterable[int] | None = None,
+    last: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    starts: Mapping[int, int] | None = None,
+    ends: Mapping[int, int] | None = None,
+    patience_s: float = 30.0,
+) -> AsyncIterator[Any]:
+    """
+    Read a topic from its beginning to where it ends now, without a group: nothing moves for anyone else.
+
+    Args:
+        partitions: None: all of them.
+        last: Only the last so many records of each partition.
+        since, until: Only records the broker took in between (`since` included, `until` not), UTC.
+        starts, ends: Offset of the first record to read, and of the first not to, by partition.
+
+    Yields:
+        aiokafka's records, in order within a partition.
+
+    Raises:
+        NotReachable: The broker does not answer, or stops answering for `patience_s` seconds.
+    """
+    consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100, **connection.settings())
+    try:
+        await consumer.start()
+    except KafkaConnectionError as exc:
+        raise connection.unreachable() from exc
+    try:
+        open_ends = await _place(consumer, topic, partitions, last, since, starts or {}, ends or {})
+        while open_ends:
+            async with asyncio.timeout(patience_s):
+                fetched = await _next(consumer, open_ends)
+            for record in fetched:
+                at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+                if (since is None or at >= since) and (until is None or at < until):
+                    yield record
+    except (KafkaError, TimeoutError) as exc:
+        raise NotReachable(f"`{topic}` could not be read to its end at `{connection.bootstrap}`") from exc
+    finally:
+        await consumer.stop()
+
+
+async def _place(
+    consumer: Any,
+    topic: str,
+    partitions: Iterable[int] | None,
+    last: int | None,
+    since: datetime | None,
+    starts: Mapping[int, int],
+    stops: Mapping[int, int],
+) -> dict[TopicPartition, int]:
+    """Assign, seek, and say where each partition ends now."""
+    if partitions is None:
+        partitions = await _partitions_of(consumer, topic)
+    tps = [TopicPartition(topic, p) for p in sorted(partitions)]
+    consumer.assign(tps)
+    begins = await consumer.beginning_offsets(tps)
+    ends = await consumer.end_offsets(tps)
+    # The embedded broker answers None: then everything is read, and filtered by time where it is used.
+    timed = await consumer.offsets_for_times({tp: int(since.timestamp() * 1000) for tp in tps}) if since else {}
+    for tp in tps:
+        ends[tp] = min(ends[tp], stops.get(tp.partition, ends[tp]))
+        begin = max(begins[tp], ends[tp] - last) if last is not None else begins[tp]
+        if timed.get(tp) is not None:
+            begin = max(begin, timed[tp].offset)
+        begin = max(begin, starts.get(tp.partition, 0))
+        consumer.seek(tp, begin)
+        if begin >= ends[tp]:
+            ends.pop(tp)
+            consumer.pause(tp)
+    return dict(ends)
+
+
+async def _partitions_of(consumer: Any, topic: str) -> set[int]:
+    # A consumer's own view holds only topics it subscribed to, and this one subscribes to none.
+    cluster = await consumer._client.fetch_all_metadata()
+    found: set[int] | None = cluster.partitions_for_topic(topic)
+    if not found:
+        raise NotReachable(f"the broker has no topic `{topic}`; `safebus topics plan` shows what there should be")
+    return found
+
+
+async def _next(consumer: Any, ends: dict[TopicPartition, int]) -> list[Any]:
+    """The next records before the ends; partitions that are through leave `ends`."""
+    found: list[Any] = []
+    for tp, records in (await consumer.getmany(timeout_ms=200)).items():
+        found += [r for r in records if tp in ends and r.offset < ends[tp]]
+    for tp in list(ends):
+        if await consumer.position(tp) >= ends[tp]:
+            ends.pop(tp)
+            consumer.pause(tp)
+    return found
