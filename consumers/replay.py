@@ -137,7 +137,9 @@ def _verify_one(
             what = f"notification for `{answer.recipient}` is not on its topic (never sent, or no longer kept)"
             found.differences.append(Difference(record.event_id, what))
         else:
-            found.differences.append(Difference(record.event_id, f"notification for `{answer.recipient}` has other bytes"))
+            found.differences.append(
+                Difference(record.event_id, f"notification for `{answer.recipient}` has other bytes")
+            )
 
 
 def _again(
@@ -166,7 +168,9 @@ def _again(
 
 
 def _what_differs(then: DecisionRecord, now: DecisionRecord) -> str:
-    fields = [name for name in type(then).model_fields if name != "answers" and getattr(then, name) != getattr(now, name)]
+    fields = [
+        name for name in type(then).model_fields if name != "answers" and getattr(then, name) != getattr(now, name)
+    ]
     before = {a.decision_id: a for a in then.answers}
     after = {a.decision_id: a for a in now.answers}
     for decision_id in sorted(before.keys() | after.keys()):

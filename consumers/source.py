@@ -106,7 +106,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             progress.open.discard(waiting.offset)
 
     async def commit(self) -> None:
-        """Commit what is dealt with. A commit that a rebalance overtakes is left: whoever has the partition redoes it."""
+        """Commit what is dealt with. If a rebalance overtakes it, whoever has the partition now redoes it."""
         ready = {p: progress.committable() for p, progress in self._progress.items() if progress.next >= 0}
         new = {p: offset for p, offset in ready.items() if self._committed.get(p) != offset}
         if not new:

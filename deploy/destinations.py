@@ -103,7 +103,8 @@ def adapter(destination: Folder | Webhook | Postgres, *, clock: Callable[[], dat
 
             secrets = tuple(destination.secrets_file.read_text("utf-8").split())
             return WebhookAdapter(
-                WebhookSettings(url=destination.url, secrets=secrets, allow_private=destination.allow_private), clock=clock
+                WebhookSettings(url=destination.url, secrets=secrets, allow_private=destination.allow_private),
+                clock=clock,
             )
         case Postgres():
             from consumers.adapters.postgres import PostgresAdapter, PostgresSettings

@@ -67,14 +67,26 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Check]:
         there = await topics_there(connection)
         checks = [Check("broker", True, f"answers at {bootstrap} with {len(there)} topics")]
         if "register" not in there:
-            return [*checks, Check("register", False, "no topic `register`", "`safebus topics apply`, `safebus register load`")]
+            return [
+                *checks,
+                Check("register", False, "no topic `register`", "`safebus topics apply`, `safebus register load`"),
+            ]
         register = await registrar.current(connection)
     except SafebusError as exc:
         return [Check("broker", False, bootstrap, str(exc))]
     missing = [t.name for t in wanted_by(register) if t.name not in there]
     return [
         *checks,
-        Check("register", bool(register.agreements), f"offset {register.offset}, {len(register.partners)} partners, "
-              f"{len(register.agreements)} agreements", "`safebus register load FOLDER --execute --reason ...`"),
-        Check("topics", not missing, "all there" if not missing else f"missing {', '.join(missing)}", "`safebus topics apply`"),
+        Check(
+            "register",
+            bool(register.agreements),
+            f"offset {register.offset}, {len(register.partners)} partners, {len(register.agreements)} agreements",
+            "`safebus register load FOLDER --execute --reason ...`",
+        ),
+        Check(
+            "topics",
+            not missing,
+            "all there" if not missing else f"missing {', '.join(missing)}",
+            "`safebus topics apply`",
+        ),
     ]

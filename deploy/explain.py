@@ -75,14 +75,19 @@ def as_text(record: DecisionRecord, receipts: list[Receipt], register: Register)
     for answer in record.answers:
         lines += ["", *_answer_lines(answer, receipts, register)]
     if not record.answers:
-        lines += ["", "  nobody was considered: none of those it is about is in anyone's care, and no hub watches this type"]
+        lines += [
+            "",
+            "  nobody was considered: none of those it is about is in anyone's care, and no hub watches this type",
+        ]
     return "\n".join(lines)
 
 
 def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -> list[str]:
     partner = register.partners.get(answer.recipient)
     name = partner.name if partner else answer.recipient
-    lines = [f"{answer.outcome}  {name} ({answer.recipient}), about person {answer.subject_token[:8]}, as {answer.interest}"]
+    lines = [
+        f"{answer.outcome}  {name} ({answer.recipient}), about person {answer.subject_token[:8]}, as {answer.interest}"
+    ]
     lines += [f"    because {say(r)}  [{r.rule}: {source_of(r.rule)}]" for r in answer.reasons]
     if answer.consent_state:
         at = "" if answer.consent_offset is None else f", register offset {answer.consent_offset}"

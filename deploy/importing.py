@@ -92,9 +92,7 @@ async def _send(
         )
 
 
-def quarantined(
-    name: str, data: bytes, outcome: NotImported, *, agency: str, seal_to: bytes, now: datetime
-) -> Message:
+def quarantined(name: str, data: bytes, outcome: NotImported, *, agency: str, seal_to: bytes, now: datetime) -> Message:
     """A file that could not be imported, sealed, as the quarantine holds it. Offset -1: it never was on a topic."""
     where = f"import/{agency}/{derived_id('import', name, str(len(data)))}"
     entry = Quarantined(

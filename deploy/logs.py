@@ -7,8 +7,10 @@ log by a careless line, and a test greps all logs for every value that was publi
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -25,7 +27,7 @@ LOGGABLE = frozenset(
 HIDDEN = "▮"
 
 
-def only_loggable(_logger: Any, _name: str, line: dict[str, Any]) -> dict[str, Any]:
+def only_loggable(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Hide the value of every key that is not known to be harmless, tracebacks included: they quote values."""
     return {key: value if key in LOGGABLE else HIDDEN for key, value in line.items()}
 
@@ -57,4 +59,5 @@ class _Library(logging.Formatter):
     """A library's line: where it comes from and how bad, not what it says, which may quote a message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return f'{{"event": "library.said", "level": "{record.levelname.lower()}", "source": "{record.name}:{record.lineno}"}}'
+        said = {"event": "library.said", "level": record.levelname.lower()}
+        return json.dumps({**said, "source": f"{record.name}:{record.lineno}"})

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from consumers import delivery
+from consumers.adapters.port import Adapter
 from consumers.ledger import Ledger
 from consumers.parcels import parcel_of
 from deploy import destinations as places
@@ -63,7 +64,9 @@ async def find(connection: Connection, partner: str, notification_id: str) -> Pa
     for parked in await waiting(connection, partner):
         if parked.notification.notification_id == notification_id:
             return parked
-    raise BadInput(f"nothing is parked for `{partner}` under `{notification_id}`; `safebus parked list {partner}` shows what is")
+    raise BadInput(
+        f"nothing is parked for `{partner}` under `{notification_id}`; `safebus parked list {partner}` shows what is"
+    )
 
 
 async def redrive(
@@ -101,7 +104,13 @@ async def redrive(
 
 
 async def _try(
-    parked: Parked, recheck: RegisterRecheck, ledger: Ledger, adapter: places.Adapter, settings: Settings, reason: str, now: datetime
+    parked: Parked,
+    recheck: RegisterRecheck,
+    ledger: Ledger,
+    adapter: Adapter,
+    settings: Settings,
+    reason: str,
+    now: datetime,
 ) -> Said:
     notification, digest = parked.notification, settings.person_key().digest(parked.value)
     refusal = recheck.why_not(notification, now)
@@ -112,10 +121,18 @@ async def _try(
         return Said(False, f"not handed over: {why}")
     await adapter.open()
     answer = await adapter.deliver(parcel_of(notification, view, digest))
-    step = delivery.next_step(answer.reply, attempt=1, first_sent=now, now=now, retry_after_s=answer.retry_after_s, jitter=0.0)
+    step = delivery.next_step(
+        answer.reply, attempt=1, first_sent=now, now=now, retry_after_s=answer.retry_after_s, jitter=0.0
+    )
     if isinstance(step, delivery.Done):
         await ledger.write(
-            notification, Stage.HANDED_OVER, digest=digest, attempt=1, at=now, answer=answer.code, reason=f"redriven: {reason}"
+            notification,
+            Stage.HANDED_OVER,
+            digest=digest,
+            attempt=1,
+            at=now,
+            answer=answer.code,
+            reason=f"redriven: {reason}",
         )
         return Said(True, f"handed over, answer {answer.code}")
     return Said(False, f"the partner answered {answer.code}; it stays parked")

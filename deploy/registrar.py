@@ -70,7 +70,12 @@ def records(entries: Iterable[Entry], *, at: datetime, by: str, reason: str) -> 
     """Entries as they are written."""
     return [
         RegisterRecord(
-            record_id=entry.record_id, kind=entry.kind, recorded_at=at, recorded_by=by, reason=reason, body=body_of(entry.body)
+            record_id=entry.record_id,
+            kind=entry.kind,
+            recorded_at=at,
+            recorded_by=by,
+            reason=reason,
+            body=body_of(entry.body),
         )
         for entry in entries
     ]
@@ -127,7 +132,9 @@ def check_consent(entry: ConsentEntry, register: Register, *, now: datetime) -> 
         BadInput: Nobody has this person in care, it lies in the future, or the state cannot follow the present one.
     """
     if entry.person_id not in register.persons:
-        raise BadInput("this person is not in the register; `safebus register load` adds people and who has them in care")
+        raise BadInput(
+            "this person is not in the register; `safebus register load` adds people and who has them in care"
+        )
     if entry.decided_at > now:
         raise BadInput(f"`decided_at` {entry.decided_at.isoformat()} lies in the future; give when it was said")
     entries = register.consents(entry.person_id, entry.meaning, entry.purpose)
@@ -146,5 +153,10 @@ def check_consent(entry: ConsentEntry, register: Register, *, now: datetime) -> 
 def consent_record(entry: ConsentEntry, *, at: datetime, by: str, reason: str) -> RegisterRecord:
     """A consent decision as it is written."""
     return RegisterRecord(
-        record_id=consent_record_id(entry), kind="consent", recorded_at=at, recorded_by=by, reason=reason, body=body_of(entry)
+        record_id=consent_record_id(entry),
+        kind="consent",
+        recorded_at=at,
+        recorded_by=by,
+        reason=reason,
+        body=body_of(entry),
     )

@@ -26,7 +26,10 @@ def release(*, execute: bool) -> list[str]:
     found = event_schemas()
     new = [s for s in found.current.values() if s.version > len(found.released.get(s.event_type, ()))]
     problems = [
-        f"{s.event_type}: {line}" for s in new for old in found.released.get(s.event_type, ()) for line in against(old, s)
+        f"{s.event_type}: {line}"
+        for s in new
+        for old in found.released.get(s.event_type, ())
+        for line in against(old, s)
     ]
     if problems:
         raise BadSchema("\n".join(problems))

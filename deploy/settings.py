@@ -64,7 +64,9 @@ class Settings:
             raise BadInput("SAFEBUS_TLS_CA and SAFEBUS_TLS_CERT go together; one of them is missing")
         for address in self.bootstrap().split(","):
             if address.rsplit(":", 1)[0] not in ("127.0.0.1", "localhost", "[::1]"):
-                raise BadInput(f"broker `{address}` is not on this machine and TLS is not set up; set SAFEBUS_TLS_CA and _CERT")
+                raise BadInput(
+                    f"broker `{address}` is not on this machine and TLS is not set up; set SAFEBUS_TLS_CA and _CERT"
+                )
         return None
 
     def person_key(self) -> PersonKey:

@@ -57,7 +57,9 @@ async def _load(connection: Connection, folder: Path, found: settings.Settings) 
     register = await registrar.current(connection)
     changes = [c for c in registrar.plan(folder, register, found.person_key()) if c.what != "same"]
     if changes:
-        records = registrar.records((c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine")
+        records = registrar.records(
+            (c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine"
+        )
         offset = await registrar.write(connection, records)
         say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
 

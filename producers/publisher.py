@@ -41,7 +41,9 @@ class Publisher:
 
     def __init__(self, connection: Connection, *, agency: str, case_secret: bytes) -> None:
         if len(case_secret) < 16:
-            raise BadInput(f"`case_secret` has {len(case_secret)} bytes, expected at least 16; `secrets.token_bytes(32)`")
+            raise BadInput(
+                f"`case_secret` has {len(case_secret)} bytes, expected at least 16; `secrets.token_bytes(32)`"
+            )
         self._topic = topics.published_by(agency)
         self._agency = agency
         self._secret = case_secret
@@ -51,7 +53,9 @@ class Publisher:
         await self._outbound.start()
         return self
 
-    async def __aexit__(self, _t: type[BaseException] | None, _e: BaseException | None, _tb: TracebackType | None) -> None:
+    async def __aexit__(
+        self, _t: type[BaseException] | None, _e: BaseException | None, _tb: TracebackType | None
+    ) -> None:
         await self._outbound.stop()
 
     async def publish(self, event: Event, *, case: str) -> Accepted:

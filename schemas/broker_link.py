@@ -124,7 +124,7 @@ class Outbound:
         await self._producer.stop()
 
 
-class _said_plainly:  # noqa: N801 - reads as a sentence where it is used
+class _said_plainly:
     """Say what was refused, without the message."""
 
     def __init__(self, message: Message) -> None:

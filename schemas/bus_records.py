@@ -21,7 +21,7 @@ class BusRecord(BaseModel):
 
 
 class Notification(BusRecord):
-    """What one partner may have of one event about one person. `view` is Avro; `view_schema` says under which schema."""
+    """What one partner may have of one event about one person; `view` is Avro under `view_schema`."""
 
     SCHEMA: ClassVar[str] = "notification"
     notification_id: str

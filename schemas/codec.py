@@ -18,7 +18,6 @@ from schemas.errors import Refused
 from schemas.event_schemas import EventSchema, EventSchemas, bus_schema, event_schemas, fingerprint_of
 from schemas.events import EVENT_CLASSES, Event, what_is_wrong
 
-
 R = TypeVar("R", bound=BusRecord)
 
 

@@ -209,7 +209,9 @@ class EventSchemas:
         try:
             return self.current[event_type]
         except KeyError:
-            raise BadSchema(f"no schema for event type `{event_type}`; there are {', '.join(sorted(self.current))}") from None
+            raise BadSchema(
+                f"no schema for event type `{event_type}`; there are {', '.join(sorted(self.current))}"
+            ) from None
 
 
 def build(sources: Mapping[str, Any], released: Mapping[str, list[dict[str, Any]]], envelope: Any) -> EventSchemas:
@@ -255,7 +257,7 @@ def event_schemas() -> EventSchemas:
 
 @cache
 def bus_schema(name: str) -> Any:
-    """A schema of the bus's own records (`avro/bus/<name>.avsc`), parsed. They reach agencies' systems never as such."""
+    """A schema of the bus's own records (`avro/bus/<name>.avsc`), parsed."""
     return _fs.parse_schema(_json(resources.files("schemas") / "avro" / "bus" / f"{name}.avsc"))
 
 

@@ -382,8 +382,7 @@ class IdentityEvent(Event):
 
 #: Event type -> class.
 EVENT_CLASSES: dict[str, type[Event]] = {
-    cls.TYPE: cls
-    for cls in (OperationEncompass, ProtectionPlan, EdAttendance, TemporaryAccommodation, IdentityEvent)
+    cls.TYPE: cls for cls in (OperationEncompass, ProtectionPlan, EdAttendance, TemporaryAccommodation, IdentityEvent)
 }
 
 

@@ -86,15 +86,13 @@ def _fields(
                     f"`{step}` changed `{note}` from `{field.get(note)}` to `{same.get(note)}`; agreements were "
                     "signed over the old one, so add a new field or a new event type"
                 )
-        yield from _compare(
-            field["type"], same["type"], step, version=version, was_named=was_named, is_named=is_named
-        )
+        yield from _compare(field["type"], same["type"], step, version=version, was_named=was_named, is_named=is_named)
     for name, field in now.items():
         step = f"{path}.{name}" if path else name
         if "default" not in field:
             yield f"new field `{step}` has no default, so older events cannot be read"
         if field.get("since") != version:
-            yield f"new field `{step}` has since `{field.get('since')}`, expected {version}: say which version brought it"
+            yield f"new field `{step}` has since `{field.get('since')}`, expected {version}, the version that brings it"
 
 
 def _known(node: Any, named: dict[str, Any]) -> Any:

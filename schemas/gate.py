@@ -4,7 +4,7 @@ May these bytes come in?
 What arrives on a topic may have been made by anyone's software, or by an attacker's. The gate lets in only bytes
 that are exactly what a correct encoder would have written:
 
-    size -> marker and fingerprint -> decode -> nothing left over -> encoded again gives the same bytes -> counts and lengths
+    size -> marker and fingerprint -> decode -> nothing left over -> encoded again: same bytes -> counts and lengths
 
 The last but one closes over-long numbers, odd booleans, split arrays and hidden bytes in one stroke. Each refusal
 has its own reason code, and no message repeats a value.
@@ -17,7 +17,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 
@@ -70,9 +70,7 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def check_wrapping(
-    key: bytes | None, headers: Sequence[tuple[str, bytes]], *, limits: Limits = DEFAULT_LIMITS
-) -> None:
+def check_wrapping(key: bytes | None, headers: Sequence[tuple[str, bytes]], *, limits: Limits = DEFAULT_LIMITS) -> None:
     """
     Refuse a record whose key or headers are out of bounds.
 
@@ -86,7 +84,7 @@ def check_wrapping(
     if len(headers) > limits.headers or total > limits.header_bytes:
         raise Refused(
             Reason.TOO_MANY_HEADERS,
-            f"found {len(headers)} headers of {total} bytes, expected at most {limits.headers} of {limits.header_bytes}",
+            f"found {len(headers)} headers of {total} bytes; at most {limits.headers} of {limits.header_bytes} are let in",
         )
 
 
@@ -132,7 +130,7 @@ def read(body: bytes, parsed: Any) -> dict[str, Any]:
     """
     source = io.BytesIO(body)
     try:
-        record: dict[str, Any] = fastavro.schemaless_reader(source, parsed, None)
+        record = cast("dict[str, Any]", fastavro.schemaless_reader(source, parsed, None))
     except UnicodeDecodeError as exc:
         raise Refused(Reason.INVALID_UTF8, f"a string before byte {source.tell()} is not UTF-8") from exc
     except (EOFError, struct.error, StopIteration) as exc:
@@ -157,8 +155,7 @@ def write(record: dict[str, Any], parsed: Any) -> bytes:
 
 def _as(record: dict[str, Any], writer: Any, reader: Any) -> dict[str, Any]:
     """The same record under a later schema. Source: Avro 1.11 specification, Schema Resolution."""
-    resolved: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(write(record, writer)), writer, reader)
-    return resolved
+    return cast("dict[str, Any]", fastavro.schemaless_reader(io.BytesIO(write(record, writer)), writer, reader))
 
 
 def _bounded(value: Any, limits: Limits, path: str) -> None:

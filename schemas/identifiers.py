@@ -13,7 +13,7 @@ import re
 import uuid
 from dataclasses import dataclass
 
-import nhs_number as _nhs
+from nhs_number.validate import is_valid as _is_valid_nhs
 
 from schemas.errors import BadIdentifier
 
@@ -39,7 +39,7 @@ def nhs_number(text: str) -> str:
     digits = text.replace(" ", "")
     if not re.fullmatch(r"[0-9]{10}", digits):
         raise BadIdentifier(f"an NHS number has 10 digits; found {len(digits)} characters; check the source record")
-    if not _nhs.is_valid(digits):
+    if not _is_valid_nhs(digits):
         raise BadIdentifier("the check digit of this NHS number does not fit (modulus 11); check the source record")
     return digits
 

@@ -45,7 +45,10 @@ def main() -> None:
         # A bug of ours. The message may quote an event, so only where it is and what kind.
         at = traceback.extract_tb(exc.__traceback__)[-1]
         ours = next((f for f in reversed(traceback.extract_tb(exc.__traceback__)) if "/deploy/" in f.filename), at)
-        typer.echo(f"safebus: a bug: {type(exc).__name__} at {ours.filename}:{ours.lineno}; please report these words", err=True)
+        typer.echo(
+            f"safebus: a bug: {type(exc).__name__} at {ours.filename}:{ours.lineno}; please report these words",
+            err=True,
+        )
         sys.exit(FAILED)
 
 

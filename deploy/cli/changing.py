@@ -6,10 +6,27 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli.common import DONE, EXECUTE, FORM, REASON, SOME, USAGE, Form, clock, needs_reason, parse_time, run, say, show, stop
+from deploy.cli.common import (
+    DONE,
+    EXECUTE,
+    FORM,
+    REASON,
+    SOME,
+    USAGE,
+    Form,
+    clock,
+    needs_reason,
+    parse_time,
+    run,
+    say,
+    show,
+    stop,
+)
 
 topics_app = typer.Typer(help="The topics that the register asks for.", no_args_is_help=True)
-register_app = typer.Typer(help="Agreements, partners, bases, involvements: what decisions rest on.", no_args_is_help=True)
+register_app = typer.Typer(
+    help="Agreements, partners, bases, involvements: what decisions rest on.", no_args_is_help=True
+)
 consent_app = typer.Typer(help="What people agreed to.", no_args_is_help=True)
 
 
@@ -35,7 +52,9 @@ def topics_plan(register: Path | None = FOLDER, output: Form = FORM) -> None:
     _topics(register, output, execute=False)
 
 
-def topics_apply(register: Path | None = FOLDER, output: Form = FORM, execute: bool = EXECUTE, reason: str = REASON) -> None:
+def topics_apply(
+    register: Path | None = FOLDER, output: Form = FORM, execute: bool = EXECUTE, reason: str = REASON
+) -> None:
     """Create the missing topics."""
     needs_reason(execute, reason)
     _topics(register, output, execute=execute)
@@ -64,8 +83,11 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
             "kept_days": "for ever" if t.kept_ms < 0 else t.kept_ms // 86_400_000,
             "written_by": t.written_by,
             "read_by": t.read_by,
-            "state": "create" if t.name not in there else "same" if there[t.name] >= t.partitions else
-                     f"has {there[t.name]} partitions",
+            "state": "create"
+            if t.name not in there
+            else "same"
+            if there[t.name] >= t.partitions
+            else f"has {there[t.name]} partitions",
         }
         for t in wanted
     ]
@@ -122,7 +144,11 @@ def register_show(
     if record_id:
         typer.echo(body_of(entries[record_id][1]))
         return
-    show([{"kind": kind, "record": rid} for rid, (kind, _) in sorted(entries.items())], output, columns=["kind", "record"])
+    show(
+        [{"kind": kind, "record": rid} for rid, (kind, _) in sorted(entries.items())],
+        output,
+        columns=["kind", "record"],
+    )
     say(f"as of register offset {register.offset}")
 
 
@@ -180,7 +206,7 @@ def consent_record(
         return
     record = registrar.consent_record(entry, at=now, by=by, reason=reason)
     offset = run(lambda: registrar.write(connection, [record]))
-    say(f"recorded; it counts for every event decided and every delivery attempted from now on (register offset {offset})")
+    say(f"recorded; it counts for every decision and every delivery attempt from now on (register offset {offset})")
 
 
 def publish(
@@ -249,5 +275,8 @@ def import_(
         typer.echo(f"{line.file}  {line.outcome}  {line.detail}")
     set_aside = sum(line.event_id is None for line in lines)
     if not execute:
-        say(f"dry run: {len(lines) - set_aside} would be published, {set_aside} quarantined; --execute --reason ... does it")
+        say(
+            f"dry run: {len(lines) - set_aside} would be published, {set_aside} quarantined; "
+            "--execute --reason ... does it"
+        )
     raise typer.Exit(SOME if set_aside else DONE)

@@ -126,7 +126,9 @@ def parse_time(text: str | None, default: datetime) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise stop(USAGE, f"`{text}` is no time; expected ISO 8601, such as 2026-11-22T09:30 or 2026-11-22T09:30+00:00") from None
+        raise stop(
+            USAGE, f"`{text}` is no time; expected ISO 8601, such as 2026-11-22T09:30 or 2026-11-22T09:30+00:00"
+        ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

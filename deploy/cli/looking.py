@@ -8,7 +8,23 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli.common import DONE, EXECUTE, FAILED, FORM, REASON, SOME, Form, clock, needs_reason, parse_time, progress, run, say, show, stop
+from deploy.cli.common import (
+    DONE,
+    EXECUTE,
+    FAILED,
+    FORM,
+    REASON,
+    SOME,
+    Form,
+    clock,
+    needs_reason,
+    parse_time,
+    progress,
+    run,
+    say,
+    show,
+    stop,
+)
 
 policy_app = typer.Typer(help="What the rules would decide.", no_args_is_help=True)
 replay_app = typer.Typer(help="Make decisions again.", no_args_is_help=True)
@@ -66,8 +82,11 @@ def explain(event_id: str = typer.Argument(..., help="the event's id"), output: 
         return DONE
 
     if run(main):
-        raise stop(FAILED, f"no decision about `{event_id}`; was it published, and is a worker running? "
-                           "`safebus quarantine list` shows what could not be decided")
+        raise stop(
+            FAILED,
+            f"no decision about `{event_id}`; was it published, and is a worker running? "
+            "`safebus quarantine list` shows what could not be decided",
+        )
 
 
 def policy_try(
@@ -136,11 +155,13 @@ def replay_verify(
             await reader.stop()
         rows = [{"event_id": d.event_id, "what": d.what} for d in done.differences]
         if output is Form.JSON:
-            typer.echo(json.dumps({**{k: v for k, v in vars(done).items() if k != "differences"}, "differences": rows}, indent=2))
+            typer.echo(json.dumps({**vars(done), "differences": rows}, indent=2))
         else:
             show(rows, output, columns=["event_id", "what"])
-        say(f"{done.identical} of {done.decisions} decisions and {done.outputs_identical} of {done.outputs} notifications "
-            f"are identical, byte for byte; {done.other_rules} were decided by other rules than today's")
+        say(
+            f"{done.identical} of {done.decisions} decisions and {done.outputs_identical} of {done.outputs} "
+            f"notifications are identical, byte for byte; {done.other_rules} were decided by other rules than today's"
+        )
         return SOME if done.differences else DONE
 
     raise typer.Exit(run(main))
@@ -157,8 +178,13 @@ def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None
     found = settings.load()
     waiting = run(lambda: parked.waiting(Connection(found.bootstrap(), found.tls()), partner))
     rows = [
-        {"notification_id": p.notification.notification_id, "event_id": p.notification.event_id,
-         "event_type": p.notification.event_type, "reason": p.reason, "parked_at": p.at.isoformat(timespec="seconds")}
+        {
+            "notification_id": p.notification.notification_id,
+            "event_id": p.notification.event_id,
+            "event_type": p.notification.event_type,
+            "reason": p.reason,
+            "parked_at": p.at.isoformat(timespec="seconds"),
+        }
         for p in waiting
     ]
     show(rows, output, columns=["notification_id", "event_id", "event_type", "reason", "parked_at"])
@@ -203,9 +229,13 @@ def parked_redrive(
     connection = Connection(found.bootstrap(), found.tls())
     if not execute:
         one = run(lambda: parked.find(connection, partner, notification_id))
-        say(f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it")
+        say(
+            f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it"
+        )
         return
-    said = run(lambda: parked.redrive(connection, found, partner, notification_id, destinations, reason=reason, clock=clock))
+    said = run(
+        lambda: parked.redrive(connection, found, partner, notification_id, destinations, reason=reason, clock=clock)
+    )
     say(said.text)
     raise typer.Exit(DONE if said.handed_over else SOME)
 
@@ -221,13 +251,20 @@ def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="on
 
     async def main() -> list[Quarantined]:
         connection = Connection(found.bootstrap(), found.tls())
-        return [codec.decode_record(m.value, Quarantined) async for m in broker_link.read(connection, topics.QUARANTINE)]
+        return [
+            codec.decode_record(m.value, Quarantined) async for m in broker_link.read(connection, topics.QUARANTINE)
+        ]
 
     # A redo writes the same entry again under the same id.
     entries = {e.quarantine_id: e for e in run(main) if not reason or e.reason == reason}
     rows = [
-        {"reason": e.reason, "where": f"{e.topic}/{e.partition}/{e.offset}", "size": e.size,
-         "at": e.at.isoformat(timespec="seconds"), "detail": e.detail}
+        {
+            "reason": e.reason,
+            "where": f"{e.topic}/{e.partition}/{e.offset}",
+            "size": e.size,
+            "at": e.at.isoformat(timespec="seconds"),
+            "detail": e.detail,
+        }
         for e in sorted(entries.values(), key=lambda e: e.at)
     ]
     show(rows, output, columns=["reason", "where", "size", "at", "detail"])
@@ -240,8 +277,13 @@ def schemas_list(output: Form = FORM) -> None:
 
     found = event_schemas()
     rows = [
-        {"code": EVENT_CLASSES[s.event_type].CODE, "event_type": s.event_type, "version": s.version,
-         "fingerprint": s.fingerprint.hex(), "leaves": len(s.leaves)}
+        {
+            "code": EVENT_CLASSES[s.event_type].CODE,
+            "event_type": s.event_type,
+            "version": s.version,
+            "fingerprint": s.fingerprint.hex(),
+            "leaves": len(s.leaves),
+        }
         for s in sorted(found.by_fingerprint.values(), key=lambda s: (s.event_type, s.version))
     ]
     show(rows, output, columns=["code", "event_type", "version", "fingerprint", "leaves"])

@@ -34,7 +34,9 @@ def demo(
 
 def up(
     broker: str = BROKER,
-    register: Path | None = typer.Option(None, "--register", help="register folder to load; default: the demonstration's"),
+    register: Path | None = typer.Option(
+        None, "--register", help="register folder to load; default: the demonstration's"
+    ),
     broker_only: bool = typer.Option(False, "--broker-only", help="start the broker and nothing else"),
 ) -> None:
     """Start a bus on this machine: broker, topics, register, worker, and a drop folder for each partner."""
@@ -90,8 +92,14 @@ def worker() -> None:
             clock=clock,
             stop=asked_to_stop,
         )
-        log.info("worker.stopped", events=counts.events, decided=counts.decided, redone=counts.redone,
-                 repeats=counts.repeats, quarantined=sum(counts.quarantined.values()))
+        log.info(
+            "worker.stopped",
+            events=counts.events,
+            decided=counts.decided,
+            redone=counts.redone,
+            repeats=counts.repeats,
+            quarantined=sum(counts.quarantined.values()),
+        )
 
     try:
         run(main)
@@ -101,7 +109,9 @@ def worker() -> None:
     except Exception as exc:
         # The last line says what stopped it; the message of a foreign error may quote an event, so only its name.
         log.error("worker.failed", error=type(exc).__name__)
-        raise stop(FAILED, f"safebus: worker stopped by {type(exc).__name__}; no offset moved past the last batch") from exc
+        raise stop(
+            FAILED, f"safebus: worker stopped by {type(exc).__name__}; no offset moved past the last batch"
+        ) from exc
 
 
 def deliver(
@@ -129,7 +139,9 @@ def deliver(
     chosen = partners or sorted(there)
     unknown = [p for p in chosen if p not in there]
     if unknown:
-        raise stop(USAGE, f"`{destinations}` has no section for {', '.join(unknown)}; it has {', '.join(sorted(there))}")
+        raise stop(
+            USAGE, f"`{destinations}` has no section for {', '.join(unknown)}; it has {', '.join(sorted(there))}"
+        )
 
     async def main() -> None:
         connection = Connection(found.bootstrap(), found.tls())

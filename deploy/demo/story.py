@@ -184,7 +184,9 @@ def protection_plan() -> ProtectionPlan:
         occurred_at=at(11, 0),
         recorded_at=at(11, 30),
         published_at=at(11, 31),
-        publisher=Publisher(agency="fordshire-mash", org_scheme="GSS", org_code="E99999999", org_name="Fordshire Council"),
+        publisher=Publisher(
+            agency="fordshire-mash", org_scheme="GSS", org_code="E99999999", org_name="Fordshire Council"
+        ),
         subjects=(AVA,),
         claimed_basis=ClaimedBasis(art6="A6-1-e", gateway="CA04-10"),
         purpose="safeguarding",
@@ -209,7 +211,9 @@ def moved_to_temporary_accommodation(number: int) -> TemporaryAccommodation:
         occurred_at=at(9, 0, day=20 + number),
         recorded_at=at(9, 30, day=20 + number),
         published_at=at(9, 31, day=20 + number),
-        publisher=Publisher(agency="fordshire-housing", org_scheme="GSS", org_code="E99999999", org_name="Fordshire Housing"),
+        publisher=Publisher(
+            agency="fordshire-housing", org_scheme="GSS", org_code="E99999999", org_name="Fordshire Housing"
+        ),
         subjects=(AVA,),
         claimed_basis=ClaimedBasis(art6="A6-1-e", gateway="LA11-1", confidentiality="CLDC-CONSENT"),
         purpose="temporary_accommodation_notice",

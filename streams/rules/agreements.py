@@ -124,15 +124,23 @@ class Flow(_Model):
         if self.effect == "refuse":
             return self
         if self.basis is None:
-            raise ValueError("`basis` is missing; a permit answers four questions: art6, art9_or_10 with sch1, "
-                             "power_or_duty, confidentiality")
+            raise ValueError(
+                "`basis` is missing; a permit answers four questions: art6, art9_or_10 with sch1, "
+                "power_or_duty, confidentiality"
+            )
         if not self.interest:
-            raise ValueError("`interest` is missing; name involvement roles such as `attends_school`, or `subscription`")
+            raise ValueError(
+                "`interest` is missing; name involvement roles such as `attends_school`, or `subscription`"
+            )
         if self.consent is None and not self.objection_reason:
-            raise ValueError("`objection_reason` is missing; a flow that does not wait for consent says why it is "
-                             "shared over an objection (R11)")
+            raise ValueError(
+                "`objection_reason` is missing; a flow that does not wait for consent says why it is "
+                "shared over an objection (R11)"
+            )
         if self.consent is Meaning.TREATMENT:
-            raise ValueError("`consent: treatment` is never a reason to share; use service_agreement or data_protection")
+            raise ValueError(
+                "`consent: treatment` is never a reason to share; use service_agreement or data_protection"
+            )
         never = sorted({c for g in Group for c in self.release.of(g)} & NEVER)
         if never:
             raise ValueError(f"`release` names {', '.join(never)}, which no agreement may release")
@@ -174,7 +182,9 @@ class Agreement(_Model):
         for flow in self.flows:
             strangers = sorted({*flow.sender, *flow.to} - signed)
             if strangers:
-                raise ValueError(f"flow `{flow.flow}` names {', '.join(strangers)}, who did not sign; add them to `parties`")
+                raise ValueError(
+                    f"flow `{flow.flow}` names {', '.join(strangers)}, who did not sign; add them to `parties`"
+                )
         names = [flow.flow for flow in self.flows]
         if len(set(names)) != len(names):
             raise ValueError("two flows have the same name; give each its own")

@@ -1,9 +1,9 @@
 """
 May this recipient have this event about this person?
 
-    1. any refusal that stands whatever was agreed        -> refuse   (adversary, prohibition, suspended, very restricted)
-    2. otherwise any flow of an agreement without a fault -> permit   (dates, bases, interest, consent)
-    3. otherwise                                          -> refuse, with the faults of the flows there are, or NO_AGREEMENT
+    1. any refusal that stands whatever was agreed        -> refuse (adversary, prohibition, suspended ...)
+    2. otherwise any flow of an agreement without a fault -> permit (dates, bases, interest, consent)
+    3. otherwise                                          -> refuse, with what keeps each flow from it
 
 So silence refuses, a refusal always wins (rule R28), and a rule that cannot be evaluated counts as a refusal.
 """
@@ -80,12 +80,12 @@ def decide(case: Case) -> Verdict:
         if not found:
             return _permitted(case, agreement, flow, sender, consent)
         faults += [fault for fault in found if fault not in faults]
-    return _refused(faults or [Reason(code="NO_AGREEMENT", rule="R01", about=recipient)], call, _consent_of(case, flows))
+    return _refused(
+        faults or [Reason(code="NO_AGREEMENT", rule="R01", about=recipient)], call, _consent_of(case, flows)
+    )
 
 
-def _whatever_was_agreed(
-    case: Case, partner: Partner, sender: Partner, flows: Flows
-) -> Iterator[Reason]:
+def _whatever_was_agreed(case: Case, partner: Partner, sender: Partner, flows: Flows) -> Iterator[Reason]:
     """Refusals that no agreement can lift."""
     for who in (partner, sender):
         if who.suspended:
@@ -147,9 +147,7 @@ def _agreement_faults(case: Case, agreement: Agreement, flow: Flow, partner: Par
         yield Reason(code="SUBJECT_NOT_COVERED", rule="R01", about=name)
 
 
-def basis_faults(
-    case: Case, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner
-) -> Iterator[Reason]:
+def basis_faults(case: Case, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner) -> Iterator[Reason]:
     """
     What keeps the basis from carrying the disclosure.
 
@@ -227,7 +225,9 @@ def _permitted(case: Case, agreement: Agreement, flow: Flow, sender: Partner, co
         reasons.append(Reason(code="AGREEMENT_REVIEW_OVERDUE", rule="R02", about=agreement.agreement))
     restricted = is_restricted(case)
     if restricted:
-        reasons.append(Reason(code="RESTRICTED_PERSON", rule="R16", about="locations, contacts and related persons withheld"))
+        reasons.append(
+            Reason(code="RESTRICTED_PERSON", rule="R16", about="locations, contacts and related persons withheld")
+        )
     objected = flow.consent is None and _objected(case, flow)
     if objected:
         reasons.append(Reason(code="OBJECTION_RECORDED", rule="R11", about=flow.objection_reason or ""))

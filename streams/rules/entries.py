@@ -106,7 +106,7 @@ def read_folder(files: Mapping[str, str], key: PersonKey, schemas: EventSchemas)
 
 def _unknown_sections(text: YamlText) -> Iterator[str]:
     if not isinstance(text.data, dict):
-        yield f"`{text.name}` line 1: found no sections; known are {', '.join(_SECTIONS)}, or a file with one `agreement`"
+        yield f"`{text.name}` line 1: no sections; known are {', '.join(_SECTIONS)}, or a file with one `agreement`"
     elif "agreement" not in text.data:
         for section in sorted(set(text.data) - set(_SECTIONS)):
             close = difflib.get_close_matches(section, [*_SECTIONS, "agreement"], n=1)
@@ -309,7 +309,9 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
                     f"{entry.where}: version {body.version} of `{body.agreement}` is registered with other content; "
                     "what was signed does not change, so give it the next version"
                 )
-            problems += [f"{entry.where}: agreement `{body.agreement}` {line}" for line in _check_agreement(body, whole)]
+            problems += [
+                f"{entry.where}: agreement `{body.agreement}` {line}" for line in _check_agreement(body, whole)
+            ]
     return problems
 
 

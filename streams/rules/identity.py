@@ -72,7 +72,9 @@ def match_all(event: Event, register: Register, key: PersonKey) -> Mapping[str, 
         if isinstance(match, Doubt):
             return match
         if match.person_id and any(other.person_id == match.person_id for other in found.values()):
-            return Doubt("IDENTITY_AMBIGUOUS", "two `subjects` are one person in the register; give each their own identifiers")
+            return Doubt(
+                "IDENTITY_AMBIGUOUS", "two `subjects` are one person in the register; give each their own identifiers"
+            )
         found[person.ref] = match
     return found
 
@@ -91,6 +93,9 @@ def match_one(person: Person, event: Event, register: Register, key: PersonKey) 
     if clash:
         return Doubt("IDENTITY_AMBIGUOUS", f"`{clash[0]}` of a subject differs from the one in the register")
     if known.confirm and person.family_name and person.date_of_birth:
-        if confirm_token(person.family_name, person.date_of_birth, key) != known.confirm:
-            return Doubt("IDENTITY_MISMATCH", "`family_name` and `date_of_birth` do not confirm the identifier of a subject")
+        said = confirm_token(person.family_name, person.date_of_birth, key)
+        if said != known.confirm:
+            return Doubt(
+                "IDENTITY_MISMATCH", "`family_name` and `date_of_birth` do not confirm the identifier of a subject"
+            )
     return Match(known.person_id, known.person_id)

@@ -62,7 +62,7 @@ class _Dated(_Model):
 
 
 class Involvement(_Dated):
-    """This partner has this person in its care. `role` says how: `attends_school`, `registered_patient`, `client` ..."""
+    """This partner has this person in its care; `role` says how: `attends_school`, `client` ..."""
 
     person_id: str
     partner: str

@@ -185,9 +185,7 @@ def _plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: froz
     )
 
 
-def rule_for(
-    leaf: ViewLeaf, flow: Flow, *, restricted: bool, conditions: frozenset[Category]
-) -> tuple[str, bool]:
+def rule_for(leaf: ViewLeaf, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> tuple[str, bool]:
     """
     The rule that decides about one leaf, and whether it releases it.
 
@@ -238,8 +236,8 @@ def view_record(made: Plan, record: Mapping[str, Any], *, subject_ref: str) -> d
     for group, build in made.build_person.items():
         persons = [p for p in record["subjects"] if _in_group(p, group, subject_ref)]
         built[group.value] = (
-                build(persons[0], subject_ref) if group is Group.SUBJECT else [build(p, subject_ref) for p in persons]
-            )
+            build(persons[0], subject_ref) if group is Group.SUBJECT else [build(p, subject_ref) for p in persons]
+        )
     if made.counts_other_children:
         built[_COUNT] = sum(_in_group(p, Group.OTHER_CHILDREN, subject_ref) for p in record["subjects"])
     return built
@@ -290,7 +288,9 @@ def _view_of(
         projected = _project(person_node, prefix, group.value, {}, out, masks, dict(named))
         if projected is not None:
             many = group is not Group.SUBJECT
-            fields.append({"name": group.value, "type": {"type": "array", "items": projected[0]} if many else projected[0]})
+            fields.append(
+                {"name": group.value, "type": {"type": "array", "items": projected[0]} if many else projected[0]}
+            )
             build_person[group] = projected[1]
     if counts:
         fields.append({"name": _COUNT, "type": "int"})
@@ -299,13 +299,17 @@ def _view_of(
 
 
 def _project(
-    node: Any, path: str, name: str, notes: Mapping[str, Any], out: set[str], masks: Mapping[str, str], named: dict[str, Any]
+    node: Any,
+    path: str,
+    name: str,
+    notes: Mapping[str, Any],
+    out: set[str],
+    masks: Mapping[str, str],
+    named: dict[str, Any],
 ) -> tuple[Any, Build] | None:
     """The schema of what is released at and below `path`, and what builds it; None when nothing is."""
     if isinstance(node, list):
-        inner = _project(
-            next(b for b in node if b != "null"), path, name, notes, out, masks, named
-        )
+        inner = _project(next(b for b in node if b != "null"), path, name, notes, out, masks, named)
         if inner is None:
             return None
         made, build = inner
@@ -319,9 +323,13 @@ def _project(
             items = named.get(node["items"], node["items"]) if isinstance(node["items"], str) else node["items"]
             if isinstance(items, dict):
                 inner = _project_record(items, f"{path}[]", name, out, masks, named)
-                return None if inner is None else (
-                    {"type": "array", "items": inner[0]},
-                    _about_builder(notes["personRef"], inner[1]),
+                return (
+                    None
+                    if inner is None
+                    else (
+                        {"type": "array", "items": inner[0]},
+                        _about_builder(notes["personRef"], inner[1]),
+                    )
                 )
     if path not in out:
         return None

@@ -55,7 +55,9 @@ class Register:
         self.bases: dict[str, Basis] = {}
         self.event_rules: dict[str, EventRule] = {}
         self.agreements: dict[str, Agreement] = {}
-        self.versions: dict[tuple[str, int], Agreement] = {}  # every version that ever was: what was sent stays readable
+        self.versions: dict[
+            tuple[str, int], Agreement
+        ] = {}  # every version that ever was: what was sent stays readable
         self.persons: dict[str, KnownPerson] = {}
         self._entries: dict[str, tuple[str, BaseModel]] = {}
         self._flows: dict[tuple[str, str, str], dict[tuple[str, str], tuple[Agreement, Flow]]] = defaultdict(dict)

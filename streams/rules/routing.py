@@ -34,9 +34,7 @@ class Interest:
     roles: tuple[str, ...]
 
 
-def interested(
-    event: Event, matches: Mapping[str, Match], register: Register, on: date
-) -> Iterator[Interest]:
+def interested(event: Event, matches: Mapping[str, Match], register: Register, on: date) -> Iterator[Interest]:
     """
     Everyone to consider, by subject in the order of the event and then by recipient.
 

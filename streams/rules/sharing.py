@@ -103,7 +103,9 @@ def _answer(
     received: Received, interest: Interest, verdict: Verdict, now: datetime, key: PersonKey
 ) -> tuple[Answer, Output | None]:
     event = received.event
-    decision_id = derived_id("decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token)
+    decision_id = derived_id(
+        "decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token
+    )
     output: Output | None = None
     released: tuple[FieldRule, ...] = ()
     withheld: tuple[FieldRule, ...] = ()
@@ -115,7 +117,12 @@ def _answer(
         ref = interest.person.ref
         released, withheld = made.listing(redaction.groups_in(received.record, subject_ref=ref))
         notification = _notification(
-            received, interest, verdict, now, decision_id, made.fingerprint,
+            received,
+            interest,
+            verdict,
+            now,
+            decision_id,
+            made.fingerprint,
             redaction.view(made, received.record, subject_ref=ref),
         )
         output = Output(notification, codec.encode_record(notification))
@@ -143,7 +150,13 @@ def _answer(
 
 
 def _notification(
-    received: Received, interest: Interest, verdict: Verdict, now: datetime, decision_id: str, fingerprint: str, view: bytes
+    received: Received,
+    interest: Interest,
+    verdict: Verdict,
+    now: datetime,
+    decision_id: str,
+    fingerprint: str,
+    view: bytes,
 ) -> Notification:
     event, agreement, flow = received.event, verdict.agreement, verdict.flow
     assert agreement is not None and flow is not None  # a permit rests on both

@@ -7,6 +7,7 @@ Every setting here closes a trap: what is left out defaults to losing or leaking
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import faust
 import faust.streams
@@ -14,7 +15,7 @@ from mode.supervisors import CrashingSupervisor
 
 from schemas.broker_link import Connection
 from schemas.errors import BrokenPromise
-from streams.worker.lane import Handler, Lane, LaneTransport
+from streams.worker.lane import Handler, Lane, LaneTransport, give_lane
 
 GROUP = "safebus-worker"  # never changes: another name means another group, which would decide everything again
 
@@ -63,7 +64,7 @@ def build(
         agent_supervisor=CrashingSupervisor,
         worker_redirect_stdouts=False,
     )
-    app.lane = Lane(topics, handler)
+    give_lane(app, Lane(topics, handler))
     app.transport = LaneTransport(app.conf.broker, app, loop=app.loop)
     app.producer_transport = LaneTransport(app.conf.broker, app, loop=app.loop)
     for topic in topics:
@@ -75,7 +76,7 @@ def build(
 def _subscribe(app: faust.App, topic: str) -> None:
     """Faust subscribes to topics that have an agent; the lane takes the records before this one sees any."""
 
-    async def never(stream: faust.Stream[bytes]) -> None:
+    async def never(stream: Any) -> None:
         async for _ in stream:
             raise BrokenPromise(f"a record of `{topic}` went past the lane; stop and look at streams/worker/lane.py")
 

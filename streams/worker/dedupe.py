@@ -43,7 +43,9 @@ class Decided:
         """What stands on the decision record, so that the tail is read without decoding it."""
         at = int(self.decided_at.timestamp() * 1000)
         o = self.origin
-        text = f"{o.topic}|{o.partition}|{o.offset}|{self.input_digest}|{self.register_offset}|{at}|{self.record_digest}"
+        text = (
+            f"{o.topic}|{o.partition}|{o.offset}|{self.input_digest}|{self.register_offset}|{at}|{self.record_digest}"
+        )
         return HEADER, text.encode()
 
     @classmethod

@@ -10,7 +10,7 @@ rebalance and commit machinery and replaces what lies between fetching and commi
     partitions revoked        -> wait for the running batch, commit what is finished, then let go
 
 Guarded by tests/streams/worker/test_lane_guard.py, which fails when an upgrade changes what is overridden here.
-Source: faust-streaming 0.15.3, transport/consumer.py and transport/drivers/aiokafka.py; upstream issues #606, #316, #502.
+Source: faust-streaming 0.15.3, transport/consumer.py, transport/drivers/aiokafka.py; issues #606, #316, #502.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers.aiokafka import Consumer as _Consumer
@@ -36,7 +37,6 @@ class Lane:
     Attributes:
         topics: The topics that go through the lane; everything else takes Faust's own way.
         handler: Called with every batch of a poll and the group's generation; returns when all of it is done.
-        finished: Called with the records of a batch after its offsets became committable.
     """
 
     def __init__(self, topics: Sequence[str], handler: Handler) -> None:
@@ -44,12 +44,25 @@ class Lane:
         self.handler = handler
 
 
+_LANES: WeakKeyDictionary[Any, Lane] = WeakKeyDictionary()
+
+
+def give_lane(app: Any, lane: Lane) -> None:
+    """Say what goes through this application's lane; once, before it starts."""
+    _LANES[app] = lane
+
+
+def lane_of(app: Any) -> Lane:
+    """The lane of an application."""
+    return _LANES[app]
+
+
 class LaneConsumer(_Consumer):
-    """Faust's consumer with the lane in it. `app.lane` says what goes through."""
+    """Faust's consumer with the lane in it. `give_lane` says what goes through."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lane: Lane = self.app.lane
+        self._lane: Lane = lane_of(self.app)
         self._lane_next: dict[Any, int] = {}  # partition -> offset of the next record, safe to commit
         self._lane_busy: asyncio.Future[Any] | None = None
 
@@ -144,7 +157,7 @@ class LaneConsumer(_Consumer):
 
 
 class IdempotentProducer(_Producer):
-    """Faust's own producer is not idempotent by default; nothing of ours goes through it, and nothing may go loosely."""
+    """Faust's own producer is not idempotent by default. Nothing of ours goes through it."""
 
     def _settings_extra(self) -> Any:
         return {"acks": "all", "enable_idempotence": True}

@@ -107,7 +107,9 @@ class Router:
         work = _Work()
         for tp, records in batches:
             for record in records:
-                self._one(record, Origin(topic=tp.topic, partition=tp.partition, offset=record.offset), register, now, work)
+                self._one(
+                    record, Origin(topic=tp.topic, partition=tp.partition, offset=record.offset), register, now, work
+                )
         # The decision first: if we stop here, it is on record that was not carried out, never the reverse.
         await self._outbound.send_all(work.decisions)
         await self._outbound.send_all(work.outputs)
@@ -129,8 +131,15 @@ class Router:
             self._redo(received, known, work, now)
         elif known.input_digest == self._keys.person.digest(received.value):
             self.counts.repeats += 1
-            log.info("event.repeated", event_id=event.event_id, source=event.publisher.agency, topic=origin.topic,
-                     partition=origin.partition, offset=origin.offset, first_offset=known.origin.offset)
+            log.info(
+                "event.repeated",
+                event_id=event.event_id,
+                source=event.publisher.agency,
+                topic=origin.topic,
+                partition=origin.partition,
+                offset=origin.offset,
+                first_offset=known.origin.offset,
+            )
         else:
             detail = "this event id was used before for other content; publish a correction under a new id"
             self._quarantine("ID_REUSED", detail, record.value, origin, now, work)
@@ -139,7 +148,9 @@ class Router:
         # Records carry no principal, so the topic is the proof: only its agency may write there (ACL).
         owner, claimed = topics.agency_of(origin.topic), received.event.publisher.agency
         if owner != claimed:
-            raise Refused("WRONG_SOURCE", f"`publisher.agency` is `{claimed}`, and only `{owner}` publishes to `{origin.topic}`")
+            raise Refused(
+                "WRONG_SOURCE", f"`publisher.agency` is `{claimed}`, and only `{owner}` publishes to `{origin.topic}`"
+            )
 
     def _decide(self, received: Received, origin: Origin, register: Register, now: datetime, work: _Work) -> None:
         event = received.event
@@ -164,9 +175,15 @@ class Router:
         self.counts.decided += 1
         self.counts.permitted += permitted
         self.counts.refused += len(outcome.record.answers) - permitted
-        log.info("event.decided", event_id=event.event_id, event_type=event.event_type, source=event.publisher.agency,
-                 permitted=permitted, refused=len(outcome.record.answers) - permitted,
-                 register_offset=outcome.record.register_offset)
+        log.info(
+            "event.decided",
+            event_id=event.event_id,
+            event_type=event.event_type,
+            source=event.publisher.agency,
+            permitted=permitted,
+            refused=len(outcome.record.answers) - permitted,
+            register_offset=outcome.record.register_offset,
+        )
 
     def _redo(self, received: Received, known: Decided, work: _Work, now: datetime) -> None:
         """Decide again as of the recorded register and time: same record, same bytes, so nothing is lost or changed."""
@@ -188,8 +205,12 @@ class Router:
             return
         self.counts.redone += 1
         work.outputs += [_message(output) for output in outcome.outputs]
-        log.info("event.redone", event_id=received.event.event_id, source=received.event.publisher.agency,
-                 register_offset=known.register_offset)
+        log.info(
+            "event.redone",
+            event_id=received.event.event_id,
+            source=received.event.publisher.agency,
+            register_offset=known.register_offset,
+        )
 
     def _quarantine(
         self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime, work: _Work
@@ -209,7 +230,9 @@ class Router:
         about = headers.cloud_event(id=entry.quarantine_id, source=origin.topic, type="safebus.quarantined")
         work.outputs.append(Message(topics.QUARANTINE, where.encode(), codec.encode_record(entry), about))
         self.counts.quarantined[reason] = self.counts.quarantined.get(reason, 0) + 1
-        log.warning("event.quarantined", reason=reason, topic=origin.topic, partition=origin.partition, offset=origin.offset)
+        log.warning(
+            "event.quarantined", reason=reason, topic=origin.topic, partition=origin.partition, offset=origin.offset
+        )
 
 
 def _message(output: Output) -> Message:
