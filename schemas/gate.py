@@ -84,7 +84,7 @@ def check_wrapping(key: bytes | None, headers: Sequence[tuple[str, bytes]], *, l
     if len(headers) > limits.headers or total > limits.header_bytes:
         raise Refused(
             Reason.TOO_MANY_HEADERS,
-            f"found {len(headers)} headers of {total} bytes; at most {limits.headers} of {limits.header_bytes} are let in",
+            f"found {len(headers)} headers of {total} bytes, more than {limits.headers} of {limits.header_bytes}",
         )
 
 

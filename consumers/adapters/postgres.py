@@ -143,7 +143,7 @@ class PostgresAdapter:
                 self._hang_up()
                 return Answer(Reply.UNKNOWN, "connection_lost")
             except asyncpg.PostgresError as error:
-                return _not_put(error.sqlstate or "XX000")
+                return meaning_of(error.sqlstate or "XX000")
             except BaseException:  # we were told to stop half way: nothing may wait on this connection again
                 self._hang_up()
                 raise
@@ -212,7 +212,7 @@ def _not_connected(error: Exception) -> Answer:
             return Answer(Reply.BUSY, "connection_failed")
 
 
-def _not_put(state: str) -> Answer:
+def meaning_of(state: str) -> Answer:
     """What a SQLSTATE means once the row was sent."""
     if state[:2] == "08" or state in ("40003", "57P01", "57P02"):
         # The server's session ended, and can have ended between the commit and the answer.

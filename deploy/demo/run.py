@@ -139,7 +139,7 @@ async def _first_chapter(stage: Stage) -> watch.Seen:
     show.chapter(
         "A night in Fordham",
         "Police attend an assault. Ava (11) goes to Ash Primary, Ben (9) to Beech Primary, Cora is a toddler.\n"
-    titles = ["hospital: Ava was seen at night", "council: Ava has a protection plan", "housing: placed (agreement given)"]
+        "Their mother Maya is taken to a refuge with them. The alleged perpetrator, Gary, governs Beech Primary.\n"
         "The police publish one notification. It holds everything, the refuge's address included.\n",
     )
     show.who_was_told(seen.decisions[incident], stage.register, _names(stage))

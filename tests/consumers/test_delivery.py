@@ -78,6 +78,14 @@ def test_a_partner_that_names_a_time_is_not_asked_before() -> None:
     assert step(Reply.NOT_LET_IN, retry_after_s=3600) == Hold(NOON + timedelta(hours=1), "not_let_in")
 
 
+def test_a_partner_that_names_a_time_after_the_72_hours_is_asked_once_more() -> None:
+    late = timedelta(hours=71)
+
+    assert step(Reply.BUSY, attempt=11, after=late, retry_after_s=7200) == TryAgain(
+        NOON + timedelta(hours=73), "partner_busy"
+    )
+
+
 def test_a_partner_that_names_next_year_is_asked_after_a_day() -> None:
     assert step(Reply.BUSY, retry_after_s=1e300) == TryAgain(NOON + timedelta(hours=24), "partner_busy")
 

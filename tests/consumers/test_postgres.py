@@ -16,7 +16,15 @@ from a_listener import hang_up, listening
 from a_parcel import ALERT, ID, WITHDRAWAL, parcel
 
 from consumers.adapters.port import Answer
-from consumers.adapters.postgres import CREATE_TABLE, GRANT, PostgresAdapter, PostgresSettings, create_table, grant
+from consumers.adapters.postgres import (
+    CREATE_TABLE,
+    GRANT,
+    PostgresAdapter,
+    PostgresSettings,
+    create_table,
+    grant,
+    meaning_of,
+)
 from consumers.delivery import Reply
 from deploy.partner_postgres import open_postgres
 from schemas.errors import BadInput
@@ -290,6 +298,30 @@ async def test_a_session_that_is_ended_under_us_leaves_it_unknown_and_a_repeat_s
         assert answer.reply is Reply.UNKNOWN
         assert answer.code in ("57P01", "connection_lost")  # whichever asyncpg sees first
         assert await opened.deliver(ALERT) == COMMITTED
+
+
+async def test_a_session_that_was_ended_while_nothing_was_sent_costs_no_attempt(admin: str) -> None:
+    """A partner that restarts its server at night is no trouble in the morning."""
+    ours = "FROM pg_stat_activity WHERE application_name = 'safebus'"
+    async with adapter(as_bus(admin)) as opened:
+        await opened.deliver(ALERT)
+        await as_partner(admin, f"SELECT pg_terminate_backend(pid, 10000) {ours}")
+
+        assert await opened.deliver(WITHDRAWAL) == COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("state", "reply"),
+    [
+        *((s, Reply.UNKNOWN) for s in ("08006", "08P01", "40003", "57P01", "57P02")),
+        *((s, Reply.BUSY) for s in ("25006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P03", "58030")),
+        *((s, Reply.NOT_LET_IN) for s in ("42501", "42P01", "42703", "42P10", "3F000", "0A000")),
+        *((s, Reply.REFUSED) for s in ("22P05", "23502", "23505", "23514", "44000", "P0001")),
+    ],
+)
+def test_a_server_s_word_for_its_trouble_is_understood(state: str, reply: Reply) -> None:
+    """Committed for certain, not committed for certain, or nobody knows. Source: PostgreSQL manual, appendix A."""
+    assert meaning_of(state) == Answer(reply, state)
 
 
 async def test_a_task_that_is_stopped_half_way_leaves_the_adapter_usable(admin: str) -> None:
