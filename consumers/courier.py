@@ -20,8 +20,8 @@ from typing import Any
 import structlog
 
 from consumers import delivery
-from consumers.adapters.port import Adapter, Answer, Parcel
-from consumers.ledger import Ledger
+from consumers.adapters.port import Adapter, Answer
+from consumers.ledger import Ended, Ledger
 from consumers.parcels import notice_of, parcel_of
 from consumers.recheck import Recheck
 from consumers.source import Source, Waiting
@@ -52,6 +52,9 @@ class _Item:
     attempt: int = 0
     first_sent: datetime | None = None
     not_before: datetime | None = None
+
+    def due(self, now: datetime) -> bool:
+        return self.not_before is None or self.not_before <= now
 
 
 class Courier:
@@ -129,6 +132,7 @@ class Courier:
         if ended is not None:
             await self._repeat(item, same=ended.digest == item.digest)
             return
+        item.first_sent, item.attempt = self._ledger.waited(notification.notification_id)
         self._cases.setdefault(notification.subject_token, _Case()).queue.append(item)
 
     async def _repeat(self, item: _Item, *, same: bool) -> None:
@@ -141,16 +145,15 @@ class Courier:
         now = self._clock()
         if self._held_until is not None and now < self._held_until:
             return
+        for token in [t for t, case in self._cases.items() if not case.queue and not case.busy]:
+            del self._cases[token]
+        due = [c for c in self._cases.values() if not c.busy and c.queue and c.queue[0].due(now)]
+        due.sort(key=lambda case: case.queue[0].notification.decided_at)
         # While a destination is held, one message is the probe: the oldest of any case.
         room = 1 if self._held_until is not None else _AT_ONCE
-        for token, case in list(self._cases.items()):
-            if len(self._tasks) >= room:
-                return
-            if not case.queue and not case.busy:
-                del self._cases[token]
-            elif not case.busy and (case.queue[0].not_before is None or case.queue[0].not_before <= now):
-                case.busy = True
-                self._tasks.add(asyncio.create_task(self._attempt(case)))
+        for case in due[: max(0, room - len(self._tasks))]:
+            case.busy = True
+            self._tasks.add(asyncio.create_task(self._attempt(case)))
 
     async def _attempt(self, case: _Case) -> None:
         item = case.queue[0]
@@ -200,7 +203,8 @@ class Courier:
             case delivery.Hold(at=at, reason=reason):
                 first = self._held_until is None
                 self._held_until = at
-                item.not_before = at
+                # The time a destination is held is not the message's: its own 72 hours begin when it is let in again.
+                item.first_sent, item.attempt, item.not_before = None, 0, at
                 if first:
                     await self._write(item, Stage.HELD, answer.code, reason)
                     log.error(
@@ -252,9 +256,11 @@ class Courier:
         The notice names only the notification the partner already holds, so it discloses nothing new.
         """
         now = self._clock()
-        if not self._ledger.on_consent() or (self._notices_not_before and now < self._notices_not_before):
+        held = self._held_until is not None
+        if held or not self._ledger.on_consent() or (self._notices_not_before and now < self._notices_not_before):
             return
         self._register_offset = await self._recheck.refresh()
+        self._notices_not_before = None
         for notification_id, ended in list(self._ledger.on_consent().items()):
             how = self._recheck.consent_ended(
                 person=ended.subject_token,
@@ -263,29 +269,32 @@ class Courier:
                 partner=self.partner,
                 now=now,
             )
-            if how is None:
-                continue
-            notice: Parcel = notice_of(notification_id, ended, how)
-            answer = await self._adapter.deliver(notice)
-            step = delivery.next_step(
-                answer.reply,
-                attempt=1,
-                first_sent=now,
-                now=now,
-                retry_after_s=answer.retry_after_s,
-                jitter=self._jitter(),
-            )
-            if isinstance(step, delivery.Done):
-                await self._ledger.write_notice(
-                    notification_id, ended, at=now, answer=answer.code, reason=f"consent_{how}"
-                )
-            else:
-                # The next round that is due asks again; a partner that was told nothing must not be forgotten.
-                self._notices_not_before = getattr(step, "at", None)
+            if how is not None:
+                await self._tell(notification_id, ended, how, now)
+
+    async def _tell(self, notification_id: str, ended: Ended, how: str, now: datetime) -> None:
+        answer = await self._adapter.deliver(notice_of(notification_id, ended, how))
+        step = delivery.next_step(
+            answer.reply,
+            attempt=1,
+            first_sent=now,
+            now=now,
+            retry_after_s=answer.retry_after_s,
+            jitter=self._jitter(),
+        )
+        match step:
+            case delivery.Done():
+                told = f"consent_{how}"
+                await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=told)
+            case delivery.Park(reason=reason):
+                # Asking again cannot help, and the others must be told: a person has to tell this partner.
+                await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=reason)
+                log.error("notice.refused", partner=self.partner, notification_id=notification_id, answer=answer.code)
+            case delivery.TryAgain(at=at) | delivery.Hold(at=at):
+                self._notices_not_before = min(at, self._notices_not_before or at)
                 log.warning(
-                    "notice.not_taken", partner=self.partner, notification_id=notification_id, answer=answer.code
+                    "notice.waits", partner=self.partner, notification_id=notification_id, answer=answer.code
                 )
-                return
 
     async def _let_go(self, partitions: set[int]) -> None:
         """Another process gets these partitions: finish what is under way, forget the rest."""

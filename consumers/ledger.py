@@ -46,6 +46,7 @@ class Ledger:
         self._partner, self._transport, self._window = partner, transport, window
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._on_consent: dict[str, Ended] = {}
+        self._waited: dict[str, tuple[datetime, int]] = {}
 
     async def load(self) -> None:
         """Read the tail of `receipts`."""
@@ -56,6 +57,10 @@ class Ledger:
     def ended(self, notification_id: str) -> Ended | None:
         """How this delivery ended; None: it has not."""
         return self._ended.get(notification_id)
+
+    def waited(self, notification_id: str) -> tuple[datetime | None, int]:
+        """(when it was first tried, how often): a restart does not begin its 72 hours again."""
+        return self._waited.get(notification_id, (None, 0))
 
     def on_consent(self) -> dict[str, Ended]:
         """What was handed over on somebody's consent and not yet followed by a notice of its end."""
@@ -123,6 +128,11 @@ class Ledger:
 
     def _note(self, receipt: Receipt) -> None:
         key = receipt.notification_id
+        if receipt.stage is Stage.WAITING:
+            first, _ = self._waited.get(key, (receipt.at, 0))
+            self._waited[key] = (first, receipt.attempt)
+            return
+        self._waited.pop(key, None)
         if receipt.stage is Stage.NOTICE_HANDED_OVER:
             self._on_consent.pop(key, None)
         elif receipt.stage in ENDED:

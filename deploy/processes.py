@@ -50,6 +50,10 @@ class Processes:
                 lines = last_lines(self._logs / f"{name}.log")
                 raise SafebusError(f"`{name}` ended with exit code {child.returncode}; its last lines:\n{lines}")
 
+    def forget(self, name: str) -> None:
+        """Its end is known and meant."""
+        del self._running[name]
+
     def logs(self) -> list[Path]:
         """The log files."""
         return sorted(self._logs.glob("*.log"))

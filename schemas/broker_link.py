@@ -176,6 +176,7 @@ async def read(
     try:
         await consumer.start()
     except KafkaConnectionError as exc:
+        await consumer.stop()
         raise connection.unreachable() from exc
     try:
         open_ends = await _place(consumer, topic, partitions, last, since, starts or {}, ends or {})
@@ -235,10 +236,12 @@ async def _partitions_of(consumer: Any, topic: str) -> set[int]:
 async def _next(consumer: Any, ends: dict[TopicPartition, int]) -> list[Any]:
     """The next records before the ends; partitions that are through leave `ends`."""
     found: list[Any] = []
-    for tp, records in (await consumer.getmany(timeout_ms=200)).items():
-        found += [r for r in records if tp in ends and r.offset < ends[tp]]
-    for tp in list(ends):
-        if await consumer.position(tp) >= ends[tp]:
-            ends.pop(tp)
-            consumer.pause(tp)
+    # Until something came: a broker that is gone gives empty answers for ever, and then the caller's patience ends it.
+    while ends and not found:
+        for tp, records in (await consumer.getmany(timeout_ms=200)).items():
+            found += [r for r in records if tp in ends and r.offset < ends[tp]]
+        for tp in list(ends):
+            if await consumer.position(tp) >= ends[tp]:
+                ends.pop(tp)
+                consumer.pause(tp)
     return found

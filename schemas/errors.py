@@ -24,8 +24,12 @@ class BadInput(SafebusError):
     """What we were given cannot be used."""
 
 
-class BadIdentifier(BadInput):
-    """An identifier that fails its own check. The message never repeats it: it may be a person's."""
+class BadIdentifier(BadInput, ValueError):
+    """
+    An identifier that fails its own check. The message never repeats it: it may be a person's.
+
+    A ValueError too: only so does pydantic name the field, and `codec.decode` refuse the event it stands in.
+    """
 
 
 class BadSchema(BadInput):

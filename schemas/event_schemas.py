@@ -164,6 +164,8 @@ def _resolve(node: AvroType, named: Mapping[str, AvroType]) -> AvroType:
 def _kind(node: AvroType, path: str, named: dict[str, AvroType]) -> str:
     if isinstance(node, str):
         return node
+    if not isinstance(node, dict) or not isinstance(node.get("type"), str):
+        raise BadSchema(f"`{path}` has a type within a type; write the inner one in its place")
     if node["type"] == "record":
         return "record"
     if node["type"] == "enum":

@@ -9,23 +9,43 @@ Errors never repeat a value.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from schemas import identifiers
 from schemas.errors import BadInput
 
 
+def _no_number(value: object) -> object:
+    # pydantic takes a bare number for seconds since 1970, so 20260101 would silently be a day in August 1970.
+    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value[1:]):
+        raise ValueError("write the time as in `2026-11-03T08:00:00Z`")
+    return value
+
+
 def _to_millis(value: datetime) -> datetime:
     # Avro carries milliseconds: cut here, so that an event equals itself after the journey.
-    value = value.astimezone(UTC)
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies outside the years 1 to 9999 in UTC; check the source record") from None
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_to_millis)]
+Time = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_to_millis)]
 NhsNumber = Annotated[str, AfterValidator(identifiers.nhs_number)]
 Upn = Annotated[str, AfterValidator(identifiers.upn)]
 AgencyId = Annotated[str, AfterValidator(identifiers.agency_id)]
@@ -173,12 +193,12 @@ class Event(_Model):
     correlation_id: str | None = None
     causation_id: str | None = None
     supersedes_event_id: str | None = None
-    sequence: int | None = Field(default=None, ge=0)
+    sequence: int | None = Field(default=None, ge=0, le=2**63 - 1)  # an Avro long
     occurred_at: Time
     recorded_at: Time
     published_at: Time
     publisher: Publisher
-    subjects: tuple[Person, ...] = Field(min_length=1)
+    subjects: tuple[Person, ...]  # one at least: `_holds_together` asks for someone it is about
     claimed_basis: ClaimedBasis
     purpose: Code
     urgency: Urgency = Urgency.ROUTINE
@@ -386,6 +406,9 @@ EVENT_CLASSES: dict[str, type[Event]] = {
 }
 
 
+_EVENT_TYPE = re.compile(r"[a-z][a-z0-9.-]{1,60}\.v[0-9]{1,4}")
+
+
 def what_is_wrong(exc: ValidationError) -> str:
     """Fields and what was expected of each, without any value: pydantic's own text repeats the input."""
     problems = [
@@ -404,12 +427,14 @@ def from_json(text: str | bytes) -> Event:
     """
     try:
         plain = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:  # RecursionError: nesting without end
         raise BadInput(f"this is not JSON: {exc}") from None
     found = plain.get("event_type") if isinstance(plain, dict) else None
     cls = EVENT_CLASSES.get(found) if isinstance(found, str) else None
     if cls is None:
-        raise BadInput(f"`event_type` is `{str(found)[:60]}`, expected one of {', '.join(EVENT_CLASSES)}")
+        # Shown only when it is shaped like one: a column that slipped by one may hold a name.
+        shown = f"is `{found}`" if isinstance(found, str) and _EVENT_TYPE.fullmatch(found) else "is missing or of another shape"
+        raise BadInput(f"`event_type` {shown}, expected one of {', '.join(EVENT_CLASSES)}")
     try:
         return cls.model_validate_json(json.dumps(plain))
     except ValidationError as exc:

@@ -2,7 +2,7 @@
 May this schema replace the one that was released?
 
 A later schema must read every older one, and must not change what anybody is given. So:
-    - a field that was there stays, with its type, class and `since`
+    - a field that was there stays, with its type, the name of that type, class and `since`
     - an enum keeps its symbols, in order; new ones come last
     - a new field has a default, a class, and `since` = the new version: agreements that name an earlier
       version do not release it until someone decides
@@ -59,6 +59,8 @@ def _compare(
         return
     if was["type"] != is_["type"] or was.get("logicalType") != is_.get("logicalType"):
         yield f"`{path}` changed type from `{_name(was)}` to `{_name(is_)}`; add a new field instead"
+    elif was.get("name") != is_.get("name"):
+        yield f"`{path}` changed name from `{_name(was)}` to `{_name(is_)}`; readers match by name, so keep it"
     elif was["type"] == "enum":
         if is_["symbols"][: len(was["symbols"])] != was["symbols"]:
             yield f"enum `{path}` lost or moved a symbol; append new symbols only"

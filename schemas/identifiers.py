@@ -32,7 +32,7 @@ def nhs_number(text: str) -> str:
         Ten digits, without spaces.
 
     Raises:
-        BadIdentifier: It is not ten digits, or the check digit does not fit.
+        BadIdentifier: It is not ten digits, the check digit does not fit, or it is a Scottish one (CHI) without a date.
 
     Source: NHS Data Dictionary, NHS NUMBER (modulus 11).
     """
@@ -40,7 +40,10 @@ def nhs_number(text: str) -> str:
     if not re.fullmatch(r"[0-9]{10}", digits):
         raise BadIdentifier(f"an NHS number has 10 digits; found {len(digits)} characters; check the source record")
     if not _is_valid_nhs(digits):
-        raise BadIdentifier("the check digit of this NHS number does not fit (modulus 11); check the source record")
+        raise BadIdentifier(
+            "the check digit of this NHS number does not fit (modulus 11), or it is a Scottish one that begins with "
+            "no date; check the source record"
+        )
     return digits
 
 
@@ -71,7 +74,7 @@ def agency_id(text: str) -> str:
     """
     if not _AGENCY.fullmatch(text):
         raise BadIdentifier(
-            f"agency id `{text[:60]}` must be 2-40 characters of a-z, 0-9 and `-`, starting with a letter"
+            f"an agency id has 2-40 characters of a-z, 0-9 and `-`, starting with a letter; found {len(text)} others"
         )
     return text
 

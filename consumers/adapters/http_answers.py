@@ -6,6 +6,8 @@ What did a partner's web server, or the network before it, mean?
                                              and no message will get through until a person corrects the URL
     401 403 407, certificate,
     address not allowed          NOT_LET_IN
+    404 405                      NOT_LET_IN  the place is wrong, not the message: a partner that misdeploys for an hour
+                                             must not have an hour of alerts parked
     410                          GONE
     408 425 429 5xx,
     no connection                BUSY        nothing was taken
@@ -34,7 +36,7 @@ def answer_of(status: int, retry_after: str | None, *, now: datetime) -> Answer:
         return Answer(Reply.ACCEPTED, str(status))
     if 300 <= status < 400:
         return Answer(Reply.NOT_LET_IN, f"redirect_{status}")
-    if status in (401, 403, 407):
+    if status in (401, 403, 404, 405, 407):
         reply = Reply.NOT_LET_IN
     elif status == 410:
         reply = Reply.GONE

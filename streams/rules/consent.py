@@ -109,7 +109,13 @@ def standing(entries: Sequence[tuple[int, ConsentEntry]], *, recipient: str, now
     Args:
         entries: (register offset, entry) of one person, meaning and purpose, in any order.
     """
-    covering = [(o, e) for o, e in entries if not e.recipients or recipient in e.recipients]
+    covering = [
+        (offset, entry)
+        for offset, entry in entries
+        if (not entry.recipients or recipient in entry.recipients)
+        # A yes that is dated ahead would outlast every withdrawal until its day. A no may come early.
+        and not (entry.state in HOLDS and entry.decided_at > now)
+    ]
     if not covering:
         return Standing(State.UNKNOWN, None)
     # Two decisions of the same instant: the one recorded later wins, as for any two others.

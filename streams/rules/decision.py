@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from schemas.bus_records import FourAnswers, Outcome, Reason
 from schemas.classes import Category
@@ -97,7 +97,7 @@ def _whatever_was_agreed(case: Case, partner: Partner, sender: Partner, flows: F
     if Confidentiality.V in marks:
         yield Reason(code="VERY_RESTRICTED", rule="R16", about="handling")
     for agreement, flow in flows:
-        if flow.effect == "refuse" and flow.purpose == case.event.purpose and _in_date(agreement, case):
+        if prohibits(agreement, flow, purpose=case.event.purpose, on=case.now.date()):
             yield Reason(code="PROHIBITED", rule="R28", about=f"{agreement.agreement}/{flow.flow}")
 
 
@@ -195,17 +195,16 @@ def _availability_rule(entry: Basis, party: Partner) -> str:
     return "R03" if party.org_type is OrgType.PUBLIC_AUTHORITY else "R04"
 
 
-def conditions(case: Case, agreement: Agreement, basis: FlowBasis) -> frozenset[Category]:
+def conditions(register: Register, basis: FlowBasis, *, territory: str, on: date) -> frozenset[Category]:
     """
-    The categories of data that the basis carries beyond ordinary ones.
+    The categories of data that the basis carries beyond ordinary ones, there and on that day.
 
     Source: UK GDPR Art 9(2) with DPA 2018 s.10 and Schedule 1; Art 10 with s.10(5).
     """
-    on = case.event.occurred_at.date()
 
     def holds(code: str | None, kind: BasisKind) -> Basis | None:
-        entry = case.register.bases.get(code) if code else None
-        return entry if entry and entry.kind == kind and entry.in_force(on, agreement.territory) else None
+        entry = register.bases.get(code) if code else None
+        return entry if entry and entry.kind == kind and entry.in_force(on, territory) else None
 
     sch1 = holds(basis.sch1, BasisKind.SCH1)
     art9 = holds(basis.art9_or_10, BasisKind.ART9_OR_10)
@@ -243,7 +242,7 @@ def _permitted(case: Case, agreement: Agreement, flow: Flow, sender: Partner, co
             power_or_duty=basis.power_or_duty,
             confidentiality=basis.confidentiality,
         ),
-        conditions=conditions(case, agreement, basis),
+        conditions=conditions(case.register, basis, territory=agreement.territory, on=case.event.occurred_at.date()),
         consent=consent,
         restricted=restricted,
         objection=objected,
@@ -296,10 +295,12 @@ def _consent_of(case: Case, flows: Flows) -> Standing | None:
     return None
 
 
-def _in_date(agreement: Agreement, case: Case) -> bool:
+def prohibits(agreement: Agreement, flow: Flow, *, purpose: str, on: date) -> bool:
+    """Is this flow a prohibition for this purpose, and in force on that day?"""
     # A prohibition does not lapse for want of a review: it ends when it is ended.
-    ended = agreement.expires_on is not None and case.now.date() > agreement.expires_on
-    return agreement.status is Status.ACTIVE and case.now.date() >= agreement.effective_from and not ended
+    ended = agreement.expires_on is not None and on > agreement.expires_on
+    in_date = agreement.status is Status.ACTIVE and on >= agreement.effective_from and not ended
+    return flow.effect == "refuse" and flow.purpose == purpose and in_date
 
 
 def _refused(reasons: list[Reason], call: str | None, consent: Standing | None = None) -> Verdict:

@@ -22,7 +22,7 @@ from schemas.event_schemas import EventSchemas
 from schemas.events import NhsNumber, Upn
 from schemas.identifiers import PersonKey, derived_id
 from streams.rules import yaml_text
-from streams.rules.agreements import Agreement, Flow
+from streams.rules.agreements import Agreement, Flow, Status
 from streams.rules.bases import Basis, BasisKind, EventRule
 from streams.rules.consent import ConsentEntry
 from streams.rules.identity import confirm_token
@@ -147,13 +147,29 @@ def _basis(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
 
 def _event_rule(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
     body = yaml_text.read(text, row, at, EventRule, "event rule")
+    _known_type(reading, text, body.event_type, (*at, "event_type"))
     reading.add(Entry(f"event_rule/{body.event_type}", "event_rule", body, text.where(at)))
+
+
+def _known_type(reading: _Reading, text: YamlText, event_type: str, at: Path) -> None:
+    # A misspelt type is never sent: its rule would guard nothing, its subscriber would wait for ever.
+    try:
+        reading.schemas.of(event_type)
+    except BadSchema as exc:
+        raise BadRegister([f"{text.where(at)}: {exc}"]) from None
 
 
 def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
     body = yaml_text.read(text, row, at, PersonInFolder, "person")
     if body.alias in reading.person_ids:
         raise BadRegister([f"{text.where(at)}: alias `{body.alias}` stands twice; keep one"])
+    if body.unborn_of is not None and body.unborn_of not in reading.numbers:
+        raise BadRegister(
+            [
+                f"{text.where((*at, 'unborn_of'))}: person `{body.alias}` is `unborn_of` `{body.unborn_of}`, "
+                "who does not stand before it with an nhs_number"
+            ]
+        )
     tokens = _tokens(reading, body)
     if not tokens:
         raise BadRegister([f"{text.where(at)}: person `{body.alias}` has no identifier; give nhs_number, upn or local"])
@@ -171,7 +187,7 @@ def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
 def _tokens(reading: _Reading, body: PersonInFolder) -> dict[str, str]:
     key = reading.key
     found: dict[str, str] = {}
-    if body.unborn_of in reading.numbers:
+    if body.unborn_of:
         found["unborn"] = key.token("unborn", reading.numbers[body.unborn_of])
     if body.nhs_number:
         found["nhs"] = key.token("nhs", body.nhs_number)
@@ -188,7 +204,7 @@ def _tie(kind: str, model: type[BaseModel]) -> Reader:
     def read(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
         row = dict(row) if isinstance(row, dict) else {}
         alias = row.pop("person", None)
-        if alias not in reading.person_ids:
+        if not isinstance(alias, str) or alias not in reading.person_ids:
             known = ", ".join(sorted(reading.person_ids)) or "nobody"
             raise BadRegister([f"{text.where(at)}: {kind} names person `{alias}`, who is not in `people` ({known})"])
         body = yaml_text.read(text, {**row, "person_id": reading.person_ids[alias]}, at, model, kind)
@@ -210,6 +226,7 @@ def consent_record_id(body: ConsentEntry) -> str:
 
 def _subscription(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
     body = yaml_text.read(text, row, at, Subscription, "subscription")
+    _known_type(reading, text, body.event_type, (*at, "event_type"))
     reading.add(Entry(f"subscription/{body.partner}/{body.event_type}", "subscription", body, text.where(at)))
 
 
@@ -341,11 +358,19 @@ def _check_flow(flow: Flow, whole: _Whole) -> Iterator[str]:
                 party = whole.partners.get(sender)
                 if party is not None and not entry.open_to(party.org_type):
                     yield f"`{code}` is not open to `{sender}`, a {party.org_type} ({entry.source})"
+    for org_type, code in (flow.basis.receiving_art6 or {}).items():
+        entry = whole.bases.get(code)
+        if entry is None or entry.kind is not BasisKind.ART6:
+            yield f"`receiving_art6: {code}` is no Art 6 basis in the catalogue"
+        elif not entry.open_to(org_type):
+            yield f"`{code}` is not open to a {org_type} ({entry.source})"
 
 
 def _overlaps(agreement: Agreement, flow: Flow, whole: _Whole) -> Iterator[str]:
     # Two flows for the same thing would make the answer hang on which is looked at first.
     for other in whole.agreements.values():
+        if not _at_the_same_time(agreement, other):
+            continue
         for rival in other.flows:
             if (other.agreement, rival.flow) == (agreement.agreement, flow.flow) or rival.effect == "refuse":
                 continue
@@ -354,3 +379,12 @@ def _overlaps(agreement: Agreement, flow: Flow, whole: _Whole) -> Iterator[str]:
             shared_interest = set(rival.interest) & set(flow.interest) and set(rival.about) & set(flow.about)
             if same and both and set(rival.sender) & set(flow.sender) and shared_interest:
                 yield f"covers `{both[0]}` as flow `{rival.flow}` of `{other.agreement}` does; end one of them"
+
+
+def _at_the_same_time(one: Agreement, other: Agreement) -> bool:
+    """Is there a day on which both hold? One that has ended may be followed by another."""
+    return (
+        one.status is other.status is Status.ACTIVE
+        and one.effective_from <= other.last_day()
+        and other.effective_from <= one.last_day()
+    )

@@ -67,14 +67,16 @@ def match_all(event: Event, register: Register, key: PersonKey) -> Mapping[str, 
         `ref` -> match, or the first doubt.
     """
     found: dict[str, Match] = {}
+    seen: set[tuple[str, str]] = set()
     for person in event.subjects:
         match = match_one(person, event, register, key)
         if isinstance(match, Doubt):
             return match
-        if match.person_id and any(other.person_id == match.person_id for other in found.values()):
-            return Doubt(
-                "IDENTITY_AMBIGUOUS", "two `subjects` are one person in the register; give each their own identifiers"
-            )
+        own = set(tokens(person, event.publisher.agency, key).items())
+        # Nobody of the register, and still one identifier for two people: their messages would have one id.
+        if seen & own or (match.person_id and any(other.person_id == match.person_id for other in found.values())):
+            return Doubt("IDENTITY_AMBIGUOUS", "two `subjects` are one person; give each their own identifiers")
+        seen |= own
         found[person.ref] = match
     return found
 

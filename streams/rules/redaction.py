@@ -86,6 +86,13 @@ class Plan:
             self.listings[groups] = (released, withheld)
         return self.listings[groups]
 
+    def covers(self, other: Plan) -> bool:
+        """Does this plan release all that the other does, as clearly or more so?"""
+        mine = {path for path, _ in self.released}
+        # Who may have the children one by one may have their number.
+        mine |= {_COUNT} if any(_group_of(path) is Group.OTHER_CHILDREN for path in mine) else set()
+        return all(path in mine and self.masks.get(path) in (None, other.masks.get(path)) for path, _ in other.released)
+
 
 def collapse(leaves: Mapping[str, tuple[bool, str]]) -> tuple[tuple[FieldRule, ...], tuple[FieldRule, ...]]:
     """
@@ -144,7 +151,8 @@ def plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: froze
     """
     key = (schema.fingerprint, flow.key, restricted, conditions)
     made = _PLANS.get(key)
-    if made is None:
+    # The fingerprint leaves out data classes and `since`, and a plan rests on both.
+    if made is None or (made.schema is not schema and made.schema.raw != schema.raw):
         if len(_PLANS) >= _MOST_PLANS:
             _PLANS.clear()
         made = _PLANS[key] = _plan(schema, flow, restricted=restricted, conditions=conditions)
@@ -313,7 +321,7 @@ def _project(
         if inner is None:
             return None
         made, build = inner
-        return ["null", made], lambda value, ref: None if value is None else build(value, ref)
+        return ["null", made], lambda value, ref: None if value is None else _something(build(value, ref))
     node = named.get(node, node) if isinstance(node, str) else node
     if isinstance(node, dict):
         _learn(node, named)
@@ -366,6 +374,15 @@ def _about_builder(person_ref: str, build: Build) -> Build:
 
 def _same(value: Any, _ref: str) -> Any:
     return value
+
+
+def _something(built: Any) -> Any:
+    """A part of which nothing is left is as if it had not been there: else it would tell of what is withheld."""
+    return None if _is_nothing(built) else built
+
+
+def _is_nothing(built: Any) -> bool:
+    return all(map(_is_nothing, built.values())) if isinstance(built, dict) else built is None
 
 
 def _learn(node: Any, named: dict[str, Any]) -> None:

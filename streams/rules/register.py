@@ -88,14 +88,10 @@ class Register:
         model = KINDS.get(record.kind)
         if model is None:
             raise BadRegister([f"register offset {offset}: unknown kind `{record.kind}`; upgrade this process"])
+        # Read first: a record that is refused must leave what stood before, a prohibition above all.
+        entry = None if record.body is None else _read(offset, record, model, record.body)
         self._take_out(record.record_id)
-        if record.body is not None:
-            try:
-                entry = model.model_validate_json(record.body)
-            except ValueError as exc:
-                raise BadRegister(
-                    [f"register offset {offset}: `{record.record_id}` is not a {record.kind} of this version: {exc}"]
-                ) from exc
+        if entry is not None:
             self._put_in(record.record_id, record.kind, entry, offset)
         self.offset = offset
 
@@ -148,7 +144,8 @@ class Register:
             case "agreement":
                 del self.agreements[entry.agreement]
                 for key, flow in _pairs(entry):
-                    del self._flows[key][(entry.agreement, flow.flow)]
+                    # An agreement may name a partner twice, so the second time it is gone already.
+                    self._flows[key].pop((entry.agreement, flow.flow), None)
             case "person":
                 del self.persons[entry.person_id]
                 for token in entry.tokens.items():
@@ -188,6 +185,15 @@ class Register:
                 self._affiliations[entry.person_id][record_id] = entry
             case _:
                 self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id] = (offset, entry)
+
+
+def _read(offset: int, record: RegisterRecord, model: type[BaseModel], body: str) -> BaseModel:
+    try:
+        return model.model_validate_json(body)
+    except ValueError as exc:
+        raise BadRegister(
+            [f"register offset {offset}: `{record.record_id}` is not a {record.kind} of this version: {exc}"]
+        ) from exc
 
 
 def _pairs(agreement: Agreement) -> Iterable[tuple[tuple[str, str, str], Flow]]:

@@ -19,7 +19,7 @@ from schemas.event_schemas import event_schemas
 from schemas.events import ABOUT
 from schemas.identifiers import PersonKey, derived_id
 from streams.rules import decision, redaction
-from streams.rules.agreements import Flow, Status
+from streams.rules.agreements import Agreement, Flow, Status
 from streams.rules.consent import Meaning, standing
 from streams.rules.decision import Case, Verdict
 from streams.rules.identity import Doubt, match_all
@@ -195,26 +195,33 @@ def still_permitted(notification: Notification, register: Register, now: datetim
     Returns:
         None: it may. Otherwise why not; a newer agreement that releases the same fields is no reason.
     """
-    partner = register.partners.get(notification.recipient)
-    if partner is None or partner.suspended:
-        return Reason(code="PARTNER_SUSPENDED", rule="R01", about=notification.recipient)
+    for who in (notification.recipient, notification.publisher):
+        partner = register.partners.get(who)
+        if partner is None or partner.suspended:
+            return Reason(code="PARTNER_SUSPENDED", rule="R01", about=who)
     agreement = register.agreements.get(notification.agreement_id)
     found = register.flows(notification.event_type, notification.publisher, notification.recipient)
     flow = next((f for a, f in found if (a.agreement, f.flow) == (notification.agreement_id, notification.flow)), None)
     if agreement is None or flow is None or agreement.status is not Status.ACTIVE:
         return Reason(code="AGREEMENT_ENDED", rule="R01", about=notification.agreement_id)
+    if flow.purpose != notification.purpose:
+        return Reason(code="AGREEMENT_ENDED", rule="R01", about=notification.agreement_id)
     if now.date() > agreement.last_day():
         return Reason(code="AGREEMENT_EXPIRED", rule="R02", about=notification.agreement_id)
-    if any(f.effect == "refuse" and f.purpose == notification.purpose for _, f in found):
+    if any(decision.prohibits(a, f, purpose=notification.purpose, on=now.date()) for a, f in found):
         return Reason(code="PROHIBITED", rule="R28", about=notification.recipient)
     known = register.persons.get(notification.subject_token)
     if known is not None and known.restricted and not notification.restricted:
         return Reason(code="RESTRICTED_SINCE", rule="R16", about="decided before the record was restricted")
-    if agreement.version != notification.agreement_version and not _still_releases(notification, flow, register):
+    if agreement.version != notification.agreement_version and not _still_releases(
+        notification, agreement, flow, register
+    ):
         return Reason(code="AGREEMENT_NARROWED", rule="R21", about=notification.agreement_id)
-    if notification.consent_meaning is not None:
+    # The flow as it stands may wait for an agreement that it did not wait for when this was decided.
+    meaning = flow.consent or notification.consent_meaning
+    if meaning is not None:
         consent = standing(
-            register.consents(notification.subject_token, Meaning(notification.consent_meaning), notification.purpose),
+            register.consents(notification.subject_token, Meaning(meaning), notification.purpose),
             recipient=notification.recipient,
             now=now,
         )
@@ -223,13 +230,15 @@ def still_permitted(notification: Notification, register: Register, now: datetim
     return None
 
 
-def _still_releases(notification: Notification, flow: Flow, register: Register) -> bool:
+def _still_releases(notification: Notification, agreement: Agreement, flow: Flow, register: Register) -> bool:
     """Does the flow as it stands release all that the view holds? A wider one is no reason to stop."""
     then = _plan_of(notification, register)
-    if then is None:
+    if then is None or flow.basis is None:
         return False
-    now = redaction.plan(then.schema, flow, restricted=notification.restricted, conditions=_ALL)
-    return set(then.released) <= set(now.released)
+    # A basis that lost its Art 9 condition no longer carries what it carried then (rule R07).
+    held = decision.conditions(register, flow.basis, territory=agreement.territory, on=notification.decided_at.date())
+    now = redaction.plan(then.schema, flow, restricted=notification.restricted, conditions=held)
+    return now.covers(then)
 
 
 def view_schema(notification: Notification, register: Register) -> Any | None:

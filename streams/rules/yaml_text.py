@@ -49,7 +49,11 @@ def parse(name: str, text: str) -> YamlText:
     Raises:
         BadRegister: It is not YAML, or a key stands twice.
     """
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as exc:
+        line = text[: exc.position].count("\n") + 1
+        raise BadRegister([f"`{name}` line {line}: a control character stands here; type the line again"]) from None
     try:
         node = loader.get_single_node()
         lines: dict[Path, int] = {}
@@ -57,8 +61,8 @@ def parse(name: str, text: str) -> YamlText:
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise BadRegister([f"`{name}` line {line}: this is not YAML: {exc.problem}"]) from None
-    except (ValueError, RecursionError) as exc:  # a date such as 2026-02-30; nesting without end
-        raise BadRegister([f"`{name}`: a value cannot be read: {exc}"]) from None
+    except RecursionError:
+        raise BadRegister([f"`{name}`: it is nested too deep, or a part of it contains itself"]) from None
     finally:
         loader.dispose()
     return YamlText(name=name, data=data, lines=lines)
@@ -77,7 +81,10 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: Path, lines: dict[Pat
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_plain(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
-    return loader.construct_object(node)
+    try:
+        return loader.construct_object(node)
+    except ValueError as exc:  # a date such as 2026-02-30
+        raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value cannot be read: {exc}"]) from None
 
 
 def read(text: YamlText, data: Any, at: Path, model: type[M], what: str) -> M:
@@ -119,7 +126,7 @@ def names_near(model: type[BaseModel], loc: Path) -> list[str]:
             continue
         field = current.model_fields.get(step) if isinstance(current, type) and issubclass(current, BaseModel) else None
         current = next(iter(_models_in(field.annotation if field else None)), current)
-    return sorted(current.model_fields)
+    return sorted(field.alias or name for name, field in current.model_fields.items())
 
 
 def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:

@@ -180,8 +180,8 @@ async def test_a_clock_without_a_time_zone_is_a_bug(partner: Partner) -> None:
     ("status", "reply"),
     [
         *((s, Reply.ACCEPTED) for s in (200, 201, 202, 204)),
-        *((s, Reply.NOT_LET_IN) for s in (401, 403, 407)),
-        *((s, Reply.REFUSED) for s in (400, 404, 405, 409, 413, 415, 418, 422, 451)),
+        *((s, Reply.NOT_LET_IN) for s in (401, 403, 404, 405, 407)),
+        *((s, Reply.REFUSED) for s in (400, 409, 413, 415, 418, 422, 451)),
         *((s, Reply.BUSY) for s in (408, 425, 429, 500, 502, 503, 504, 599)),
         (410, Reply.GONE),
         (999, Reply.UNKNOWN),

@@ -1,0 +1,151 @@
+"""A whole bus on this machine, as real processes, for tests that follow an event from end to end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from deploy import registrar, settings
+from deploy.brokers import Broker, open_broker
+from deploy.demo import watch
+from deploy.demo.partners import Partners, open_partners
+from deploy.demo.run import RECIPIENTS
+from deploy.processes import Processes
+from deploy.provision import apply, partners_of, wanted
+from deploy.settings import Settings
+from deploy.up import DEMO_REGISTER
+from producers.publisher import Accepted, Publisher
+from schemas.broker_link import Connection, Message, Outbound
+from schemas.events import Event
+from streams.rules.consent import ConsentEntry, Meaning, State
+from streams.rules.register import Register
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Bus:
+    """
+    A running bus.
+
+    Attributes:
+        partners: The partners' own systems.
+    """
+
+    broker: Broker
+    settings: Settings
+    connection: Connection
+    processes: Processes
+    partners: Partners
+    folder: Path
+    worker_pid: int = 0
+    _children: dict[str, Any] = field(default_factory=dict)
+
+    async def publish(self, *events: Event, case: str = "case") -> list[Accepted]:
+        accepted: list[Accepted] = []
+        for event in events:
+            agency = event.publisher.agency
+            secret = self.settings.case_secret(agency)
+            async with Publisher(self.connection, agency=agency, case_secret=secret) as publisher:
+                accepted.append(await publisher.publish(event, case=case))
+        return accepted
+
+    async def send_raw(self, topic: str, value: bytes, *, key: bytes = b"case", partition: int | None = None) -> None:
+        outbound = Outbound(self.connection, client_id="test")
+        await outbound.start()
+        await outbound.send_all([Message(topic, key, value, (), partition)])
+        await outbound.stop()
+
+    async def until(self, done: Callable[[watch.Seen], bool], what: str) -> watch.Seen:
+        return await watch.until(
+            self.connection, done, what=what, clock=utc_now, check=self.processes.check, patience=timedelta(seconds=90)
+        )
+
+    async def settled(self, *events: Event) -> watch.Seen:
+        ids = {event.event_id for event in events}
+        return await self.until(lambda seen: seen.settled(ids), "these events to be decided and delivered")
+
+    async def register_now(self) -> Register:
+        return await registrar.current(self.connection)
+
+    async def consent(self, number: str, state: State, *, purpose: str, by: str = "parent") -> int:
+        now = utc_now()
+        entry = ConsentEntry(
+            person_id=self.settings.person_key().token("nhs", number),
+            meaning=Meaning.SERVICE_AGREEMENT,
+            purpose=purpose,
+            state=state,
+            decided_at=now,
+            expressed_by=by,
+            method="test",
+        )
+        registrar.check_consent(entry, await self.register_now(), now=now)
+        return await registrar.write(
+            self.connection, [registrar.consent_record(entry, at=now, by="test", reason="test")]
+        )
+
+    def start_worker(self) -> None:
+        self._children["worker"] = self.processes.start("worker", ["worker"])
+
+    def kill_worker(self) -> None:
+        """SIGKILL: no time to finish, commit or say anything."""
+        child = self._children["worker"]
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        self.processes.forget("worker")
+
+
+@contextmanager
+def open_bus(broker_name: str, folder: Path) -> Iterator[Bus]:
+    """Start everything and end everything."""
+    found = settings.load({"SAFEBUS_HOME": str(folder / "home")})
+    runner = asyncio.Runner()
+    with open_broker(broker_name, data_dir=folder / "broker") as broker, runner:
+        connection = Connection(broker.bootstrap)
+        entries = [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), found.person_key())]
+        apply(broker, wanted(partners_of(entries)))
+        processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
+        try:
+            records = registrar.records(entries, at=utc_now(), by="test", reason="test")
+            runner.run(registrar.write(connection, records))
+            with _receivers(folder) as partners:
+                bus = Bus(broker, found, connection, processes, partners, folder)
+                bus.start_worker()
+                processes.start("deliver", ["deliver", "--destinations", str(partners.destinations(RECIPIENTS))])
+                yield bus
+        finally:
+            processes.stop()
+
+
+@contextmanager
+def _receivers(folder: Path) -> Iterator[Partners]:
+    """The partners' systems in a thread of their own: they answer while a test waits."""
+    ready: list[Partners] = []
+    started, done = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with AsyncExitStack() as stack:
+            ready.append(await open_partners(stack, folder))
+            started.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    if not started.wait(60):
+        done.set()
+        raise TimeoutError("the partners' systems did not start within 60 s")
+    try:
+        yield ready[0]
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,69 @@
+"""The table of topics, by which they are made and their rights are given."""
+
+import pytest
+
+from schemas import topics
+from schemas.errors import BadIdentifier
+from schemas.topics import PARTITIONS, Topic, table
+
+DAY_MS = 86_400_000
+
+
+def test_the_table_holds_every_topic_of_a_bus() -> None:
+    found = table(publishers=["htest-police"], partners=["htest-school"])
+
+    assert found == [
+        Topic("register", 1, -1, "registrar", "worker, adapters, replay"),
+        Topic("decisions", 4, -1, "worker", "audit, explain, replay"),
+        Topic("receipts", 4, -1, "adapters", "audit, explain, timers"),
+        Topic("quarantine", 4, 90 * DAY_MS, "worker, importers", "operators"),
+        Topic("in.htest-police", 4, 30 * DAY_MS, "htest-police", "worker, replay"),
+        Topic("out.htest-school", 4, 7 * DAY_MS, "worker", "adapter of htest-school"),
+        Topic("parked.htest-school", 4, -1, "adapter of htest-school", "operators"),
+    ]
+
+
+def test_an_agency_named_twice_has_its_topics_once_and_order_does_not_matter() -> None:
+    assert table(["bb", "aa", "bb"], ["dd", "cc", "dd"]) == table(["aa", "bb"], ["cc", "dd"])
+    assert [topic.name for topic in table(["bb", "aa", "bb"], [])[4:]] == ["in.aa", "in.bb"]
+
+
+def test_every_source_partition_has_its_own_decisions_partition() -> None:
+    """A worker reads the tail of that one partition to know what it has decided."""
+    found = {topic.name: topic.partitions for topic in table(["aa", "bb"], ["cc"])}
+
+    assert found["in.aa"] == found["in.bb"] == found["decisions"] == PARTITIONS
+
+
+def test_the_register_is_one_partition_kept_for_ever() -> None:
+    """One offset names one state, and the past must be reconstructible."""
+    register = table([], [])[0]
+
+    assert (register.name, register.partitions, register.config()["retention.ms"]) == ("register", 1, "-1")
+
+
+def test_every_topic_is_dated_by_the_broker_and_none_is_compacted() -> None:
+    """Compaction would take what a record of the past rests on; a publisher's clock could keep a consent alive."""
+    assert {
+        (t.config()["message.timestamp.type"], t.config()["cleanup.policy"]) for t in table(["aa"], ["bb"])
+    } == {("LogAppendTime", "delete")}
+
+
+def test_the_agency_of_a_topic_is_the_one_that_publishes_to_it() -> None:
+    assert topics.agency_of(topics.published_by("htest-police")) == "htest-police"
+
+
+@pytest.mark.parametrize("topic", ["out.htest-police", "decisions", "xin.htest-police", ""])
+def test_a_topic_that_no_agency_publishes_to_belongs_to_none(topic: str) -> None:
+    with pytest.raises(ValueError, match=r"is not one that an agency publishes to \(`in\.<agency>`\)"):
+        topics.agency_of(topic)
+
+
+@pytest.mark.parametrize("name", [topics.published_by, topics.notifications_for, topics.parked_for])
+@pytest.mark.parametrize("hostile", ["", "a", "../etc", "A-B", "aa.bb", "aa\n", "aa/bb", "*", "-aa", "a" * 41])
+def test_a_name_that_is_no_agency_id_names_no_topic(name: object, hostile: str) -> None:
+    """Topic names become file names, certificates and rights. Source: security notes, threat 33."""
+    assert callable(name)
+
+    with pytest.raises(BadIdentifier, match="2-40 characters"):
+        name(hostile)

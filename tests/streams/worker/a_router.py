@@ -1,0 +1,107 @@
+"""A router on a real broker, without Faust around it: a test hands it batches as the lane would."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiokafka import TopicPartition
+
+from deploy import registrar
+from deploy.brokers import Broker
+from deploy.provision import apply, partners_of, wanted
+from deploy.up import DEMO_REGISTER
+from schemas import broker_link, codec, sealing, topics
+from schemas.broker_link import Connection, Message, Outbound
+from schemas.bus_records import DecisionRecord, Notification, Quarantined
+from schemas.event_schemas import event_schemas
+from schemas.identifiers import PersonKey
+from streams.rules.entries import Entry
+from streams.rules.register import Register
+from streams.worker.dedupe import Dedupe
+from streams.worker.register_reader import RegisterReader
+from streams.worker.router import Router, RouterKeys
+
+KEY = PersonKey(b"k" * 32)
+SEAL_PRIVATE, SEAL_PUBLIC = sealing.new_key()
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+POLICE = "in.fordshire-police"
+
+
+def demo_entries() -> list[Entry]:
+    return [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), KEY)]
+
+
+async def load_demo(broker: Broker) -> Connection:
+    """Topics and register of the demonstration, once for each broker."""
+    entries = demo_entries()
+    apply(broker, wanted(partners_of(entries)))
+    connection = Connection(broker.bootstrap)
+    if not (await registrar.current(connection)).partners:
+        await registrar.write(connection, registrar.records(entries, at=NOON, by="test", reason="test"))
+    return connection
+
+
+@dataclass
+class Running:
+    """A router, and what it reads and writes through."""
+
+    router: Router
+    register: RegisterReader
+    outbound: Outbound
+    connection: Connection
+
+    async def publish(self, value: bytes, *, partition: int = 0, key: bytes = b"case") -> int:
+        [(_, offset)] = await self.outbound.send_all([Message(POLICE, key, value, (), partition)])
+        return offset
+
+    async def handle(self, *offsets: int, partition: int = 0, generation: int = 1) -> None:
+        """Hand over the records at these offsets, as one batch."""
+        found = [
+            m
+            async for m in broker_link.read(self.connection, POLICE, partitions=[partition])
+            if m.offset in offsets
+        ]
+        await self.router([(TopicPartition(POLICE, partition), found)], generation)
+
+    async def decisions(self, event_id: str) -> list[bytes]:
+        read = broker_link.read(self.connection, topics.DECISIONS)
+        return [m.value async for m in read if m.key.decode() == event_id]
+
+    async def decision(self, event_id: str) -> DecisionRecord:
+        [value] = await self.decisions(event_id)
+        return codec.decode_record(value, DecisionRecord)
+
+    async def sent(self, partner: str, event_id: str) -> list[bytes]:
+        read = broker_link.read(self.connection, topics.notifications_for(partner))
+        return [m.value async for m in read if codec.decode_record(m.value, Notification).event_id == event_id]
+
+    async def quarantined(self, offset: int) -> list[Quarantined]:
+        read = broker_link.read(self.connection, topics.QUARANTINE)
+        found = [codec.decode_record(m.value, Quarantined) async for m in read]
+        return [q for q in found if q.offset == offset and q.topic == POLICE]
+
+
+@asynccontextmanager
+async def running(connection: Connection, *, now: datetime = NOON, rules_digest: str = "rules") -> AsyncIterator[Running]:
+    """A new worker, as after a start: nothing remembered but what is on the topics."""
+    register = RegisterReader(connection)
+    outbound = Outbound(connection, client_id="test")
+    await register.start()
+    await outbound.start()
+    router = Router(
+        register=register,
+        dedupe=Dedupe(connection),
+        outbound=outbound,
+        keys=RouterKeys(KEY, SEAL_PUBLIC),
+        schemas=event_schemas(),
+        rules_digest=rules_digest,
+        clock=lambda: now,
+    )
+    try:
+        yield Running(router, register, outbound, connection)
+    finally:
+        await outbound.stop()
+        await register.stop()

@@ -1,0 +1,212 @@
+"""What becomes of a batch, on both brokers, with a new router wherever a process would have been killed."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from a_router import KEY, NOON, load_demo, running
+
+from deploy import registrar
+from deploy.brokers import Broker
+from deploy.demo import story
+from schemas import codec
+from schemas.broker_link import Connection, Message, Outbound
+from schemas.bus_records import Outcome
+from schemas.errors import NotReachable
+from schemas.events import OperationEncompass
+from streams.rules.consent import ConsentEntry, Meaning, State
+from streams.rules.entries import Entry
+
+
+@pytest.fixture
+async def connection(broker: Broker) -> Connection:
+    return await load_demo(broker)
+
+
+def incident(**changes: Any) -> OperationEncompass:
+    return story.incident().model_copy(update={"event_id": str(uuid.uuid4()), **changes})
+
+
+async def suspend(connection: Connection, partner: str, *, suspended: bool) -> None:
+    """A change of the register that changes the next decision."""
+    found = (await registrar.current(connection)).partners[partner]
+    entry = Entry(f"partner/{partner}", "partner", found.model_copy(update={"suspended": suspended}), "test")
+    await registrar.write(connection, registrar.records([entry], at=NOON, by="test", reason="test"))
+
+
+async def test_a_register_change_acknowledged_before_the_batch_counts_for_it(connection: Connection) -> None:
+    event = incident()
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        await suspend(connection, "haven", suspended=True)
+        await worker.handle(offset)
+        await suspend(connection, "haven", suspended=False)
+
+        answers = {a.recipient: a.outcome for a in (await worker.decision(event.event_id)).answers}
+    assert answers["haven"] is Outcome.REFUSE
+    assert answers["ash-primary"] is Outcome.PERMIT
+
+
+async def test_a_redo_decides_as_of_the_record_though_register_and_clock_have_moved(connection: Connection) -> None:
+    """Killed after the outputs and before the commit: the successor gives the same record and the same bytes."""
+    event = incident()
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        await worker.handle(offset)
+        first = await worker.sent("haven", event.event_id)
+    await suspend(connection, "haven", suspended=True)
+    async with running(connection, now=NOON + timedelta(days=1)) as successor:
+        await successor.handle(offset)
+        again = await successor.sent("haven", event.event_id)
+        records = await successor.decisions(event.event_id)
+        counts = successor.router.counts
+    await suspend(connection, "haven", suspended=False)
+
+    assert len(first) == 1
+    assert again == [*first, *first]
+    assert len(records) == 1
+    assert (counts.redone, counts.decided) == (1, 0)
+
+
+async def test_a_decision_whose_outputs_were_never_sent_is_carried_out_by_the_redo(connection: Connection) -> None:
+    """Killed between the decision's acknowledgement and its outputs: nothing is lost."""
+    event = incident()
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        worker.router._outbound = OnlyDecisions(worker.outbound)  # type: ignore[assignment]  # the process dies here
+        with pytest.raises(Killed):
+            await worker.handle(offset)
+        before = await worker.sent("ash-primary", event.event_id)
+    async with running(connection, now=NOON + timedelta(hours=1)) as successor:
+        await successor.handle(offset)
+        after = await successor.sent("ash-primary", event.event_id)
+        record = await successor.decision(event.event_id)
+
+    assert before == []
+    assert [KEY.digest(value) for value in after] == [
+        a.output_digest for a in record.answers if a.recipient == "ash-primary"
+    ]
+    assert record.decided_at == NOON
+
+
+class Killed(Exception):
+    """Where a SIGKILL would be."""
+
+
+class OnlyDecisions:
+    """Lets the decisions through and ends there."""
+
+    def __init__(self, inner: Outbound) -> None:
+        self._inner, self._calls = inner, 0
+
+    async def send_all(self, messages: list[Message]) -> list[tuple[int, int]]:
+        self._calls += 1
+        if self._calls > 1:
+            raise Killed
+        return await self._inner.send_all(messages)
+
+
+async def test_a_redo_under_other_rules_goes_to_a_person(connection: Connection) -> None:
+    """An upgrade between crash and redo must not leave two truths."""
+    event = incident()
+    async with running(connection, rules_digest="old rules") as worker:
+        offset = await worker.publish(codec.encode(event))
+        await worker.handle(offset)
+    async with running(connection, rules_digest="new rules") as successor:
+        await successor.handle(offset)
+        records = await successor.decisions(event.event_id)
+        quarantined = await successor.quarantined(offset)
+
+    assert len(records) == 1
+    assert [q.reason for q in quarantined] == ["REDO_DIFFERS"]
+
+
+async def test_a_repeat_is_known_by_a_new_worker_too(connection: Connection) -> None:
+    event = incident()
+    async with running(connection) as worker:
+        first = await worker.publish(codec.encode(event))
+        second = await worker.publish(codec.encode(event))
+        await worker.handle(first)
+    async with running(connection) as successor:
+        await successor.handle(second)
+
+        assert successor.router.counts.repeats == 1
+        assert len(await successor.decisions(event.event_id)) == 1
+
+
+async def test_an_event_about_someone_in_nobodys_care_is_decided_and_shown_to_a_person(connection: Connection) -> None:
+    """A child whom nobody knows, and no hub that watches over this kind of event: a person must look."""
+    stranger = story.CORA.model_copy(update={"nhs_number": "9990554331", "ref": "stranger"})
+    event = story.moved_to_temporary_accommodation(1)
+    event = event.model_copy(
+        update={
+            "event_id": str(uuid.uuid4()),
+            "subjects": (stranger,),
+            "publisher": event.publisher.model_copy(update={"agency": "fordshire-police"}),
+        }
+    )
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        await worker.handle(offset)
+        record = await worker.decision(event.event_id)
+        quarantined = await worker.quarantined(offset)
+
+    assert record.answers == ()
+    assert [q.reason for q in quarantined] == ["NO_RECIPIENT"]
+
+
+async def test_a_doubtful_identity_is_never_decided(connection: Connection) -> None:
+    """Ava's number under Ben's pupil number: the whole event waits for a person."""
+    mixed = story.AVA.model_copy(update={"upn": "L313000026002"})
+    event = incident(subjects=(mixed, *story.incident().subjects[1:]))
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        await worker.handle(offset)
+
+        assert await worker.decisions(event.event_id) == []
+        assert [q.reason for q in await worker.quarantined(offset)] == ["IDENTITY_AMBIGUOUS"]
+
+
+async def test_when_the_broker_does_not_acknowledge_the_handler_raises(connection: Connection) -> None:
+    """So that the offset stays: a value larger than the broker takes stands for any refusal."""
+    async with running(connection) as worker:
+        with pytest.raises(NotReachable, match="did not acknowledge"):
+            await worker.outbound.send_all([Message("decisions", b"k", b"x" * 2_000_000)])
+
+
+async def test_a_consent_given_after_the_decision_changes_nothing_that_was_decided(connection: Connection) -> None:
+    entry = ConsentEntry(
+        person_id=KEY.token("nhs", "9990237573"),
+        meaning=Meaning.SERVICE_AGREEMENT,
+        purpose=f"purpose {uuid.uuid4()}",
+        state=State.GIVEN,
+        decided_at=NOON,
+        expressed_by="parent",
+        method="test",
+    )
+    event = incident()
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        await worker.handle(offset)
+        before = await worker.decision(event.event_id)
+        written = await registrar.write(
+            connection, [registrar.consent_record(entry, at=NOON, by="test", reason="test")]
+        )
+        await worker.register.catch_up()
+
+        assert written > before.register_offset
+        assert worker.register.at(before.register_offset).offset == before.register_offset
+        assert worker.register.now.offset >= written
+
+
+async def test_no_decision_record_names_a_person(connection: Connection) -> None:
+    event = incident()
+    async with running(connection) as worker:
+        await worker.handle(await worker.publish(codec.encode(event)))
+        [value] = await worker.decisions(event.event_id)
+
+    said = [p.given_name for p in event.subjects] + [p.nhs_number for p in event.subjects] + ["Stone", "Hart"]
+    assert [text for text in said if text and text.encode() in value] == []
