@@ -136,6 +136,9 @@ def read(body: bytes, parsed: Any) -> dict[str, Any]:
     except (EOFError, struct.error, StopIteration) as exc:
         raise Refused(Reason.TRUNCATED, f"the record ends at byte {len(body)}, before all its fields") from exc
     except IndexError as exc:
+        # fastavro says the same of a number that is cut off: then the last byte there is announces another.
+        if source.tell() == len(body) and body[-1] >= 0x80:
+            raise Refused(Reason.TRUNCATED, f"the record ends at byte {len(body)}, inside a number") from exc
         raise Refused(Reason.BAD_INDEX, f"an enum or union before byte {source.tell()} has no such branch") from exc
     except (OverflowError, ValueError) as exc:
         raise Refused(Reason.IMPOSSIBLE_VALUE, f"a date or length before byte {source.tell()} cannot exist") from exc

@@ -86,23 +86,47 @@ async def run(settings: WorkerSettings, *, clock: Callable[[], datetime], stop: 
 
 async def _live(app: Any, stop: asyncio.Event, register_offset: int, topics: int) -> None:
     """Start the application, and stop it when told to or when it crashed."""
-    await app.start()
-    log.info("worker.started", register_offset=register_offset, topics=topics)
     asked = asyncio.ensure_future(stop.wait())
+    starting = asyncio.ensure_future(app.start())
     crashed = asyncio.ensure_future(_crashed(app))
     try:
-        await asyncio.wait({asked, crashed}, return_when=asyncio.FIRST_COMPLETED)
+        # Joining a group can take long; someone who asks for a stop meanwhile must not wait for it.
+        await asyncio.wait({asked, starting, crashed}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done() and not starting.cancelled() and starting.exception() is None and not crashed.done():
+            log.info("worker.started", register_offset=register_offset, topics=topics)
+            await asyncio.wait({asked, crashed}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        asked.cancel()
-        crashed.cancel()
-        await app.stop()
+        for task in (asked, starting, crashed):
+            task.cancel()
+        await _stopped(app)
+    if starting.done() and not starting.cancelled() and (failed := starting.exception()) is not None:
+        raise failed
     if app.crash_reason is not None:
         raise app.crash_reason
 
 
+async def _stopped(app: Any) -> None:
+    """
+    Stop the application.
+
+    A stop that fails or takes too long changes no promise: what was not committed is redone by the next worker. So it
+    is logged, and what stopped the application in the first place is what is told.
+    """
+    stopping = asyncio.ensure_future(app.stop())
+    await asyncio.wait({stopping}, timeout=_STOP_S)
+    if not stopping.done():
+        stopping.cancel()
+        log.warning("worker.stop_overdue", reason="the group or the broker does not let go")
+    elif stopping.cancelled() or stopping.exception() is not None:
+        log.warning("worker.stop_incomplete", reason="the last offsets were not committed; the next worker redoes them")
+
+
+_STOP_S = 25.0  # seconds; a batch under way is bounded by the producer's 20 s
+
+
 async def _crashed(app: Any) -> None:
     # mode's services say that they crashed by an event and by `crash_reason`; there is nothing to await for both.
-    while app.crash_reason is None and not app.should_stop:
+    while app.crash_reason is None and not (app.started and app.should_stop):
         await asyncio.sleep(0.05)
 
 

@@ -177,15 +177,11 @@ class Decided:
 
     def answer(self, recipient: str, about: Person) -> Answer:
         """The answer for one recipient about one person."""
-        return next(
-            a for a in self.record.answers if (a.recipient, a.subject_token) == (recipient, self._token(about))
-        )
+        return next(a for a in self.record.answers if (a.recipient, a.subject_token) == (recipient, self._token(about)))
 
     def notification(self, recipient: str, about: Person) -> Notification | None:
         """The message for one recipient about one person; None: nothing goes."""
-        mine = [
-            n for n in self.notifications if (n.recipient, n.subject_token) == (recipient, self._token(about))
-        ]
+        mine = [n for n in self.notifications if (n.recipient, n.subject_token) == (recipient, self._token(about))]
         assert len(mine) <= 1, "one message for each recipient and person"
         return mine[0] if mine else None
 

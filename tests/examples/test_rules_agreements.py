@@ -19,6 +19,7 @@ from a_case import (
     with_prohibition,
     without,
 )
+
 from deploy.demo import story
 
 ENCOMPASS = "fordshire-encompass"

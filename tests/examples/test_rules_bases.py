@@ -16,6 +16,7 @@ from a_case import (
     with_flow,
     with_partner,
 )
+
 from streams.rules.register import Register
 
 ENCOMPASS = "fordshire-encompass"
@@ -135,8 +136,6 @@ def test_an_agreement_that_is_silent_about_this_kind_of_recipient_carries_nothin
 
 
 def test_a_public_authority_that_names_no_power_or_duty_may_not_share() -> None:
-    silent = with_flow(
-        the_register(), ENCOMPASS, "to-schools", basis={"art6": "A6-1-e", "confidentiality": "CLDC-OPI"}
-    )
+    silent = with_flow(the_register(), ENCOMPASS, "to-schools", basis={"art6": "A6-1-e", "confidentiality": "CLDC-OPI"})
 
     assert reasons(decide(incident(), silent), "ash-primary", AVA) == ["NO_POWER_OR_DUTY R01 fordshire-police"]

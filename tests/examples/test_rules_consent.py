@@ -18,6 +18,7 @@ from a_case import (
     with_flow,
     with_no_consent_on_record,
 )
+
 from deploy.demo import story
 from streams.rules import sharing
 from streams.rules.consent import Meaning, State

@@ -13,6 +13,7 @@ from a_case import (
     with_basis,
     with_flow,
 )
+
 from deploy.demo import story
 
 ATTENDANCE = story.attendance()
@@ -101,9 +102,7 @@ def test_the_neighbour_who_spoke_up_is_named_to_nobody_even_if_an_agreement_says
 
 
 def test_a_date_of_birth_may_go_as_a_year() -> None:
-    register = with_flow(
-        the_register(), "fordshire-encompass", "to-haven", mask={"subject.date_of_birth": "year"}
-    )
+    register = with_flow(the_register(), "fordshire-encompass", "to-haven", mask={"subject.date_of_birth": "year"})
 
     assert what_they_see(decide(incident(), register), "haven", MAYA)["subject"] == {
         "given_name": "Maya",

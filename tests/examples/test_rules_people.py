@@ -24,6 +24,7 @@ from a_case import (
     with_entry,
     with_restricted_record,
 )
+
 from deploy.demo import story
 from schemas.events import Confidentiality, Handling, Person, PersonRole
 from streams.rules.sharing import SetAside

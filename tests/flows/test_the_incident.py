@@ -207,7 +207,9 @@ def files_with(folder: Path) -> set[str]:
     """Files that hold a needle, leaving out the broker's own log of the publishers' topics."""
     found = set()
     for file in folder.rglob("*"):
-        if not file.is_file() or any(part.startswith(("in.fordshire-police-", "in.fordshire-housing-")) for part in file.parts):
+        if not file.is_file() or any(
+            part.startswith(("in.fordshire-police-", "in.fordshire-housing-")) for part in file.parts
+        ):
             continue
         data = file.read_bytes()
         if any(needle.encode() in data for needle in NEEDLES):

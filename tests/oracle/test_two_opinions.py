@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, event, given, seed, settings
+import second_opinion
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from worlds import World, worlds
 
 from deploy.demo import story
 from deploy.policy_try import policy_try
 from schemas.errors import BadInput
 from schemas.identifiers import PersonKey
-from tests.oracle import second_opinion
-from tests.oracle.worlds import World, worlds
 
 KEY = PersonKey(b"k" * 32)
 DEMO = Path(story.__file__).parent / "register"
@@ -67,30 +67,44 @@ def both(files: dict[str, str], told: dict[str, Any], now: datetime) -> tuple[An
     return as_bytes(by_recipient_and_subject(record, world, told)), as_bytes(mine)
 
 
-class Refusals(Counter[str]):
-    """How many worlds the loader refused; a generator whose worlds are mostly refused tests nothing."""
+def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
+    """
+    On 400 random worlds. Should it fail: add `Phase.shrink` and wait some minutes for a small example.
 
+    Few worlds may be refused by the loader, and many must let something through: else nothing was compared.
+    """
+    seen: Counter[str] = Counter()
 
-SEEN = Refusals()
+    # A fixed seed: a red run is the same run tomorrow.
+    @seed(20261121)
+    @settings(
+        max_examples=400,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(worlds())
+    def agree(world: World) -> None:
+        try:
+            first, second = both(world.files, world.event, world.now)
+        except BadInput:
+            seen["refused by the loader"] += 1
+            assume(False)
+            return
+        seen["worlds"] += 1
+        if second == second_opinion.SET_ASIDE:
+            seen["set aside"] += 1
+        else:
+            seen.update(outcome for outcome, _ in second.values())
+        assert first == second
 
+    agree()
 
-# A fixed seed: a red run is the same run tomorrow. `--hypothesis-seed=...` tries others.
-@seed(20261121)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(worlds())
-def test_two_opinions_agree_on_every_answer_and_every_byte(world: World) -> None:
-    SEEN["worlds"] += 1
-    try:
-        first, second = both(world.files, world.event, world.now)
-    except BadInput as exc:
-        SEEN["refused by the loader"] += 1
-        SEEN[str(exc)[:300]] += 1
-        assert SEEN["refused by the loader"] < 20 + SEEN["worlds"] / 20, SEEN
-        assume(False)
-        return
-
-    event(f"{second if isinstance(second, str) else Counter(outcome for outcome, _ in second.values())}")
-    assert first == second
+    assert seen["worlds"] >= 300, seen
+    assert seen["refused by the loader"] <= 20, seen
+    assert seen["PERMIT"] >= 100 and seen["REFUSE"] >= 100 and seen["set aside"] >= 5, seen
+    print(dict(seen))
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -103,3 +117,69 @@ def test_they_agree_on_the_demonstration(number: int, hour: int) -> None:
 
     assert first == second
     assert isinstance(second, dict) and any(outcome == "PERMIT" for outcome, _ in second.values())
+
+
+# ---- where the first opinion is not what the specification, or safety, asks -----------------------------------------
+# Each is the smallest example found. `strict`: once it is mended the test says so, and the mark goes.
+
+
+def asked(told: dict[str, Any], folder: Path, files: dict[str, str] | None = None) -> dict[str, Any]:
+    files = files or {path.name: path.read_text("utf-8") for path in sorted(DEMO.rglob("*.yaml"))}
+    now = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    return policy_try(*World(files, told, now).write(folder), now=now, key=KEY)
+
+
+def attendance() -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(story.attendance().model_dump_json())
+    return told
+
+
+@pytest.mark.xfail(strict=True, reason="both answers get one decision_id and one notification_id: a repeat, dropped")
+def test_unborn_twins_are_two_notifications(tmp_path: Path) -> None:
+    """An unborn child goes by its mother's number, so twins share one: each still gets its own message (R17)."""
+    told = attendance()
+    told["subjects"] += [
+        {"ref": ref, "role": "UNBORN_CHILD", "nhs_number": story.MAYA.nhs_number} for ref in ("one", "two")
+    ]
+
+    ids = [answer["notification_id"] for answer in asked(told, tmp_path)["answers"] if answer["outcome"] == "PERMIT"]
+
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.xfail(strict=True, reason="only people whom the register knows are compared with each other")
+def test_two_strangers_with_one_number_are_set_aside(tmp_path: Path) -> None:
+    """Two children cannot have one NHS number: one of them is somebody else (R24)."""
+    told = attendance()
+    told["subjects"] = [{"ref": ref, "role": "CHILD", "nhs_number": "9990001006"} for ref in ("one", "two")]
+
+    assert "quarantine" in asked(told, tmp_path)
+
+
+@pytest.mark.xfail(strict=True, reason="name and birth date are compared only when both sides give both")
+@pytest.mark.parametrize(
+    "says", [{"family_name": "Stone", "date_of_birth": None}, {"family_name": None, "date_of_birth": "2001-01-01"}]
+)
+def test_one_contradicting_detail_is_enough_to_set_it_aside(says: dict[str, Any], tmp_path: Path) -> None:
+    """A wrong NHS number with a right check digit would send one child's injuries to another child's hub (R24)."""
+    told = attendance()
+    told["subjects"][0] |= {"upn": None, **says}
+
+    assert "quarantine" in asked(told, tmp_path)
+
+
+@pytest.mark.xfail(strict=True, reason="the mask only asks for text, and cuts three letters off anything")
+def test_the_outward_code_of_what_is_no_postcode_is_nothing(tmp_path: Path) -> None:
+    """An agreement that blurs an address as if it were a postcode would give away all but its last three letters."""
+    files = {path.name: path.read_text("utf-8") for path in sorted(DEMO.rglob("*.yaml"))}
+    flow = "interest: [subscription]\n"
+    mask = flow + "    mask: {payload.incident_address: outward_code}\n"
+    files["encompass.yaml"] = files["encompass.yaml"].replace(flow, mask)
+    told: dict[str, Any] = json.loads(story.incident().model_dump_json())
+
+    try:
+        answers = asked(told, tmp_path, files)["answers"]
+    except BadInput:  # the loader may as well refuse such a mask
+        return
+
+    assert "12MillLane" not in json.dumps(answers)

@@ -9,10 +9,20 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic_core import PydanticUndefined
 
-_NAMES = {str: "string", bool: "boolean", int: "number", bytes: "bytes", date: "date", datetime: "timestamp-millis"}
+ITS_OWN_DEFAULTS = "its own defaults"
+
+_NAMES: dict[Any, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    bytes: "bytes",
+    date: "date",
+    datetime: "timestamp-millis",
+    AwareDatetime: "timestamp-millis",
+}
 
 
 def of_class(found: Any) -> Any:
@@ -27,11 +37,12 @@ def of_class(found: Any) -> Any:
         return ("list", of_class(item))
     if hasattr(found, "__metadata__"):
         return of_class(get_args(found)[0])
+    if found in _NAMES:
+        return _NAMES[found]
     if issubclass(found, StrEnum):
         return ("one of", [symbol.value for symbol in found])
-    if issubclass(found, BaseModel):
-        return ("record", [(n, of_class(f.annotation), _default(f)) for n, f in found.model_fields.items()])
-    return _NAMES[found]
+    assert issubclass(found, BaseModel)
+    return ("record", [(n, of_class(f.annotation), _default(f)) for n, f in found.model_fields.items()])
 
 
 def of_avro(node: Any, named: dict[str, Any] | None = None) -> Any:
@@ -53,7 +64,10 @@ def of_avro(node: Any, named: dict[str, Any] | None = None) -> Any:
     if node["type"] == "record":
         return (
             "record",
-            [(f["name"], of_avro(f["type"], named), ["=", f["default"]] if "default" in f else []) for f in node["fields"]],
+            [
+                (f["name"], of_avro(f["type"], named), ["=", f["default"]] if "default" in f else [])
+                for f in node["fields"]
+            ],
         )
     return node["logicalType"]
 
@@ -62,4 +76,6 @@ def _default(field: Any) -> list[Any]:
     if field.default is PydanticUndefined:
         return []
     value = field.default
+    if isinstance(value, BaseModel) and value == type(value)():
+        return ["=", ITS_OWN_DEFAULTS]
     return ["=", list(value) if isinstance(value, tuple) else value]

@@ -27,6 +27,8 @@ _MOMENTS = st.integers(
     int((datetime(9999, 12, 31, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)),
 ).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
 
+_TEXT = st.text(max_size=12)
+
 _WHAT_THE_WORLD_ALLOWS: dict[str, st.SearchStrategy[Any]] = {
     "event_id": st.uuids().map(str),
     "agency": st.from_regex(r"[a-z][a-z0-9-]{1,39}", fullmatch=True),
@@ -40,9 +42,13 @@ _WHAT_THE_WORLD_ALLOWS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def records(raw: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """Records under a schema, as plain Python values, where every string may be anything."""
-    return _values(raw, {}, must_say_something=False)
+#: Signs that no message of ours holds, so that one of them in a message is a leak.
+CANARIES = "ᚠᚢᚦᚨ"
+
+
+def records(raw: Any, *, signs: str | None = None) -> st.SearchStrategy[dict[str, Any]]:
+    """Records under a schema, as plain Python values, where every string may be anything (of these signs)."""
+    return _values(raw, {}, must_say_something=False, text=st.text(signs, max_size=12) if signs else _TEXT)
 
 
 @st.composite
@@ -65,10 +71,11 @@ def events(event_type: str) -> st.SearchStrategy[Event]:
     return event_records(event_type).map(EVENT_CLASSES[event_type].model_validate)
 
 
-def _values(node: Any, named: dict[str, Any], *, must_say_something: bool) -> st.SearchStrategy[Any]:
+def _values(
+    node: Any, named: dict[str, Any], *, must_say_something: bool, text: st.SearchStrategy[str] = _TEXT
+) -> st.SearchStrategy[Any]:
     if isinstance(node, list):
-        inner = _values(next(b for b in node if b != "null"), named, must_say_something=False)
-        return st.none() | inner
+        return st.none() | _values(next(b for b in node if b != "null"), named, must_say_something=False, text=text)
     if isinstance(node, str) and node in named:
         node = named[node]
     if isinstance(node, dict) and "name" in node:
@@ -76,14 +83,14 @@ def _values(node: Any, named: dict[str, Any], *, must_say_something: bool) -> st
     kind = node if isinstance(node, str) else node.get("logicalType", node["type"])
     if kind == "record":
         return st.fixed_dictionaries(
-            {f["name"]: _field(f, named, must_say_something=must_say_something) for f in node["fields"]}
+            {f["name"]: _field(f, named, must_say_something=must_say_something, text=text) for f in node["fields"]}
         )
     if kind == "array":
-        return st.lists(_values(node["items"], named, must_say_something=must_say_something), max_size=3)
+        return st.lists(_values(node["items"], named, must_say_something=must_say_something, text=text), max_size=3)
     if kind == "enum":
         return st.sampled_from(node["symbols"])
     return {
-        "string": st.text(min_size=int(must_say_something), max_size=12),
+        "string": text.filter(len) if must_say_something else text,
         "bytes": st.binary(max_size=12),
         "boolean": st.booleans(),
         "int": st.integers(-(2**31), 2**31 - 1),
@@ -93,9 +100,11 @@ def _values(node: Any, named: dict[str, Any], *, must_say_something: bool) -> st
     }[kind]
 
 
-def _field(field: Mapping[str, Any], named: dict[str, Any], *, must_say_something: bool) -> st.SearchStrategy[Any]:
+def _field(
+    field: Mapping[str, Any], named: dict[str, Any], *, must_say_something: bool, text: st.SearchStrategy[str]
+) -> st.SearchStrategy[Any]:
     # A named type must be learnt where it stands, even when the field's values are drawn otherwise.
-    by_schema = _values(field["type"], named, must_say_something=must_say_something)
+    by_schema = _values(field["type"], named, must_say_something=must_say_something, text=text)
     return _WHAT_THE_WORLD_ALLOWS.get(field["name"], by_schema) if must_say_something else by_schema
 
 

@@ -249,7 +249,10 @@ def test_a_field_nobody_classified_does_not_load_wherever_it_is_put(event_type: 
         (leaf("x", ["null", "string", "int"]), "`x` is a union of 2 types; only [null, one type] is allowed"),
         (leaf("x", ["null"]), "`x` is a union of 0 types; only [null, one type] is allowed"),
         (leaf("x", ["null", "null", "string"]), "`x` is a union of 1 types; only [null, one type] is allowed"),
-        (leaf("x", {"type": "map", "values": "string"}), "`x` has type `map`; use records, arrays, enums and primitives"),
+        (
+            leaf("x", {"type": "map", "values": "string"}),
+            "`x` has type `map`; use records, arrays, enums and primitives",
+        ),
         (leaf("x", {"type": "fixed", "name": "F", "size": 4}), "`x` has type `fixed`; use records, arrays, enums and"),
         (leaf("x", {"type": "array", "items": "null"}), "`x` is an array of `null`; arrays hold records or strings"),
         (leaf("x", {"type": "array", "items": {"type": "array", "items": "string"}}), "`x` is an array of `{"),

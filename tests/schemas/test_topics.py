@@ -44,9 +44,9 @@ def test_the_register_is_one_partition_kept_for_ever() -> None:
 
 def test_every_topic_is_dated_by_the_broker_and_none_is_compacted() -> None:
     """Compaction would take what a record of the past rests on; a publisher's clock could keep a consent alive."""
-    assert {
-        (t.config()["message.timestamp.type"], t.config()["cleanup.policy"]) for t in table(["aa"], ["bb"])
-    } == {("LogAppendTime", "delete")}
+    assert {(t.config()["message.timestamp.type"], t.config()["cleanup.policy"]) for t in table(["aa"], ["bb"])} == {
+        ("LogAppendTime", "delete")
+    }
 
 
 def test_the_agency_of_a_topic_is_the_one_that_publishes_to_it() -> None:

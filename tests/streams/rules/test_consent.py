@@ -61,7 +61,7 @@ def test_a_move_that_is_not_allowed_names_those_that_are() -> None:
 
 def test_only_what_was_given_holds_and_only_a_no_is_an_objection() -> None:
     assert {state for state in State if Standing(state, 0).holds} == HOLDS == {State.GIVEN, State.RENEWED}
-    assert OBJECTS == {State.REFUSED, State.WITHDRAWN}
+    assert {State.REFUSED, State.WITHDRAWN} == OBJECTS
 
 
 def test_what_nobody_recorded_is_unknown_and_does_not_hold() -> None:
@@ -126,19 +126,12 @@ def test_a_no_that_is_dated_ahead_counts_at_once() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(State), st.integers(0, 5), st.booleans()), max_size=6))
 def test_consent_holds_only_if_the_newest_decision_was_a_yes(history: list[tuple[State, int, bool]]) -> None:
-    """Stated a second time, without the function under test: walk in time, the last word stands."""
     entries = [
         said(state, at=NOON - hours * HOUR, recipients=() if for_all else ("meadow-practice",))
         for state, hours, for_all in history
     ]
 
-    last_word = State.UNKNOWN
-    for _, state in sorted((-hours, i, state) for i, (state, hours, for_all) in enumerate(history) if for_all) and [
-        ((-hours, i), state)
-        for (hours, i), state in sorted(
-            (((hours, -i), state) for i, (state, hours, for_all) in enumerate(history) if for_all), reverse=True
-        )
-    ]:
-        last_word = state
+    about_all = [(-hours, i, state) for i, (state, hours, for_all) in enumerate(history) if for_all]
+    last_word = max(about_all)[2] if about_all else State.UNKNOWN
 
     assert stands(*entries).holds == (last_word in {State.GIVEN, State.RENEWED})

@@ -60,9 +60,7 @@ class Running:
     async def handle(self, *offsets: int, partition: int = 0, generation: int = 1) -> None:
         """Hand over the records at these offsets, as one batch."""
         found = [
-            m
-            async for m in broker_link.read(self.connection, POLICE, partitions=[partition])
-            if m.offset in offsets
+            m async for m in broker_link.read(self.connection, POLICE, partitions=[partition]) if m.offset in offsets
         ]
         await self.router([(TopicPartition(POLICE, partition), found)], generation)
 
@@ -85,7 +83,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(connection: Connection, *, now: datetime = NOON, rules_digest: str = "rules") -> AsyncIterator[Running]:
+async def running(
+    connection: Connection, *, now: datetime = NOON, rules_digest: str = "rules"
+) -> AsyncIterator[Running]:
     """A new worker, as after a start: nothing remembered but what is on the topics."""
     register = RegisterReader(connection)
     outbound = Outbound(connection, client_id="test")

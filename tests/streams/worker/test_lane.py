@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -138,48 +137,3 @@ async def test_what_a_successor_redoes_begins_at_the_first_unfinished_batch(
 
     assert isinstance(stopped_by, ConnectionError)
     assert {*first, *again} == everything
-
-
-async def test_a_second_worker_takes_part_and_nothing_is_left_out(
-    connection: Connection, topic: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A rebalance while batches are under way: every record is handled by one of the two."""
-    monkeypatch.setattr(worker_app, "GROUP", f"group-{topic}")
-    seen: dict[str, set[int]] = {"a": set(), "b": set()}
-    generations: set[tuple[str, int]] = set()
-    stop = asyncio.Event()
-
-    def handler(name: str) -> Any:
-        async def handle(batches: Batches, generation: int) -> None:
-            await asyncio.sleep(0)
-            seen[name] |= set(values(batches))
-            generations.add((name, generation))
-
-        return handle
-
-    def start(name: str) -> asyncio.Future[None]:
-        app = worker_app.build(connection, [topic], handler(name), session_timeout_s=6.0, commit_every_s=0.2)
-        return asyncio.ensure_future(_live(app, stop, 0, 1))
-
-    outbound = Outbound(connection, client_id="test")
-    await outbound.start()
-    sent = 12
-    tasks = [start("a")]
-    try:
-        async with asyncio.timeout(90):
-            while not (seen["a"] and seen["b"]):
-                if seen["a"] and len(tasks) == 1:
-                    tasks.append(start("b"))
-                await outbound.send_all([Message(topic, b"k", str(sent).encode(), (), sent % 4)])
-                sent += 1
-                await asyncio.sleep(0.02)
-            while len(seen["a"] | seen["b"]) < sent:
-                await asyncio.sleep(0.02)
-    finally:
-        stop.set()
-        await asyncio.wait(tasks)
-        await outbound.stop()
-
-    assert [task.exception() for task in tasks] == [None, None]
-    assert seen["a"] | seen["b"] == set(range(sent))
-    assert {name for name, _ in generations} == {"a", "b"}

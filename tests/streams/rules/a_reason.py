@@ -1,0 +1,133 @@
+"""
+One case for every reason that the rules can give.
+
+`CASES`: code -> the reasons of a real decision, or of a real look before handing over, in which it must stand.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from a_register import KEY, NOON, agreement, change, change_flow, demo, put, share
+
+from deploy.demo import story
+from schemas.bus_records import Notification, Reason
+from schemas.events import Confidentiality, Handling
+from streams.rules import sharing
+from streams.rules.consent import State
+from streams.rules.register import Register
+
+AVA = KEY.token("nhs", "9990079196")
+INCIDENT, MOVE = story.incident(), story.moved_to_temporary_accommodation(1)
+ENCOMPASS, HOUSING = "fordshire-encompass", "fordshire-temporary-accommodation"
+BASIS = {"art6": "A6-1-e", "power_or_duty": "POLICE-CL", "confidentiality": "CLDC-OPI"}
+
+
+def decided(register: Register, recipient: str = "ash-primary", *, event: Any = INCIDENT, now: datetime = NOON) -> Any:
+    """The reasons of the answer for one recipient about Ava."""
+    answers = share(event, register, now=now).record.answers
+    return next(a.reasons for a in answers if (a.recipient, a.subject_token) == (recipient, AVA))
+
+
+def sent(event: Any = INCIDENT, recipient: str = "ash-primary", register: Register | None = None) -> Notification:
+    """A notification about Ava that was decided under the demonstration's register."""
+    outputs = share(event, register or demo()).outputs
+    return next(
+        o.notification for o in outputs if (o.notification.recipient, o.notification.subject_token) == (recipient, AVA)
+    )
+
+
+def looked_at(
+    register: Register, notification: Notification | None = None, *, now: datetime = NOON
+) -> Sequence[Reason]:
+    """Why it may no longer be handed over."""
+    found = sharing.still_permitted(notification or sent(), register, now)
+    return [] if found is None else [found]
+
+
+def to_schools(**changes: Any) -> Register:
+    return change_flow(demo(), ENCOMPASS, "to-schools", **changes)
+
+
+def encompass(**changes: Any) -> Register:
+    return change(demo(), f"agreement/{ENCOMPASS}", lambda body: body.update(changes))
+
+
+def consent(state: State, **changes: Any) -> Register:
+    """The register in which this is the one decision about telling others of the move."""
+    register = demo()
+    for record_id in [r for r, (kind, _) in register.entries().items() if kind == "consent"]:
+        put(register, record_id, "consent", None)
+    body = {
+        "person_id": AVA,
+        "meaning": "service_agreement",
+        "purpose": "temporary_accommodation_notice",
+        "state": state,
+        "decided_at": NOON.isoformat(),
+        "expressed_by": "parent",
+        "method": "by telephone",
+    }
+    return put(register, "consent/x", "consent", body | changes)
+
+
+def prohibition(**changes: Any) -> Register:
+    """The register with an agreement that forbids police to tell Ash Primary."""
+    body = agreement().model_dump(mode="json", by_alias=True)
+    body["flows"][0]["effect"] = "refuse"
+    return put(demo(), "agreement/small", "agreement", body | changes)
+
+
+def partner(name: str, **changes: Any) -> Register:
+    return change(demo(), f"partner/{name}", lambda body: body.update(changes))
+
+
+def restricted() -> Register:
+    return change(demo(), f"person/{AVA}", lambda body: body.update(restricted=True))
+
+
+def _objection() -> Register:
+    return consent(State.REFUSED, purpose="safeguarding")
+
+
+_V = Handling(confidentiality=Confidentiality.V)
+_GOVERNS_ASH = {"person_id": KEY.token("nhs", "9990475148"), "partner": "ash-primary", "relation": "caretaker"}
+
+CASES: dict[str, Callable[[], Sequence[Reason]]] = {
+    "PERMITTED": lambda: decided(demo()),
+    "AGREEMENT_REVIEW_OVERDUE": lambda: decided(encompass(review_by="2026-11-10")),
+    "RESTRICTED_PERSON": lambda: decided(restricted()),
+    "OBJECTION_RECORDED": lambda: decided(_objection()),
+    "UNKNOWN_PARTNER": lambda: decided(put(demo(), "partner/fordshire-police", "partner", None)),
+    "PARTNER_SUSPENDED": lambda: decided(partner("fordshire-police", suspended=True)),
+    "ADVERSARY": lambda: decided(put(demo(), "affiliation/x", "affiliation", _GOVERNS_ASH)),
+    "VERY_RESTRICTED": lambda: decided(demo(), event=INCIDENT.model_copy(update={"handling": _V})),
+    "PROHIBITED": lambda: decided(prohibition()),
+    "NO_AGREEMENT": lambda: decided(demo(), "meadow-practice"),
+    "PURPOSE_NOT_COVERED": lambda: decided(to_schools(purpose="research")),
+    "AGREEMENT_DRAFT": lambda: decided(encompass(status="draft")),
+    "AGREEMENT_SUSPENDED": lambda: decided(encompass(status="suspended")),
+    "AGREEMENT_TERMINATED": lambda: decided(encompass(status="terminated")),
+    "AGREEMENT_NOT_YET": lambda: decided(encompass(effective_from="2026-11-21")),
+    "AGREEMENT_EXPIRED": lambda: decided(encompass(review_by="2026-10-20")),
+    "AGREEMENT_ENDED": lambda: looked_at(put(demo(), f"agreement/{ENCOMPASS}", "agreement", None)),
+    "AGREEMENT_NARROWED": lambda: looked_at(to_schools(fields=[])),
+    "RESTRICTED_SINCE": lambda: looked_at(restricted()),
+    "NOT_IN_CARE": lambda: decided(to_schools(interest=["attends_nursery"])),
+    "SUBJECT_NOT_COVERED": lambda: decided(to_schools(about=["UNBORN_CHILD"])),
+    "BASIS_UNKNOWN": lambda: decided(to_schools(basis=BASIS | {"art6": "A6-1-z"})),
+    "BASIS_NOT_IN_FORCE": lambda: decided(to_schools(basis=BASIS | {"power_or_duty": "CA04-16LA"})),
+    "BASIS_NOT_AVAILABLE": lambda: decided(to_schools(basis=BASIS | {"art6": "A6-1-ea"})),
+    "GATEWAY_RECIPIENT": lambda: decided(to_schools(basis=BASIS | {"power_or_duty": "CDA98-115"})),
+    "NO_POWER_OR_DUTY": lambda: decided(to_schools(basis={"art6": "A6-1-e", "confidentiality": "CLDC-OPI"})),
+    "CONSENT_NOT_ASKED_FOR": lambda: decided(
+        change_flow(demo(), HOUSING, "to-school-and-health", consent=None, objection_reason="none"), event=MOVE
+    ),
+    **{
+        f"CONSENT_{state.upper()}": lambda state=state: decided(consent(state), event=MOVE)  # type: ignore[misc]
+        for state in State
+        if state not in (State.GIVEN, State.RENEWED)
+    },
+    "CONSENT_EXPIRED": lambda: decided(
+        consent(State.RENEWED, expires_at=NOON.isoformat()), event=MOVE, now=NOON + timedelta(seconds=1)
+    ),
+}

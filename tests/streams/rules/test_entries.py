@@ -1,0 +1,453 @@
+"""What an information-governance lead is told about a register folder, all at once."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from a_register import AGREEMENT, ENTRIES, FLOW, FOLDER, KEY, NOON, agreement, demo, put
+
+from deploy.registrar import read_files
+from schemas.errors import BadRegister
+from schemas.event_schemas import event_schemas
+from streams.rules.bases import EventRule
+from streams.rules.consent import ConsentEntry, Meaning, State
+from streams.rules.entries import Entry, consent_record_id, cross_check, read_folder
+from streams.rules.parties import Affiliation, Involvement, Subscription
+from streams.rules.register import Register, body_of
+
+FILES = read_files(FOLDER)
+FAMILY = "people:\n  - {alias: ava, nhs_number: '9990079196'}\n"
+
+
+def told(files: dict[str, str]) -> list[str]:
+    """Everything that is wrong with a folder."""
+    with pytest.raises(BadRegister) as caught:
+        read_folder(files, KEY, event_schemas())
+    return caught.value.problems
+
+
+def read(text: str) -> list[Entry]:
+    return read_folder({"x.yaml": text}, KEY, event_schemas())
+
+
+def test_the_demonstration_folder_holds_together() -> None:
+    entries = read_folder(FILES, KEY, event_schemas())
+
+    assert entries == ENTRIES
+    assert cross_check(entries, Register()) == []
+    assert cross_check(entries, demo()) == []
+
+
+def test_identifiers_of_people_do_not_leave_the_folder() -> None:
+    written = "".join(body_of(entry.body) + entry.record_id for entry in ENTRIES)
+
+    assert not [text for text in ("9990079196", "X313000026001", "Hart", "2015-03-02") if text in written]
+
+
+def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
+    tie = "involvements:\n  - {person: ava, partner: x, role: r}\n"
+
+    entries = read_folder({"a.yaml": tie, "z.yaml": FAMILY}, KEY, event_schemas())
+
+    assert [entry.kind for entry in entries] == ["person", "involvement"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "partner:\n  - {}\n",
+            "`x.yaml` line 1: unknown section `partner`; did you mean `partners`?",
+        ),
+        (
+            "zzzz: 1\n",
+            "`x.yaml` line 1: unknown section `zzzz`; known are partners, bases, event_rules, people, involvements, "
+            "affiliations, subscriptions, consents, agreement",
+        ),
+        (
+            "- 1\n",
+            "`x.yaml` line 1: no sections; known are partners, bases, event_rules, people, involvements, "
+            "affiliations, subscriptions, consents, or a file with one `agreement`",
+        ),
+        ("partners: haven\n", "`x.yaml` line 1: `partners` must be a list"),
+        ("people:\npeople:\n", "`x.yaml` line 2: `people` stands twice; keep one"),
+        (
+            "bases:\n  - {code: A, kind: art5, title: T, source: S, territory: [england], in_force_from: null}\n",
+            "`x.yaml` line 2: basis: `kind`: Input should be 'art6', 'art9_or_10', 'sch1', 'power_or_duty' or "
+            "'confidentiality'",
+        ),
+        (
+            "people:\n  - {alias: ava}\n",
+            "`x.yaml` line 2: person `ava` has no identifier; give nhs_number, upn or local",
+        ),
+        (
+            FAMILY + "  - {alias: ava, upn: X313000026001}\n",
+            "`x.yaml` line 3: alias `ava` stands twice; keep one",
+        ),
+        (
+            FAMILY + "  - {alias: eva, nhs_number: '9990079196'}\n",
+            "`x.yaml` line 3: person stands already at `x.yaml` line 2; keep one",
+        ),
+        (
+            "people:\n  - {alias: ava, upn: X313000026002}\n",
+            "`x.yaml` line 2: person: `upn`: the check letter of this UPN does not fit (modulus 23); "
+            "check the source record",
+        ),
+        (
+            "people:\n  - {alias: ava, nhs_number: 9990079196}\n",
+            "`x.yaml` line 2: person: `nhs_number`: Input should be a valid string",
+        ),
+        (
+            FAMILY + "  - {alias: bump, local: {fordshire-mash: '7'}, unborn_of: eva}\n",
+            "`x.yaml` line 3: person `bump` is `unborn_of` `eva`, who does not stand before it with an nhs_number",
+        ),
+        (
+            FAMILY + "involvements:\n  - {person: eva, partner: x, role: r}\n",
+            "`x.yaml` line 4: involvement names person `eva`, who is not in `people` (ava)",
+        ),
+        (
+            "affiliations:\n  - nobody\n",
+            "`x.yaml` line 2: affiliation names person `None`, who is not in `people` (nobody)",
+        ),
+        (
+            FAMILY + "consents:\n  - {person: [ava], purpose: p}\n",
+            "`x.yaml` line 4: consent names person `['ava']`, who is not in `people` (ava)",
+        ),
+        (
+            FAMILY + "involvements:\n  - {person: ava, partner: x, roll: r}\n",
+            "`x.yaml` line 4: involvement: `role` is missing",
+        ),
+        (
+            "subscriptions:\n  - {partner: x, event_type: police.encompas.v1}\n",
+            "`x.yaml` line 2: no schema for event type `police.encompas.v1`; there are care.protection-plan.v1, "
+            "health.ed-attendance.v1, housing.temporary-accommodation.v1, identity.change.v1, police.encompass.v1",
+        ),
+        (
+            "event_rules:\n  - {event_type: housing.v1, code: N14, consent: service_agreement, source: S}\n",
+            "`x.yaml` line 2: no schema for event type `housing.v1`; there are care.protection-plan.v1, "
+            "health.ed-attendance.v1, housing.temporary-accommodation.v1, identity.change.v1, police.encompass.v1",
+        ),
+    ],
+)
+def test_each_problem_is_told_with_file_line_and_what_was_expected(text: str, complaint: str) -> None:
+    assert told({"x.yaml": text})[0] == complaint
+
+
+def test_all_problems_of_all_files_are_told_at_once() -> None:
+    assert told(
+        {
+            "a.yaml": "people: [\n",
+            "b.yaml": "peple: []\npartners: 5\n",
+            "c.yaml": "involvements:\n  - {person: eva}\n  - {person: ola}\n",
+        }
+    ) == [
+        "`a.yaml` line 2: this is not YAML: expected the node content, but found '<stream end>'",
+        "`b.yaml` line 1: unknown section `peple`; did you mean `people`?",
+        "`b.yaml` line 2: `partners` must be a list",
+        "`c.yaml` line 2: involvement names person `eva`, who is not in `people` (nobody)",
+        "`c.yaml` line 3: involvement names person `ola`, who is not in `people` (nobody)",
+    ]
+
+
+def test_an_empty_section_is_no_problem() -> None:
+    assert read("people:\n") == []
+
+
+def test_an_unborn_child_is_known_by_its_mother_and_keeps_its_id_when_it_is_born() -> None:
+    unborn = FAMILY + "  - {alias: bump, unborn_of: ava}\n"
+    born = FAMILY + "  - {alias: bump, unborn_of: ava, nhs_number: '9990237573'}\n"
+
+    before, after = read(unborn)[1], read(born)[1]
+
+    assert before.record_id == after.record_id == f"person/{KEY.token('unborn', '9990079196')}"
+    assert sorted(after.body.tokens) == ["nhs", "unborn"]  # type: ignore[attr-defined]
+
+
+def test_a_local_number_becomes_a_token_of_its_agency() -> None:
+    (entry,) = read("people:\n  - {alias: ava, local: {fordshire-mash: '7'}}\n")
+
+    assert entry.body.tokens == {  # type: ignore[attr-defined]
+        "local:fordshire-mash": KEY.token("local:fordshire-mash", "7")
+    }
+
+
+def test_a_tie_said_again_with_another_end_is_the_same_tie() -> None:
+    first = read(FAMILY + "involvements:\n  - {person: ava, partner: x, role: r}\n")[1]
+    again = read(FAMILY + "involvements:\n  - {person: ava, partner: x, role: r, ends_on: 2026-12-31}\n")[1]
+
+    assert first.record_id == again.record_id
+    assert again.body.ends_on == date(2026, 12, 31)  # type: ignore[attr-defined]
+
+
+def test_each_decision_about_consent_is_a_record_of_its_own() -> None:
+    entry = ConsentEntry(
+        person_id="p",
+        meaning=Meaning.SERVICE_AGREEMENT,
+        purpose="notice",
+        state=State.GIVEN,
+        decided_at=NOON,
+        expressed_by="parent",
+        method="in person",
+    )
+
+    same = consent_record_id(entry.model_copy(update={"method": "by letter"}))
+    other = consent_record_id(entry.model_copy(update={"state": State.WITHDRAWN}))
+
+    assert same == consent_record_id(entry) != other
+
+
+# Agreements against the schemas
+
+
+def agreed(**changes: Any) -> str:
+    """A file with the small agreement, its flow changed."""
+    return yaml.safe_dump(AGREEMENT | {"flows": [FLOW | changes]}, sort_keys=False)
+
+
+def line_of(text: str, start: str) -> int:
+    return next(n for n, line in enumerate(text.splitlines(), start=1) if line.strip("- ").startswith(start))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "complaint"),
+    [
+        (
+            {"event_type": "police.v1"},
+            "event_type",
+            "no schema for event type `police.v1`; there are care.protection-plan.v1, health.ed-attendance.v1, "
+            "housing.temporary-accommodation.v1, identity.change.v1, police.encompass.v1",
+        ),
+        (
+            {"schema_version": 99},
+            "schema_version",
+            "version 99 of `police.encompass.v1` does not exist yet",
+        ),
+        ({"fields": ["payload.x"]}, "fields", "`payload.x` is no field of `police.encompass.v1`"),
+        ({"mask": {"payload.x": "year"}}, "mask", "`payload.x` is no field of `police.encompass.v1`"),
+        (
+            {"mask": {"subject.date_of_birth": "decade"}},
+            "mask",
+            "unknown mask `decade`; known are initial, outward_code, year",
+        ),
+        (
+            {"mask": {"subject.given_name": "year"}},
+            "mask",
+            "mask `year` blurs a date, and `subject.given_name` is a string",
+        ),
+    ],
+)
+def test_an_agreement_speaks_of_what_there_is(changes: dict[str, Any], field: str, complaint: str) -> None:
+    text = agreed(**changes)
+
+    assert told({"x.yaml": text}) == [
+        f"`x.yaml` line {line_of(text, field)}: agreement `small` flow `to-school`: {complaint}"
+    ]
+
+
+def test_an_agreement_may_count_children_and_blur_what_it_releases() -> None:
+    (entry,) = read(agreed(mask={"other_children": "count", "subject.date_of_birth": "year"}))
+
+    assert (entry.record_id, entry.where) == ("agreement/small", "`x.yaml` line 1")
+
+
+def test_an_agreement_stands_in_one_file_only() -> None:
+    assert told({"a.yaml": agreed(), "b.yaml": agreed()}) == [
+        "`b.yaml` line 1: agreement stands already at `a.yaml` line 1; keep one"
+    ]
+
+
+def test_every_problem_of_an_agreement_is_told_at_once() -> None:
+    text = yaml.safe_dump(AGREEMENT | {"status": "signed", "review": "2027-01-01"}, sort_keys=False)
+
+    assert told({"x.yaml": text}) == [
+        "`x.yaml` line 4: agreement `small`: `status`: Input should be 'draft', 'active', 'suspended' or 'terminated'",
+        f"`x.yaml` line {line_of(text, 'review: ')}: agreement `small`: unknown field `review`; "
+        "did you mean `review_by`?",
+    ]
+
+
+# Entries against each other, and against the register
+
+
+def checked(*bodies: Any, register: Register | None = None) -> list[str]:
+    """What speaks against adding these to the demonstration's register."""
+    kinds = {
+        Involvement: "involvement",
+        Affiliation: "affiliation",
+        Subscription: "subscription",
+        EventRule: "event_rule",
+    }
+    entries = [Entry(f"x/{i}", kinds.get(type(b), "agreement"), b, f"`x.yaml` line {i}") for i, b in enumerate(bodies)]
+    return cross_check(entries, register or demo())
+
+
+def apart(**changes: Any) -> Any:
+    """The small agreement for a purpose that no other has, so that it overlaps with none."""
+    return agreement(flows=[FLOW | {"purpose": "apart"} | changes])
+
+
+BASIS = {"art6": "A6-1-e", "power_or_duty": "POLICE-CL", "confidentiality": "CLDC-OPI"}
+
+
+def test_an_agreement_that_fits_is_no_problem() -> None:
+    assert checked(apart()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (Involvement(person_id="p", partner="eve", role="r"), "involvement names partner `eve`"),
+        (Affiliation(person_id="p", partner="eve", relation="r"), "affiliation names partner `eve`"),
+        (Subscription(partner="eve", event_type="identity.change.v1"), "subscription names partner `eve`"),
+    ],
+)
+def test_a_tie_to_a_partner_nobody_registered_is_a_problem(body: Any, complaint: str) -> None:
+    assert checked(body) == [f"`x.yaml` line 0: {complaint}, who is not in the register"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"basis": BASIS | {"art6": "A6-1-z"}}, "`art6: A6-1-z` is not in the catalogue of bases"),
+        (
+            {"basis": BASIS | {"art6": "POLICE-CL"}},
+            "`art6: POLICE-CL` answers `power_or_duty` in the catalogue, not `art6`",
+        ),
+        (
+            {"basis": BASIS | {"art6": "A6-1-ea"}},
+            "`A6-1-ea` is not open to `fordshire-police`, a public_authority (UK GDPR Art 6(1)(ea) and Annex 1, "
+            "inserted by the Data (Use and Access) Act 2025 s.70)",
+        ),
+        (
+            {"basis": BASIS | {"receiving_art6": {"charity": "A6-1-z"}}},
+            "`receiving_art6: A6-1-z` is no Art 6 basis in the catalogue",
+        ),
+        (
+            {"basis": BASIS | {"receiving_art6": {"charity": "POLICE-CL"}}},
+            "`receiving_art6: POLICE-CL` is no Art 6 basis in the catalogue",
+        ),
+        (
+            {"basis": BASIS | {"receiving_art6": {"charity": "A6-1-e"}}},
+            "`A6-1-e` is not open to a charity (UK GDPR Art 6(1)(e), as amended by the Data (Use and Access) Act "
+            "2025 s.70(2)(a))",
+        ),
+        (
+            {"event_type": "housing.temporary-accommodation.v1"},
+            "N14 waits for `service_agreement` (Housing Act 1996 s.213AA), found `consent: none`",
+        ),
+        (
+            {"event_type": "housing.temporary-accommodation.v1", "consent": "data_protection"},
+            "N14 waits for `service_agreement` (Housing Act 1996 s.213AA), found `consent: data_protection`",
+        ),
+    ],
+)
+def test_a_flow_rests_on_what_the_catalogue_and_the_law_allow(changes: dict[str, Any], complaint: str) -> None:
+    assert checked(apart(**changes)) == [f"`x.yaml` line 0: agreement `small` flow `to-school`: {complaint}"]
+
+
+def test_a_recipient_may_rely_on_what_is_open_to_its_kind() -> None:
+    basis = BASIS | {"receiving_art6": {"charity": "A6-1-ea", "public_authority": "A6-1-e"}}
+
+    assert checked(apart(basis=basis)) == []
+
+
+def test_a_prohibition_rests_on_nothing_and_overlaps_with_nothing() -> None:
+    assert checked(agreement(flows=[FLOW | {"effect": "refuse", "basis": {"art6": "z", "confidentiality": "z"}}])) == []
+
+
+def test_a_signatory_nobody_registered_is_a_problem() -> None:
+    register = put(demo(), "partner/ash-primary", "partner", None)
+
+    assert checked(apart(), register=register) == [
+        "`x.yaml` line 0: agreement `small` is signed by `ash-primary`, who is not in the register; add it to `partners`"
+    ]
+
+
+def test_a_sender_nobody_registered_is_told_once() -> None:
+    register = put(demo(), "partner/fordshire-police", "partner", None)
+
+    assert checked(apart(basis=BASIS), register=register) == [
+        "`x.yaml` line 0: agreement `small` is signed by `fordshire-police`, who is not in the register; "
+        "add it to `partners`"
+    ]
+
+
+def test_what_comes_with_the_agreement_counts() -> None:
+    """Partners, bases and event rules of the same folder; here a rule that gates the type by consent."""
+    rule = EventRule(event_type="police.encompass.v1", code="N99", consent="service_agreement", source="an Act")
+
+    assert checked(rule, apart()) == [
+        "`x.yaml` line 1: agreement `small` flow `to-school`: N99 waits for `service_agreement` (an Act), "
+        "found `consent: none`"
+    ]
+
+
+def test_two_flows_for_the_same_thing_are_a_problem() -> None:
+    """The answer would hang on which is looked at first."""
+    assert checked(agreement()) == [
+        "`x.yaml` line 0: agreement `small` flow `to-school`: covers `ash-primary` as flow `to-schools` of "
+        "`fordshire-encompass` does; end one of them"
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"purpose": "research"},
+        {"interest": ["attends_nursery"]},
+        {"about": ["ADULT_VICTIM"]},
+        {"event_type": "care.protection-plan.v1"},
+        {"from": ["ash-primary"], "to": ["fordshire-police"], "basis": BASIS},
+    ],
+)
+def test_flows_for_different_things_are_none(changes: dict[str, Any]) -> None:
+    assert checked(agreement(flows=[FLOW | changes])) == []
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [{"status": "terminated"}, {"status": "suspended"}, {"status": "draft"}, {"expires_on": "2025-12-31"}],
+)
+def test_an_agreement_that_has_ended_may_be_followed_by_another(ended: dict[str, str]) -> None:
+    """Else nothing could ever take its place."""
+    body = demo().agreements["fordshire-encompass"].model_dump(mode="json", by_alias=True)
+    register = put(demo(), "agreement/fordshire-encompass", "agreement", body | ended)
+
+    assert checked(agreement(), register=register) == []
+
+
+def test_an_agreement_that_begins_when_the_other_has_ended_is_no_rival() -> None:
+    assert checked(agreement(effective_from="2027-08-01", review_by="2028-07-31")) == []
+
+
+def test_what_was_signed_does_not_change() -> None:
+    register = put(
+        demo(), "agreement/small", "agreement", body_to_put := apart().model_dump(mode="json", by_alias=True)
+    )
+
+    assert checked(apart(), register=register) == []
+    assert body_to_put["version"] == 1
+    assert checked(apart(objection_reason="another reason"), register=register) == [
+        "`x.yaml` line 0: version 1 of `small` is registered with other content; what was signed does not change, "
+        "so give it the next version"
+    ]
+
+
+def test_a_version_that_was_ended_may_not_come_back_with_other_content() -> None:
+    register = put(demo(), "agreement/small", "agreement", apart().model_dump(mode="json", by_alias=True))
+    put(register, "agreement/small", "agreement", None)
+
+    assert len(checked(apart(objection_reason="another reason"), register=register)) == 1
+
+
+def test_files_below_the_folder_are_read_too() -> None:
+    assert sorted(Path(name).name for name in FILES) == [
+        "bases.yaml",
+        "encompass.yaml",
+        "family.yaml",
+        "health-and-care.yaml",
+        "partners.yaml",
+        "temporary-accommodation.yaml",
+    ]

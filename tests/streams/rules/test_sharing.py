@@ -1,0 +1,279 @@
+"""The whole decision, composed, and whether what was decided may still be handed over."""
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from a_reason import (
+    AVA,
+    BASIS,
+    ENCOMPASS,
+    HOUSING,
+    MOVE,
+    consent,
+    encompass,
+    looked_at,
+    partner,
+    prohibition,
+    restricted,
+    sent,
+    to_schools,
+)
+from a_register import KEY, NOON, ORIGIN, change, change_flow, demo, put, share
+
+from deploy.demo import story
+from schemas import codec, gate
+from schemas.bus_records import DecisionRecord, Notification, Reason
+from streams.rules import sharing
+from streams.rules.consent import State
+from streams.rules.register import Register
+
+
+def test_the_record_says_what_was_decided_on_what_and_when() -> None:
+    received = codec.decode(codec.encode(story.incident()))
+    record = share(story.incident(), demo()).record
+
+    assert record.model_dump(exclude={"answers"}) == {
+        "event_id": story.incident().event_id,
+        "event_type": "police.encompass.v1",
+        "lifecycle": "NEW",
+        "source": "fordshire-police",
+        "purpose": "safeguarding",
+        "origin": ORIGIN.model_dump(),
+        "input_digest": KEY.digest(received.value),
+        "rules_digest": "rules-1",
+        "register_offset": demo().offset,
+        "decided_at": NOON,
+    }
+
+
+def test_the_record_and_its_outputs_point_at_each_other() -> None:
+    found = share(story.incident(), demo())
+    permits = [answer for answer in found.record.answers if answer.notification_id]
+
+    assert [(a.notification_id, a.decision_id, a.output_digest) for a in permits] == [
+        (o.notification.notification_id, o.notification.decision_id, KEY.digest(o.value)) for o in found.outputs
+    ]
+    assert codec.decode_record(codec.encode_record(found.record), DecisionRecord) == found.record
+    assert [codec.decode_record(o.value, Notification) for o in found.outputs] == [
+        o.notification for o in found.outputs
+    ]
+
+
+def test_the_notification_says_under_which_agreement_and_how_to_read_it() -> None:
+    notification = sent()
+
+    assert notification.model_dump(exclude={"notification_id", "decision_id", "view", "view_schema"}) == {
+        "event_id": story.incident().event_id,
+        "event_type": "police.encompass.v1",
+        "lifecycle": "NEW",
+        "recipient": "ash-primary",
+        "publisher": "fordshire-police",
+        "purpose": "safeguarding",
+        "urgency": "PRIORITY",
+        "subject_token": AVA,
+        "agreement_id": ENCOMPASS,
+        "agreement_version": 3,
+        "flow": "to-schools",
+        "consent_meaning": None,
+        "labels": ("confidentiality:N",),
+        "restricted": False,
+        "decided_at": NOON,
+    }
+
+
+def test_the_time_is_cut_to_what_the_record_keeps_whatever_the_zone() -> None:
+    late = datetime(2026, 11, 20, 14, 0, 0, 123999, tzinfo=timezone(timedelta(hours=2)))
+
+    assert share(story.incident(), demo(), now=late).record.decided_at == NOON + timedelta(milliseconds=123)
+
+
+def test_a_doubtful_identity_is_set_aside_before_anyone_is_considered() -> None:
+    event = story.attendance().model_copy(update={"subjects": (story.AVA.model_copy(update={"upn": story.BEN.upn}),)})
+    received = codec.decode(codec.encode(event))
+
+    assert sharing.share(received, demo(), origin=ORIGIN, now=NOON, key=KEY, rules_digest="r") == sharing.SetAside(
+        "IDENTITY_AMBIGUOUS", "identifiers of a subject (nhs, upn) point to 2 people"
+    )
+
+
+def test_a_child_for_whom_nobody_is_considered_is_counted_as_unheard() -> None:
+    """Someone must look: a notice that reaches nobody protects nobody."""
+    unknown = story.AVA.model_copy(update={"nhs_number": "9990554331", "upn": None})
+
+    assert share(MOVE.model_copy(update={"subjects": (unknown,)}), demo()).unheard == 1
+    assert share(MOVE, demo()).unheard == 0
+
+
+def test_a_restricted_notification_is_labelled_so() -> None:
+    notification = sent(register=restricted())
+
+    assert (notification.restricted, notification.labels) == (True, ("confidentiality:R",))
+
+
+# Before it is handed over
+
+
+def test_what_was_permitted_may_be_handed_over_while_nothing_changes() -> None:
+    assert looked_at(demo()) == []
+
+
+def reason(code: str, rule: str, about: str) -> list[Reason]:
+    return [Reason(code=code, rule=rule, about=about)]
+
+
+@pytest.mark.parametrize(
+    ("register", "why"),
+    [
+        (lambda: partner("ash-primary", suspended=True), reason("PARTNER_SUSPENDED", "R01", "ash-primary")),
+        (
+            lambda: put(demo(), "partner/ash-primary", "partner", None),
+            reason("PARTNER_SUSPENDED", "R01", "ash-primary"),
+        ),
+        (lambda: partner("fordshire-police", suspended=True), reason("PARTNER_SUSPENDED", "R01", "fordshire-police")),
+        (lambda: put(demo(), f"agreement/{ENCOMPASS}", "agreement", None), reason("AGREEMENT_ENDED", "R01", ENCOMPASS)),
+        (lambda: encompass(status="suspended"), reason("AGREEMENT_ENDED", "R01", ENCOMPASS)),
+        (lambda: to_schools(flow="to-other-schools"), reason("AGREEMENT_ENDED", "R01", ENCOMPASS)),
+        (lambda: to_schools(to=["beech-primary"]), reason("AGREEMENT_ENDED", "R01", ENCOMPASS)),
+        (lambda: to_schools(purpose="research"), reason("AGREEMENT_ENDED", "R01", ENCOMPASS)),
+        (lambda: encompass(review_by="2026-10-20"), reason("AGREEMENT_EXPIRED", "R02", ENCOMPASS)),
+        (lambda: prohibition(), reason("PROHIBITED", "R28", "ash-primary")),
+        (lambda: to_schools(effect="refuse"), reason("PROHIBITED", "R28", "ash-primary")),
+        (restricted, reason("RESTRICTED_SINCE", "R16", "decided before the record was restricted")),
+        (lambda: to_schools(fields=[]), reason("AGREEMENT_NARROWED", "R21", ENCOMPASS)),
+        (lambda: to_schools(mask={"subject.date_of_birth": "year"}), reason("AGREEMENT_NARROWED", "R21", ENCOMPASS)),
+        (
+            lambda: to_schools(consent="service_agreement"),
+            reason("CONSENT_UNKNOWN", "R12", "safeguarding"),
+        ),
+    ],
+)
+def test_what_may_no_longer_go_is_stopped_with_the_reason(register: Any, why: list[Reason]) -> None:
+    assert looked_at(register()) == why
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda: to_schools(fields=["payload.children[].words", "payload.circumstances"]),
+        lambda: to_schools(objection_reason="the same duty, in other words"),
+        lambda: encompass(review_by="2026-11-10"),
+        lambda: prohibition(status="draft"),
+        lambda: prohibition(status="terminated"),
+        lambda: prohibition(effective_from="2027-01-01"),
+        lambda: prohibition(expires_on="2026-11-19"),
+        lambda: change_flow(demo(), ENCOMPASS, "to-mash", fields=[]),
+        lambda: partner("haven", suspended=True),
+    ],
+)
+def test_what_may_still_go_is_not_stopped(register: Any) -> None:
+    """A wider agreement, days of grace, a prohibition that is not in force, what concerns others."""
+    assert looked_at(register()) == []
+
+
+def test_an_agreement_that_blurs_less_than_it_did_is_a_wider_one() -> None:
+    blurred = to_schools(mask={"subject.date_of_birth": "year"})
+    notification = sent(register=blurred)
+
+    clear = change_flow(blurred, ENCOMPASS, "to-schools", mask={})
+
+    assert looked_at(clear, notification) == []
+
+
+def test_an_agreement_that_lost_its_art_9_condition_no_longer_carries_health_data() -> None:
+    """The same fields are named, and the basis does not hold them any more."""
+    notification = sent(story.attendance(), "fordshire-mash")
+    basis = {"art6": "A6-1-e", "power_or_duty": "CA04-10", "confidentiality": "CLDC-OPI"}
+
+    without = change_flow(demo(), "fordshire-health-and-care", "attendance-to-mash", basis=basis)
+    renewed = change_flow(demo(), "fordshire-health-and-care", "attendance-to-mash", objection_reason="renewed")
+
+    assert looked_at(without, notification) == reason("AGREEMENT_NARROWED", "R21", "fordshire-health-and-care")
+    assert looked_at(renewed, notification) == []
+
+
+def test_a_notification_without_health_data_survives_the_loss_of_that_condition() -> None:
+    without = to_schools(basis=BASIS)
+
+    assert looked_at(without) == []
+
+
+def test_a_flow_that_became_a_prohibition_for_later_carries_nothing_now() -> None:
+    register = to_schools(effect="refuse", basis=None)
+    change(register, f"agreement/{ENCOMPASS}", lambda body: body.update(effective_from="2027-01-01"))
+
+    assert looked_at(register) == reason("AGREEMENT_NARROWED", "R21", ENCOMPASS)
+
+
+def test_a_restricted_notification_stays_fit_for_a_restricted_person() -> None:
+    assert looked_at(restricted(), sent(register=restricted())) == []
+
+
+@pytest.mark.parametrize("state", [s for s in State if s not in (State.GIVEN, State.RENEWED)])
+def test_consent_that_no_longer_holds_stops_what_stood_on_it(state: State) -> None:
+    notification = sent(MOVE)
+
+    assert looked_at(consent(state), notification) == reason(
+        f"CONSENT_{state.upper()}", "R12", "temporary_accommodation_notice"
+    )
+
+
+def test_consent_that_holds_lets_it_go() -> None:
+    assert looked_at(consent(State.RENEWED), sent(MOVE)) == []
+
+
+def test_an_agreement_that_stops_asking_does_not_undo_the_wish_it_was_decided_under() -> None:
+    register = change_flow(
+        consent(State.WITHDRAWN), HOUSING, "to-school-and-health", consent=None, objection_reason="none"
+    )
+
+    assert looked_at(register, sent(MOVE)) == reason("CONSENT_WITHDRAWN", "R12", "temporary_accommodation_notice")
+
+
+# Reading it later
+
+
+def test_a_view_is_read_under_the_version_it_was_made_under() -> None:
+    notification = sent()
+    later = to_schools(fields=[])
+
+    assert gate.read(notification.view, sharing.view_schema(notification, later))["payload"]["children"] == [
+        {"present": True, "spoken_to": True, "words": "I took Cora upstairs."}
+    ]
+
+
+@pytest.mark.parametrize(
+    "notification",
+    [
+        sent(),
+        sent(story.attendance(), "fordshire-mash"),
+        sent(story.attendance(), "fordshire-0-19"),
+        sent(register=restricted()),
+    ],
+    ids=["ordinary", "special", "special withheld", "restricted"],
+)
+def test_every_view_can_be_read_from_the_register_alone(notification: Notification) -> None:
+    parsed = sharing.view_schema(notification, demo())
+
+    assert gate.write(gate.read(notification.view, parsed), parsed) == notification.view
+
+
+@pytest.mark.parametrize(
+    ("register", "changes"),
+    [
+        (Register(), {}),
+        (demo(), {"flow": "no-such-flow"}),
+        (demo(), {"agreement_version": 2}),
+        (demo(), {"view_schema": "0" * 16}),
+    ],
+)
+def test_a_view_nobody_can_place_is_not_guessed_at(register: Register, changes: dict[str, Any]) -> None:
+    notification = sent().model_copy(update=changes)
+
+    assert sharing.view_schema(notification, register) is None
+
+
+def test_what_nobody_can_place_is_not_handed_over_under_a_new_agreement() -> None:
+    notification = sent().model_copy(update={"agreement_version": 2})
+
+    assert looked_at(demo(), notification) == reason("AGREEMENT_NARROWED", "R21", ENCOMPASS)
