@@ -1,4 +1,4 @@
-"""R10, R11, R12: some things go only with agreement; a wish does not stop a report of harm; withdrawal counts at once."""
+"""R10, R11, R12: some things go only with agreement; a wish stops no report of harm; withdrawal counts at once."""
 
 from datetime import timedelta
 

@@ -140,8 +140,6 @@ def who_is_who(world: Row, event: Row) -> dict[str, Row | None] | str:
             return SET_ASIDE
         if not candidates:
             found[subject["ref"]] = None
-            # Two strangers with one number are one person too.
-            names = {f"{scheme} {value}" for scheme, value in given.items()}
         else:
             (person,) = candidates.values()
             known = identifiers_of_person(world, person)
@@ -150,7 +148,10 @@ def who_is_who(world: Row, event: Row) -> dict[str, Row | None] | str:
             if _says_otherwise(subject, person):
                 return SET_ASIDE
             found[subject["ref"]] = person
-            names = {f"alias {person['alias']}"}
+        # Two with one number are one person too, whether or not the register knows it.
+        names = {f"{scheme} {value}" for scheme, value in given.items()}
+        if found[subject["ref"]] is not None:
+            names.add(f"alias {found[subject['ref']]['alias']}")
         if seen & names:
             return SET_ASIDE
         seen |= names

@@ -465,14 +465,6 @@ def subjects(draw: Draw, fields: list[Row], register: list[Row], publisher: str,
         if known.get(alias) is None and alias == "bump" and rarely(draw, 50):
             given["nhs_number"] = None
         found.append(filled(draw, fields, given, now))
-    # Two strangers with one number are a finding of its own, with a test of its own.
-    held = {person.get("nhs_number") for person in register}
-    taken: set[str] = set()
-    for subject in found:
-        number = subject["nhs_number"]
-        if number and number not in held and number in taken:
-            subject["nhs_number"] = None
-        taken.add(number)
     return found
 
 

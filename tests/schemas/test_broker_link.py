@@ -307,7 +307,7 @@ async def test_a_port_that_takes_calls_and_never_answers_is_an_error_in_bounded_
         return None
 
     server = await asyncio.start_server(never, "127.0.0.1", 0)
-    silent = Connection("127.0.0.1:{}".format(server.sockets[0].getsockname()[1]))
+    silent = Connection(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
     link = Outbound(silent, client_id="test", timeout_s=1.0)
     began = time.monotonic()
 

@@ -361,7 +361,8 @@ def test_a_signatory_nobody_registered_is_a_problem() -> None:
     register = put(demo(), "partner/ash-primary", "partner", None)
 
     assert checked(apart(), register=register) == [
-        "`x.yaml` line 0: agreement `small` is signed by `ash-primary`, who is not in the register; add it to `partners`"
+        "`x.yaml` line 0: agreement `small` is signed by `ash-primary`, who is not in the register; "
+        "add it to `partners`"
     ]
 
 

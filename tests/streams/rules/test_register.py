@@ -101,7 +101,7 @@ def as_records(found: list[tuple[str, int | None]]) -> list[RegisterRecord]:
 @given(steps)
 def test_what_was_replaced_or_ended_leaves_no_trace(found: list[tuple[str, int | None]]) -> None:
     """The state is that of the records that still stand, applied alone."""
-    last = {record_id: i for record_id, i in found}
+    last = dict(found)
     standing = [(record_id, i) for record_id, i in last.items() if i is not None]
 
     assert seen(made_of(as_records(found))) == seen(made_of(as_records(standing)))

@@ -1,0 +1,176 @@
+"""The command as an operator types it, against a running bus."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from a_bus import Bus, utc_now
+
+from consumers.replay import verify
+from deploy.demo import story
+from deploy.rules_digest import rules_digest
+from schemas.event_schemas import event_schemas
+from streams.worker.register_reader import RegisterReader
+
+pytestmark = pytest.mark.flow
+
+
+def safebus(bus: Bus, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    env = {**os.environ, "SAFEBUS_HOME": str(bus.settings.home), "SAFEBUS_BROKER": bus.connection.bootstrap}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", *words], env=env, input=given, capture_output=True, text=True, timeout=120
+    )
+
+
+def incident() -> Any:
+    return story.incident().model_copy(update={"event_id": str(uuid.uuid4())})
+
+
+async def test_explain_says_who_why_which_fields_and_each_attempt(bus: Bus) -> None:
+    event = incident()
+    await bus.publish(event)
+    await bus.settled(event)
+    as_json = safebus(bus, "explain", event.event_id, "-o", "json")
+    as_text = safebus(bus, "explain", event.event_id)
+
+    [record] = json.loads(as_json.stdout)
+    by_partner = {a["recipient"]: a for a in record["answers"]}
+    school, beech = by_partner["ash-primary"], by_partner["beech-primary"]
+    assert beech["in_words"] == [
+        "the alleged perpetrator works for or governs beech-primary "
+        "[ADVERSARY: nothing goes to where the alleged perpetrator works or governs (safebus, absolute)]"
+    ]
+    assert (school["agreement_id"], school["agreement_version"]) == ("fordshire-encompass", 3)
+    assert {"path": "subject.upn", "rule": "AGREEMENT"} in school["released"]
+    assert {"path": "subject.nhs_number", "rule": "NOT_NAMED"} in school["withheld"]
+    assert {"path": "payload.officer_notes", "rule": "PROSE"} in school["withheld"]
+    assert [(d["stage"], d["transport"], d["attempt"]) for d in school["deliveries"]] == [("HANDED_OVER", "folder", 1)]
+    assert "Domestic Abuse Act 2021 s.49A" in as_text.stdout
+    assert "01632 960101" in as_text.stdout
+    values = ["Hart", "9990079196", "under the table", story.REFUGE]
+    assert [v for v in values if v in as_json.stdout + as_text.stdout] == []
+
+
+async def test_explain_of_an_event_nobody_decided_says_where_to_look(bus: Bus) -> None:
+    done = safebus(bus, "explain", str(uuid.uuid4()))
+
+    assert done.returncode == 1
+    assert "safebus quarantine list" in done.stderr
+
+
+async def test_replay_verify_makes_every_decision_again(bus: Bus) -> None:
+    event = incident()
+    await bus.publish(event)
+    await bus.settled(event)
+    done = safebus(bus, "replay", "verify", "-o", "json")
+
+    found = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert found["differences"] == []
+    assert found["identical"] == found["decisions"] > 0
+    assert found["outputs_identical"] == found["outputs"] > 0
+
+
+async def test_replay_verify_sees_what_does_not_follow_from_the_register(bus: Bus) -> None:
+    """The check can fail: without one agreement in the log, what it permitted cannot be made again."""
+    event = incident()
+    await bus.publish(event)
+    await bus.settled(event)
+    reader = RegisterReader(bus.connection)
+    await reader.start()
+    log = [(o, r) for o, r in reader.log if r.record_id != "agreement/fordshire-encompass"]
+    await reader.stop()
+    now = utc_now()
+    found = await verify(
+        bus.connection,
+        since=now.replace(year=now.year - 1),
+        until=now.replace(year=now.year + 1),
+        register_log=log,
+        key=bus.settings.person_key(),
+        schemas=event_schemas(),
+        rules_digest=rules_digest(),
+        progress=lambda _n: None,
+    )
+
+    mine = [d.what for d in found.differences if d.event_id == event.event_id]
+    assert any("answer for `ash-primary`: " in what and "outcome" in what for what in mine)
+    assert found.identical < found.decisions
+
+
+async def test_a_consent_is_asked_for_and_never_an_argument(bus: Bus) -> None:
+    words = ["consent", "record", "--state", "requested", "--purpose", f"test {uuid.uuid4()}", "--expressed-by", "parent",
+             "--method", "test"]  # fmt: skip
+    dry = safebus(bus, *words, given="9990316767\n")
+    done = safebus(bus, *words, "--execute", "--reason", "test", given="9990316767\n")
+    impossible = safebus(bus, *[*words[:3], "withdrawn", *words[4:]], given="9990237573\n")
+    unreasoned = safebus(bus, *words, "--execute", given="9990316767\n")
+
+    assert (dry.returncode, "dry run" in dry.stderr) == (0, True)
+    assert (done.returncode, "register offset" in done.stderr) == (0, True)
+    assert impossible.returncode == 1
+    assert "a consent that is `unknown` cannot become `withdrawn`" in impossible.stderr
+    assert (unreasoned.returncode, "--reason" in unreasoned.stderr) == (2, True)
+    assert "9990316767" not in done.stdout + done.stderr + dry.stderr
+
+
+async def test_publishing_is_a_dry_run_until_it_is_meant(bus: Bus, tmp_path: Path) -> None:
+    event = incident()
+    file = tmp_path / "event.json"
+    file.write_text(event.model_dump_json(), "utf-8")
+    dry = safebus(bus, "publish", str(file), "--case", "c")
+    done = safebus(bus, "publish", str(file), "--case", "c", "--execute", "--reason", "test")
+    await bus.settled(event)
+    file.write_text(event.model_dump_json().replace("9990079196", "9990079197"), "utf-8")
+    wrong = safebus(bus, "publish", str(file), "--case", "c", "--execute", "--reason", "test")
+
+    assert (dry.returncode, dry.stdout) == (0, "")
+    assert (done.returncode, done.stdout.split()[:2]) == (0, [event.event_id, "in.fordshire-police"])
+    assert wrong.returncode == 1
+    assert "`subjects.0.nhs_number`: the check digit of this NHS number does not fit" in wrong.stderr
+    assert "9990079197" not in wrong.stderr
+
+
+async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
+    topics = json.loads(safebus(bus, "topics", "plan", "-o", "json").stdout)
+    doctor = safebus(bus, "doctor")
+    register = safebus(bus, "register", "show", "-o", "csv")
+    one = json.loads(safebus(bus, "register", "show", "agreement/fordshire-encompass").stdout)
+    unknown = safebus(bus, "register", "show", "agreement/none")
+    parked = safebus(bus, "parked", "list", "ash-primary", "-o", "json")
+
+    assert {t["state"] for t in topics} == {"same"}
+    assert {"in.fordshire-police", "out.ash-primary", "register", "decisions"} <= {t["topic"] for t in topics}
+    assert (doctor.returncode, "MISSING" in doctor.stdout) == (0, False), doctor.stdout
+    assert "agreement,agreement/fordshire-encompass" in register.stdout
+    assert one["version"] == 3
+    assert (unknown.returncode, "safebus register show" in unknown.stderr) == (2, True)
+    assert (parked.returncode, json.loads(parked.stdout)) == (0, [])
+
+
+async def test_loading_the_same_register_again_changes_nothing_and_a_mistake_is_named_by_line(
+    bus: Bus, tmp_path: Path
+) -> None:
+    same = safebus(bus, "register", "load", "deploy/demo/register", "-o", "json")
+    (tmp_path / "a.yaml").write_text("partners:\n  - partner: new-school\n    nmae: New School\n", "utf-8")
+    wrong = safebus(bus, "register", "load", str(tmp_path))
+
+    assert (same.returncode, json.loads(same.stdout)) == (0, [])
+    assert wrong.returncode == 1
+    assert "`a.yaml` line 3: partner: unknown field `nmae`; did you mean `name`?" in wrong.stderr
+
+
+def test_a_broker_that_is_not_there_is_exit_code_4(tmp_path: Path) -> None:
+    env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": "127.0.0.1:1"}
+    words = [sys.executable, "-m", "deploy.cli", "register", "show"]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 4
+    assert "no broker answers at `127.0.0.1:1`" in done.stderr
