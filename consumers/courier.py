@@ -292,9 +292,7 @@ class Courier:
                 log.error("notice.refused", partner=self.partner, notification_id=notification_id, answer=answer.code)
             case delivery.TryAgain(at=at) | delivery.Hold(at=at):
                 self._notices_not_before = min(at, self._notices_not_before or at)
-                log.warning(
-                    "notice.waits", partner=self.partner, notification_id=notification_id, answer=answer.code
-                )
+                log.warning("notice.waits", partner=self.partner, notification_id=notification_id, answer=answer.code)
 
     async def _let_go(self, partitions: set[int]) -> None:
         """Another process gets these partitions: finish what is under way, forget the rest."""

@@ -28,8 +28,22 @@ from schemas.events import (
 )
 from schemas.identifiers import derived_id
 
-_GIVEN = ("Ada", "Bilal", "Chloe", "Dev", "Ella", "Femi", "Grace", "Hana", "Isaac", "Jun", "Kit", "Lena", "Mo", "Nia")
-_FAMILY = ("Abara", "Brook", "Costa", "Dunn", "Eze", "Farah", "Green", "Hale", "Ivers", "Jones", "Khan", "Lowe", "Marsh")
+_GIVEN = ("Ada", "Bilal", "Chloe", "Dev", "Ella", "Femi", "Grace", "Hana", "Isaac", "Jun", "Kit", "Lena", "Mo")
+_FAMILY = (
+    "Abara",
+    "Brook",
+    "Costa",
+    "Dunn",
+    "Eze",
+    "Farah",
+    "Green",
+    "Hale",
+    "Ivers",
+    "Jones",
+    "Khan",
+    "Lowe",
+    "Marsh",
+)
 _STREETS = ("Mill Lane", "Station Road", "Orchard Way", "Church Hill", "Canal Street")
 
 

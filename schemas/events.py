@@ -433,7 +433,11 @@ def from_json(text: str | bytes) -> Event:
     cls = EVENT_CLASSES.get(found) if isinstance(found, str) else None
     if cls is None:
         # Shown only when it is shaped like one: a column that slipped by one may hold a name.
-        shown = f"is `{found}`" if isinstance(found, str) and _EVENT_TYPE.fullmatch(found) else "is missing or of another shape"
+        shown = (
+            f"is `{found}`"
+            if isinstance(found, str) and _EVENT_TYPE.fullmatch(found)
+            else "is missing or of another shape"
+        )
         raise BadInput(f"`event_type` {shown}, expected one of {', '.join(EVENT_CLASSES)}")
     try:
         return cls.model_validate_json(json.dumps(plain))

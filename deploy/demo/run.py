@@ -278,13 +278,14 @@ async def _proof(stage: Stage, broker_name: str) -> None:
 
 def _what_next(begin: datetime, end: datetime, seen: watch.Seen, lines: list[Line], keep: Path | None) -> None:
     show.chapter("What to try next", "")
-    show.line("  safebus up                      keeps a bus like this running here; then, in a second terminal:")
-    show.line("  safebus publish docs/examples/first-event.json --case MY-1 --execute --reason trying")
-    show.line("  safebus explain EVENT_ID        who got what, who did not, why, and each delivery attempt")
-    show.line("  safebus policy try docs/examples/first-event.json --register deploy/demo/register -o table")
-    show.line(
-        "  make demo BROKER=kafka          the same on Apache Kafka;   make test   everything that is promised, tested"
-    )
+    for line in (
+        "  .venv/bin/safebus up                                keeps a bus like this running; in a second terminal:",
+        "  .venv/bin/python docs/examples/first_event.py       publishes an event of your own",
+        "  .venv/bin/safebus explain EVENT_ID                  who got what, who did not, why, and each attempt",
+        "  make demo BROKER=kafka                              the same on Apache Kafka",
+        "  make test                                           everything that is promised, tested",
+    ):
+        show.line(line)
     if keep is not None:
         show.line(f"everything that was written is in {keep}")
     show.line(f"\nended after {(end - begin).total_seconds():.0f} s; nothing is left running")

@@ -48,7 +48,10 @@ async def test_the_same_id_with_other_content_goes_to_quarantine(bus: Bus) -> No
     changed = event.model_copy(update={"purpose": "something else"})
     [first, second] = await bus.publish(event, changed)
     seen = await bus.until(
-        lambda s: any(q.reason == "ID_REUSED" and q.offset == second.offset for q in s.quarantined.values()),
+        lambda s: (
+            event.event_id in s.decisions
+            and any(q.reason == "ID_REUSED" and q.offset == second.offset for q in s.quarantined.values())
+        ),
         "the reused id to be set aside",
     )
 
