@@ -68,6 +68,7 @@ class Outbound:
 
     def __init__(self, connection: Connection, *, client_id: str, timeout_s: float = 20.0) -> None:
         self._connection = connection
+        self._timeout_s = timeout_s
         self._producer = AIOKafkaProducer(
             client_id=client_id,
             acks="all",
@@ -115,13 +116,20 @@ class Outbound:
             waiting.append((m, future))
         for m, acknowledged in waiting:
             with _said_plainly(m):
-                done = await acknowledged
+                # An idempotent aiokafka producer tries for ever; a caller must hear when nobody answers.
+                async with asyncio.timeout(self._timeout_s):
+                    done = await acknowledged
             written.append((done.partition, done.offset))
         return written
 
     async def stop(self) -> None:
-        """Flush and disconnect."""
-        await self._producer.stop()
+        """Flush and disconnect; what nobody takes any more within the timeout is given up."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._producer.stop()
+        except TimeoutError:
+            await self._producer._sender.close()
+            await self._producer.client.close()
 
 
 class _said_plainly:
@@ -138,7 +146,7 @@ class _said_plainly:
             raise NotReachable(
                 f"this certificate may not write to `{self._message.topic}`; `safebus acls plan` shows why"
             ) from exc
-        if isinstance(exc, KafkaError):
+        if isinstance(exc, KafkaError | TimeoutError):
             raise NotReachable(
                 f"`{self._message.topic}` did not acknowledge a message of {len(self._message.value)} bytes "
                 f"({type(exc).__name__}); it may or may not be written"
@@ -172,11 +180,20 @@ async def read(
     Raises:
         NotReachable: The broker does not answer, or stops answering for `patience_s` seconds.
     """
-    consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100, **connection.settings())
+    partitions = None if partitions is None else list(partitions)
+    if partitions == []:
+        return
+    consumer = AIOKafkaConsumer(
+        group_id=None,
+        enable_auto_commit=False,
+        fetch_max_wait_ms=100,
+        request_timeout_ms=int(patience_s * 1000),
+        **connection.settings(),
+    )
     try:
         await consumer.start()
     except KafkaConnectionError as exc:
-        await consumer.stop()
+        await _stop(consumer)
         raise connection.unreachable() from exc
     try:
         open_ends = await _place(consumer, topic, partitions, last, since, starts or {}, ends or {})
@@ -190,7 +207,13 @@ async def read(
     except (KafkaError, TimeoutError) as exc:
         raise NotReachable(f"`{topic}` could not be read to its end at `{connection.bootstrap}`") from exc
     finally:
-        await consumer.stop()
+        await _stop(consumer)
+
+
+async def _stop(consumer: Any) -> None:
+    # aiokafka cancels tasks of its own and may let that through, as if we were cancelled ourselves: so a task apart.
+    await asyncio.wait([asyncio.ensure_future(consumer.stop())])
+    await consumer._client.close()
 
 
 async def _place(

@@ -74,17 +74,22 @@ _SPECIAL = {DataClass.HEALTH_CHILD, DataClass.HEALTH_ADULT, DataClass.SEXUAL_REP
 PROSE = frozenset({DataClass.FREE_TEXT, DataClass.INCIDENT_NARRATIVE, DataClass.VOICE_OF_CHILD})
 
 #: What must go when a person is restricted. Source: PDS FHIR API, `meta.security` R; rule R16.
-RESTRICTED_STRIPS = frozenset(
-    {
-        DataClass.LOCATION_HOME,
-        DataClass.LOCATION_AREA,
-        DataClass.LOCATION_SAFE,
-        DataClass.LOCATION_INCIDENT,
-        DataClass.CONTACT_SAFE,
-        DataClass.GP_REGISTRATION,
-        DataClass.SCHOOL_PLACE,
-    }
-)
+RESTRICTED_STRIPS = (
+    frozenset(
+        {
+            DataClass.LOCATION_HOME,
+            DataClass.LOCATION_AREA,
+            DataClass.LOCATION_SAFE,
+            DataClass.LOCATION_INCIDENT,
+            DataClass.CONTACT_SAFE,
+            DataClass.GP_REGISTRATION,
+            DataClass.SCHOOL_PLACE,
+            DataClass.AFFILIATION,
+            DataClass.HOUSING_REASON,  # "refuge" is half an address
+        }
+    )
+    | PROSE
+)  # names and places hide inside prose, whoever named the field
 
 #: No agreement may release these. Source: domain notes 1.3, row REFERRER.
 NEVER = frozenset({DataClass.REFERRER})
@@ -106,6 +111,7 @@ class Mask:
 
     Attributes:
         takes: The Avro type it can blur, as the leaf's base type name (`string`, `date`).
+        leaf: The only name of a leaf it is for; blurring anything else that way would show most of it. None: any.
         gives: The Avro type of the blurred leaf.
     """
 
@@ -114,6 +120,7 @@ class Mask:
     gives: str
     apply: Callable[[Any], Any]
     says: str
+    leaf: str | None = None
 
 
 def _year(value: date) -> int:
@@ -135,7 +142,7 @@ MASKS: dict[str, Mask] = {
     m.name: m
     for m in (
         Mask("year", "date", "int", _year, "the year only"),
-        Mask("outward_code", "string", "string", _outward_code, "the first half of the postcode"),
+        Mask("outward_code", "string", "string", _outward_code, "the first half of the postcode", leaf="postcode"),
         Mask("initial", "string", "string", _initial, "the first letter"),
     )
 }

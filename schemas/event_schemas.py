@@ -240,7 +240,11 @@ def build(sources: Mapping[str, Any], released: Mapping[str, list[dict[str, Any]
 @cache
 def event_schemas() -> EventSchemas:
     """The event schemas that ship with this package."""
-    folder = resources.files("schemas") / "avro"
+    return load(resources.files("schemas") / "avro")
+
+
+def load(folder: Traversable) -> EventSchemas:
+    """The event schemas in a folder: `envelope.avsc`, a payload for each type, and `released/` versions of some."""
     envelope = _json(folder / "envelope.avsc")
     sources = {
         entry.name.removesuffix(".avsc"): _json(entry)

@@ -40,10 +40,7 @@ def nhs_number(text: str) -> str:
     if not re.fullmatch(r"[0-9]{10}", digits):
         raise BadIdentifier(f"an NHS number has 10 digits; found {len(digits)} characters; check the source record")
     if not _is_valid_nhs(digits):
-        raise BadIdentifier(
-            "the check digit of this NHS number does not fit (modulus 11), or it is a Scottish one that begins with "
-            "no date; check the source record"
-        )
+        raise BadIdentifier("the check digit of this NHS number does not fit (modulus 11); check the source record")
     return digits
 
 

@@ -25,7 +25,7 @@ from streams.rules import yaml_text
 from streams.rules.agreements import Agreement, Flow, Status
 from streams.rules.bases import Basis, BasisKind, EventRule
 from streams.rules.consent import ConsentEntry
-from streams.rules.identity import confirm_token
+from streams.rules.identity import confirm_tokens
 from streams.rules.parties import Affiliation, Involvement, KnownPerson, Partner, Subscription
 from streams.rules.register import Register
 from streams.rules.yaml_text import Path, YamlText
@@ -177,9 +177,7 @@ def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
         reading.numbers[body.alias] = body.nhs_number
     person_id = next(iter(tokens.values()))
     reading.person_ids[body.alias] = person_id
-    confirm = None
-    if body.family_name and body.date_of_birth:
-        confirm = confirm_token(body.family_name, body.date_of_birth, reading.key)
+    confirm = confirm_tokens(body.family_name, body.date_of_birth, reading.key)
     known = KnownPerson(person_id=person_id, tokens=tokens, confirm=confirm, restricted=body.restricted)
     reading.add(Entry(f"person/{person_id}", "person", known, text.where(at)))
 
@@ -282,6 +280,8 @@ def against_schemas(agreement: Agreement, schemas: EventSchemas) -> Iterator[tup
                 yield i, "mask", f"`{path}` is no field of `{flow.event_type}`"
             elif mask not in MASKS:
                 yield i, "mask", f"unknown mask `{mask}`; known are {', '.join(sorted(MASKS))}"
+            elif MASKS[mask].leaf not in (None, path.rsplit(".", 1)[-1]):
+                yield i, "mask", f"mask `{mask}` is for a `{MASKS[mask].leaf}` only, and `{path}` is none"
             elif MASKS[mask].takes != paths[path].kind:
                 yield i, "mask", f"mask `{mask}` blurs a {MASKS[mask].takes}, and `{path}` is a {paths[path].kind}"
 
@@ -376,8 +376,8 @@ def _overlaps(agreement: Agreement, flow: Flow, whole: _Whole) -> Iterator[str]:
                 continue
             same = (rival.event_type, rival.purpose) == (flow.event_type, flow.purpose)
             both = sorted(set(rival.to) & set(flow.to))
-            shared_interest = set(rival.interest) & set(flow.interest) and set(rival.about) & set(flow.about)
-            if same and both and set(rival.sender) & set(flow.sender) and shared_interest:
+            # Other involvements make no difference: a partner may have a child in its care in two ways.
+            if same and both and set(rival.sender) & set(flow.sender) and set(rival.about) & set(flow.about):
                 yield f"covers `{both[0]}` as flow `{rival.flow}` of `{other.agreement}` does; end one of them"
 
 

@@ -8,6 +8,7 @@ danger to another child's school.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -54,9 +55,20 @@ def tokens(person: Person, agency: str, key: PersonKey) -> dict[str, str]:
     return found
 
 
-def confirm_token(family_name: str, born: date, key: PersonKey) -> str:
-    """What a name and a date of birth must give to confirm a number. Source: PDS trace by number, name and birth."""
-    return key.token("confirm", f"{family_name.strip().casefold()}|{born.isoformat()}")
+def confirm_tokens(family_name: str | None, born: date | None, key: PersonKey) -> dict[str, str]:
+    """
+    What a family name and a date of birth must give to confirm a number; each by itself, where it is given.
+
+    Spelling is folded: capitals, accents however composed, hyphens, apostrophes and spaces make no other person.
+    Source: PDS traces by number with name and date of birth.
+    """
+    found: dict[str, str] = {}
+    folded = "".join(c for c in unicodedata.normalize("NFKD", family_name or "").casefold() if c.isalnum())
+    if folded:
+        found["family_name"] = key.token("family_name", folded)
+    if born is not None:
+        found["date_of_birth"] = key.token("date_of_birth", born.isoformat())
+    return found
 
 
 def match_all(event: Event, register: Register, key: PersonKey) -> Mapping[str, Match] | Doubt:
@@ -73,8 +85,12 @@ def match_all(event: Event, register: Register, key: PersonKey) -> Mapping[str, 
         if isinstance(match, Doubt):
             return match
         own = set(tokens(person, event.publisher.agency, key).items())
-        # Nobody of the register, and still one identifier for two people: their messages would have one id.
-        if seen & own or (match.person_id and any(other.person_id == match.person_id for other in found.values())):
+        same = seen & own or (match.person_id and any(other.person_id == match.person_id for other in found.values()))
+        if same and {scheme for scheme, _ in own} == {"unborn"}:
+            # Twins go by one mother's number. Each gets a message of its own (R17), so each needs a token of its own.
+            match = Match(match.person_id, key.token("unborn twin", f"{match.token}|{person.ref}"))
+        elif same:
+            # Nobody of the register, and still one identifier for two people: their messages would have one id.
             return Doubt("IDENTITY_AMBIGUOUS", "two `subjects` are one person; give each their own identifiers")
         seen |= own
         found[person.ref] = match
@@ -94,10 +110,8 @@ def match_one(person: Person, event: Event, register: Register, key: PersonKey) 
     clash = sorted(s for s, token in own.items() if known.tokens.get(s, token) != token)
     if clash:
         return Doubt("IDENTITY_AMBIGUOUS", f"`{clash[0]}` of a subject differs from the one in the register")
-    if known.confirm and person.family_name and person.date_of_birth:
-        said = confirm_token(person.family_name, person.date_of_birth, key)
-        if said != known.confirm:
-            return Doubt(
-                "IDENTITY_MISMATCH", "`family_name` and `date_of_birth` do not confirm the identifier of a subject"
-            )
+    said = confirm_tokens(person.family_name, person.date_of_birth, key)
+    wrong = sorted(name for name, token in said.items() if known.confirm.get(name, token) != token)
+    if wrong:
+        return Doubt("IDENTITY_MISMATCH", f"`{wrong[0]}` does not confirm the identifier of a subject")
     return Match(known.person_id, known.person_id)

@@ -42,13 +42,13 @@ class KnownPerson(_Model):
 
     Attributes:
         tokens: Scheme -> token: `nhs`, `upn`, `local:<agency>`, `unborn`.
-        confirm: Token over family name and date of birth, to catch a number that belongs to someone else.
+        confirm: `family_name`, `date_of_birth` -> token, to catch a number that belongs to someone else.
         restricted: The record is restricted, as PDS marks it (v3-Confidentiality R).
     """
 
     person_id: str
     tokens: dict[str, str] = Field(min_length=1)
-    confirm: str | None = None
+    confirm: dict[str, str] = {}
     restricted: bool = False
 
 

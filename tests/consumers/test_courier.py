@@ -172,7 +172,6 @@ async def test_what_arrives_holds_the_released_fields_and_how_to_ask_back(school
             "payload": {
                 "application_reference": "TEST-H-1",
                 "placed_on": "2026-11-21",
-                "placed_in_authority": "E99999999",
                 "agreed_on": "2026-11-02",
                 "agreed_by": "PARENT",
             },

@@ -39,7 +39,7 @@ def test_r10_a_move_reaches_school_health_and_gp_when_the_parent_agreed() -> Non
     assert messages(decided) == [("ash-primary", "Ava"), ("fordshire-0-19", "Ava"), ("meadow-practice", "Ava")]
 
 
-def test_r10_a_move_tells_the_school_where_to_ask_and_not_why_or_into_what() -> None:
+def test_r10_a_move_tells_the_school_that_and_since_when_and_not_why_or_where() -> None:
     assert what_they_see(decide(MOVE, the_register()), "ash-primary", AVA) == {
         "event_id": MOVE.event_id,
         "event_type": "housing.temporary-accommodation.v1",
@@ -52,7 +52,6 @@ def test_r10_a_move_tells_the_school_where_to_ask_and_not_why_or_into_what() -> 
         "payload": {
             "application_reference": "TEST-H-1",
             "placed_on": MOVE.payload.placed_on,
-            "placed_in_authority": "E99999999",
             "agreed_on": MOVE.payload.agreed_on,
             "agreed_by": "PARENT",
         },

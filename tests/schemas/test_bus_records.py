@@ -6,7 +6,7 @@ from typing import Any
 
 import mirror
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from random_events import changed, records
@@ -42,6 +42,7 @@ def test_the_comparison_sees_a_difference_deep_inside() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_record_of_the_bus_survives_its_journey(kind: type[BusRecord], data: st.DataObject) -> None:
     record = kind.model_validate(data.draw(records(raw_of(kind))))
@@ -53,6 +54,7 @@ def test_a_record_of_the_bus_survives_its_journey(kind: type[BusRecord], data: s
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_record_is_read_only_as_what_it_is(kind: type[BusRecord], data: st.DataObject) -> None:
     value = codec.encode_record(kind.model_validate(data.draw(records(raw_of(kind)))))

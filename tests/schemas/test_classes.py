@@ -24,15 +24,17 @@ def test_health_and_sexual_life_are_special_and_offences_are_criminal() -> None:
     }
 
 
-def test_a_restricted_persons_locations_and_contacts_all_go() -> None:
+def test_all_that_could_tell_where_a_restricted_person_is_goes() -> None:
     """Whatever is added later and called a location goes too, or this fails. Source: PDS FHIR API; rule R16."""
-    expected = {d for d in DataClass if d.value.startswith("LOCATION_")} | {
+    says_where = {d for d in DataClass if d.value.startswith("LOCATION_")} | {
         DataClass.CONTACT_SAFE,
         DataClass.GP_REGISTRATION,
         DataClass.SCHOOL_PLACE,
+        DataClass.AFFILIATION,
+        DataClass.HOUSING_REASON,
     }
 
-    assert expected == RESTRICTED_STRIPS
+    assert says_where | PROSE == RESTRICTED_STRIPS
 
 
 def test_prose_is_every_class_that_people_write_sentences_in() -> None:
@@ -84,3 +86,8 @@ def test_a_mask_is_found_by_its_name_and_blurs_types_that_leaves_have() -> None:
         ("initial", "string", "string"),
     ]
     assert {m.takes for m in MASKS.values()} <= kinds
+
+
+def test_half_a_postcode_is_only_taken_of_a_postcode() -> None:
+    """Of a name, it would keep all but three letters."""
+    assert {name: m.leaf for name, m in MASKS.items()} == {"year": None, "outward_code": "postcode", "initial": None}

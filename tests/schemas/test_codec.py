@@ -11,7 +11,7 @@ from typing import Any
 import avro.io
 import avro.schema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_events import (
     CANARIES,
@@ -53,6 +53,7 @@ def read_by_avro_python3(schema: Any, body: bytes) -> Any:
 
 
 @pytest.mark.parametrize("event_type", TYPES)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_an_event_survives_its_journey(event_type: str, data: st.DataObject) -> None:
     event = data.draw(events(event_type))
@@ -67,6 +68,7 @@ def test_an_event_survives_its_journey(event_type: str, data: st.DataObject) -> 
 
 
 @pytest.mark.parametrize("event_type", TYPES)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_another_avro_library_writes_the_same_bytes_and_reads_the_same_values(
     event_type: str, data: st.DataObject
@@ -83,6 +85,7 @@ def test_another_avro_library_writes_the_same_bytes_and_reads_the_same_values(
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
+@settings(max_examples=30)
 @given(data=st.data())
 def test_another_avro_library_agrees_on_the_records_of_the_bus(name: str, data: st.DataObject) -> None:
     raw = _plain_names(changed(bus_schema(name)))
@@ -177,6 +180,7 @@ def test_bytes_of_an_older_version_are_read_as_the_current_one() -> None:
 
 
 @pytest.mark.parametrize("event_type", TYPES)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_whatever_is_written_under_the_schema_is_read_or_refused(event_type: str, data: st.DataObject) -> None:
     """Avro allows far more than the world; no such event may raise anything but Refused, or show a value."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import avro.schema
@@ -21,6 +22,7 @@ from schemas.event_schemas import (
     compose,
     event_schemas,
     fingerprint_of,
+    load,
 )
 from schemas.events import EVENT_CLASSES
 
@@ -95,6 +97,28 @@ def test_bytes_of_every_version_are_recognised_and_the_current_one_is_the_newest
     assert sorted(s.version for s in unreleased.by_fingerprint.values()) == [1, 2]
     assert released.of("t.v1") is released.released["t.v1"][1]
     assert new.released == {}
+
+
+def test_a_folder_may_hold_a_type_that_was_never_released(tmp_path: Path) -> None:
+    """As it does while somebody writes a new one."""
+    payload = {"type": "record", "name": "P", "fields": [leaf("a")]}
+    (tmp_path / "envelope.avsc").write_text('{"fields": []}')
+    (tmp_path / "draft.v1.avsc").write_text(json.dumps(payload))
+    (tmp_path / "known.v1.avsc").write_text(json.dumps(payload))
+    (tmp_path / "notes.txt").write_text("not a schema")
+    released = tmp_path / "released" / "known.v1"
+    released.mkdir(parents=True)
+    for version in range(1, 11):
+        frozen = payload | {"fields": [leaf("a", doc=str(version))]}
+        (released / f"{version}.avsc").write_text(json.dumps(compose({"fields": []}, frozen, "known.v1")))
+
+    found = load(tmp_path)
+
+    assert sorted(found.current) == ["draft.v1", "known.v1"]
+    assert [s.raw["fields"][-1]["type"]["fields"][0]["doc"] for s in found.released["known.v1"]] == [
+        str(version) for version in range(1, 11)
+    ]
+    assert "draft.v1" not in found.released
 
 
 def test_a_schema_that_may_not_load_is_not_built() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import mirror
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from random_events import TYPES, a_plain_event, an_event, changed, events
@@ -108,6 +108,7 @@ def test_every_class_of_event_stands_under_its_own_type_and_code() -> None:
 
 
 @pytest.mark.parametrize("event_type", TYPES)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_json_in_is_json_out(event_type: str, data: st.DataObject) -> None:
     event = data.draw(events(event_type))

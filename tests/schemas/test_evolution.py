@@ -5,7 +5,7 @@ from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_events import TYPES, as_plain_avro, changed, event_records
 
@@ -281,6 +281,7 @@ def _new_in(value: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("event_type", TYPES)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_old_bytes_are_read_under_every_allowed_change(event_type: str, data: st.DataObject) -> None:
     """Real bytes, so that what `evolution` allows is what the reader can do; new fields come with their default."""

@@ -55,7 +55,7 @@ def string(text: str) -> bytes:
 
 
 def pieces(node: Any, value: Any, path: str = "", named: dict[str, Any] | None = None) -> dict[str, bytes]:
-    """Path -> the bytes that stand there, in order. A union's branch stands under `<path>?`, a block's count under `<path>#`."""
+    """Path -> the bytes that stand there, in order; `<path>?`: a union's branch, `#`: a block's count, `$`: no more."""
     named = {} if named is None else named
     if isinstance(node, list):
         branch = 0 if value is None else 1
@@ -269,7 +269,7 @@ def test_what_is_exactly_at_the_limit_is_let_in() -> None:
 
 
 @pytest.mark.parametrize("event_type", TYPES)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_whatever_a_change_of_bytes_is_let_in_is_written_the_same_way_again(
     event_type: str, data: st.DataObject
@@ -295,10 +295,10 @@ def test_no_bytes_at_all_do_more_than_be_refused(event_type: str, body: bytes) -
     _let_in_or_refused(b"\xc3\x01" + event_schemas().of(event_type).fingerprint + body)
 
 
-def test_every_single_byte_may_be_changed_to_every_other() -> None:
-    """All 255 of each, not a sample: small enough an event to try them all."""
+def test_any_bit_of_any_byte_may_be_turned() -> None:
+    """All of them, not a sample: the event is small enough."""
     for place in range(10, len(VALUE)):
-        for byte in range(256):
+        for byte in {VALUE[place] ^ (1 << bit) for bit in range(8)}:
             _let_in_or_refused(VALUE[:place] + bytes([byte]) + VALUE[place + 1 :])
 
 

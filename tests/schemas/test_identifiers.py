@@ -31,7 +31,7 @@ def test_nhs_numbers_that_nhs_specifications_use_are_valid(number: str) -> None:
 def test_nhs_numbers_whose_check_digit_does_not_fit_are_refused(number: str) -> None:
     """The first four were published as good ones."""
     with pytest.raises(
-        BadIdentifier, match=r"check digit .* \(modulus 11\), or .*; check the source record$"
+        BadIdentifier, match=r"check digit .* \(modulus 11\); check the source record$"
     ) as refused:
         nhs_number(number)
 
@@ -64,7 +64,7 @@ def test_an_nhs_number_written_in_groups_is_the_same_number() -> None:
 
 @given(st.integers(320_000_000, 10**9 - 1))
 def test_each_nine_digits_have_at_most_one_check_digit(stem: int) -> None:
-    """Source: NHS Data Dictionary, NHS NUMBER: weights 10 to 2, 11 minus the remainder; 11 is 0, and 10 is never issued."""
+    """Source: NHS Data Dictionary, NHS NUMBER: weights 10 to 2, 11 minus the rest; 11 is 0, 10 is never issued."""
     digits = f"{stem:09}"
     check = (11 - sum(w * int(d) for w, d in zip(range(10, 1, -1), digits, strict=True)) % 11) % 11
     expected = [] if check == 10 else [digits + str(check)]

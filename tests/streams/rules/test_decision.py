@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from a_reason import AVA, BASIS, CASES, HOUSING, INCIDENT, MOVE, consent, decided, prohibition, to_schools
+from a_reason import AVA, BASIS, CASES, HOUSING, INCIDENT, MOVE, consent, decided, encompass, prohibition, to_schools
 from a_register import NOON, agreement, change, demo, put, share
 
 from deploy.demo import story
@@ -96,6 +96,18 @@ def test_a_prohibition_for_another_purpose_permits_nothing_and_forbids_nothing()
 )
 def test_a_prohibition_forbids_from_its_day_until_it_is_ended(changes: dict[str, Any], forbids: bool) -> None:
     assert (decided(prohibition(**changes))[0].code == "PROHIBITED") is forbids
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "code"),
+    [
+        ("2026-11-20", "2026-11-20", "PERMITTED"),
+        ("2026-11-21", "2027-11-20", "AGREEMENT_NOT_YET"),
+        ("2026-01-01", "2026-11-19", "AGREEMENT_EXPIRED"),
+    ],
+)
+def test_an_agreement_holds_on_its_first_day_and_on_its_last(first: str, last: str, code: str) -> None:
+    assert decided(encompass(effective_from=first, review_by=last, grace_days=0))[0].code == code
 
 
 def test_every_standing_refusal_is_told() -> None:

@@ -68,6 +68,7 @@ PHONE, NAME, WORDS = DataClass.CONTACT_SAFE, DataClass.ID_CORE, DataClass.VOICE_
         ),
         (leaf(PHONE), releasing(subject=["CONTACT_SAFE"]), {"restricted": True}, "R16"),
         (leaf(PHONE), releasing(fields=("subject.x",)), {"restricted": True}, "R16"),
+        (leaf(WORDS), releasing(fields=("subject.x",)), {"restricted": True}, "R16"),
         (leaf(NAME), releasing(subject=["ID_CORE"]), {"restricted": True}, "AGREEMENT"),
         (leaf(NAME, group=Group.ADULTS), releasing(adults=["ID_CORE"]), {"restricted": True}, "R16"),
         (leaf(NAME, group=Group.OTHER_CHILDREN), releasing(other_children=["ID_CORE"]), {"restricted": True}, "R16"),

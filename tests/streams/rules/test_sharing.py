@@ -1,5 +1,6 @@
 """The whole decision, composed, and whether what was decided may still be handed over."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -158,6 +159,7 @@ def test_what_may_no_longer_go_is_stopped_with_the_reason(register: Any, why: li
         lambda: to_schools(fields=["payload.children[].words", "payload.circumstances"]),
         lambda: to_schools(objection_reason="the same duty, in other words"),
         lambda: encompass(review_by="2026-11-10"),
+        lambda: encompass(review_by="2026-10-21"),
         lambda: prohibition(status="draft"),
         lambda: prohibition(status="terminated"),
         lambda: prohibition(effective_from="2027-01-01"),
@@ -243,16 +245,18 @@ def test_a_view_is_read_under_the_version_it_was_made_under() -> None:
 
 
 @pytest.mark.parametrize(
-    "notification",
+    "made",
     [
-        sent(),
-        sent(story.attendance(), "fordshire-mash"),
-        sent(story.attendance(), "fordshire-0-19"),
-        sent(register=restricted()),
+        sent,
+        lambda: sent(story.attendance(), "fordshire-mash"),
+        lambda: sent(story.attendance(), "fordshire-0-19"),
+        lambda: sent(register=restricted()),
     ],
     ids=["ordinary", "special", "special withheld", "restricted"],
 )
-def test_every_view_can_be_read_from_the_register_alone(notification: Notification) -> None:
+def test_every_view_can_be_read_from_the_register_alone(made: Callable[[], Notification]) -> None:
+    notification = made()
+
     parsed = sharing.view_schema(notification, demo())
 
     assert gate.write(gate.read(notification.view, parsed), parsed) == notification.view
