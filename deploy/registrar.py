@@ -138,16 +138,17 @@ def check_consent(entry: ConsentEntry, register: Register, *, now: datetime) -> 
     if entry.decided_at > now:
         raise BadInput(f"`decided_at` {entry.decided_at.isoformat()} lies in the future; give when it was said")
     entries = register.consents(entry.person_id, entry.meaning, entry.purpose)
-    for recipient in entry.recipients or ("",):
-        present = standing(entries, recipient=recipient, now=now).state
-        problem = may_follow(present, entry.state)
-        if problem:
-            raise BadInput(problem)
-        newest = max((e.decided_at for _, e in entries), default=None)
-        if newest is not None and entry.decided_at < newest:
-            raise BadInput(
-                f"a later decision of {newest.isoformat()} is on record, and the newest decides; check `decided_at`"
-            )
+    # A decision for everyone may follow any that was made for someone: whoever takes back, takes all of it back.
+    scopes = entry.recipients or ("", *sorted({r for _, e in entries for r in e.recipients}))
+    found = [may_follow(standing(entries, recipient=r, now=now).state, entry.state) for r in scopes]
+    problems = [problem for problem in found if problem]
+    if problems and (entry.recipients or len(problems) == len(scopes)):
+        raise BadInput(problems[0])
+    newest = max((e.decided_at for _, e in entries), default=None)
+    if newest is not None and entry.decided_at < newest:
+        raise BadInput(
+            f"a later decision of {newest.isoformat()} is on record, and the newest decides; check `decided_at`"
+        )
 
 
 def consent_record(entry: ConsentEntry, *, at: datetime, by: str, reason: str) -> RegisterRecord:

@@ -186,6 +186,8 @@ class Event(_Model):
 
     TYPE: ClassVar[str]
     CODE: ClassVar[str]
+    #: The payload is about one person and does not say whom: a second child's school must not get the first's diagnosis.
+    ABOUT_ONE: ClassVar[bool] = False
 
     event_id: EventId
     event_type: str
@@ -215,6 +217,8 @@ class Event(_Model):
             raise ValueError("two subjects have the same `ref`; give each person their own")
         if not any(person.role in ABOUT for person in self.subjects):
             raise ValueError("no subject has role CHILD, UNBORN_CHILD or PERSON; say whom this is about")
+        if self.ABOUT_ONE and sum(person.role in ABOUT for person in self.subjects) > 1:
+            raise ValueError("this type of event is about one person; publish one event for each child or person")
         strangers = sorted(set(self._referred_to()) - set(refs))
         if strangers:
             raise ValueError("the payload refers to a `subject_ref` that no subject has; use one of the subjects' refs")
@@ -297,6 +301,7 @@ class ProtectionPlan(Event):
 
     TYPE: ClassVar[str] = "care.protection-plan.v1"
     CODE: ClassVar[str] = "N03"
+    ABOUT_ONE: ClassVar[bool] = True
     event_type: str = TYPE
     payload: ProtectionPlanPayload
 
@@ -321,6 +326,7 @@ class EdAttendance(Event):
 
     TYPE: ClassVar[str] = "health.ed-attendance.v1"
     CODE: ClassVar[str] = "N05"
+    ABOUT_ONE: ClassVar[bool] = True
     event_type: str = TYPE
     payload: EdAttendancePayload
 
@@ -396,6 +402,7 @@ class IdentityEvent(Event):
 
     TYPE: ClassVar[str] = "identity.change.v1"
     CODE: ClassVar[str] = "N19"
+    ABOUT_ONE: ClassVar[bool] = True
     event_type: str = TYPE
     payload: IdentityChangePayload
 

@@ -117,6 +117,18 @@ def is_adversary(case: Case) -> bool:
     return False
 
 
+def _suspect_unknown(case: Case) -> bool:
+    """
+    Is there an alleged perpetrator of whom nobody has recorded anything, so that nothing can be said of affiliations?
+
+    Most suspects are in no register, and refusing everyone would leave the child to them. So it is said, on record.
+    """
+    return any(
+        p.role is PersonRole.ALLEGED_PERPETRATOR and case.matches[p.ref].person_id is None and not p.works_for
+        for p in case.event.subjects
+    )
+
+
 def flow_faults(
     case: Case, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner
 ) -> tuple[list[Reason], Standing | None]:
@@ -227,6 +239,8 @@ def _permitted(case: Case, agreement: Agreement, flow: Flow, sender: Partner, co
         reasons.append(
             Reason(code="RESTRICTED_PERSON", rule="R16", about="locations, contacts and related persons withheld")
         )
+    if _suspect_unknown(case):
+        reasons.append(Reason(code="SUSPECT_NOT_MATCHED", rule="ADVERSARY", about="the alleged perpetrator"))
     objected = flow.consent is None and _objected(case, flow)
     if objected:
         reasons.append(Reason(code="OBJECTION_RECORDED", rule="R11", about=flow.objection_reason or ""))

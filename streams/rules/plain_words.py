@@ -13,6 +13,7 @@ SENTENCES: dict[str, str] = {
     "PERMITTED": "covered by {about}",
     "AGREEMENT_REVIEW_OVERDUE": "agreement {about} is past its review date and in its days of grace",
     "RESTRICTED_PERSON": "someone's record is restricted: {about}",
+    "SUSPECT_NOT_MATCHED": "{about} is in no register, so where they work or govern could not be checked",
     "OBJECTION_RECORDED": "an objection is on record; shared all the same: {about}",
     "UNKNOWN_PARTNER": "{about} is not in the register",
     "PARTNER_SUSPENDED": "{about} is suspended",

@@ -42,7 +42,8 @@ class Shared:
     A decided event.
 
     Attributes:
-        unheard: Persons the event is about for whom nobody was considered; the event also goes to quarantine.
+        unheard: Persons the event is about of whom nobody is told, because nobody has them in care or because the
+            alleged perpetrator is on the inside; the event also goes to quarantine.
     """
 
     record: DecisionRecord
@@ -75,13 +76,18 @@ def share(
     answers: list[Answer] = []
     outputs: list[Output] = []
     considered: set[str] = set()
+    told: set[str] = set()
+    inside: set[str] = set()
     for interest in interested(event, matches, register, now.date()):
         considered.add(interest.person.ref)
         verdict = decision.decide(Case(event, matches, interest, register, now))
         answer, output = _answer(received, interest, verdict, now, key)
         answers.append(answer)
+        if any(reason.code == "ADVERSARY" for reason in verdict.reasons):
+            inside.add(interest.person.ref)
         if output is not None:
             outputs.append(output)
+            told.add(interest.person.ref)
     record = DecisionRecord(
         event_id=event.event_id,
         event_type=event.event_type,
@@ -95,7 +101,9 @@ def share(
         decided_at=now,
         answers=tuple(answers),
     )
-    unheard = sum(p.role in ABOUT and p.ref not in considered for p in event.subjects)
+    # Nobody considered, or nobody told because the suspect is on the inside: either way a person must look.
+    left_out = {p.ref for p in event.subjects if p.role in ABOUT} - told
+    unheard = len({ref for ref in left_out if ref not in considered or ref in inside})
     return Shared(record=record, outputs=tuple(outputs), unheard=unheard)
 
 

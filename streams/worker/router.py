@@ -169,7 +169,7 @@ class Router:
         )
         work.outputs += [_message(output) for output in outcome.outputs]
         if outcome.unheard:
-            detail = f"{outcome.unheard} of those the event is about are in nobody's care and no hub watches over them"
+            detail = f"nobody is told of {outcome.unheard} of those it is about: in nobody's care, or the suspect is on the inside"
             self._quarantine("NO_RECIPIENT", detail, received.value, origin, now, work)
         permitted = len(outcome.outputs)
         self.counts.decided += 1

@@ -106,8 +106,8 @@ async def test_replay_verify_sees_what_does_not_follow_from_the_register(bus: Bu
 
 
 async def test_a_consent_is_asked_for_and_never_an_argument(bus: Bus) -> None:
-    words = ["consent", "record", "--state", "requested", "--purpose", f"test {uuid.uuid4()}", "--expressed-by", "parent",
-             "--method", "test"]  # fmt: skip
+    words = ["consent", "record", "--state", "requested", "--purpose", f"test {uuid.uuid4()}"]
+    words += ["--expressed-by", "parent", "--method", "test"]
     dry = safebus(bus, *words, given="9990316767\n")
     done = safebus(bus, *words, "--execute", "--reason", "test", given="9990316767\n")
     impossible = safebus(bus, *[*words[:3], "withdrawn", *words[4:]], given="9990237573\n")

@@ -304,7 +304,9 @@ def flow(draw: Draw, event_type: str, number: int, event_rule: Row, sender: str)
     masks: Row = {}
     for path in some(draw, MASKABLE[event_type], most=3):
         is_date = LEAVES[event_type][path][1] == "date"
-        masks[path] = "year" if is_date else one(draw, ("initial", "outward_code"))
+        masks[path] = (
+            "year" if is_date else one(draw, ("initial", "outward_code") if path.endswith("postcode") else ("initial",))
+        )
     if rarely(draw, 35):
         masks["other_children"] = "count"
     row["mask"] = masks
@@ -426,6 +428,10 @@ def something(draw: Draw, name: str, avro: Any, now: datetime) -> Any:
     return filled(draw, avro["fields"], {}, now)
 
 
+#: Their payload does not say whom it is about, so they are about one person.
+ABOUT_ONE = ("care.protection-plan.v1", "health.ed-attendance.v1", "identity.change.v1")
+
+
 def subjects(draw: Draw, fields: list[Row], register: list[Row], publisher: str, now: datetime) -> list[Row]:
     """People of the register and strangers, sometimes with an identifier that is not theirs."""
     known = {person["alias"]: person for person in register}
@@ -475,6 +481,9 @@ def events(draw: Draw, event_type: str, publisher: str, register: list[Row], now
     person = next(f for f in envelope if f["name"] == "subjects")["type"]["items"]["fields"]
     who = next(f for f in envelope if f["name"] == "publisher")["type"]["fields"]
     there = subjects(draw, person, register, publisher, now)
+    if event_type in ABOUT_ONE:
+        for extra in [s for s in there if s["role"] in ("CHILD", "UNBORN_CHILD", "PERSON")][1:]:
+            extra["role"] = "OTHER_ADULT"
     special: Row = {}
     if event_type == "police.encompass.v1":
         child = next(f for f in payload if f["name"] == "children")["type"]["items"]["fields"]

@@ -60,6 +60,9 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
     for number, person in enumerate(subjects):
         person["ref"] = f"p{number}"
     subjects[0]["role"] = draw(st.sampled_from(["CHILD", "UNBORN_CHILD", "PERSON"]))
+    if EVENT_CLASSES[event_type].ABOUT_ONE:
+        for person in subjects[1:]:
+            person["role"] = "OTHER_ADULT"
     record["subjects"] = subjects
     for child in record["payload"].get("children", ()):
         child["subject_ref"] = draw(st.sampled_from([person["ref"] for person in subjects]))

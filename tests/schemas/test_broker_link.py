@@ -287,6 +287,8 @@ async def test_when_nobody_is_there_it_says_so_and_leaves_nothing_open(
 ) -> None:
     with open_broker("embedded", data_dir=tmp_path) as broker:
         gone = Connection(broker.bootstrap)
+    gc.collect()
+    recwarn.clear()  # of what other tests left behind
     link = Outbound(gone, client_id="test")
 
     with pytest.raises(NotReachable) as writing:

@@ -296,7 +296,7 @@ def test_a_notification_can_be_about_those_someone_has_in_their_care() -> None:
     """Rule R17: one message for each; a victim has an advocate, an alleged perpetrator has none here."""
     people = [{"ref": f"p{n}", "role": role.value} for n, role in enumerate(PersonRole)]
 
-    event = an_event("care.protection-plan.v1", subjects=people)
+    event = an_event("housing.temporary-accommodation.v1", subjects=people)
 
     assert [person.role for person in event.cared_for()] == [
         PersonRole.CHILD,
@@ -305,6 +305,15 @@ def test_a_notification_can_be_about_those_someone_has_in_their_care() -> None:
         PersonRole.ADULT_VICTIM,
     ]
     assert ABOUT < CARED_FOR
+
+
+@pytest.mark.parametrize("event_type", ["care.protection-plan.v1", "health.ed-attendance.v1", "identity.change.v1"])
+def test_a_payload_that_does_not_say_whom_it_is_about_is_about_one(event_type: str) -> None:
+    """Otherwise one child's diagnosis would reach the other child's school."""
+    people = [{"ref": "one", "role": "CHILD"}, {"ref": "two", "role": "CHILD"}]
+
+    with pytest.raises(ValidationError, match="publish one event for each child or person"):
+        an_event(event_type, subjects=people)
 
 
 @pytest.mark.parametrize("role", sorted(ABOUT))

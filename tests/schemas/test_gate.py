@@ -55,7 +55,7 @@ def string(text: str) -> bytes:
 
 
 def pieces(node: Any, value: Any, path: str = "", named: dict[str, Any] | None = None) -> dict[str, bytes]:
-    """Path -> the bytes that stand there, in order; `<path>?`: a union's branch, `#`: a block's count, `$`: no more."""
+    """Path -> the bytes there, in order; `<path>?`: a union's branch, `#`: a block's count, `$`: no more."""
     named = {} if named is None else named
     if isinstance(node, list):
         branch = 0 if value is None else 1

@@ -45,6 +45,14 @@ def looked_at(
     return [] if found is None else [found]
 
 
+def unknown_suspect() -> Any:
+    """The same night, and nobody knows more of the suspect than a name."""
+    known = INCIDENT.subjects[-1]
+    return INCIDENT.model_copy(
+        update={"subjects": (*INCIDENT.subjects[:-1], known.model_copy(update={"nhs_number": None}))}
+    )
+
+
 def to_schools(**changes: Any) -> Register:
     return change_flow(demo(), ENCOMPASS, "to-schools", **changes)
 
@@ -96,6 +104,7 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "PERMITTED": lambda: decided(demo()),
     "AGREEMENT_REVIEW_OVERDUE": lambda: decided(encompass(review_by="2026-11-10")),
     "RESTRICTED_PERSON": lambda: decided(restricted()),
+    "SUSPECT_NOT_MATCHED": lambda: decided(demo(), event=unknown_suspect()),
     "OBJECTION_RECORDED": lambda: decided(_objection()),
     "UNKNOWN_PARTNER": lambda: decided(put(demo(), "partner/fordshire-police", "partner", None)),
     "PARTNER_SUSPENDED": lambda: decided(partner("fordshire-police", suspended=True)),

@@ -14,7 +14,7 @@ from streams.rules import decision
 from streams.rules.agreements import FlowBasis
 from streams.rules.consent import State
 
-PERMIT = ("PERMITTED", "AGREEMENT_REVIEW_OVERDUE", "RESTRICTED_PERSON", "OBJECTION_RECORDED")
+PERMIT = ("PERMITTED", "AGREEMENT_REVIEW_OVERDUE", "RESTRICTED_PERSON", "SUSPECT_NOT_MATCHED", "OBJECTION_RECORDED")
 
 
 @pytest.mark.parametrize("code", sorted(set(CASES) - set(PERMIT) - {"AGREEMENT_ENDED", "AGREEMENT_NARROWED"}))
