@@ -186,7 +186,7 @@ class Event(_Model):
 
     TYPE: ClassVar[str]
     CODE: ClassVar[str]
-    #: The payload is about one person and does not say whom: a second child's school must not get the first's diagnosis.
+    #: The payload is about one person without saying whom: another child's school must not get this one's diagnosis.
     ABOUT_ONE: ClassVar[bool] = False
 
     event_id: EventId

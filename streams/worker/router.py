@@ -169,7 +169,7 @@ class Router:
         )
         work.outputs += [_message(output) for output in outcome.outputs]
         if outcome.unheard:
-            detail = f"nobody is told of {outcome.unheard} of those it is about: in nobody's care, or the suspect is on the inside"
+            detail = f"nobody is told of {outcome.unheard} of those it is about: in no care, or the suspect is inside"
             self._quarantine("NO_RECIPIENT", detail, received.value, origin, now, work)
         permitted = len(outcome.outputs)
         self.counts.decided += 1
