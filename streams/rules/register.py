@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from schemas.bus_records import RegisterRecord
 from schemas.errors import BadRegister
+from schemas.events import what_is_wrong
 from streams.rules.agreements import Agreement, Flow
 from streams.rules.bases import Basis, EventRule
 from streams.rules.consent import ConsentEntry, Meaning
@@ -190,9 +191,11 @@ class Register:
 def _read(offset: int, record: RegisterRecord, model: type[BaseModel], body: str) -> BaseModel:
     try:
         return model.model_validate_json(body)
-    except ValueError as exc:
+    except ValidationError as exc:
         raise BadRegister(
-            [f"register offset {offset}: `{record.record_id}` is not a {record.kind} of this version: {exc}"]
+            [
+                f"register offset {offset}: `{record.record_id}` is not a {record.kind} of this version: {what_is_wrong(exc)}"
+            ]
         ) from exc
 
 

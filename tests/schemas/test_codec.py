@@ -231,3 +231,19 @@ def _plain_names(node: Any) -> Any:
 def test_the_examples_here_are_the_smallest_events() -> None:
     assert all(codec.decode(codec.encode(an_event(t))).event == an_event(t) for t in TYPES)
     assert all(a_plain_event(t)["event_type"] == t for t in TYPES)
+
+
+def test_a_number_that_came_in_groups_reaches_partners_as_ten_digits() -> None:
+    """What is shown to people is one spelling, whatever the publisher's system writes."""
+    grouped = codec.encode(a_grouped_number())
+    received = codec.decode(grouped)
+
+    assert received.value == grouped
+    assert received.record["subjects"][0]["nhs_number"] == "9990079196"
+
+
+def a_grouped_number() -> Event:
+    """An event whose bytes hold `999 007 9196`: our own class would have tidied it."""
+    event = an_event("identity.change.v1")
+    person = event.subjects[0].model_copy(update={"nhs_number": "999 007 9196"})
+    return event.model_copy(update={"subjects": (person, *event.subjects[1:])})
