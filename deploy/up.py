@@ -11,10 +11,10 @@ from pathlib import Path
 
 from deploy import registrar, settings
 from deploy.brokers import open_broker
-from deploy.cli.common import clock, say
 from deploy.processes import Processes
 from deploy.provision import apply, partners_of, wanted
 from deploy.settings import BROKER_FILE
+from deploy.terminal import clock, say
 from schemas.broker_link import Connection
 from streams.rules.register import Register
 

@@ -5,6 +5,7 @@ Two, behind one small interface (`port.Broker`): `embedded`, in this process and
 `kafka`, a real Apache Kafka on loopback. Start either with `open_broker`.
 """
 
+from deploy.brokers.opening import open_broker
 from deploy.brokers.port import (
     Broker,
     BrokerError,
@@ -13,7 +14,6 @@ from deploy.brokers.port import (
     MissingTool,
     UnknownBroker,
     WrongPartitions,
-    open_broker,
 )
 
 __all__ = [

@@ -12,9 +12,7 @@ consume, groups) is asked of it over TCP, as of any Kafka, so nothing of it stan
     └── FetchFailed          the program that fetches Kafka's jars ran, and failed
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Protocol
 
 from schemas.errors import NotReachable, SafebusError
@@ -82,33 +80,3 @@ class Broker(Protocol):
             BrokerUnavailable: The broker did not answer in time, or refused.
         """
         ...
-
-
-@contextmanager
-def open_broker(name: str, *, data_dir: Path, port: int = 0) -> Iterator[Broker]:
-    """
-    Start the broker of this name, and stop it whatever happens.
-
-    Args:
-        data_dir: Where it keeps its records and its log; made if missing. `embedded` keeps nothing.
-        port: 0 takes a free one. `embedded` cannot choose, so any other number is an error there.
-    """
-    broker = _broker(name, data_dir=data_dir, port=port)
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.stop()
-
-
-def _broker(name: str, *, data_dir: Path, port: int) -> Broker:
-    # Imported here: `--help` must not wait for librdkafka, and each broker imports this module.
-    if name == "embedded":
-        from deploy.brokers.embedded import EmbeddedBroker
-
-        return EmbeddedBroker(port=port)
-    if name == "kafka":
-        from deploy.brokers.kafka import KafkaBroker
-
-        return KafkaBroker(data_dir, port=port)
-    raise UnknownBroker(f"broker `{name}` is not known; name one of `{'`, `'.join(NAMES)}`")

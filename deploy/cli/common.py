@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 
 import typer
 
+from deploy.terminal import clock as clock
+from deploy.terminal import say as say
+
 DONE, FAILED, USAGE, SOME, UNREACHABLE = 0, 1, 2, 3, 4
 
 T = TypeVar("T")
@@ -36,11 +39,6 @@ EXECUTE = typer.Option(False, "--execute", help="do it; without this it only say
 REASON = typer.Option("", "--reason", help="why; kept on record, needed with --execute")
 
 
-def clock() -> datetime:
-    """The time now, UTC. The one place where a command looks at the clock."""
-    return datetime.now(UTC)
-
-
 def run(main: Callable[[], Awaitable[T]]) -> T:
     """Run a coroutine, on uvloop where it is there."""
     try:
@@ -49,11 +47,6 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(main())  # type: ignore[arg-type]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())  # type: ignore[arg-type]
-
-
-def say(text: str) -> None:
-    """A line for the person, on stderr."""
-    typer.echo(text, err=True)
 
 
 def stop(code: int, text: str = "") -> typer.Exit:

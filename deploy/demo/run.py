@@ -19,13 +19,13 @@ from typing import Any
 from consumers.replay import verify
 from deploy import logs, registrar, settings
 from deploy.brokers import open_broker
-from deploy.cli.common import clock, say
 from deploy.demo import show, story, watch
 from deploy.demo.partners import Partners, open_partners
 from deploy.importing import Line, import_all
 from deploy.processes import Processes
 from deploy.provision import apply, partners_of, wanted
 from deploy.rules_digest import rules_digest
+from deploy.terminal import clock, say
 from deploy.up import DEMO_REGISTER
 from producers.publisher import Publisher
 from schemas.broker_link import Connection
