@@ -192,11 +192,8 @@ def _read(offset: int, record: RegisterRecord, model: type[BaseModel], body: str
     try:
         return model.model_validate_json(body)
     except ValidationError as exc:
-        raise BadRegister(
-            [
-                f"register offset {offset}: `{record.record_id}` is not a {record.kind} of this version: {what_is_wrong(exc)}"
-            ]
-        ) from exc
+        what = f"register offset {offset}: `{record.record_id}` is not a {record.kind} of this version"
+        raise BadRegister([f"{what}: {what_is_wrong(exc)}"]) from None
 
 
 def _pairs(agreement: Agreement) -> Iterable[tuple[tuple[str, str, str], Flow]]:
