@@ -7,11 +7,14 @@ only; values only when asked for with a reason, and then that is on the command'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from consumers.parcels import plain
+from deploy.recheck import read_view
 from schemas import broker_link, codec, topics
 from schemas.broker_link import Connection
-from schemas.bus_records import Answer, DecisionRecord, Outcome, Receipt
+from schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt
 from streams.rules.plain_words import say, source_of
 from streams.rules.register import Register
 
@@ -37,10 +40,34 @@ async def receipts_about(connection: Connection, event_id: str) -> list[Receipt]
     return sorted(found, key=lambda receipt: receipt.at)
 
 
-def as_dict(record: DecisionRecord, receipts: list[Receipt], register: Register) -> dict[str, Any]:
-    """The decision record as JSON values, each answer with its reasons in words and its deliveries."""
-    plain = record.model_dump(mode="json")
-    for answer, out in zip(record.answers, plain["answers"], strict=True):
+async def views_of(
+    connection: Connection, records: list[DecisionRecord], register: Register
+) -> dict[str, dict[str, Any] | None]:
+    """Notification id -> the released fields, for as long as the partners' topics are kept."""
+    wanted = {a.notification_id for r in records for a in r.answers if a.notification_id}
+    found: dict[str, dict[str, Any] | None] = {}
+    for partner in sorted({a.recipient for r in records for a in r.answers if a.notification_id}):
+        async for message in broker_link.read(connection, topics.notifications_for(partner)):
+            notification = codec.decode_record(message.value, Notification)
+            if notification.notification_id in wanted:
+                found[notification.notification_id] = plain(read_view(notification, register))
+    return found
+
+
+def as_dict(
+    record: DecisionRecord,
+    receipts: list[Receipt],
+    register: Register,
+    views: Mapping[str, dict[str, Any] | None] | None = None,
+) -> dict[str, Any]:
+    """
+    The decision record as JSON values, each answer with its reasons in words and its deliveries.
+
+    Args:
+        views: Released fields to show, by notification id; None: none are shown.
+    """
+    said: dict[str, Any] = record.model_dump(mode="json")
+    for answer, out in zip(record.answers, said["answers"], strict=True):
         out["in_words"] = [f"{say(reason)} [{reason.rule}: {source_of(reason.rule)}]" for reason in answer.reasons]
         out["basis_in_words"] = basis_in_words(answer, register)
         out["deliveries"] = [
@@ -48,7 +75,9 @@ def as_dict(record: DecisionRecord, receipts: list[Receipt], register: Register)
             for r in receipts
             if r.notification_id == answer.notification_id
         ]
-    return plain
+        if views is not None:
+            out["view"] = views.get(answer.notification_id or "")
+    return said
 
 
 def basis_in_words(answer: Answer, register: Register) -> list[str]:

@@ -91,7 +91,7 @@ class Outbound:
             await self._producer.start()
         except ClusterAuthorizationFailedError as exc:
             raise NotReachable(
-                f"`{self._connection.bootstrap}` lets this certificate write to no topic; `safebus acls plan` shows why"
+                f"`{self._connection.bootstrap}` lets this certificate write to no topic; ask the operator"
             ) from exc
         except KafkaConnectionError as exc:
             raise self._connection.unreachable() from exc
@@ -144,7 +144,7 @@ class _said_plainly:
     def __exit__(self, _type: Any, exc: BaseException | None, _trace: Any) -> None:
         if isinstance(exc, TopicAuthorizationFailedError):
             raise NotReachable(
-                f"this certificate may not write to `{self._message.topic}`; `safebus acls plan` shows why"
+                f"this certificate may not write to `{self._message.topic}`; ask the operator for WRITE on it"
             ) from exc
         if isinstance(exc, KafkaError | TimeoutError):
             raise NotReachable(

@@ -15,6 +15,7 @@ from deploy.cli.common import (
     FORM,
     REASON,
     SOME,
+    USAGE,
     Form,
     clock,
     needs_reason,
@@ -57,7 +58,12 @@ def add_to(app: typer.Typer) -> None:
     app.command()(bench)
 
 
-def explain(event_id: str = typer.Argument(..., help="the event's id"), output: Form = FORM) -> None:
+def explain(
+    event_id: str = typer.Argument(..., help="the event's id"),
+    output: Form = FORM,
+    show_released: bool = typer.Option(False, "--show-released", help="the values too; needs --reason and -o json"),
+    reason: str = REASON,
+) -> None:
     """Say what was decided about an event, for whom, why, and what became of each delivery."""
     from deploy import explain as explaining
     from deploy import registrar, settings
@@ -65,6 +71,9 @@ def explain(event_id: str = typer.Argument(..., help="the event's id"), output: 
     from schemas.broker_link import Connection
 
     identifiers.event_id(event_id)
+    needs_reason(show_released, reason)
+    if show_released and output is not Form.JSON:
+        raise stop(USAGE, "--show-released goes with -o json")
     found = settings.load()
     connection = Connection(found.bootstrap(), found.tls())
 
@@ -75,7 +84,8 @@ def explain(event_id: str = typer.Argument(..., help="the event's id"), output: 
         receipts = await explaining.receipts_about(connection, event_id)
         register = await registrar.current(connection)
         if output is Form.JSON:
-            typer.echo(json.dumps([explaining.as_dict(r, receipts, register) for r in records], indent=2))
+            views = await explaining.views_of(connection, records, register) if show_released else None
+            typer.echo(json.dumps([explaining.as_dict(r, receipts, register, views) for r in records], indent=2))
         else:
             for record in records:
                 typer.echo(explaining.as_text(record, receipts, register))

@@ -59,6 +59,21 @@ async def test_explain_says_who_why_which_fields_and_each_attempt(bus: Bus) -> N
     assert [v for v in values if v in as_json.stdout + as_text.stdout] == []
 
 
+async def test_the_released_values_are_shown_only_with_a_reason(bus: Bus) -> None:
+    event = incident()
+    await bus.publish(event)
+    await bus.settled(event)
+    words = ["explain", event.event_id, "-o", "json", "--show-released"]
+    unreasoned = safebus(bus, *words)
+    shown = safebus(bus, *words, "--reason", "test of a subject access request")
+
+    views = {a["recipient"]: a["view"] for a in json.loads(shown.stdout)[0]["answers"]}
+    assert (unreasoned.returncode, unreasoned.stdout) == (2, "")
+    assert views["ash-primary"]["subject"]["given_name"] == "Ava"
+    assert views["beech-primary"] is None
+    assert story.REFUGE not in shown.stdout
+
+
 async def test_explain_of_an_event_nobody_decided_says_where_to_look(bus: Bus) -> None:
     done = safebus(bus, "explain", str(uuid.uuid4()))
 
