@@ -24,7 +24,7 @@ def demo(
     broker: str = BROKER,
     keep: Path | None = typer.Option(None, "--keep", help="keep everything that was written, in this folder"),
 ) -> None:
-    """Show the whole bus at work: one family, eight agencies, and what each of them learns."""
+    """Show the whole bus at work: one family, ten agencies, and what each of them learns."""
     from deploy.demo.run import demonstrate
 
     code = run(lambda: demonstrate(broker, keep=keep))

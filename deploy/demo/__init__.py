@@ -1,1 +1,1 @@
-"""The demonstration: one family, eight agencies, and what each of them learns."""
+"""The demonstration: one family, ten agencies, and what each of them learns."""
