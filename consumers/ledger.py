@@ -35,12 +35,13 @@ class Ledger:
     The deliveries of one partner.
 
     Args:
+        outbound: None: only to read.
         window: How many of the newest receipts are remembered. Older repeats have one effect all the same: every
             adapter hands over under the same id.
     """
 
     def __init__(
-        self, connection: Connection, outbound: Outbound, *, partner: str, transport: str, window: int = 100_000
+        self, connection: Connection, outbound: Outbound | None, *, partner: str, transport: str, window: int = 100_000
     ):
         self._connection, self._outbound = connection, outbound
         self._partner, self._transport, self._window = partner, transport, window
@@ -123,6 +124,7 @@ class Ledger:
             ("sb_event", receipt.event_id.encode()),
         ]
         message = Message(topics.RECEIPTS, receipt.notification_id.encode(), codec.encode_record(receipt), about)
+        assert self._outbound is not None  # only who delivers writes
         await self._outbound.send_all([message])
         self._note(receipt)
 

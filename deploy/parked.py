@@ -47,8 +47,7 @@ async def waiting(connection: Connection, partner: str) -> list[Parked]:
         reason = dict(message.headers).get("sb_reason", b"").decode()
         at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
         found[notification.notification_id] = Parked(notification, message.value, reason, at)
-    outbound = Outbound(connection, client_id="operator")
-    ledger = Ledger(connection, outbound, partner=partner, transport="operator")
+    ledger = Ledger(connection, None, partner=partner, transport="operator")
     await ledger.load()
     settled = {key for key in found if (e := ledger.ended(key)) is not None and e.stage is not Stage.PARKED}
     return sorted((p for key, p in found.items() if key not in settled), key=lambda p: p.at)

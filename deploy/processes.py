@@ -24,14 +24,17 @@ class Processes:
     def __init__(self, settings: Settings, *, logs: Path, broker: str) -> None:
         self._settings, self._logs, self._broker = settings, logs, broker
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._began: dict[str, int] = {}
 
     def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start `safebus ARGUMENTS`, logging to `<name>.log`."""
         self._logs.mkdir(parents=True, exist_ok=True)
+        log = self._logs / f"{name}.log"
+        self._began[name] = len(log.read_text("utf-8")) if log.exists() else 0
         env = {**os.environ, "SAFEBUS_HOME": str(self._settings.home.resolve()), "SAFEBUS_BROKER": self._broker}
         child = start_child(
             [sys.executable, "-m", "deploy.cli", *arguments],
-            log=self._logs / f"{name}.log",
+            log=log,
             cwd=Path.cwd(),
             environ=env,
         )
@@ -53,6 +56,10 @@ class Processes:
     def forget(self, name: str) -> None:
         """Its end is known and meant."""
         del self._running[name]
+
+    def said(self, name: str, event: str) -> bool:
+        """Does this event stand in the log of this process, since it was started?"""
+        return event in (self._logs / f"{name}.log").read_text("utf-8")[self._began.get(name, 0) :]
 
     def logs(self) -> list[Path]:
         """The log files."""

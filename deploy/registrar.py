@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from schemas import codec, headers, topics
@@ -18,9 +18,12 @@ from schemas.bus_records import RegisterRecord
 from schemas.errors import BadInput, BadRegister
 from schemas.event_schemas import event_schemas
 from schemas.identifiers import PersonKey
+from streams.rules.agreements import Agreement
 from streams.rules.consent import ConsentEntry, may_follow, standing
 from streams.rules.entries import Entry, consent_record_id, cross_check, read_folder
+from streams.rules.parties import Involvement
 from streams.rules.register import Register, body_of
+from streams.rules.routing import SUBSCRIPTION
 from streams.worker.register_reader import RegisterReader
 
 
@@ -39,6 +42,8 @@ def read_files(folder: Path) -> dict[str, str]:
     Raises:
         BadInput: There is no such folder, or no YAML file in it.
     """
+    if not folder.is_dir():
+        raise BadInput(f"`{folder}` does not exist; give a folder of YAML files")
     files = {str(p.relative_to(folder)): p.read_text("utf-8") for p in sorted(folder.rglob("*.yaml"))}
     if not files:
         raise BadInput(f"`{folder}` holds no *.yaml file; a register folder has partners, bases and agreements")
@@ -64,6 +69,60 @@ def _what(entry: Entry, register: Register) -> str:
     if before is None:
         return "added"
     return "same" if before == entry.body else "changed"
+
+
+def not_in(folder: Path, register: Register, key: PersonKey) -> list[str]:
+    """
+    Records that stand in the register and not in this folder: leaving a line out ends nothing.
+
+    Consents are left out: people's decisions come one by one and are in no folder.
+    """
+    named = {entry.record_id for entry in read_folder(read_files(folder), key, event_schemas())}
+    return sorted(rid for rid, (kind, _) in register.entries().items() if rid not in named and kind != "consent")
+
+
+def odd(entries: Iterable[Entry], register: Register, *, today: date) -> list[str]:
+    """
+    What is allowed and looks like a slip: a word that nothing else uses makes a flow silently carry nothing.
+
+    Returns:
+        One line each, with file and line of the entry.
+    """
+    new = list(entries)
+    ties = [e.body for e in new] + [body for _, body in register.entries().values()]
+    roles = {b.role for b in ties if isinstance(b, Involvement)}
+    flows = [f for b in ties if isinstance(b, Agreement) for f in b.flows]
+    asked = {role for f in flows for role in f.interest}
+    consents = {f.purpose for f in flows if f.consent is not None}
+    found = []
+    for entry in new:
+        body = entry.body
+        if isinstance(body, Agreement):
+            if today > body.last_day():
+                found.append(f"{entry.where}: agreement `{body.agreement}` has expired already; everything is refused")
+            for flow in body.flows:
+                lost = sorted(set(flow.interest) - roles - {SUBSCRIPTION})
+                if lost:
+                    roles_lost = ", ".join(f"`{r}`" for r in lost)
+                    found.append(f"{entry.where}: flow `{flow.flow}`: nobody has anyone in care as {roles_lost}")
+        if isinstance(body, Involvement) and body.role not in asked:
+            found.append(f"{entry.where}: no agreement is for those in the role `{body.role}`")
+        if isinstance(body, ConsentEntry) and body.purpose not in consents:
+            found.append(f"{entry.where}: no flow waits for consent to `{body.purpose}`")
+    return found
+
+
+def ending(record_id: str, register: Register, *, at: datetime, by: str, reason: str) -> RegisterRecord:
+    """
+    The record that ends an entry from now on; the past stays as it was.
+
+    Raises:
+        BadInput: The register has no such entry.
+    """
+    kind = register.entries().get(record_id, (None,))[0]
+    if kind is None:
+        raise BadInput(f"the register has no `{record_id}`; `safebus register show` lists what it has")
+    return RegisterRecord(record_id=record_id, kind=kind, recorded_at=at, recorded_by=by, reason=reason, body=None)
 
 
 def records(entries: Iterable[Entry], *, at: datetime, by: str, reason: str) -> list[RegisterRecord]:
@@ -134,6 +193,12 @@ def check_consent(entry: ConsentEntry, register: Register, *, now: datetime) -> 
     if entry.person_id not in register.persons:
         raise BadInput(
             "this person is not in the register; `safebus register load` adds people and who has them in care"
+        )
+    unknown = sorted(set(entry.recipients) - set(register.partners))
+    if unknown:
+        raise BadInput(
+            f"{', '.join(f'`{u}`' for u in unknown)} is no partner in the register, so this would change nothing; "
+            f"there are {', '.join(sorted(register.partners))}"
         )
     if entry.decided_at > now:
         raise BadInput(f"`decided_at` {entry.decided_at.isoformat()} lies in the future; give when it was said")

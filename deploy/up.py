@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import signal
 import sys
@@ -16,6 +17,7 @@ from deploy.provision import apply, partners_of, wanted
 from deploy.settings import BROKER_FILE
 from deploy.terminal import clock, say
 from schemas.broker_link import Connection
+from schemas.errors import BadInput
 from streams.rules.register import Register
 
 DEMO_REGISTER = Path(__file__).parent / "demo" / "register"
@@ -26,11 +28,18 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
     found = settings.load()
     found.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = register or DEMO_REGISTER
+    address = found.home / BROKER_FILE
+    lock = (found.home / "up.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BadInput(
+            f"a bus is running in `{found.home}` already; end it, or set SAFEBUS_HOME to another folder"
+        ) from None
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     with open_broker(broker_name, data_dir=found.home / "data" / broker_name) as broker:
-        address = found.home / BROKER_FILE
         address.write_text(json.dumps({"name": broker_name, "bootstrap": broker.bootstrap}), "utf-8")
         processes = Processes(found, logs=found.home / "logs", broker=broker.bootstrap)
         try:
@@ -41,9 +50,11 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
                 apply(broker, wanted(partners_of(entries)))
                 asyncio.run(_load(Connection(broker.bootstrap), folder, found))
                 _start(processes, found.home, partners_of(entries))
-                say(f"worker and adapters are starting; logs in {found.home / 'logs'}")
-                say(f"each partner's notifications appear in {found.home / 'inbox'}/<partner>/")
-            say("Ctrl-C ends it all")
+                say(f"logs in {found.home / 'logs'}; each partner's notifications in {found.home / 'inbox'}/<partner>/")
+                say("worker and adapters are starting ...")
+                while not done.wait(0.1) and not processes.said("worker", "worker.started"):
+                    processes.check()
+            say("ready; Ctrl-C ends it all")
             while not done.wait(0.5):
                 processes.check()
         finally:

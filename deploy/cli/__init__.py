@@ -7,6 +7,7 @@ line on stderr and an exit code (see `deploy.cli.common`), never a traceback: a 
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 
@@ -31,6 +32,8 @@ def main() -> None:
     """Run the command and end with its exit code."""
     from schemas.errors import NotReachable, SafebusError
 
+    # They report every broker that is still starting as an error; what matters raises, and is said once by us.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app()
     except NotReachable as exc:

@@ -36,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
     topics_app.command("apply")(topics_apply)
     register_app.command("load")(register_load)
     register_app.command("show")(register_show)
+    register_app.command("end")(register_end)
     consent_app.command("record")(consent_record)
     app.add_typer(topics_app, name="topics")
     app.add_typer(register_app, name="register")
@@ -115,16 +116,46 @@ def register_load(
     needs_reason(execute, reason)
     found = settings.load()
     connection = Connection(found.bootstrap(), found.tls())
-    changes = registrar.plan(folder, run(lambda: registrar.current(connection)), found.person_key())
+    register = run(lambda: registrar.current(connection))
+    changes = registrar.plan(folder, register, found.person_key())
     changed = [c for c in changes if c.what != "same"]
     rows = [{"what": c.what, "kind": c.entry.kind, "record": c.entry.record_id, "from": c.entry.where} for c in changed]
     show(rows, output, columns=["what", "kind", "record", "from"])
+    for line in registrar.odd((c.entry for c in changed), register, today=clock().date()):
+        say(f"look again: {line}")
+    staying = registrar.not_in(folder, register, found.person_key())
+    if staying:
+        say(f"{len(staying)} entries stand in the register and not in this folder; they stay in force:")
+        say("\n".join(f"  {record_id}" for record_id in staying[:20]) + ("\n  ..." if len(staying) > 20 else ""))
+        say("`safebus register end RECORD --execute --reason ...` ends one")
     if not execute:
         say(f"dry run: {len(changed)} of {len(changes)} entries would be written; --execute --reason ... does it")
         return
     records = registrar.records((c.entry for c in changed), at=clock(), by=by, reason=reason)
     offset = run(lambda: registrar.write(connection, records)) if records else None
     say(f"wrote {len(records)} entries" + (f"; they count from register offset {offset}" if records else ""))
+
+
+def register_end(
+    record_id: str = typer.Argument(..., help="as `safebus register show` lists it"),
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+    by: str = typer.Option("operator", "--by", help="who, as a role"),
+) -> None:
+    """End one entry from now on: an involvement, a subscription, an agreement. What was decided stays as it was."""
+    from deploy import registrar, settings
+    from schemas.broker_link import Connection
+
+    needs_reason(execute, reason)
+    found = settings.load()
+    connection = Connection(found.bootstrap(), found.tls())
+    register = run(lambda: registrar.current(connection))
+    record = registrar.ending(record_id, register, at=clock(), by=by, reason=reason)
+    if not execute:
+        say(f"dry run: {record.kind} `{record_id}` would end; --execute --reason ... does it")
+        return
+    offset = run(lambda: registrar.write(connection, [record]))
+    say(f"ended; it no longer counts from register offset {offset}")
 
 
 def register_show(

@@ -105,9 +105,11 @@ def policy_try(
     now: str | None = typer.Option(None, "--now", help="decide as if it were this time, ISO 8601"),
     output: Form = typer.Option(Form.JSON, "-o", "--output", help="json or table"),
 ) -> None:
-    """Decide about one event without a broker, and show what each recipient would get."""
+    """Decide about one event by a folder alone, without a broker, and show what each recipient would get."""
     from deploy import settings
     from deploy.policy_try import policy_try as try_it
+    from schemas.bus_records import Reason
+    from streams.rules.plain_words import say as say_reason
 
     found = try_it(event, register, now=parse_time(now, clock()), key=settings.load().person_key())
     if output is Form.JSON:
@@ -117,12 +119,13 @@ def policy_try(
             {
                 "recipient": a["recipient"],
                 "outcome": a["outcome"],
-                "why": " ".join(r["code"] for r in a["reasons"]),
+                "about": a["subject_token"][:8],
+                "why": "; ".join(say_reason(Reason.model_validate(r)) for r in a["reasons"]),
                 "fields": json.dumps(a["view"], ensure_ascii=False) if a["view"] else "",
             }
             for a in found.get("answers", [])
         ]
-        show(rows, output, columns=["recipient", "outcome", "why", "fields"])
+        show(rows, output, columns=["recipient", "about", "outcome", "why", "fields"])
     if "quarantine" in found:
         raise stop(SOME, f"set aside: {found['quarantine']['reason']}: {found['quarantine']['detail']}")
 
@@ -143,6 +146,8 @@ def replay_verify(
     found = settings.load()
     now = clock()
     start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now + timedelta(minutes=1))
+    if start >= end:
+        raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
     connection = Connection(found.bootstrap(), found.tls())
     bar, advance = progress("decisions made again")
 
@@ -172,7 +177,9 @@ def replay_verify(
             f"{done.identical} of {done.decisions} decisions and {done.outputs_identical} of {done.outputs} "
             f"notifications are identical, byte for byte; {done.other_rules} were decided by other rules than today's"
         )
-        return SOME if done.differences else DONE
+        if not done.decisions:
+            say("there is no decision in that span: nothing was verified")
+        return SOME if done.differences or not done.decisions else DONE
 
     raise typer.Exit(run(main))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli.common import FAILED, USAGE, clock, run, say, stop
+from deploy.cli.common import FAILED, SOME, USAGE, clock, run, say, stop
 
 BROKER = typer.Option("embedded", "--broker", help="embedded (in memory, no Java) or kafka (Apache Kafka)")
 
@@ -54,8 +54,8 @@ def doctor() -> None:
         typer.echo(f"{'ok     ' if check.fine else 'MISSING'}  {check.what}: {check.found}")
         if not check.fine:
             typer.echo(f"         {check.to_do}")
-    if any(not check.fine and check.needed for check in found):
-        raise stop(FAILED)
+    if not all(check.fine for check in found):
+        raise stop(FAILED if any(not check.fine and check.needed for check in found) else SOME)
 
 
 def worker() -> None:
@@ -88,6 +88,7 @@ def worker() -> None:
                 topics=topics,
                 keys=RouterKeys(found.person_key(), found.seal_public()),
                 rules_digest=rules_digest(),
+                scratch=found.home / "scratch",
             ),
             clock=clock,
             stop=asked_to_stop,

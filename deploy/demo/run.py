@@ -145,7 +145,7 @@ async def _first_chapter(stage: Stage) -> watch.Seen:
     show.who_was_told(seen.decisions[incident], stage.register, _names(stage))
     show.line("\nWhat their own systems hold about it now, side by side:\n")
     received = {partner: await stage.partners.received(partner) for partner in RECIPIENTS}
-    show.side_by_side(received, incident, stage.register)
+    show.side_by_side(received, incident)
     show.line("\nThe hospital, the council and the housing authority publish too:\n")
     titles = [
         "hospital: Ava was seen at night",

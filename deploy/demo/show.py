@@ -73,22 +73,44 @@ def who_was_told(record: DecisionRecord, register: Register, names: Mapping[str,
     console.print(table)
 
 
-def side_by_side(received: Mapping[str, list[dict[str, Any]]], event_id: str, register: Register) -> None:
+#: How a column is headed; ids are for machines.
+SHORT = {
+    "fordshire-mash": "MASH",
+    "ash-primary": "Ash\nPrimary",
+    "beech-primary": "Beech\nPrimary",
+    "fordshire-0-19": "0-19\nhealth",
+    "meadow-practice": "Meadow\nGP",
+    "haven": "Haven\ncharity",
+    "county-hospital": "County\nHospital",
+    "fordshire-housing": "Housing",
+}
+_WIDE = 100  # columns; below, a table of nine columns cannot be read
+
+
+def side_by_side(received: Mapping[str, list[dict[str, Any]]], event_id: str) -> None:
     """What each partner's own system holds about the incident, question by question."""
+    texts = {
+        partner: [json.dumps(p["fields"], ensure_ascii=False) for p in parcels if p.get("event_id") == event_id]
+        for partner, parcels in received.items()
+    }
+    told = {
+        partner: {q for q, needles in ASKED if any(n in text for text in held for n in needles.split("|"))}
+        for partner, held in texts.items()
+    }
+    if console.width < _WIDE:
+        for partner, held in texts.items():
+            name = SHORT[partner].replace("\n", " ")
+            console.print(f"[bold]{name}[/bold]: " + (f"{len(held)} message(s)" if held else "nothing"))
+            if told[partner]:
+                console.print("   " + "; ".join(question for question, _ in ASKED if question in told[partner]))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2))
     table.add_column("", no_wrap=True)
-    texts = {}
-    for partner, parcels in received.items():
-        about = [p for p in parcels if p.get("event_id") == event_id]
-        texts[partner] = [json.dumps(p["fields"], ensure_ascii=False) for p in about]
-        table.add_column(partner.replace("fordshire-", "").replace("-", "\n"), justify="center")
+    for partner in texts:
+        table.add_column(SHORT[partner], justify="center", no_wrap=True)
     table.add_row("messages", *(str(len(t)) if t else "[dim]none[/dim]" for t in texts.values()))
-    for question, needles in ASKED:
-        cells = []
-        for held in texts.values():
-            hit = any(needle in text for text in held for needle in needles.split("|"))
-            cells.append("[green]yes[/green]" if hit else "[dim]-[/dim]")
-        table.add_row(question, *cells)
+    for question, _ in ASKED:
+        table.add_row(question, *("[green]yes[/green]" if question in told[p] else "[dim]-[/dim]" for p in texts))
     console.print(table)
 
 

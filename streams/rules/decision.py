@@ -177,7 +177,7 @@ def basis_faults(case: Case, agreement: Agreement, flow: Flow, sender: Partner, 
         if entry is None or entry.kind != question:
             yield Reason(code="BASIS_UNKNOWN", rule="R09", about=code)
             continue
-        if not entry.in_force(case.event.occurred_at.date(), agreement.territory):
+        if not entry.in_force(_basis_day(case), agreement.territory):
             yield Reason(code="BASIS_NOT_IN_FORCE", rule="R09", about=code)
         if not entry.open_to(sender.org_type):
             yield Reason(code="BASIS_NOT_AVAILABLE", rule=_availability_rule(entry, sender), about=code)
@@ -196,7 +196,7 @@ def _receiving_faults(
     entry = case.register.bases.get(code) if code else None
     if entry is None or entry.kind != BasisKind.ART6:
         yield Reason(code="BASIS_UNKNOWN", rule="R09", about=code or str(partner.org_type))
-    elif not entry.in_force(case.event.occurred_at.date(), agreement.territory):
+    elif not entry.in_force(_basis_day(case), agreement.territory):
         yield Reason(code="BASIS_NOT_IN_FORCE", rule="R09", about=entry.code)
     elif not entry.open_to(partner.org_type):
         yield Reason(code="BASIS_NOT_AVAILABLE", rule=_availability_rule(entry, partner), about=entry.code)
@@ -205,6 +205,11 @@ def _receiving_faults(
 def _availability_rule(entry: Basis, party: Partner) -> str:
     # R03: a public authority may not use what is only for others; R04: others may not use what is only for it.
     return "R03" if party.org_type is OrgType.PUBLIC_AUTHORITY else "R04"
+
+
+def _basis_day(case: Case) -> date:
+    """The day whose law counts: when it happened, and never a day to come, whatever the publisher's clock says."""
+    return min(case.event.occurred_at, case.now).date()
 
 
 def conditions(register: Register, basis: FlowBasis, *, territory: str, on: date) -> frozenset[Category]:
@@ -256,7 +261,7 @@ def _permitted(case: Case, agreement: Agreement, flow: Flow, sender: Partner, co
             power_or_duty=basis.power_or_duty,
             confidentiality=basis.confidentiality,
         ),
-        conditions=conditions(case.register, basis, territory=agreement.territory, on=case.event.occurred_at.date()),
+        conditions=conditions(case.register, basis, territory=agreement.territory, on=_basis_day(case)),
         consent=consent,
         restricted=restricted,
         objection=objected,

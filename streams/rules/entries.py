@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.classes import MASKS
+from schemas.classes import MASKS, NEVER
 from schemas.errors import BadRegister, BadSchema
 from schemas.event_schemas import EventSchemas
 from schemas.events import NhsNumber, Upn
@@ -63,6 +63,7 @@ class _Reading:
     entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     person_ids: dict[str, str] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)  # aliases whose own line is wrong: said once, there
     numbers: dict[str, str] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
@@ -160,7 +161,12 @@ def _known_type(reading: _Reading, text: YamlText, event_type: str, at: Path) ->
 
 
 def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
-    body = yaml_text.read(text, row, at, PersonInFolder, "person")
+    try:
+        body = yaml_text.read(text, row, at, PersonInFolder, "person")
+    except BadRegister:
+        # Said here, once: lines that name this person are not wrong for it.
+        reading.broken.add(str(row.get("alias")) if isinstance(row, dict) else "")
+        raise
     if body.alias in reading.person_ids:
         raise BadRegister([f"{text.where(at)}: alias `{body.alias}` stands twice; keep one"])
     if body.unborn_of is not None and body.unborn_of not in reading.numbers:
@@ -202,6 +208,8 @@ def _tie(kind: str, model: type[BaseModel]) -> Reader:
     def read(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
         row = dict(row) if isinstance(row, dict) else {}
         alias = row.pop("person", None)
+        if isinstance(alias, str) and alias in reading.broken:
+            return
         if not isinstance(alias, str) or alias not in reading.person_ids:
             known = ", ".join(sorted(reading.person_ids)) or "nobody"
             raise BadRegister([f"{text.where(at)}: {kind} names person `{alias}`, who is not in `people` ({known})"])
@@ -272,7 +280,11 @@ def against_schemas(agreement: Agreement, schemas: EventSchemas) -> Iterator[tup
         paths = view_paths(schema)
         for path in flow.fields:
             if path not in paths:
-                yield i, "fields", f"`{path}` is no field of `{flow.event_type}`"
+                close = difflib.get_close_matches(path, paths, n=1, cutoff=0.8)
+                hint = f"; did you mean `{close[0]}`?" if close else ""
+                yield i, "fields", f"`{path}` is no field of `{flow.event_type}`{hint}"
+            elif paths[path].data_class in NEVER:
+                yield i, "fields", f"`{path}` may be released by no agreement"
         for path, mask in flow.mask.items():
             if (path, mask) == ("other_children", "count"):
                 continue

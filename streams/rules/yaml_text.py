@@ -114,7 +114,14 @@ def _complaint(text: YamlText, at: Path, what: str, problem: Any, model: type[Ba
         return f"{place}: unknown field `{loc[-1]}`{hint}"
     if problem["type"] == "missing":
         return f"{place}: `{field}` is missing"
+    if problem["type"] in ("enum", "literal_error"):
+        expected = str(problem["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        close = difflib.get_close_matches(str(problem["input"]), expected, n=1)
+        hint = f"; did you mean `{close[0]}`?" if close else f"; expected one of {', '.join(expected)}"
+        return f"{place}: `{field}`: found `{problem['input']}`{hint}"
     message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"].startswith("date"):
+        message = "expected a date as 2026-11-22"
     return f"{place}: `{field}`: {message}" if field else f"{place}: {message}"
 
 

@@ -7,6 +7,7 @@ Every setting here closes a trap: what is left out defaults to losing or leaking
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -21,7 +22,13 @@ GROUP = "safebus-worker"  # never changes: another name means another group, whi
 
 
 def build(
-    connection: Connection, topics: Sequence[str], handler: Handler, *, session_timeout_s: float, commit_every_s: float
+    connection: Connection,
+    topics: Sequence[str],
+    handler: Handler,
+    *,
+    session_timeout_s: float,
+    commit_every_s: float,
+    scratch: Path,
 ) -> faust.App:
     """
     The application, with every `in.*` topic on the lane.
@@ -29,6 +36,7 @@ def build(
     Args:
         session_timeout_s: How long until a killed worker's partitions go to another, seconds.
         commit_every_s: How much work a killed worker's successor redoes, seconds.
+        scratch: Where Faust makes the empty folders it insists on.
 
     Raises:
         BrokenPromise: A setting that promises rest on is not in effect.
@@ -39,6 +47,7 @@ def build(
         broker=[f"kafka://{address}" for address in connection.bootstrap.split(",")],
         broker_credentials=faust.SSLCredentials(connection.tls) if connection.tls else None,
         store="memory://",
+        datadir=str(scratch),  # Faust makes empty folders there; by default where the process was started
         processing_guarantee="at_least_once",
         key_serializer="raw",
         value_serializer="raw",

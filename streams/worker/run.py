@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ class WorkerSettings:
 
     Attributes:
         topics: Every `in.*` topic.
+        scratch: A folder that may hold empty folders.
         session_timeout_s: Until a killed worker's partitions go to another, seconds.
     """
 
@@ -41,6 +43,7 @@ class WorkerSettings:
     topics: Sequence[str]
     keys: RouterKeys
     rules_digest: str
+    scratch: Path
     session_timeout_s: float = 10.0
     commit_every_s: float = 1.0
     dedupe_window: int = 20_000
@@ -79,6 +82,7 @@ async def run(settings: WorkerSettings, *, clock: Callable[[], datetime], stop: 
             router,
             session_timeout_s=settings.session_timeout_s,
             commit_every_s=settings.commit_every_s,
+            scratch=settings.scratch,
         )
         await _live(app, stop, register.now.offset, len(settings.topics))
     return router.counts

@@ -335,8 +335,8 @@ def fault(
 
 
 def basis_checker(world: Row, event: Row, agreement: Row, sender: Row, recipient: Row) -> Callable[..., str | None]:
-    """Check a code on the day it happened, where the agreement holds."""
-    day = moment(event["occurred_at"]).date()
+    """Check a code on the day it happened (never a day to come), where the agreement holds."""
+    day = min(moment(event["occurred_at"]), world["now"]).date()
 
     def check(code: str, kind: str, *, who_rests: Row = sender) -> str | None:
         return basis_fault(
@@ -496,6 +496,7 @@ def opinion(world: Row, event: Row, now: datetime) -> Answers | str:
     who = who_is_who(world, event)
     if isinstance(who, str):
         return who
+    world = {**world, "now": now}
     today = now.astimezone(UTC).date()
     answers: Answers = {}
     for subject in event["subjects"]:

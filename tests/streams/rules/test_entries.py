@@ -116,6 +116,10 @@ def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
             "`x.yaml` line 4: consent names person `['ava']`, who is not in `people` (ava)",
         ),
         (
+            "people:\n  - {alias: ava, nhs_number: '9990079196', date_of_birth: 2.3.2015}\n",
+            "`x.yaml` line 2: person: `date_of_birth`: expected a date as 2026-11-22",
+        ),
+        (
             FAMILY + "involvements:\n  - {person: ava, partner: x, roll: r}\n",
             "`x.yaml` line 4: involvement: `role` is missing",
         ),
@@ -237,6 +241,16 @@ def line_of(text: str, start: str) -> int:
             "mask `outward_code` is for a `postcode` only, and `subject.given_name` is none",
         ),
         (
+            {"fields": ["payload.circumstance"]},
+            "fields",
+            "`payload.circumstance` is no field of `police.encompass.v1`; did you mean `payload.circumstances`?",
+        ),
+        (
+            {"fields": ["payload.referrer"]},
+            "fields",
+            "`payload.referrer` may be released by no agreement",
+        ),
+        (
             {"mask": {"subject.given_name": "year"}},
             "mask",
             "mask `year` blurs a date, and `subject.given_name` is a string",
@@ -249,6 +263,19 @@ def test_an_agreement_speaks_of_what_there_is(changes: dict[str, Any], field: st
     assert told({"x.yaml": text}) == [
         f"`x.yaml` line {line_of(text, field)}: agreement `small` flow `to-school`: {complaint}"
     ]
+
+
+def test_a_person_whose_line_is_wrong_is_told_once() -> None:
+    """Involvements of that person are not wrong for it."""
+    text = "people:\n  - {alias: ava, nhs_number: '1'}\ninvolvements:\n  - {person: ava, partner: x, role: r}\n"
+
+    (only,) = told({"x.yaml": text})
+    assert only.startswith("`x.yaml` line 2: person: `nhs_number`: ")
+
+
+def test_a_line_that_is_no_person_is_told() -> None:
+    (only,) = told({"x.yaml": "people:\n  - ava\n"})
+    assert only.startswith("`x.yaml` line 2: person: ")
 
 
 def test_an_agreement_may_count_children_and_blur_what_it_releases() -> None:
@@ -267,7 +294,7 @@ def test_every_problem_of_an_agreement_is_told_at_once() -> None:
     text = yaml.safe_dump(AGREEMENT | {"status": "signed", "review": "2027-01-01"}, sort_keys=False)
 
     assert told({"x.yaml": text}) == [
-        "`x.yaml` line 4: agreement `small`: `status`: Input should be 'draft', 'active', 'suspended' or 'terminated'",
+        "`x.yaml` line 4: agreement `small`: `status`: found `signed`; expected one of draft, active, suspended, terminated",
         f"`x.yaml` line {line_of(text, 'review: ')}: agreement `small`: unknown field `review`; "
         "did you mean `review_by`?",
     ]

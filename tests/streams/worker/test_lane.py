@@ -7,7 +7,9 @@ Each test runs a real Faust application over real topics; a "restart" is a secon
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -45,7 +47,9 @@ async def run_until(
 ) -> BaseException | None:
     """Run an application until `done` or until it stops by itself; returns what stopped it."""
     monkeypatch.setattr(worker_app, "GROUP", f"group-{topic}")
-    app = worker_app.build(connection, [topic], handler, session_timeout_s=6.0, commit_every_s=0.2)
+    app = worker_app.build(
+        connection, [topic], handler, session_timeout_s=6.0, commit_every_s=0.2, scratch=Path(tempfile.mkdtemp())
+    )
     stop = asyncio.Event()
     running = asyncio.ensure_future(_live(app, stop, 0, 1))
     try:
