@@ -14,7 +14,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -33,6 +33,7 @@ from schemas.identifiers import PersonKey
 log = structlog.get_logger()
 
 _AT_ONCE = 8  # cases of one partner under way at the same time
+_NOTICES_EVERY = timedelta(seconds=2)
 _WINDOW = 500  # notifications taken in and not dealt with
 
 
@@ -82,7 +83,7 @@ class Courier:
         self._clock, self._jitter = clock, jitter
         self._outbound = Outbound(connection, client_id=f"adapter-{partner}")
         self._ledger = Ledger(connection, self._outbound, partner=partner, transport=adapter.transport)
-        self._source = Source(connection, partner=partner, revoked=self._let_go)
+        self._source = Source(connection, partner=partner, revoked=self._let_go, assigned=self._ledger.load)
         self._cases: dict[str, _Case] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._held_until: datetime | None = None
@@ -115,10 +116,10 @@ class Courier:
                 await self._take_in(waiting)
         else:
             await asyncio.sleep(0.05)
-        self._start_what_is_due()
         for task in [t for t in self._tasks if t.done()]:
             self._tasks.discard(task)
-            task.result()  # a bug or a broker that is gone: stop, and leave the offsets
+            task.result()  # a bug or a broker that is gone: stop before anything else starts, and leave the offsets
+        self._start_what_is_due()
         await self._tell_of_ended_consents()
         await self._source.commit()
 
@@ -158,6 +159,11 @@ class Courier:
     async def _attempt(self, case: _Case) -> None:
         item = case.queue[0]
         try:
+            ended = self._ledger.ended(item.notification.notification_id)
+            if ended is not None:  # meanwhile, under the same id
+                await self._repeat(item, same=ended.digest == item.digest)
+                case.queue.popleft()
+                return
             self._register_offset = await self._recheck.refresh()
             now = self._clock()
             refusal = self._recheck.why_not(item.notification, now)
@@ -259,8 +265,9 @@ class Courier:
         held = self._held_until is not None
         if held or not self._ledger.on_consent() or (self._notices_not_before and now < self._notices_not_before):
             return
+        await self._ledger.load()
         self._register_offset = await self._recheck.refresh()
-        self._notices_not_before = None
+        self._notices_not_before = now + _NOTICES_EVERY
         for notification_id, ended in list(self._ledger.on_consent().items()):
             how = self._recheck.consent_ended(
                 person=ended.subject_token,
@@ -269,10 +276,12 @@ class Courier:
                 partner=self.partner,
                 now=now,
             )
-            if how is not None:
-                await self._tell(notification_id, ended, how, now)
+            # One that does not answer must not keep alerts waiting while all the others are asked too.
+            if how is not None and not await self._tell(notification_id, ended, how, now):
+                return
 
-    async def _tell(self, notification_id: str, ended: Ended, how: str, now: datetime) -> None:
+    async def _tell(self, notification_id: str, ended: Ended, how: str, now: datetime) -> bool:
+        """Send one notice; False: it waits."""
         answer = await self._adapter.deliver(notice_of(notification_id, ended, how))
         step = delivery.next_step(
             answer.reply,
@@ -291,8 +300,10 @@ class Courier:
                 await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=reason)
                 log.error("notice.refused", partner=self.partner, notification_id=notification_id, answer=answer.code)
             case delivery.TryAgain(at=at) | delivery.Hold(at=at):
-                self._notices_not_before = min(at, self._notices_not_before or at)
+                self._notices_not_before = at
                 log.warning("notice.waits", partner=self.partner, notification_id=notification_id, answer=answer.code)
+                return False
+        return True
 
     async def _let_go(self, partitions: set[int]) -> None:
         """Another process gets these partitions: finish what is under way, forget the rest."""

@@ -15,6 +15,7 @@ from schemas.broker_link import Connection, Message, Outbound
 from schemas.bus_records import Notification, Receipt, Stage
 
 #: After these nothing more happens to a delivery by itself.
+UNKNOWN = "answer_unknown"  # `consumers.delivery`: the time-out came after the body went
 ENDED = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
 
 
@@ -48,10 +49,19 @@ class Ledger:
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._on_consent: dict[str, Ended] = {}
         self._waited: dict[str, tuple[datetime, int]] = {}
+        self._maybe_there: set[str] = set()  # tried, and nobody knows whether the partner took it
+        self._noticed: set[str] = set()
+        self._next: dict[int, int] = {}
 
     async def load(self) -> None:
-        """Read the tail of `receipts`."""
-        async for message in broker_link.read(self._connection, topics.RECEIPTS, last=self._window):
+        """
+        Read the tail of `receipts`, and later what came since.
+
+        Others write receipts about this partner too: an operator who redrives, a process that had a partition before.
+        """
+        last = None if self._next else self._window
+        async for message in broker_link.read(self._connection, topics.RECEIPTS, last=last, starts=self._next):
+            self._next[message.partition] = message.offset + 1
             if dict(message.headers).get("sb_partner") == self._partner.encode():
                 self._note(codec.decode_record(message.value, Receipt))
 
@@ -133,9 +143,12 @@ class Ledger:
         if receipt.stage is Stage.WAITING:
             first, _ = self._waited.get(key, (receipt.at, 0))
             self._waited[key] = (first, receipt.attempt)
+            if receipt.reason == UNKNOWN:
+                self._maybe_there.add(key)
             return
         self._waited.pop(key, None)
         if receipt.stage is Stage.NOTICE_HANDED_OVER:
+            self._noticed.add(key)
             self._on_consent.pop(key, None)
         elif receipt.stage in ENDED:
             ended = Ended(
@@ -147,7 +160,9 @@ class Ledger:
                 consent_meaning=receipt.consent_meaning,
             )
             self._ended[key] = ended
-            if receipt.stage is Stage.HANDED_OVER and receipt.consent_meaning is not None:
+            # What the partner may have taken counts as taken when its consent ends: a notice too many harms nobody.
+            there = receipt.stage is Stage.HANDED_OVER or key in self._maybe_there
+            if there and receipt.consent_meaning is not None and key not in self._noticed:
                 self._on_consent[key] = ended
             while len(self._ended) > self._window:
                 self._ended.popitem(last=False)

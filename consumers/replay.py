@@ -20,7 +20,7 @@ from schemas.errors import Refused
 from schemas.event_schemas import EventSchemas
 from schemas.identifiers import PersonKey
 from streams.rules import sharing
-from streams.rules.register import Register
+from streams.rules.register import RegisterAsOf
 from streams.rules.sharing import Shared
 
 _CHUNK = 2000
@@ -49,24 +49,6 @@ class Verified:
     outputs_identical: int = 0
     other_rules: int = 0
     differences: list[Difference] = field(default_factory=list)
-
-
-class RegisterAsOf:
-    """The register at any offset. Going forward applies records; going back starts again."""
-
-    def __init__(self, log: Sequence[tuple[int, RegisterRecord]]) -> None:
-        self._log = log
-        self._state = Register()
-        self._next = 0
-
-    def at(self, offset: int) -> Register:
-        """The state as of this offset."""
-        if offset < self._state.offset:
-            self._state, self._next = Register(), 0
-        while self._next < len(self._log) and self._log[self._next][0] <= offset:
-            self._state.apply(*self._log[self._next])
-            self._next += 1
-        return self._state
 
 
 async def verify(

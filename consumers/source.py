@@ -7,7 +7,6 @@ the commit, not its neighbours. A restart reads those again; the ledger knows wh
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +45,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     Args:
         revoked: Called with partition numbers that are no longer ours; returns when nothing of them is under way.
+        assigned: Called before anything of newly assigned partitions is fetched.
     """
 
     def __init__(
@@ -54,10 +54,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         *,
         partner: str,
         revoked: Callable[[set[int]], Awaitable[None]],
+        assigned: Callable[[], Awaitable[None]],
         session_s: float = 10.0,
     ) -> None:
         self._topic = topics.notifications_for(partner)
-        self._connection, self._revoked = connection, revoked
+        self._connection, self._revoked, self._assigned = connection, revoked, assigned
         self._progress: dict[int, _Progress] = {}
         self._committed: dict[int, int] = {}
         self._consumer = AIOKafkaConsumer(
@@ -129,8 +130,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self._committed.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
-        """Nothing is kept of a partition from before."""
-        await asyncio.sleep(0)
+        """Whoever had them before may have dealt with what is read again."""
+        await self._assigned()
 
     async def stop(self) -> None:
         """Commit and leave the group."""

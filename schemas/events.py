@@ -181,6 +181,21 @@ class Handling(_Model):
     obligations: tuple[str, ...] = ()
 
 
+#: The largest household conference several times over; each of them may lead to a message for each recipient.
+MOST_SUBJECTS = 30
+
+
+#: A code, not a sentence: it stands in decision records, which are kept for years.
+def _purpose(text: str) -> str:
+    if not _PURPOSE.fullmatch(text):
+        raise ValueError("must be a code of a-z, 0-9 and `_`, at most 60 characters, such as `safeguarding`")
+    return text
+
+
+_PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,59}")
+Purpose = Annotated[str, AfterValidator(_purpose)]
+
+
 class Event(_Model):
     """What every notification carries."""
 
@@ -202,7 +217,7 @@ class Event(_Model):
     publisher: Publisher
     subjects: tuple[Person, ...]  # one at least: `_holds_together` asks for someone it is about
     claimed_basis: ClaimedBasis
-    purpose: Code
+    purpose: Purpose
     urgency: Urgency = Urgency.ROUTINE
     respond_by: Time | None = None
     handling: Handling = Handling()
@@ -217,6 +232,8 @@ class Event(_Model):
             raise ValueError("two subjects have the same `ref`; give each person their own")
         if not any(person.role in ABOUT for person in self.subjects):
             raise ValueError("no subject has role CHILD, UNBORN_CHILD or PERSON; say whom this is about")
+        if len(self.subjects) > MOST_SUBJECTS:
+            raise ValueError(f"an event names at most {MOST_SUBJECTS} persons; publish several")
         if self.ABOUT_ONE and sum(person.role in ABOUT for person in self.subjects) > 1:
             raise ValueError("this type of event is about one person; publish one event for each child or person")
         strangers = sorted(set(self._referred_to()) - set(refs))

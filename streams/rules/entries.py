@@ -329,6 +329,7 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
     problems: list[str] = []
     for entry in entries:
         body = entry.body
+        problems += [f"{entry.where}: {line}" for line in _weaker(entry, register)]
         if entry.kind in ("involvement", "affiliation", "subscription") and body.partner not in whole.partners:
             problems.append(f"{entry.where}: {entry.kind} names partner `{body.partner}`, who is not in the register")
         if entry.kind == "agreement":
@@ -342,6 +343,28 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
                 f"{entry.where}: agreement `{body.agreement}` {line}" for line in _check_agreement(body, whole)
             ]
     return problems
+
+
+def _weaker(entry: Entry, register: Register) -> Iterator[str]:
+    """Protections that a folder would lift by not mentioning them. They are ended on purpose or not at all."""
+    how = f"; if that is meant, `safebus register end {entry.record_id}` first"
+    body = entry.body
+    if isinstance(body, Partner):
+        before = register.partners.get(body.partner)
+        if before is not None and before.suspended and not body.suspended:
+            yield f"partner `{body.partner}` is suspended, and this would lift it{how}"
+    if isinstance(body, KnownPerson):
+        known = register.persons.get(body.person_id)
+        if known is not None and known.restricted and not body.restricted:
+            yield f"this person's record is restricted, and this would lift it{how}"
+        if known is not None and set(known.confirm) - set(body.confirm):
+            yield f"this person is confirmed by name or birth date, and this would end it{how}"
+        others = {p for token in body.tokens.items() for p in register.persons_with(*token)} - {body.person_id}
+        if others:
+            yield (
+                "this person stands in the register under another identifier; give the same strongest identifier as "
+                "before, or every event about them would be set aside as ambiguous"
+            )
 
 
 def _check_agreement(agreement: Agreement, whole: _Whole) -> Iterator[str]:

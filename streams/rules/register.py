@@ -188,6 +188,24 @@ class Register:
                 self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id] = (offset, entry)
 
 
+class RegisterAsOf:
+    """The register at any offset. Going forward applies records; going back starts again."""
+
+    def __init__(self, log: Sequence[tuple[int, RegisterRecord]]) -> None:
+        self._log = log
+        self._state = Register()
+        self._next = 0
+
+    def at(self, offset: int) -> Register:
+        """The state as of this offset."""
+        if offset < self._state.offset:
+            self._state, self._next = Register(), 0
+        while self._next < len(self._log) and self._log[self._next][0] <= offset:
+            self._state.apply(*self._log[self._next])
+            self._next += 1
+        return self._state
+
+
 def _read(offset: int, record: RegisterRecord, model: type[BaseModel], body: str) -> BaseModel:
     try:
         return model.model_validate_json(body)

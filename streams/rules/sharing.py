@@ -25,7 +25,7 @@ from streams.rules.decision import Case, Verdict
 from streams.rules.identity import Doubt, match_all
 from streams.rules.redaction import Plan
 from streams.rules.register import Register
-from streams.rules.routing import Interest, interested
+from streams.rules.routing import SUBSCRIPTION, Interest, interested
 
 
 @dataclass(frozen=True)
@@ -218,6 +218,8 @@ def still_permitted(notification: Notification, register: Register, now: datetim
         return Reason(code="AGREEMENT_EXPIRED", rule="R02", about=notification.agreement_id)
     if any(decision.prohibits(a, f, purpose=notification.purpose, on=now.date()) for a, f in found):
         return Reason(code="PROHIBITED", rule="R28", about=notification.recipient)
+    if not _still_interested(notification, flow, register, now):
+        return Reason(code="NOT_IN_CARE", rule="R01", about=f"{agreement.agreement} v{agreement.version}")
     known = register.persons.get(notification.subject_token)
     if known is not None and known.restricted and not notification.restricted:
         return Reason(code="RESTRICTED_SINCE", rule="R16", about="decided before the record was restricted")
@@ -236,6 +238,22 @@ def still_permitted(notification: Notification, register: Register, now: datetim
         if not consent.holds:
             return Reason(code=f"CONSENT_{consent.state.upper()}", rule="R12", about=notification.purpose)
     return None
+
+
+def _still_interested(notification: Notification, flow: Flow, register: Register, now: datetime) -> bool:
+    """Has the recipient this person in its care, or watches over this type, as the flow asks?"""
+    on = now.date()
+    roles = {
+        i.role
+        for i in register.involvements(notification.subject_token)
+        if i.partner == notification.recipient and i.holds(on)
+    }
+    if any(
+        s.partner == notification.recipient and s.holds(on) for s in register.subscriptions(notification.event_type)
+    ):
+        roles.add(SUBSCRIPTION)
+    # A twin has a token of its own, so its involvements are its mother's and cannot be looked up by it.
+    return bool(roles & set(flow.interest)) or notification.subject_token not in register.persons
 
 
 def _still_releases(notification: Notification, agreement: Agreement, flow: Flow, register: Register) -> bool:

@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from schemas import codec, topics
 from schemas.broker_link import Connection
 from schemas.bus_records import RegisterRecord
-from schemas.errors import NotReachable
-from streams.rules.register import Register
+from schemas.errors import BadRegister, NotReachable, Refused
+from streams.rules.register import Register, RegisterAsOf
 
 _TP = TopicPartition(topics.REGISTER, 0)
 
@@ -44,6 +44,8 @@ class RegisterReader:
         self._log: list[tuple[int, RegisterRecord]] = []
         self._position = 0
         self._lock = asyncio.Lock()
+        self._not_understood: BadRegister | None = None
+        self._as_of = RegisterAsOf(self._log)
         self.now = Register()
 
     async def start(self) -> None:
@@ -69,6 +71,9 @@ class RegisterReader:
         Raises:
             NotReachable: The register cannot be read to its end in time; nothing may be decided.
         """
+        if self._not_understood is not None:
+            # The consumer has moved past it; going on would mean a register with a hole.
+            raise self._not_understood
         async with self._lock:  # one reader of the one consumer; the others find the work done
             try:
                 async with asyncio.timeout(self._patience_s):
@@ -85,7 +90,7 @@ class RegisterReader:
 
     def at(self, offset: int) -> Register:
         """The state as of one offset, made again from the log."""
-        return self.now if offset == self.now.offset else Register.at(self._log, offset)
+        return self.now if offset == self.now.offset else self._as_of.at(offset)
 
     @property
     def log(self) -> list[tuple[int, RegisterRecord]]:
@@ -94,8 +99,12 @@ class RegisterReader:
 
     def _apply(self, fetched: dict[Any, list[Any]]) -> None:
         for message in fetched.get(_TP, ()):
-            record = codec.decode_record(message.value, RegisterRecord)
-            self.now.apply(message.offset, record)
+            try:
+                record = codec.decode_record(message.value, RegisterRecord)
+                self.now.apply(message.offset, record)
+            except (BadRegister, Refused) as exc:
+                self._not_understood = BadRegister([f"register offset {message.offset} is not understood: {exc}"])
+                raise self._not_understood from None
             self._log.append((message.offset, record))
 
     async def stop(self) -> None:

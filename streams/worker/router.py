@@ -26,7 +26,7 @@ from schemas.event_schemas import EventSchemas
 from schemas.identifiers import PersonKey, derived_id
 from streams.rules import sharing
 from streams.rules.register import Register
-from streams.rules.sharing import Output, SetAside
+from streams.rules.sharing import Output, SetAside, Shared
 from streams.worker.dedupe import Decided, Dedupe
 from streams.worker.lane import Batches
 from streams.worker.register_reader import RegisterReader
@@ -148,8 +148,9 @@ class Router:
         # Records carry no principal, so the topic is the proof: only its agency may write there (ACL).
         owner, claimed = topics.agency_of(origin.topic), received.event.publisher.agency
         if owner != claimed:
+            # What was claimed is not repeated: it is whatever the publisher wrote there.
             raise Refused(
-                "WRONG_SOURCE", f"`publisher.agency` is `{claimed}`, and only `{owner}` publishes to `{origin.topic}`"
+                "WRONG_SOURCE", f"`publisher.agency` is another than `{owner}`, which alone owns `{origin.topic}`"
             )
 
     def _decide(self, received: Received, origin: Origin, register: Register, now: datetime, work: _Work) -> None:
@@ -167,10 +168,7 @@ class Router:
         work.decisions.append(
             Message(topics.DECISIONS, event.event_id.encode(), value, [*about, decided.header()], origin.partition)
         )
-        work.outputs += [_message(output) for output in outcome.outputs]
-        if outcome.unheard:
-            detail = f"nobody is told of {outcome.unheard} of those it is about: in no care, or the suspect is inside"
-            self._quarantine("NO_RECIPIENT", detail, received.value, origin, now, work)
+        self._carry_out(outcome, received, origin, now, work)
         permitted = len(outcome.outputs)
         self.counts.decided += 1
         self.counts.permitted += permitted
@@ -184,6 +182,13 @@ class Router:
             refused=len(outcome.record.answers) - permitted,
             register_offset=outcome.record.register_offset,
         )
+
+    def _carry_out(self, outcome: Shared, received: Received, origin: Origin, now: datetime, work: _Work) -> None:
+        """What follows from a decision, the first time and in a redo alike."""
+        work.outputs += [_message(output) for output in outcome.outputs]
+        if outcome.unheard:
+            detail = f"nobody is told of {outcome.unheard} of those it is about: in no care, or the suspect is inside"
+            self._quarantine("NO_RECIPIENT", detail, received.value, origin, now, work)
 
     def _redo(self, received: Received, known: Decided, work: _Work, now: datetime) -> None:
         """Decide again as of the recorded register and time: same record, same bytes, so nothing is lost or changed."""
@@ -204,7 +209,7 @@ class Router:
             self._quarantine("REDO_DIFFERS", detail, received.value, known.origin, now, work)
             return
         self.counts.redone += 1
-        work.outputs += [_message(output) for output in outcome.outputs]
+        self._carry_out(outcome, received, known.origin, now, work)
         log.info(
             "event.redone",
             event_id=received.event.event_id,
@@ -225,7 +230,12 @@ class Router:
             offset=origin.offset,
             at=now,
             size=-1 if value is None else len(value),
-            sealed=sealing.seal(value or b"", public_key=self._keys.seal_to, context=where),
+            # An original too large to be let in would be too large to be sealed and sent: it stays at its origin.
+            sealed=sealing.seal(
+                value if value and len(value) <= self._limits.value_bytes else b"",
+                public_key=self._keys.seal_to,
+                context=where,
+            ),
         )
         about = headers.cloud_event(id=entry.quarantine_id, source=origin.topic, type="safebus.quarantined")
         work.outputs.append(Message(topics.QUARANTINE, where.encode(), codec.encode_record(entry), about))

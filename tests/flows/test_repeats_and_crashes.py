@@ -45,7 +45,7 @@ async def test_a_publishers_repeat_is_dropped(bus: Bus) -> None:
 
 async def test_the_same_id_with_other_content_goes_to_quarantine(bus: Bus) -> None:
     event = another()
-    changed = event.model_copy(update={"purpose": "something else"})
+    changed = event.model_copy(update={"purpose": "something_else"})
     [first, second] = await bus.publish(event, changed)
     seen = await bus.until(
         lambda s: (

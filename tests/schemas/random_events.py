@@ -35,6 +35,7 @@ _WHAT_THE_WORLD_ALLOWS: dict[str, st.SearchStrategy[Any]] = {
     "works_for": st.lists(st.from_regex(r"[a-z][a-z0-9-]{1,39}", fullmatch=True), max_size=3),
     "nhs_number": st.none() | st.sampled_from(NHS_NUMBERS),
     "superseded_nhs_number": st.none() | st.sampled_from(NHS_NUMBERS),
+    "purpose": st.from_regex(r"[a-z][a-z0-9_]{0,59}", fullmatch=True),
     "upn": st.none() | st.sampled_from(UPNS),
     "sequence": st.none() | st.integers(0, 2**63 - 1),
     "previous_incidents": st.none() | st.integers(0, 100_000),

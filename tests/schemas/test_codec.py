@@ -123,7 +123,11 @@ def test_an_event_without_a_schema_is_an_error() -> None:
     ("changes", "where", "says"),
     [
         ({"event_id": "CANARY"}, "event_id", "an event id is a UUID in lower case"),
-        ({"purpose": ""}, "purpose", "String should have at least 1 character"),
+        (
+            {"purpose": ""},
+            "purpose",
+            "must be a code of a-z, 0-9 and `_`, at most 60 characters, such as `safeguarding`",
+        ),
         ({"sequence": -1}, "sequence", "greater than or equal to 0"),
         ({"event_type": "care.protection-plan.v1"}, "event", "event_type must be `police.encompass.v1`"),
         ({"subjects": []}, "event", "no subject has role CHILD, UNBORN_CHILD or PERSON"),

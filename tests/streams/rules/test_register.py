@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.bus_records import RegisterRecord
 from schemas.errors import BadRegister
 from streams.rules.consent import Meaning
-from streams.rules.register import KINDS, Register, body_of
+from streams.rules.register import KINDS, Register, RegisterAsOf, body_of
 
 PARTNER = {"partner": "xx", "name": "X", "sector": "school", "org_type": "charity", "call": "X, 01632 960000"}
 BASIS = {
@@ -190,3 +190,12 @@ def test_an_entry_survives_being_written_down(entry: Any) -> None:
 
     assert KINDS[entry.kind].model_validate_json(text) == entry.body
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+
+
+def test_the_register_as_of_any_offset_forwards_and_backwards() -> None:
+    """Redo and replay go through decisions in the order of their offsets, and sometimes back."""
+    log = [(n, record(f"partner/{p.partner}", "partner", body_of(p))) for n, p in enumerate(demo().partners.values())]
+    as_of = RegisterAsOf(log)
+
+    for offset in (2, 5, 5, 1, 99, -1):
+        assert as_of.at(offset).partners == Register.at(log, offset).partners

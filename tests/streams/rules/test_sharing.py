@@ -119,6 +119,26 @@ def test_what_was_permitted_may_be_handed_over_while_nothing_changes() -> None:
     assert looked_at(demo()) == []
 
 
+def no_longer_at_school() -> Register:
+    """Ava left the school between the decision and the delivery."""
+    register = demo()
+    for record_id in [r for r, (_, b) in register.entries().items() if getattr(b, "role", "") == "attends_school"]:
+        put(register, record_id, "involvement", None)
+    return register
+
+
+def no_longer_watching() -> Register:
+    """The hub ended its subscription."""
+    return put(demo(), "subscription/fordshire-mash/police.encompass.v1", "subscription", None)
+
+
+def test_a_hub_that_no_longer_watches_is_handed_nothing_more() -> None:
+    about_the_hub = sent(recipient="fordshire-mash")
+
+    assert looked_at(demo(), about_the_hub) == []
+    assert looked_at(no_longer_watching(), about_the_hub) == reason("NOT_IN_CARE", "R01", f"{ENCOMPASS} v3")
+
+
 def reason(code: str, rule: str, about: str) -> list[Reason]:
     return [Reason(code=code, rule=rule, about=about)]
 
@@ -140,6 +160,7 @@ def reason(code: str, rule: str, about: str) -> list[Reason]:
         (lambda: encompass(review_by="2026-10-20"), reason("AGREEMENT_EXPIRED", "R02", ENCOMPASS)),
         (lambda: prohibition(), reason("PROHIBITED", "R28", "ash-primary")),
         (lambda: to_schools(effect="refuse"), reason("PROHIBITED", "R28", "ash-primary")),
+        (no_longer_at_school, reason("NOT_IN_CARE", "R01", f"{ENCOMPASS} v3")),
         (restricted, reason("RESTRICTED_SINCE", "R16", "decided before the record was restricted")),
         (lambda: to_schools(fields=[]), reason("AGREEMENT_NARROWED", "R21", ENCOMPASS)),
         (lambda: to_schools(mask={"subject.date_of_birth": "year"}), reason("AGREEMENT_NARROWED", "R21", ENCOMPASS)),
