@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from a_router import KEY, NOON, load_demo, running
+from a_router import KEY, NOON, demo_entries, load_demo, running
+from aiokafka import TopicPartition
 
 from deploy import registrar
 from deploy.brokers import Broker
@@ -15,10 +16,11 @@ from deploy.demo import story
 from schemas import codec
 from schemas.broker_link import Connection, Message, Outbound
 from schemas.bus_records import Outcome
-from schemas.errors import NotReachable
+from schemas.errors import BadRegister, NotReachable
 from schemas.events import OperationEncompass
 from streams.rules.consent import ConsentEntry, Meaning, State
 from streams.rules.entries import Entry
+from streams.worker.register_reader import RegisterReader
 
 
 @pytest.fixture
@@ -210,3 +212,61 @@ async def test_no_decision_record_names_a_person(connection: Connection) -> None
 
     said = [p.given_name for p in event.subjects] + [p.nhs_number for p in event.subjects] + ["Stone", "Hart"]
     assert [text for text in said if text and text.encode() in value] == []
+
+
+async def test_an_alarm_that_nobody_was_told_survives_a_crash(connection: Connection) -> None:
+    """Only Ben, whose school the suspect governs, and no hub that may have it: the redo raises the alarm again."""
+    ben, gary = story.BEN, story.GARY
+    event = incident(subjects=(ben, gary))
+    event = event.model_copy(update={"payload": event.payload.model_copy(update={"children": ()})})
+    await suspend(connection, "fordshire-mash", suspended=True)
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        worker.router._outbound = OnlyDecisions(worker.outbound)  # type: ignore[assignment]  # the process dies here
+        with pytest.raises(Killed):
+            await worker.handle(offset)
+        before = await worker.quarantined(offset)
+    await suspend(connection, "fordshire-mash", suspended=False)
+    async with running(connection) as successor:
+        await successor.handle(offset)
+        after = await successor.quarantined(offset)
+
+    assert before == []
+    assert [q.reason for q in after] == ["NO_RECIPIENT"]
+
+
+async def test_an_original_that_is_too_large_is_set_aside_without_it(connection: Connection) -> None:
+    """Sealed it would be too large to send, and the worker would stop at it for ever."""
+    value = b"x" * 900_000
+    async with running(connection) as worker:
+        offset = await worker.publish(value)
+        await worker.handle(offset)
+        [entry] = await worker.quarantined(offset)
+
+    assert (entry.reason, entry.size) == ("TOO_LARGE", 900_000)
+    assert len(entry.sealed) < 200
+
+
+async def test_a_register_that_is_not_understood_stops_every_later_look(connection: Connection) -> None:
+    """Going on would mean deciding on a register with a hole: a suspension behind it would be missed."""
+    reader = RegisterReader(connection)
+    await reader.start()
+    unknown = registrar.records(demo_entries()[:1], at=NOON, by="test", reason="test")[0]
+    reader._apply({_REGISTER: [_Record(10_000, codec.encode_record(unknown))]})
+    strange = unknown.model_copy(update={"kind": "override"})
+    for _ in range(2):
+        with pytest.raises(BadRegister, match="unknown kind `override`"):
+            reader._apply({_REGISTER: [_Record(10_001, codec.encode_record(strange))]})
+    with pytest.raises(BadRegister, match="unknown kind `override`"):
+        await reader.catch_up()
+    await reader.stop()
+
+
+class _Record:
+    """A record as aiokafka hands it over."""
+
+    def __init__(self, offset: int, value: bytes) -> None:
+        self.offset, self.value = offset, value
+
+
+_REGISTER = TopicPartition("register", 0)
