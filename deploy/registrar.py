@@ -20,7 +20,8 @@ from schemas.event_schemas import event_schemas
 from schemas.identifiers import PersonKey
 from streams.rules.agreements import Agreement
 from streams.rules.consent import ConsentEntry, may_follow, standing
-from streams.rules.entries import Entry, consent_record_id, cross_check, read_folder
+from streams.rules.cross_checks import cross_check
+from streams.rules.entries import Entry, consent_record_id, read_folder
 from streams.rules.parties import Involvement
 from streams.rules.register import Register, body_of
 from streams.rules.routing import SUBSCRIPTION
