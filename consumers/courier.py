@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -87,7 +86,6 @@ class Courier:
         self._cases: dict[str, _Case] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._held_until: datetime | None = None
-        self._register_offset = -1
         self._notices_not_before: datetime | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -164,7 +162,7 @@ class Courier:
                 await self._repeat(item, same=ended.digest == item.digest)
                 case.queue.popleft()
                 return
-            self._register_offset = await self._recheck.refresh()
+            await self._recheck.refresh()
             now = self._clock()
             refusal = self._recheck.why_not(item.notification, now)
             if refusal is not None:
@@ -266,7 +264,7 @@ class Courier:
         if held or not self._ledger.on_consent() or (self._notices_not_before and now < self._notices_not_before):
             return
         await self._ledger.load()
-        self._register_offset = await self._recheck.refresh()
+        await self._recheck.refresh()
         self._notices_not_before = now + _NOTICES_EVERY
         for notification_id, ended in list(self._ledger.on_consent().items()):
             how = self._recheck.consent_ended(
@@ -314,8 +312,3 @@ class Courier:
     async def _finish_tasks(self) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=30)
-
-
-def summary(couriers: list[Courier]) -> dict[str, Any]:
-    """How many notifications each courier has in hand."""
-    return {courier.partner: courier._open() for courier in couriers}

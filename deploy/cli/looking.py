@@ -45,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
     parked_app.command("show")(parked_show)
     parked_app.command("redrive")(parked_redrive)
     quarantine_app.command("list")(quarantine_list)
-    quarantine_app.callback()(lambda: None)
+    quarantine_app.command("open")(quarantine_open)
     schemas_app.command("list")(schemas_list)
     schemas_app.command("show")(schemas_show)
     schemas_app.command("check")(schemas_check)
@@ -259,32 +259,40 @@ def parked_redrive(
 
 def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="only this reason")) -> None:
     """List what could not be decoded, verified or matched."""
-    from deploy import settings
-    from schemas import broker_link, codec, topics
+    from deploy import quarantine, settings
     from schemas.broker_link import Connection
-    from schemas.bus_records import Quarantined
 
     found = settings.load()
-
-    async def main() -> list[Quarantined]:
-        connection = Connection(found.bootstrap(), found.tls())
-        return [
-            codec.decode_record(m.value, Quarantined) async for m in broker_link.read(connection, topics.QUARANTINE)
-        ]
-
-    # A redo writes the same entry again under the same id.
-    entries = {e.quarantine_id: e for e in run(main) if not reason or e.reason == reason}
+    entries = run(lambda: quarantine.entries(Connection(found.bootstrap(), found.tls())))
     rows = [
         {
+            "quarantine_id": e.quarantine_id,
             "reason": e.reason,
             "where": f"{e.topic}/{e.partition}/{e.offset}",
             "size": e.size,
             "at": e.at.isoformat(timespec="seconds"),
             "detail": e.detail,
         }
-        for e in sorted(entries.values(), key=lambda e: e.at)
+        for e in entries
+        if not reason or e.reason == reason
     ]
-    show(rows, output, columns=["reason", "where", "size", "at", "detail"])
+    show(rows, output, columns=["quarantine_id", "reason", "where", "size", "at", "detail"])
+
+
+def quarantine_open(
+    quarantine_id: str = typer.Argument(..., help="as `safebus quarantine list` shows it"),
+    to: Path = typer.Option(..., "--to", help="a new file for the original; only you can read it"),
+    reason: str = REASON,
+) -> None:
+    """Open one sealed original with the operators' key. It is about people, so it needs a reason."""
+    from deploy import quarantine, settings
+    from schemas.broker_link import Connection
+
+    needs_reason(True, reason)
+    found = settings.load()
+    connection = Connection(found.bootstrap(), found.tls())
+    size = run(lambda: quarantine.open_original(connection, quarantine_id, private_key=found.seal_private(), to=to))
+    say(f"wrote {size} bytes to {to}" if size else "the original was too large to be sealed; it stands at its origin")
 
 
 def schemas_list(output: Form = FORM) -> None:

@@ -170,6 +170,24 @@ async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
     assert (parked.returncode, json.loads(parked.stdout)) == (0, [])
 
 
+async def test_an_operator_opens_an_original_with_a_reason_into_a_file_of_their_own(bus: Bus, tmp_path: Path) -> None:
+    original = b"not an event " + uuid.uuid4().bytes
+    await bus.send_raw("in.fordshire-police", original)
+    seen = await bus.until(lambda s: any(q.size == len(original) for q in s.quarantined.values()), "it in quarantine")
+    entry = max((q for q in seen.quarantined.values() if q.size == len(original)), key=lambda q: q.at)
+    file = tmp_path / "original"
+    words = ["quarantine", "open", entry.quarantine_id, "--to", str(file)]
+    unreasoned = safebus(bus, *words)
+    done = safebus(bus, *words, "--reason", "test")
+    again = safebus(bus, *words, "--reason", "test")
+    listed = json.loads(safebus(bus, "quarantine", "list", "-o", "json").stdout)
+
+    assert (unreasoned.returncode, done.returncode, again.returncode) == (2, 0, 1)
+    assert file.read_bytes() == original
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert entry.quarantine_id in {row["quarantine_id"] for row in listed}
+
+
 async def test_loading_the_same_register_again_changes_nothing_and_a_mistake_is_named_by_line(
     bus: Bus, tmp_path: Path
 ) -> None:
