@@ -14,8 +14,10 @@ from schemas import broker_link, codec, headers, topics
 from schemas.broker_link import Connection, Message, Outbound
 from schemas.bus_records import Notification, Receipt, Stage
 
+#: As `consumers.delivery` says it: the time-out came after the body went, so the partner may have it.
+UNKNOWN = "answer_unknown"
+
 #: After these nothing more happens to a delivery by itself.
-UNKNOWN = "answer_unknown"  # `consumers.delivery`: the time-out came after the body went
 ENDED = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
 
 
