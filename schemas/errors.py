@@ -8,6 +8,7 @@ What can go wrong, as one tree.
     │   ├── BadRegister       an agreement, partner, basis, consent ... that does not hold together
     │   └── Refused           bytes that the gate does not let in; carries a reason code
     ├── NotReachable          a broker, database or partner that does not answer
+    ├── Overtaken             another process does our work now; ours must not go on
     └── BrokenPromise         something that must never happen did; the process stops
 
 A refusal to share is an answer, not an error: it is returned, see `streams.rules.decision`.
@@ -66,6 +67,10 @@ class Refused(BadInput):
 
 class NotReachable(SafebusError):
     """A broker, database or partner that does not answer."""
+
+
+class Overtaken(SafebusError):
+    """Another process does our work now. Whoever sees this stops; nothing is lost by it."""
 
 
 class BrokenPromise(SafebusError):

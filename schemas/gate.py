@@ -44,6 +44,26 @@ class Reason(StrEnum):
     TOO_LONG_STRING = "TOO_LONG_STRING"
     TOO_MANY_HEADERS = "TOO_MANY_HEADERS"
     BAD_KEY = "BAD_KEY"
+    BAD_HEADER = "BAD_HEADER"
+    BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
+    UNREADABLE_BATCH = "UNREADABLE_BATCH"
+
+
+class Damaged(str):
+    """
+    The name of a header that says why its record must be refused.
+
+    Nobody can send one: only what reads batches (`schemas.tolerant_records`) makes it, when it finds bytes that the
+    Kafka client could not have handed over. As a string it is harmless to print.
+    """
+
+    reason: str
+    detail: str
+
+    def __new__(cls, text: str, reason: str, detail: str) -> Damaged:
+        name = super().__new__(cls, text)
+        name.reason, name.detail = reason, detail
+        return name
 
 
 @dataclass(frozen=True)
@@ -70,13 +90,18 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def check_wrapping(key: bytes | None, headers: Sequence[tuple[str, bytes]], *, limits: Limits = DEFAULT_LIMITS) -> None:
+def check_wrapping(
+    key: bytes | None, headers: Sequence[tuple[str, bytes | None]], *, limits: Limits = DEFAULT_LIMITS
+) -> None:
     """
-    Refuse a record whose key or headers are out of bounds.
+    Refuse a record that could not be read, or whose key or headers are out of bounds.
 
     Raises:
-        Refused: BAD_KEY or TOO_MANY_HEADERS.
+        Refused: BAD_HEADER, BATCH_TOO_LARGE, UNREADABLE_BATCH, BAD_KEY or TOO_MANY_HEADERS.
     """
+    for name, _ in headers:
+        if isinstance(name, Damaged):
+            raise Refused(name.reason, name.detail)
     if not key or len(key) > limits.key_bytes:
         found = "no key" if not key else f"{len(key)} bytes"
         raise Refused(Reason.BAD_KEY, f"found {found}, expected a case key of 1 to {limits.key_bytes} bytes")
@@ -167,6 +192,9 @@ def _bounded(value: Any, limits: Limits, path: str) -> None:
             raise Refused(
                 Reason.TOO_LONG_STRING, f"`{path}` has {len(value)} characters, expected at most {limits.string_chars}"
             )
+        if "\0" in value:
+            # Not text: PostgreSQL refuses it (22P05), C ends a string at it, and whoever reads on sees another text.
+            raise Refused(Reason.IMPOSSIBLE_VALUE, f"`{path}` has a NUL character; remove it")
     elif isinstance(value, list):
         if len(value) > limits.items:
             raise Refused(Reason.TOO_MANY_ITEMS, f"`{path}` has {len(value)} items, expected at most {limits.items}")

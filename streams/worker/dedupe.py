@@ -80,18 +80,17 @@ class Dedupe:
         self._window = window
         self._patience_s = patience_s
         self._known: dict[int, OrderedDict[tuple[str, str], Decided]] = {}
-        self._read_in: dict[int, int] = {}
+        self._next: dict[int, int] = {}  # partition -> offset of the first decision not read yet
 
-    async def ready(self, partitions: Iterable[int], generation: int) -> None:
+    async def read_tails(self, partitions: Iterable[int]) -> None:
         """
-        Read the tail of each partition that was (again) given to this worker since it was last read.
+        Learn what was decided of partitions that this worker has just taken over.
 
         Raises:
             NotReachable: A tail could not be read; deciding without it could decide twice.
         """
-        for partition in sorted({p for p in partitions if self._read_in.get(p) != generation}):
-            self._known[partition] = await self._tail(partition)
-            self._read_in[partition] = generation
+        for partition in sorted(partitions):
+            await self._read_tail(partition)
 
     def find(self, partition: int, source: str, event_id: str) -> Decided | None:
         """What is known of an event of this agency."""
@@ -104,13 +103,21 @@ class Dedupe:
         if len(known) > self._window:
             known.popitem(last=False)
 
-    async def _tail(self, partition: int) -> OrderedDict[tuple[str, str], Decided]:
-        found: OrderedDict[tuple[str, str], Decided] = OrderedDict()
+    async def _read_tail(self, partition: int) -> None:
+        self._known.setdefault(partition, OrderedDict())
+        # One that was ours before the rebalance too: only what came since. Ours or another's, it is the same to us.
+        starts = {partition: self._next[partition]} if partition in self._next else {}
         async for message in broker_link.read(
-            self._connection, topics.DECISIONS, partitions=[partition], last=self._window, patience_s=self._patience_s
+            self._connection,
+            topics.DECISIONS,
+            partitions=[partition],
+            last=self._window,
+            starts=starts,
+            patience_s=self._patience_s,
         ):
             headers = dict(message.headers)
             if HEADER not in headers:
                 raise BrokenPromise(f"`decisions` {partition}/{message.offset} was not written by the worker")
-            found[(headers["ce_source"].decode(), message.key.decode())] = Decided.from_header(headers[HEADER])
-        return found
+            decided = Decided.from_header(headers[HEADER])
+            self.add(partition, headers["ce_source"].decode(), message.key.decode(), decided)
+            self._next[partition] = message.offset + 1

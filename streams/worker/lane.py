@@ -20,7 +20,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.consumer import ensure_TP
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread as _ConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as _Consumer
 from faust.transport.drivers.aiokafka import Producer as _Producer
 from faust.transport.drivers.aiokafka import Transport as _Transport
@@ -57,6 +60,16 @@ def lane_of(app: Any) -> Lane:
     return _LANES[app]
 
 
+class LaneThread(_ConsumerThread):
+    """The thread that fetches. Partition n of every topic goes to one worker: it writes partition n of `decisions`."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust's own choice deals partitions out one by one, so that two workers would share one decisions partition.
+        consumer._partition_assignment_strategy = (RangePartitionAssignor,)
+        return consumer
+
+
 class LaneConsumer(_Consumer):
     """Faust's consumer with the lane in it. `give_lane` says what goes through."""
 
@@ -65,6 +78,21 @@ class LaneConsumer(_Consumer):
         self._lane: Lane = lane_of(self.app)
         self._lane_next: dict[Any, int] = {}  # partition -> offset of the next record, safe to commit
         self._lane_busy: asyncio.Future[Any] | None = None
+
+    def _new_consumer_thread(self) -> LaneThread:
+        return LaneThread(self, loop=self.loop, beacon=self.beacon)
+
+    def committed_positions(self) -> dict[tuple[str, int], int]:
+        """Every partition of the lane that is ours, and up to where it is committed; 0: nothing yet."""
+        try:
+            ours = self.assignment()
+        except ConsumerNotStarted:
+            return {}
+        return {
+            (tp.topic, tp.partition): max(0, self._committed_offset.get(tp) or 0)
+            for tp in ours
+            if tp.topic in self._lane.topics
+        }
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
         yield from super()._filter_tps_with_pending_acks(topics)

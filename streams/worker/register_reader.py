@@ -9,6 +9,7 @@ decided counts for that event (a read barrier, about 1 ms).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -87,6 +88,20 @@ class RegisterReader:
                     "nothing is decided on an old register"
                 ) from exc
         return self.now
+
+    async def ends(self, where: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """
+        Where these partitions end now, (topic, partition) -> offset of the next record.
+
+        Raises:
+            NotReachable: The broker does not say.
+        """
+        try:
+            async with asyncio.timeout(self._patience_s):
+                found = await self._consumer.end_offsets([TopicPartition(*w) for w in where]) if where else {}
+        except (KafkaError, TimeoutError) as exc:
+            raise NotReachable("the broker does not say where the partitions of this worker end") from exc
+        return {(tp.topic, tp.partition): end for tp, end in found.items()}
 
     def at(self, offset: int) -> Register:
         """The state as of one offset, made again from the log."""

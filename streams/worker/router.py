@@ -1,25 +1,28 @@
 """
 What happens to a batch of events?
 
-    gate -> read barrier -> seen before? -> decide -> decisions acknowledged -> notifications acknowledged -> return
+    read barrier -> gate -> seen before? -> decide -> decisions committed -> notifications acknowledged -> return
 
-Only when this returns may the source offsets be committed. If it stops in between, a decision is on record that was
+While one part of a batch is being written the next is decided. Only when all of it is written, and this returns, may
+the source offsets be committed. If it stops in between, a decision is on record that was
 not carried out, never the reverse; the successor redoes the batch as of then and nothing is lost or changed.
 An event that cannot be decoded, verified or matched goes to quarantine, sealed; it never stops its neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
 from schemas import codec, gate, headers, sealing, topics
-from schemas.broker_link import Message, Outbound
-from schemas.bus_records import Origin, Quarantined
+from schemas.broker_link import Message, Outbound, partition_of
+from schemas.bus_records import Answer, Origin, Outcome, Quarantined
 from schemas.codec import Received
 from schemas.errors import Refused
 from schemas.event_schemas import EventSchemas
@@ -27,6 +30,7 @@ from schemas.identifiers import PersonKey, derived_id
 from streams.rules import sharing
 from streams.rules.register import Register
 from streams.rules.sharing import Output, SetAside, Shared
+from streams.worker.decision_log import DecisionLog
 from streams.worker.dedupe import Decided, Dedupe
 from streams.worker.lane import Batches
 from streams.worker.register_reader import RegisterReader
@@ -47,9 +51,19 @@ class RouterKeys:
     seal_to: bytes
 
 
+#: What became of an event: a notification for somebody, for nobody, set aside, a publisher's repeat, a redo.
+Fate = Literal["routed", "withheld", "rejected", "repeated", "redone"]
+
+
 @dataclass
 class Counts:
-    """How many of what, since the worker started."""
+    """
+    How many of what, since the worker started.
+
+    Attributes:
+        by_topic: Every event once, by its topic and what became of it.
+        answers: By event type, recipient and outcome.
+    """
 
     events: int = 0
     decided: int = 0
@@ -58,13 +72,29 @@ class Counts:
     permitted: int = 0
     refused: int = 0
     quarantined: dict[str, int] = field(default_factory=dict)
+    by_topic: dict[tuple[str, Fate], int] = field(default_factory=dict)
+    answers: dict[tuple[str, str, Outcome], int] = field(default_factory=dict)
+
+    def event(self, topic: str, fate: Fate) -> None:
+        """One event of a topic is dealt with."""
+        self.by_topic[topic, fate] = self.by_topic.get((topic, fate), 0) + 1
+
+    def answered(self, event_type: str, answers: Iterable[Answer]) -> None:
+        """One event was decided for these recipients."""
+        for answer in answers:
+            key = event_type, answer.recipient, answer.outcome
+            self.answers[key] = self.answers.get(key, 0) + 1
+
+
+_PART = 250  # events that are decided while the part before is written
+_TURN_EVERY = 20  # events; about 20 ms, so heartbeats and health answers are on time
 
 
 @dataclass
 class _Work:
     """What one batch leads to."""
 
-    decisions: list[Message] = field(default_factory=list)
+    decisions: dict[int, list[Message]] = field(default_factory=lambda: defaultdict(list))
     outputs: list[Message] = field(default_factory=list)
 
 
@@ -82,17 +112,19 @@ class Router:
         *,
         register: RegisterReader,
         dedupe: Dedupe,
+        decisions: DecisionLog,
         outbound: Outbound,
         keys: RouterKeys,
         schemas: EventSchemas,
         rules_digest: str,
         clock: Callable[[], datetime],
+        counts: Counts | None = None,
         limits: gate.Limits = gate.DEFAULT_LIMITS,
     ) -> None:
-        self._register, self._dedupe, self._outbound = register, dedupe, outbound
+        self._register, self._dedupe, self._decisions, self._outbound = register, dedupe, decisions, outbound
         self._keys, self._schemas, self._rules_digest = keys, schemas, rules_digest
         self._clock, self._limits = clock, limits
-        self.counts = Counts()
+        self.counts = counts or Counts()
 
     async def __call__(self, batches: Batches, generation: int) -> None:
         """
@@ -100,18 +132,41 @@ class Router:
 
         Raises:
             NotReachable: Something was not acknowledged; the worker stops and the offsets stay.
+            Overtaken: Another worker has these partitions now; the same.
         """
+        # In this order: a tail that is read before the partition is ours could still grow.
+        new = await self._decisions.own({tp.partition for tp, _ in batches}, generation)
+        await self._dedupe.read_tails(new)
+        carrying: asyncio.Task[None] | None = None
+        try:
+            for part in _parts(batches):
+                work = await self._decide_all(part)
+                if carrying is not None:
+                    await carrying  # one after the other: a case's notifications stay in order
+                carrying = asyncio.create_task(self._write(work))
+            if carrying is not None:
+                await carrying
+        finally:
+            # Something failed: nothing may go on behind our back when the worker stops.
+            if carrying is not None and not carrying.done():
+                carrying.cancel()
+                await asyncio.wait([carrying])
+
+    async def _decide_all(self, part: Sequence[tuple[Any, Any]]) -> _Work:
+        """Decide some events, and let the loop turn meanwhile: what was decided before is being written."""
         register = await self._register.catch_up()
-        await self._dedupe.ready({tp.partition for tp, _ in batches}, generation)
         now = self._clock()
         work = _Work()
-        for tp, records in batches:
-            for record in records:
-                self._one(
-                    record, Origin(topic=tp.topic, partition=tp.partition, offset=record.offset), register, now, work
-                )
+        for number, (tp, record) in enumerate(part, start=1):
+            origin = Origin(topic=tp.topic, partition=tp.partition, offset=record.offset)
+            self._one(record, origin, register, now, work)
+            if number % _TURN_EVERY == 0:
+                await asyncio.sleep(0)
+        return work
+
+    async def _write(self, work: _Work) -> None:
         # The decision first: if we stop here, it is on record that was not carried out, never the reverse.
-        await self._outbound.send_all(work.decisions)
+        await self._decisions.write(work.decisions)
         await self._outbound.send_all(work.outputs)
 
     def _one(self, record: Any, origin: Origin, register: Register, now: datetime, work: _Work) -> None:
@@ -121,7 +176,7 @@ class Router:
             received = codec.decode(record.value, schemas=self._schemas, limits=self._limits)
             self._verify_source(received, origin)
         except Refused as exc:
-            self._quarantine(exc.reason, exc.detail, record.value, origin, now, work)
+            self._reject(exc.reason, exc.detail, record.value, origin, now, work)
             return
         event = received.event
         known = self._dedupe.find(origin.partition, event.publisher.agency, event.event_id)
@@ -131,6 +186,7 @@ class Router:
             self._redo(received, known, work, now)
         elif known.input_digest == self._keys.person.digest(received.value):
             self.counts.repeats += 1
+            self.counts.event(origin.topic, "repeated")
             log.info(
                 "event.repeated",
                 event_id=event.event_id,
@@ -142,7 +198,7 @@ class Router:
             )
         else:
             detail = "this event id was used before for other content; publish a correction under a new id"
-            self._quarantine("ID_REUSED", detail, record.value, origin, now, work)
+            self._reject("ID_REUSED", detail, record.value, origin, now, work)
 
     def _verify_source(self, received: Received, origin: Origin) -> None:
         # Records carry no principal, so the topic is the proof: only its agency may write there (ACL).
@@ -159,18 +215,20 @@ class Router:
             received, register, origin=origin, now=now, key=self._keys.person, rules_digest=self._rules_digest
         )
         if isinstance(outcome, SetAside):
-            self._quarantine(outcome.reason, outcome.detail, received.value, origin, now, work)
+            self._reject(outcome.reason, outcome.detail, received.value, origin, now, work)
             return
         value = codec.encode_record(outcome.record)
         decided = Decided.of(outcome.record, self._keys.person.digest(value))
         self._dedupe.add(origin.partition, event.publisher.agency, event.event_id, decided)
         about = headers.cloud_event(id=event.event_id, source=event.publisher.agency, type=event.event_type)
-        work.decisions.append(
+        work.decisions[origin.partition].append(
             Message(topics.DECISIONS, event.event_id.encode(), value, [*about, decided.header()], origin.partition)
         )
         self._carry_out(outcome, received, origin, now, work)
         permitted = len(outcome.outputs)
         self.counts.decided += 1
+        self.counts.event(origin.topic, "routed" if permitted else "withheld")
+        self.counts.answered(event.event_type, outcome.record.answers)
         self.counts.permitted += permitted
         self.counts.refused += len(outcome.record.answers) - permitted
         log.info(
@@ -206,9 +264,10 @@ class Router:
         if isinstance(outcome, SetAside) or not same:
             # The rules changed between crash and redo. Two truths must not stand: a person looks.
             detail = "decided before by other rules, and what was sent is not known; `safebus explain` shows the record"
-            self._quarantine("REDO_DIFFERS", detail, received.value, known.origin, now, work)
+            self._reject("REDO_DIFFERS", detail, received.value, known.origin, now, work)
             return
         self.counts.redone += 1
+        self.counts.event(known.origin.topic, "redone")
         self._carry_out(outcome, received, known.origin, now, work)
         log.info(
             "event.redone",
@@ -216,6 +275,13 @@ class Router:
             source=received.event.publisher.agency,
             register_offset=known.register_offset,
         )
+
+    def _reject(
+        self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime, work: _Work
+    ) -> None:
+        """Nothing is decided about this event: a person must look."""
+        self.counts.event(origin.topic, "rejected")
+        self._quarantine(reason, detail, value, origin, now, work)
 
     def _quarantine(
         self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime, work: _Work
@@ -245,7 +311,21 @@ class Router:
         )
 
 
+def _parts(batches: Batches) -> Iterator[list[tuple[Any, Any]]]:
+    """(partition, record) in order, some at a time."""
+    part: list[tuple[Any, Any]] = []
+    for tp, records in batches:
+        for record in records:
+            part.append((tp, record))
+            if len(part) >= _PART:
+                yield part
+                part = []
+    if part:
+        yield part
+
+
 def _message(output: Output) -> Message:
     n = output.notification
     about = headers.cloud_event(id=n.notification_id, source="safebus", type=n.event_type)
-    return Message(topics.notifications_for(n.recipient), n.subject_token.encode(), output.value, about)
+    key = n.subject_token.encode()
+    return Message(topics.notifications_for(n.recipient), key, output.value, about, partition_of(key))

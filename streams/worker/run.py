@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,10 @@ import structlog
 from schemas.broker_link import Connection, Outbound
 from schemas.event_schemas import event_schemas
 from streams.worker.app import build
+from streams.worker.decision_log import DecisionLog
 from streams.worker.dedupe import Dedupe
+from streams.worker.pulse import Pulse, Sources, StuckAlarm
+from streams.worker.pulse import take as take_pulse
 from streams.worker.register_reader import RegisterReader
 from streams.worker.router import Counts, Router, RouterKeys
 
@@ -49,33 +53,50 @@ class WorkerSettings:
     dedupe_window: int = 20_000
 
 
-async def run(settings: WorkerSettings, *, clock: Callable[[], datetime], stop: asyncio.Event) -> Counts:
+async def run(
+    settings: WorkerSettings,
+    *,
+    clock: Callable[[], datetime],
+    stop: asyncio.Event,
+    pulse: Pulse | None = None,
+    counts: Counts | None = None,
+) -> Counts:
     """
     Run until `stop` is set.
+
+    Args:
+        pulse, counts: Kept up to date for whoever else looks at them.
 
     Returns:
         What was done.
 
     Raises:
         NotReachable: The broker, or the end of the register, could not be reached.
+        Overtaken: Another worker has our partitions, and we did not hear of it in time.
+        BrokenPromise: Records wait and nothing is committed any more.
         Exception: Whatever stopped the application; nothing after the last finished batch was committed.
     """
     register = RegisterReader(settings.connection)
     outbound = Outbound(settings.connection, client_id="safebus-worker")
+    decisions = DecisionLog(settings.connection)
     router = Router(
         register=register,
         dedupe=Dedupe(settings.connection, window=settings.dedupe_window),
+        decisions=decisions,
         outbound=outbound,
         keys=settings.keys,
         schemas=event_schemas(),
         rules_digest=settings.rules_digest,
         clock=clock,
+        counts=counts,
     )
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(StuckAlarm())
         stack.push_async_callback(register.stop)
         await register.start()
         stack.push_async_callback(outbound.stop)
         await outbound.start()
+        stack.push_async_callback(decisions.stop)
         app = build(
             settings.connection,
             settings.topics,
@@ -84,25 +105,39 @@ async def run(settings: WorkerSettings, *, clock: Callable[[], datetime], stop: 
             commit_every_s=settings.commit_every_s,
             scratch=settings.scratch,
         )
-        await _live(app, stop, register.now.offset, len(settings.topics))
+        watch = take_pulse(pulse or Pulse(), _sources(app, register), clock=time.monotonic)
+        await _live(app, stop, watch, register.now.offset, len(settings.topics))
     return router.counts
 
 
-async def _live(app: Any, stop: asyncio.Event, register_offset: int, topics: int) -> None:
-    """Start the application, and stop it when told to or when it crashed."""
+def _sources(app: Any, register: RegisterReader) -> Sources:
+    async def offset() -> int:
+        return (await register.catch_up()).offset
+
+    return Sources(lambda: app.consumer.committed_positions(), register.ends, offset)
+
+
+async def _live(
+    app: Any, stop: asyncio.Event, watch: Coroutine[Any, Any, None], register_offset: int, topics: int
+) -> None:
+    """Start the application, and stop it when told to, when it crashed, or when whoever watches it says so."""
     asked = asyncio.ensure_future(stop.wait())
+    watching = asyncio.ensure_future(watch)
     starting = asyncio.ensure_future(app.start())
     crashed = asyncio.ensure_future(_crashed(app))
     try:
         # Joining a group can take long; someone who asks for a stop meanwhile must not wait for it.
-        await asyncio.wait({asked, starting, crashed}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({asked, starting, crashed, watching}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done() and not starting.cancelled() and starting.exception() is None and not crashed.done():
             log.info("worker.started", register_offset=register_offset, topics=topics)
-            await asyncio.wait({asked, crashed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({asked, crashed, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (asked, starting, crashed):
+        gave_up = watching.exception() if watching.done() else None
+        for task in (asked, starting, crashed, watching):
             task.cancel()
         await _stopped(app)
+    if gave_up is not None:
+        raise gave_up
     if starting.done() and not starting.cancelled() and (failed := starting.exception()) is not None:
         raise failed
     if app.crash_reason is not None:

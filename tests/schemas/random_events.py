@@ -27,7 +27,7 @@ _MOMENTS = st.integers(
     int((datetime(9999, 12, 31, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)),
 ).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
 
-_TEXT = st.text(max_size=12)
+_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)  # the gate takes no NUL
 
 _WHAT_THE_WORLD_ALLOWS: dict[str, st.SearchStrategy[Any]] = {
     "event_id": st.uuids().map(str),

@@ -6,9 +6,9 @@ The bytes here are put together by hand, piece by piece from the Avro specificat
 
 import struct
 import tracemalloc
-from typing import Any
 
 import pytest
+from a_pieces import long, pieces, string
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_events import TYPES, a_record, an_event, as_plain_avro, bytes_of, events, texts
@@ -37,50 +37,7 @@ RECORD = a_record(
 VALUE = bytes_of(RECORD)
 
 
-# The pieces of an event, as the specification writes them
-
-
-def long(number: int) -> bytes:
-    """Zig-zag, then seven bits a byte, the lowest first."""
-    rest = (number << 1) ^ (number >> 63)
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes([*out, rest])
-
-
-def string(text: str) -> bytes:
-    return long(len(text.encode())) + text.encode()
-
-
-def pieces(node: Any, value: Any, path: str = "", named: dict[str, Any] | None = None) -> dict[str, bytes]:
-    """Path -> the bytes there, in order; `<path>?`: a union's branch, `#`: a block's count, `$`: no more."""
-    named = {} if named is None else named
-    if isinstance(node, list):
-        branch = 0 if value is None else 1
-        found = {f"{path}?": long(branch)}
-        return found | ({} if value is None else pieces(node[1], value, path, named))
-    if isinstance(node, str):
-        node = named.get(node, node)
-    if isinstance(node, str):
-        write = {"string": string, "boolean": lambda b: bytes([b]), "int": long, "long": long}[node]
-        return {path: write(value)}
-    named |= {node["name"]: node} if "name" in node else {}
-    found = {}
-    if node["type"] == "record":
-        for field in node["fields"]:
-            step = f"{path}.{field['name']}" if path else field["name"]
-            found |= pieces(field["type"], value[field["name"]], step, named)
-    elif node["type"] == "array":
-        found |= {f"{path}#": long(len(value))} if value else {}
-        for number, item in enumerate(value):
-            found |= pieces(node["items"], item, f"{path}[{number}]", named)
-        found |= {f"{path}$": long(0)}
-    else:
-        found[path] = long(node["symbols"].index(value) if node["type"] == "enum" else value)
-    return found
-
+# One event in pieces
 
 PIECES = pieces(SCHEMA.raw, as_plain_avro(SCHEMA.raw, RECORD))
 
@@ -204,6 +161,7 @@ LIES: list[tuple[str, bytes | None, Reason]] = [
         with_piece("handling.refrain$", long(201) + string("x") * 201 + long(0)),
         Reason.TOO_MANY_ITEMS,
     ),
+    ("a NUL in a text", with_piece("subjects[0].given_name", string("CANARY\0Jane")), Reason.IMPOSSIBLE_VALUE),
     ("20 001 signs", with_piece("correlation_id", string("x" * 20_001)), Reason.TOO_LONG_STRING),
 ]
 
@@ -218,7 +176,7 @@ def test_each_lie_has_its_reason_and_is_not_repeated(value: bytes | None, reason
 
 
 def test_every_reason_has_an_example() -> None:
-    of_wrapping = {Reason.BAD_KEY, Reason.TOO_MANY_HEADERS}
+    of_wrapping = {Reason.BAD_KEY, Reason.TOO_MANY_HEADERS, *DAMAGES}
 
     assert {reason for _, _, reason in LIES} | of_wrapping == set(Reason)
 
@@ -234,6 +192,10 @@ def test_every_reason_has_an_example() -> None:
         ),
         (VALUE[:-1], f"the record ends at byte {len(VALUE) - 11}, before all its fields"),
         (VALUE + b"\0\0", "2 bytes follow the record; expected none"),
+        (
+            with_piece("subjects[0].works_for[1]", string("htest\0council")),
+            "`subjects[].works_for[]` has a NUL character; remove it",
+        ),
         (
             with_piece("correlation_id", string("x" * 20_001)),
             "`correlation_id` has 20001 characters, expected at most 20000",
@@ -410,9 +372,21 @@ def test_too_many_headers_are_refused(headers: list[tuple[str, bytes]], found: s
     assert (refused.value.reason, refused.value.detail) == (Reason.TOO_MANY_HEADERS, found)
 
 
-def test_a_header_without_a_value_is_a_header() -> None:
-    """Kafka allows null there, which aiokafka gives as None."""
-    gate.check_wrapping(b"key", [("traceparent", None)])  # type: ignore[list-item]
+def test_headers_may_be_null_nameless_or_twice() -> None:
+    """Kafka allows it, and what stands in them is never read. Null comes as None from aiokafka."""
+    gate.check_wrapping(b"key", [("traceparent", None), ("", None), ("", b"1"), ("ce_id", b"1"), ("ce_id", b"2")])
+
+
+DAMAGES = [Reason.BAD_HEADER, Reason.BATCH_TOO_LARGE, Reason.UNREADABLE_BATCH]
+
+
+@pytest.mark.parametrize("reason", DAMAGES)
+def test_a_record_that_could_not_be_read_says_why_before_anything_else_is_asked(reason: Reason) -> None:
+    """Without key and value too: those are what could not be read."""
+    with pytest.raises(Refused) as refused:
+        gate.check_wrapping(None, [("ce_id", b"x"), (gate.Damaged("", reason, "what was found"), None)])
+
+    assert (refused.value.reason, refused.value.detail) == (reason, "what was found")
 
 
 def test_a_number_that_is_no_double_does_not_stand_in_any_schema() -> None:

@@ -20,6 +20,7 @@ from schemas.event_schemas import event_schemas
 from schemas.identifiers import PersonKey
 from streams.rules.entries import Entry
 from streams.rules.register import Register
+from streams.worker.decision_log import DecisionLog
 from streams.worker.dedupe import Dedupe
 from streams.worker.register_reader import RegisterReader
 from streams.worker.router import Router, RouterKeys
@@ -89,11 +90,13 @@ async def running(
     """A new worker, as after a start: nothing remembered but what is on the topics."""
     register = RegisterReader(connection)
     outbound = Outbound(connection, client_id="test")
+    decisions = DecisionLog(connection)
     await register.start()
     await outbound.start()
     router = Router(
         register=register,
         dedupe=Dedupe(connection),
+        decisions=decisions,
         outbound=outbound,
         keys=RouterKeys(KEY, SEAL_PUBLIC),
         schemas=event_schemas(),
@@ -103,5 +106,6 @@ async def running(
     try:
         yield Running(router, register, outbound, connection)
     finally:
+        await decisions.stop()
         await outbound.stop()
         await register.stop()

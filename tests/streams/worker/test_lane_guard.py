@@ -16,7 +16,7 @@ import faust.streams
 import pytest
 from faust.transport.drivers import aiokafka as driver
 
-from streams.worker.lane import IdempotentProducer, LaneConsumer, LaneTransport
+from streams.worker.lane import IdempotentProducer, LaneConsumer, LaneThread, LaneTransport
 
 #: (method, first 16 hex digits of the SHA-256 of its source) in faust-streaming 0.15.3.
 SEEN = [
@@ -32,6 +32,9 @@ SEEN = [
     ("Producer._settings_extra", "a4c7bc41b6382223"),
     ("Producer._settings_default", "9c39987fb719e984"),
     ("AIOKafkaConsumerThread._commit", "932852ce7a23f658"),
+    ("AIOKafkaConsumerThread._create_worker_consumer", "c2701bfc3e6f6cad"),
+    ("Consumer._new_consumer_thread", "0870ec53dea75083"),
+    ("Consumer.assignment", "58f5bf9281fb8ef9"),
 ]
 
 
@@ -55,6 +58,7 @@ def test_the_versions_are_the_pinned_ones() -> None:
 def test_the_overrides_are_in_effect() -> None:
     assert LaneTransport.Consumer is LaneConsumer
     assert LaneTransport.Producer is IdempotentProducer
+    assert LaneThread._create_worker_consumer is not driver.AIOKafkaConsumerThread._create_worker_consumer
     assert LaneConsumer._drain_messages is not driver.Consumer._drain_messages
     assert LaneConsumer._commit_offsets is not driver.Consumer._commit_offsets
 

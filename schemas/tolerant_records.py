@@ -1,0 +1,247 @@
+"""
+What if aiokafka cannot read what a publisher's software wrote?
+
+aiokafka raises, at the same offset, for ever: one record would stop a partition and everything behind it. It also
+unpacks whatever is compressed, 300 kB into 300 MB, and believes the offsets that stand inside a batch. A broker lets
+all of this through (tried on Apache Kafka 4.3.1). So every batch passes through here first:
+
+    header names that are not UTF-8             -> the record, with the bad name marked
+    unpacked, more than `UNPACKED_BYTES`        -> not unpacked; each offset of the batch stands as a marked record
+    a codec we do not have, junk, false offsets -> what is readable up to there; each offset after it marked
+
+The mark is a `gate.Damaged` header name, and the gate refuses whatever carries one: each offset ends in quarantine,
+none is skipped, and the rest of the partition goes on. What is marked has no value here, so where every record counts
+(`register`, `decisions`) the reader stops, as it must.
+A false checksum still stops the reader: a broker accepts none, so it is the broker's disk that is damaged.
+
+Guarded by tests/schemas/test_tolerant_records.py, which fails when an upgrade changes what is replaced here.
+Source: aiokafka 0.14.0, consumer/fetcher.py; KIP-98, message format 2.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import cast
+
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatch
+
+from schemas.errors import Refused
+from schemas.gate import Damaged, Reason
+
+#: Four times the most that our brokers take of one batch as it is. A record may hold an empty header for every two
+#: bytes, and each of those costs some 70 in memory: so this bounds one batch to about 150 MB.
+UNPACKED_BYTES = 4 * 1024 * 1024
+
+_HEAD = struct.Struct(">qiibIhiqqqhii")
+_LENGTH_AT, _OVERHEAD, _MAGIC_AT, _ATTRIBUTES_AT = 8, 12, 16, 21  # in bytes from a batch's start
+_CODEC, _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+_GZIP = 1
+_BROKEN = "a record inside a batch does not hold together"
+_CODECS = {2: "snappy", 3: "lz4", 4: "zstd"}
+
+
+def install() -> None:
+    """From now on, every aiokafka consumer of this process reads batches through this module."""
+    fetcher.MemoryRecords = TolerantRecords
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record, as aiokafka's fetcher takes it."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    checksum: None = None
+
+
+class TolerantRecords:
+    """The batches of one fetched partition, in place of aiokafka's `MemoryRecords`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def size_in_bytes(self) -> int:
+        return len(self._data)
+
+    def has_next(self) -> bool:
+        """The last batch of an answer may be cut off: it will be fetched again."""
+        return self._end() <= len(self._data)
+
+    def next_batch(self) -> Batch:
+        """
+        Raises:
+            CorruptRecordException: Not even the head of a batch; only a broker or its disk can do that.
+        """
+        start, self._at = self._at, self._end()
+        raw = self._data[start : self._at]
+        if len(raw) <= _MAGIC_AT or (raw[_MAGIC_AT] >= 2 and len(raw) < _HEAD.size):
+            raise CorruptRecordException(f"a batch of {len(raw)} bytes is shorter than its head")
+        return Batch(raw)
+
+    def _end(self) -> int:
+        if len(self._data) - self._at < _OVERHEAD:
+            return len(self._data) + 1
+        [length] = struct.unpack_from(">i", self._data, self._at + _LENGTH_AT)
+        return self._at + _OVERHEAD + int(length)
+
+
+class Batch:
+    """
+    One batch, in place of aiokafka's `DefaultRecordBatch`.
+
+    Attributes:
+        next_offset: Of the batch behind it, as its head says; the broker has checked the head.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self.base_offset: int = struct.unpack_from(">q", raw)[0]
+        self._old = raw[_MAGIC_AT] < 2
+        if self._old:
+            self._attributes = last = self._first_time = self._time = 0
+            self.producer_id = -1
+        else:
+            _, _, _, _, _, self._attributes, last, self._first_time, self._time, self.producer_id, *_ = (
+                _HEAD.unpack_from(raw)
+            )
+        self.next_offset = self.base_offset + last + 1
+        self._appended = bool(self._attributes & _LOG_APPEND_TIME)
+
+    @property
+    def is_transactional(self) -> bool:
+        return bool(self._attributes & _TRANSACTIONAL)
+
+    @property
+    def is_control_batch(self) -> bool:
+        return bool(self._attributes & _CONTROL)
+
+    def validate_crc(self) -> bool:
+        """Whether these are the bytes that the broker took; where there is no such sum, nothing of it is read."""
+        return self._old or bool(DefaultRecordBatch(self._raw).validate_crc())
+
+    def __next__(self) -> Record:
+        """The one record of a control batch, which only brokers write."""
+        return cast("Record", next(iter(DefaultRecordBatch(self._raw))))
+
+    def __iter__(self) -> Iterator[Record]:
+        """One record for each offset, in order; marked from the first on that cannot be read."""
+        expected = self.base_offset
+        try:
+            for record in self._readable():
+                if not expected <= record.offset < self.next_offset:
+                    raise Refused(Reason.UNREADABLE_BATCH, "the offsets inside a batch are not those of its head")
+                expected = record.offset + 1
+                yield record
+        except Refused as exc:
+            for offset in range(expected, self.next_offset):
+                yield self._marked(offset, Damaged("", exc.reason, exc.detail))
+
+    def _readable(self) -> Iterator[Record]:
+        plain = self._unpacked()
+        done = 0
+        try:
+            for record in cast("Iterator[Record]", DefaultRecordBatch(plain)):
+                yield record  # aiokafka's own, with the same attributes
+                done += 1
+        except UnicodeDecodeError:
+            # A name that is not UTF-8, in the record behind those that are done.
+            yield from islice(self._with_odd_names(plain), done, None)
+        except CorruptRecordException as exc:
+            raise Refused(Reason.UNREADABLE_BATCH, _BROKEN) from exc
+
+    def _unpacked(self) -> bytes:
+        """The batch as it would be if it had not been compressed."""
+        if self._old:
+            raise Refused(Reason.UNREADABLE_BATCH, "message format 0 or 1; use a Kafka client made since 2017")
+        codec = self._attributes & _CODEC
+        if codec == 0:
+            return self._raw
+        if codec != _GZIP:
+            name = _CODECS.get(codec, f"codec {codec}")
+            raise Refused(Reason.UNREADABLE_BATCH, f"compressed with {name}; compress with gzip or not at all")
+        head = bytearray(self._raw[: _HEAD.size])
+        struct.pack_into(">h", head, _ATTRIBUTES_AT, self._attributes & ~_CODEC)
+        return bytes(head) + _gunzip(self._raw[_HEAD.size :])
+
+    def _with_odd_names(self, plain: bytes) -> Iterator[Record]:
+        """What aiokafka's reader gives, with the names that it cannot read."""
+        wire = _Wire(plain, _HEAD.size)
+        try:
+            for _ in range(_HEAD.unpack_from(plain)[-1]):
+                length = wire.number()
+                end = wire.at + length
+                record = self._record(wire)
+                if wire.at != end:
+                    raise Refused(Reason.UNREADABLE_BATCH, _BROKEN)
+                yield record
+        except IndexError as exc:
+            raise Refused(Reason.UNREADABLE_BATCH, _BROKEN) from exc
+
+    def _record(self, wire: _Wire) -> Record:
+        wire.at += 1  # attributes: none are in use
+        time, offset = self._first_time + wire.number(), self.base_offset + wire.number()
+        key, value = wire.nullable(), wire.nullable()
+        headers = [(_name(wire.nullable() or b""), wire.nullable()) for _ in range(wire.number())]
+        return Record(offset, self._time if self._appended else time, int(self._appended), key, value, headers)
+
+    def _marked(self, offset: int, why: Damaged) -> Record:
+        return Record(offset, self._time, int(self._appended), None, None, [(why, None)])
+
+
+class _Wire:
+    """Reads varints and what they announce. Source: Protocol Buffers encoding, ZigZag."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data, self.at = data, at
+
+    def number(self) -> int:
+        raw = 0
+        for shift in range(0, 70, 7):  # a number of 64 bits; without an end, a long one would cost its length squared
+            byte = self._data[self.at]
+            self.at += 1
+            raw |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return (raw >> 1) ^ -(raw & 1)
+        raise IndexError
+
+    def nullable(self) -> bytes | None:
+        length = self.number()
+        if length < 0:
+            return None
+        start, self.at = self.at, self.at + length
+        if self.at > len(self._data):
+            raise IndexError
+        return self._data[start : self.at]
+
+
+def _name(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        detail = f"a header name of {len(raw)} bytes is not UTF-8"
+        return Damaged(raw.decode("utf-8", "backslashreplace"), Reason.BAD_HEADER, detail)
+
+
+def _gunzip(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        plain = unpacker.decompress(packed, UNPACKED_BYTES + 1)
+    except zlib.error as exc:
+        raise Refused(Reason.UNREADABLE_BATCH, "says it is compressed with gzip, and is not") from exc
+    if len(plain) > UNPACKED_BYTES:
+        detail = f"a batch of {len(packed)} bytes unpacks to more than {UNPACKED_BYTES}; send fewer records at a time"
+        raise Refused(Reason.BATCH_TOO_LARGE, detail)
+    if not unpacker.eof or unpacker.unused_data:
+        raise Refused(Reason.UNREADABLE_BATCH, "the compressed records end too early, or something follows them")
+    return plain
