@@ -42,9 +42,12 @@ class RegisterReader:
             fetch_max_wait_ms=50,
             **connection.settings(),
         )
+        # On a connection of its own: on the other one a question waits for as long as the broker holds a fetch.
+        self._asking = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **connection.settings())
         self._log: list[tuple[int, RegisterRecord]] = []
         self._position = 0
-        self._lock = asyncio.Lock()
+        self._under_way: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._not_understood: BadRegister | None = None
         self._as_of = RegisterAsOf(self._log)
         self.now = Register()
@@ -59,6 +62,7 @@ class RegisterReader:
         """
         try:
             await self._consumer.start()
+            await self._asking.start()
         except KafkaConnectionError as exc:
             raise self._connection.unreachable() from exc
         self._consumer.assign([_TP])
@@ -69,25 +73,38 @@ class RegisterReader:
         """
         Wait until everything acknowledged before this call has been applied.
 
+        Who calls while the broker is being asked shares the next question with all others who do; never the one
+        under way, which may have been asked before something was acknowledged.
+
         Raises:
             NotReachable: The register cannot be read to its end in time; nothing may be decided.
         """
+        if self._following is None:
+            self._following = asyncio.create_task(self._read_after(self._under_way))
+        await asyncio.shield(self._following)
+        return self.now
+
+    async def _read_after(self, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        self._under_way, self._following = self._following, None
+        await self._read_to_the_end()
+
+    async def _read_to_the_end(self) -> None:
         if self._not_understood is not None:
             # The consumer has moved past it; going on would mean a register with a hole.
             raise self._not_understood
-        async with self._lock:  # one reader of the one consumer; the others find the work done
-            try:
-                async with asyncio.timeout(self._patience_s):
-                    end = (await self._consumer.end_offsets([_TP]))[_TP]
-                    while self._position < end:
-                        self._apply(await self._consumer.getmany(_TP, timeout_ms=100))
-                        self._position = max(self._position, await self._consumer.position(_TP))
-            except (KafkaError, TimeoutError) as exc:
-                raise NotReachable(
-                    f"the register stands at offset {self._position} and could not be read to its end; "
-                    "nothing is decided on an old register"
-                ) from exc
-        return self.now
+        try:
+            async with asyncio.timeout(self._patience_s):
+                end = (await self._asking.end_offsets([_TP]))[_TP]
+                while self._position < end:
+                    self._apply(await self._consumer.getmany(_TP, timeout_ms=100))
+                    self._position = max(self._position, await self._consumer.position(_TP))
+        except (KafkaError, TimeoutError) as exc:
+            raise NotReachable(
+                f"the register stands at offset {self._position} and could not be read to its end; "
+                "nothing is decided on an old register"
+            ) from exc
 
     async def ends(self, where: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """
@@ -98,7 +115,7 @@ class RegisterReader:
         """
         try:
             async with asyncio.timeout(self._patience_s):
-                found = await self._consumer.end_offsets([TopicPartition(*w) for w in where]) if where else {}
+                found = await self._asking.end_offsets([TopicPartition(*w) for w in where]) if where else {}
         except (KafkaError, TimeoutError) as exc:
             raise NotReachable("the broker does not say where the partitions of this worker end") from exc
         return {(tp.topic, tp.partition): end for tp, end in found.items()}
@@ -125,3 +142,4 @@ class RegisterReader:
     async def stop(self) -> None:
         """Disconnect."""
         await self._consumer.stop()
+        await self._asking.stop()
