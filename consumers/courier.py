@@ -12,16 +12,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import structlog
 
 from consumers import delivery
 from consumers.adapters.port import Adapter, Answer
-from consumers.ledger import Ended, Ledger
-from consumers.parcels import notice_of, parcel_of
+from consumers.courier_facts import CourierFacts, Pile, Standing
+from consumers.ledger import NOT_SENT, UNDER_WAY, Ledger
+from consumers.notices import Notices
+from consumers.parcels import parcel_of
 from consumers.recheck import Recheck
 from consumers.source import Source, Waiting
 from schemas import codec, headers, topics
@@ -31,8 +34,10 @@ from schemas.identifiers import PersonKey
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 _AT_ONCE = 8  # cases of one partner under way at the same time
-_NOTICES_EVERY = timedelta(seconds=2)
+_COMMIT_EVERY = timedelta(seconds=0.5)
 _WINDOW = 500  # notifications taken in and not dealt with
 
 
@@ -64,6 +69,9 @@ class Courier:
     Args:
         jitter: A number in [-1, 1] each time it is called; chance is an argument.
         key: Only to digest bytes as the decision record does.
+
+    Attributes:
+        facts: What it has done, for whoever looks.
     """
 
     def __init__(
@@ -77,7 +85,8 @@ class Courier:
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
     ) -> None:
-        self.partner = partner
+        self.partner, self.transport = partner, adapter.transport
+        self.facts = CourierFacts()
         self._adapter, self._recheck, self._key = adapter, recheck, key
         self._clock, self._jitter = clock, jitter
         self._outbound = Outbound(connection, client_id=f"adapter-{partner}")
@@ -85,8 +94,21 @@ class Courier:
         self._source = Source(connection, partner=partner, revoked=self._let_go, assigned=self._ledger.load)
         self._cases: dict[str, _Case] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._notices = Notices(
+            partner=partner,
+            adapter=adapter,
+            ledger=self._ledger,
+            recheck=recheck,
+            facts=self.facts,
+            clock=clock,
+            jitter=jitter,
+        )
         self._held_until: datetime | None = None
-        self._notices_not_before: datetime | None = None
+        self._fetching: asyncio.Task[list[Waiting]] | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._something_ended = asyncio.Event()
+        self._letting_go = False
+        self._committed_at: datetime | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -103,23 +125,71 @@ class Courier:
             await self._ledger.load()
             stack.push_async_callback(self._source.stop)
             await self._source.start()
-            log.info("courier.started", partner=self.partner, transport=self._adapter.transport)
-            stack.push_async_callback(self._finish_tasks)
+            self.facts.joined = True
+            log.info("courier.started", partner=self.partner, transport=self.transport)
+            stack.push_async_callback(self._end)
             while not stop.is_set():
                 await self._round()
 
+    @property
+    def held(self) -> bool:
+        """The destination lets nothing in, and a person must look at it."""
+        return self._held_until is not None
+
+    def piles(self) -> dict[Standing, Pile]:
+        """How what it has taken in and not ended stands; what is beyond its window of 500 is not known here."""
+        piles = {standing: Pile() for standing in Standing}
+        for case in self._cases.values():
+            for item in case.queue:
+                tried = Standing.PENDING if item.not_before is None else Standing.WAITING
+                standing = Standing.HELD if self.held else tried
+                piles[standing] = piles[standing].with_one(item.notification.decided_at)
+        return piles
+
     async def _round(self) -> None:
-        if self._open() < _WINDOW:
-            for waiting in await self._source.fetch(0.2):
-                await self._take_in(waiting)
-        else:
-            await asyncio.sleep(0.05)
+        """One turn: whatever has ended since the last one is followed up, and what can be started is."""
+        if self._fetching is None and self._open() < _WINDOW:
+            self._fetching = self._start(self._source.fetch(1.0))
+        with contextlib.suppress(TimeoutError):  # something may be due by time alone
+            async with asyncio.timeout(0.2):
+                await self._something_ended.wait()
+        self._something_ended.clear()
+        self.facts.turned_at = self._clock()
+        await self._take_in_what_came()
         for task in [t for t in self._tasks if t.done()]:
             self._tasks.discard(task)
             task.result()  # a bug or a broker that is gone: stop before anything else starts, and leave the offsets
-        self._start_what_is_due()
-        await self._tell_of_ended_consents()
-        await self._source.commit()
+        if not self._letting_go:
+            self._start_what_is_due()
+            self._start_telling()
+        await self._commit()
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._something_ended.set())
+        return task
+
+    async def _take_in_what_came(self) -> None:
+        if self._fetching is None or not self._fetching.done():
+            return
+        came, self._fetching = self._fetching.result(), None
+        for waiting in came:
+            if self._source.is_open(waiting):  # else another process has this partition by now
+                await self._take_in(waiting)
+
+    def _start_telling(self) -> None:
+        """Tell of consents that ended, beside the alerts."""
+        if self._telling is not None and self._telling.done():
+            self._telling.result()
+            self._telling = None
+        if self._telling is None and not self.held and self._notices.due(self._clock()):
+            self._telling = self._start(self._notices.round())
+
+    async def _commit(self) -> None:
+        now = self._clock()
+        if self._committed_at is None or now - self._committed_at >= _COMMIT_EVERY:
+            self._committed_at = now
+            await self._source.commit()
 
     def _open(self) -> int:
         return sum(len(case.queue) for case in self._cases.values())
@@ -137,7 +207,7 @@ class Courier:
     async def _repeat(self, item: _Item, *, same: bool) -> None:
         """Handed over, parked or stopped before; the same bytes need nothing more, others need a person."""
         if not same:
-            await self._park(item, "same_id_other_content", "not_sent")
+            await self._park(item, "same_id_other_content", NOT_SENT)
         self._source.dealt_with(item.waiting)
 
     def _start_what_is_due(self) -> None:
@@ -152,7 +222,7 @@ class Courier:
         room = 1 if self._held_until is not None else _AT_ONCE
         for case in due[: max(0, room - len(self._tasks))]:
             case.busy = True
-            self._tasks.add(asyncio.create_task(self._attempt(case)))
+            self._tasks.add(self._start(self._attempt(case)))
 
     async def _attempt(self, case: _Case) -> None:
         item = case.queue[0]
@@ -171,12 +241,16 @@ class Courier:
                 return
             view = self._recheck.view(item.notification)
             if view is None:
-                await self._park(item, "view_not_readable", "not_sent")
+                await self._park(item, "view_not_readable", NOT_SENT)
                 self._done_with(case)
                 return
             item.attempt += 1
             item.first_sent = item.first_sent or now
+            if item.notification.consent_meaning is not None:
+                # Should we end before the answer: whoever stops this delivery must know that it may be there.
+                await self._write(item, Stage.WAITING, "not_yet", UNDER_WAY)
             answer = await self._adapter.deliver(parcel_of(item.notification, view, item.digest))
+            self.facts.tried(answer.reply, took=self._clock() - now)
             await self._follow(case, item, answer)
         finally:
             case.busy = False
@@ -209,8 +283,9 @@ class Courier:
                 self._held_until = at
                 # The time a destination is held is not the message's: its own 72 hours begin when it is let in again.
                 item.first_sent, item.attempt, item.not_before = None, 0, at
-                if first:
+                if first or item.notification.consent_meaning is not None:  # there the answer must be on record
                     await self._write(item, Stage.HELD, answer.code, reason)
+                if first:
                     log.error(
                         "destination.held",
                         partner=self.partner,
@@ -223,7 +298,7 @@ class Courier:
         self._source.dealt_with(case.queue.popleft().waiting)
 
     async def _stop_delivery(self, item: _Item, code: str, rule: str) -> None:
-        await self._write(item, Stage.STOPPED, "not_sent", f"{code} ({rule})")
+        await self._write(item, Stage.STOPPED, NOT_SENT, f"{code} ({rule})")
         log.info(
             "delivery.stopped", partner=self.partner, notification_id=item.notification.notification_id, reason=code
         )
@@ -243,72 +318,35 @@ class Courier:
         )
 
     async def _write(self, item: _Item, stage: Stage, answer: str, reason: str = "") -> None:
+        at = self._clock()
         await self._ledger.write(
             item.notification,
             stage,
             digest=item.digest,
             attempt=item.attempt,
-            at=self._clock(),
+            at=at,
             answer=answer,
             reason=reason,
         )
-
-    async def _tell_of_ended_consents(self) -> None:
-        """
-        Tell the partner when the consent that something stood on was withdrawn (rule R12).
-
-        The notice names only the notification the partner already holds, so it discloses nothing new.
-        """
-        now = self._clock()
-        held = self._held_until is not None
-        if held or not self._ledger.on_consent() or (self._notices_not_before and now < self._notices_not_before):
-            return
-        await self._ledger.load()
-        await self._recheck.refresh()
-        self._notices_not_before = now + _NOTICES_EVERY
-        for notification_id, ended in list(self._ledger.on_consent().items()):
-            how = self._recheck.consent_ended(
-                person=ended.subject_token,
-                meaning=ended.consent_meaning or "",
-                purpose=ended.purpose,
-                partner=self.partner,
-                now=now,
-            )
-            # One that does not answer must not keep alerts waiting while all the others are asked too.
-            if how is not None and not await self._tell(notification_id, ended, how, now):
-                return
-
-    async def _tell(self, notification_id: str, ended: Ended, how: str, now: datetime) -> bool:
-        """Send one notice; False: it waits."""
-        answer = await self._adapter.deliver(notice_of(notification_id, ended, how))
-        step = delivery.next_step(
-            answer.reply,
-            attempt=1,
-            first_sent=now,
-            now=now,
-            retry_after_s=answer.retry_after_s,
-            jitter=self._jitter(),
-        )
-        match step:
-            case delivery.Done():
-                told = f"consent_{how}"
-                await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=told)
-            case delivery.Park(reason=reason):
-                # Asking again cannot help, and the others must be told: a person has to tell this partner.
-                await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=reason)
-                log.error("notice.refused", partner=self.partner, notification_id=notification_id, answer=answer.code)
-            case delivery.TryAgain(at=at) | delivery.Hold(at=at):
-                self._notices_not_before = at
-                log.warning("notice.waits", partner=self.partner, notification_id=notification_id, answer=answer.code)
-                return False
-        return True
+        self.facts.wrote(stage, since_decided=at - item.notification.decided_at)
 
     async def _let_go(self, partitions: set[int]) -> None:
         """Another process gets these partitions: finish what is under way, forget the rest."""
-        await self._finish_tasks()
-        for case in self._cases.values():
-            case.queue = deque(i for i in case.queue if i.waiting.partition not in partitions)
+        self._letting_go = True
+        try:
+            await self._finish_tasks()
+            for case in self._cases.values():
+                case.queue = deque(i for i in case.queue if i.waiting.partition not in partitions)
+        finally:
+            self._letting_go = False
 
     async def _finish_tasks(self) -> None:
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=30)
+        under_way = {*self._tasks, *({self._telling} if self._telling else set())}
+        if under_way:
+            await asyncio.wait(under_way, timeout=30)
+
+    async def _end(self) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
+        await self._finish_tasks()

@@ -17,6 +17,11 @@ from schemas.bus_records import Notification, Receipt, Stage
 #: As `consumers.delivery` says it: the time-out came after the body went, so the partner may have it.
 UNKNOWN = "answer_unknown"
 
+#: Written before an attempt on which a consent stands: until an answer is written too, the partner may have it.
+UNDER_WAY = "attempt_under_way"
+#: The answer of a delivery that ended without an attempt.
+NOT_SENT = "not_sent"
+
 #: After these nothing more happens to a delivery by itself.
 ENDED = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
 
@@ -52,6 +57,7 @@ class Ledger:
         self._on_consent: dict[str, Ended] = {}
         self._waited: dict[str, tuple[datetime, int]] = {}
         self._maybe_there: set[str] = set()  # tried, and nobody knows whether the partner took it
+        self._under_way: set[str] = set()  # an attempt was begun, and no answer to it is written
         self._noticed: set[str] = set()
         self._next: dict[int, int] = {}
 
@@ -147,8 +153,11 @@ class Ledger:
             self._waited[key] = (first, receipt.attempt)
             if receipt.reason == UNKNOWN:
                 self._maybe_there.add(key)
+            (self._under_way.add if receipt.reason == UNDER_WAY else self._under_way.discard)(key)
             return
         self._waited.pop(key, None)
+        never_answered = key in self._under_way and receipt.answer == NOT_SENT
+        self._under_way.discard(key)
         if receipt.stage is Stage.NOTICE_HANDED_OVER:
             self._noticed.add(key)
             self._on_consent.pop(key, None)
@@ -163,7 +172,7 @@ class Ledger:
             )
             self._ended[key] = ended
             # What the partner may have taken counts as taken when its consent ends: a notice too many harms nobody.
-            there = receipt.stage is Stage.HANDED_OVER or key in self._maybe_there
+            there = receipt.stage is Stage.HANDED_OVER or key in self._maybe_there or never_answered
             if there and receipt.consent_meaning is not None and key not in self._noticed:
                 self._on_consent[key] = ended
             while len(self._ended) > self._window:

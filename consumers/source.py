@@ -100,6 +100,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
                 found.append(Waiting(tp.partition, record.offset, record.value))
         return found
 
+    def is_open(self, waiting: Waiting) -> bool:
+        """It is ours, and not dealt with."""
+        progress = self._progress.get(waiting.partition)
+        return progress is not None and waiting.offset in progress.open
+
     def dealt_with(self, waiting: Waiting) -> None:
         """This one needs nothing more."""
         progress = self._progress.get(waiting.partition)

@@ -11,7 +11,7 @@ import pytest
 from a_parcel import ID
 
 from consumers import delivery
-from consumers.ledger import UNKNOWN, Ledger
+from consumers.ledger import NOT_SENT, UNDER_WAY, UNKNOWN, Ledger
 from deploy.brokers import open_broker
 from schemas.broker_link import Connection, Outbound
 from schemas.bus_records import Notification, Stage
@@ -57,8 +57,8 @@ async def a_process(connection: Connection) -> AsyncIterator[Ledger]:
     await outbound.stop()
 
 
-async def note(ledger: Ledger, stage: Stage, reason: str = "") -> None:
-    await ledger.write(ON_CONSENT, stage, digest="x", attempt=1, at=NOON, answer="-", reason=reason)
+async def note(ledger: Ledger, stage: Stage, reason: str = "", answer: str = "-") -> None:
+    await ledger.write(ON_CONSENT, stage, digest="x", attempt=1, at=NOON, answer=answer, reason=reason)
 
 
 async def test_what_the_partner_may_have_taken_counts_when_the_consent_ends(connection: Connection) -> None:
@@ -69,6 +69,32 @@ async def test_what_the_partner_may_have_taken_counts_when_the_consent_ends(conn
         here = set(ledger.on_consent())
     async with a_process(connection) as successor:
         assert here == set(successor.on_consent()) == {ID}
+
+
+async def test_an_attempt_whose_answer_was_never_written_counts_too(connection: Connection) -> None:
+    """Killed between the partner's yes and the receipt; before the restart the consent was withdrawn."""
+    async with a_process(connection) as killed:
+        await note(killed, Stage.WAITING, UNDER_WAY)
+    async with a_process(connection) as successor:
+        await note(successor, Stage.STOPPED, "CONSENT_WITHDRAWN (R12)", answer=NOT_SENT)
+
+        assert set(successor.on_consent()) == {ID}
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [(Stage.WAITING, "partner_busy"), (Stage.HELD, "not_let_in"), (Stage.PARKED, "refused_by_partner")],
+)
+async def test_an_attempt_that_the_partner_answered_with_no_does_not(
+    connection: Connection, stage: Stage, reason: str
+) -> None:
+    """A notice would tell the partner of an event that it was never told of."""
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.WAITING, UNDER_WAY)
+        await note(ledger, stage, reason, answer="503")
+        await note(ledger, Stage.STOPPED, "CONSENT_WITHDRAWN (R12)", answer=NOT_SENT)
+
+        assert ledger.on_consent() == {}
 
 
 async def test_what_was_certainly_not_taken_does_not(connection: Connection) -> None:
