@@ -31,7 +31,9 @@ class Processes:
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{name}.log"
         self._began[name] = len(log.read_text("utf-8")) if log.exists() else 0
-        env = {**os.environ, "SAFEBUS_HOME": str(self._settings.home.resolve()), "SAFEBUS_BROKER": self._broker}
+        # Each would take the same port: whoever starts several says each its own.
+        env = {name: value for name, value in os.environ.items() if name != "SAFEBUS_HEALTH_PORT"}
+        env |= {"SAFEBUS_HOME": str(self._settings.home.resolve()), "SAFEBUS_BROKER": self._broker}
         child = start_child(
             [sys.executable, "-m", "deploy.cli", *arguments],
             log=log,

@@ -5,6 +5,7 @@ Where is everything, and who are we? The only reader of the environment.
     SAFEBUS_BROKER          host:port; default: what `safebus up` wrote into the home
     SAFEBUS_TLS_CA, SAFEBUS_TLS_CERT   PEM files for mTLS; both or neither
     SAFEBUS_LOG             info (default), warning, error
+    SAFEBUS_HEALTH_PORT     where worker and deliver answer for their health, on 127.0.0.1; 0: a free port; default: off
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Settings:
     tls_ca: Path | None
     tls_cert: Path | None
     log_level: str
+    health_port: int | None = None
 
     def bootstrap(self) -> str:
         """
@@ -124,4 +126,13 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         tls_ca=path("SAFEBUS_TLS_CA"),
         tls_cert=path("SAFEBUS_TLS_CERT"),
         log_level=env.get("SAFEBUS_LOG") or "info",
+        health_port=_port(env.get("SAFEBUS_HEALTH_PORT") or ""),
     )
+
+
+def _port(text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65_535):
+        raise BadInput(f"SAFEBUS_HEALTH_PORT is `{text}`; expected a port from 1 to 65535, or 0 for a free one")
+    return int(text)

@@ -29,12 +29,10 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
-from schemas import control_batches, tolerant_records, topics
+from schemas import tolerant_records, topics
 from schemas.errors import NotReachable, Overtaken, SafebusError
 
 tolerant_records.install()  # here, because whoever makes a consumer takes its `Connection` from this module
-
-control_batches.install()
 
 
 @dataclass(frozen=True)
@@ -249,7 +247,7 @@ async def read(
     try:
         await consumer.start()
     except KafkaConnectionError as exc:
-        await _stop(consumer)
+        await stop_consumer(consumer)
         raise connection.unreachable() from exc
     try:
         open_ends = await _place(consumer, topic, partitions, last, since, starts or {}, ends or {})
@@ -263,10 +261,11 @@ async def read(
     except (KafkaError, TimeoutError) as exc:
         raise NotReachable(f"`{topic}` could not be read to its end at `{connection.bootstrap}`") from exc
     finally:
-        await _stop(consumer)
+        await stop_consumer(consumer)
 
 
-async def _stop(consumer: Any) -> None:
+async def stop_consumer(consumer: Any) -> None:
+    """Disconnect, also from a broker that is gone."""
     # aiokafka cancels tasks of its own and may let that through, as if we were cancelled ourselves: so a task apart.
     await asyncio.wait([asyncio.ensure_future(consumer.stop())])
     await consumer._client.close()

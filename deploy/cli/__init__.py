@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from deploy.cli import changing, looking, running
+from deploy.cli import changing, looking, measuring, proving, running
 from deploy.cli.common import FAILED, UNREACHABLE
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app = typer.Typer(
 running.add_to(app)
 changing.add_to(app)
 looking.add_to(app)
+proving.add_to(app)
+measuring.add_to(app)
 
 
 def main() -> None:

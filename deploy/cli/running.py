@@ -1,4 +1,4 @@
-"""Commands that run something: demo, up, doctor, worker, deliver."""
+"""Commands that run something: demo, up, doctor; with `deploy.cli.serving`: worker, deliver."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli.common import FAILED, SOME, USAGE, clock, run, say, stop
+from deploy.cli.common import FAILED, SOME, run, stop
+from deploy.cli.serving import deliver, worker
 
 BROKER = typer.Option("embedded", "--broker", help="embedded (in memory, no Java) or kafka (Apache Kafka)")
 
@@ -56,132 +57,3 @@ def doctor() -> None:
             typer.echo(f"         {check.to_do}")
     if not all(check.fine for check in found):
         raise stop(FAILED if any(not check.fine and check.needed for check in found) else SOME)
-
-
-def worker() -> None:
-    """Decide, redact and route: one worker process. Start as many as there are partitions."""
-    import asyncio
-
-    import structlog
-
-    from deploy import logs, settings
-    from deploy.rules_digest import rules_digest
-    from deploy.topics_there import publishing_topics
-    from schemas.broker_link import Connection
-    from schemas.errors import SafebusError
-    from streams.worker.router import RouterKeys
-    from streams.worker.run import WorkerSettings, stop_on_signals
-    from streams.worker.run import run as run_worker
-
-    found = settings.load()
-    logs.set_up(found.log_level)
-    log = structlog.get_logger()
-
-    async def main() -> None:
-        connection = Connection(found.bootstrap(), found.tls())
-        asked_to_stop = asyncio.Event()
-        stop_on_signals(asked_to_stop)
-        topics = await publishing_topics(connection)
-        counts = await run_worker(
-            WorkerSettings(
-                connection=connection,
-                topics=topics,
-                keys=RouterKeys(found.person_key(), found.seal_public()),
-                rules_digest=rules_digest(),
-                scratch=found.home / "scratch",
-            ),
-            clock=clock,
-            stop=asked_to_stop,
-        )
-        log.info(
-            "worker.stopped",
-            events=counts.events,
-            decided=counts.decided,
-            redone=counts.redone,
-            repeats=counts.repeats,
-            quarantined=sum(counts.quarantined.values()),
-        )
-
-    try:
-        run(main)
-    except SafebusError as exc:
-        log.error("worker.failed", error=f"{type(exc).__name__}: {exc}")
-        raise
-    except Exception as exc:
-        # The last line says what stopped it; the message of a foreign error may quote an event, so only its name.
-        log.error("worker.failed", error=type(exc).__name__)
-        raise stop(
-            FAILED, f"safebus: worker stopped by {type(exc).__name__}; no offset moved past the last batch"
-        ) from exc
-
-
-def deliver(
-    partners: list[str] = typer.Argument(None, help="partners to deliver to; default: all in the file"),
-    destinations: Path = typer.Option(..., "--destinations", help="YAML: where each partner wants its notifications"),
-) -> None:
-    """Deliver to partners' own systems: one process for one or several partners."""
-    import asyncio
-    import random
-
-    import structlog
-
-    from consumers.courier import Courier
-    from deploy import destinations as places
-    from deploy import logs, settings
-    from deploy.recheck import RegisterRecheck
-    from schemas.broker_link import Connection
-    from streams.worker.register_reader import RegisterReader
-    from streams.worker.run import stop_on_signals
-
-    found = settings.load()
-    logs.set_up(found.log_level)
-    log = structlog.get_logger()
-    there = places.read(destinations)
-    chosen = partners or sorted(there)
-    unknown = [p for p in chosen if p not in there]
-    if unknown:
-        raise stop(
-            USAGE, f"`{destinations}` has no section for {', '.join(unknown)}; it has {', '.join(sorted(there))}"
-        )
-
-    async def main() -> None:
-        connection = Connection(found.bootstrap(), found.tls())
-        asked_to_stop = asyncio.Event()
-        stop_on_signals(asked_to_stop)
-        reader = RegisterReader(connection)
-        await reader.start()
-        chance = random.SystemRandom()
-        couriers = [
-            Courier(
-                connection,
-                partner=partner,
-                adapter=places.adapter(there[partner], clock=clock),
-                recheck=RegisterRecheck(reader),
-                key=found.person_key(),
-                clock=clock,
-                jitter=lambda: chance.uniform(-1, 1),
-            )
-            for partner in chosen
-        ]
-        try:
-            async with asyncio.TaskGroup() as group:
-                for courier in couriers:
-                    group.create_task(courier.run(asked_to_stop))
-        finally:
-            await reader.stop()
-        log.info("deliver.stopped", count=len(couriers))
-
-    from schemas.errors import SafebusError
-
-    try:
-        run(main)
-    except* SafebusError as group:
-        first = group.exceptions[0]
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        log.error("deliver.failed", error=f"{type(first).__name__}: {first}")
-        raise first from None
-    except* Exception as group:
-        log.error("deliver.failed", error=type(group.exceptions[0]).__name__)
-        say("safebus: a delivery process stopped; nothing was skipped")
-        raise stop(FAILED) from None

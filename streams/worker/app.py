@@ -68,7 +68,9 @@ def build(
         broker_request_timeout=max(30.0, session_timeout_s + 5),
         broker_max_poll_interval=300.0,
         broker_max_poll_records=500,
-        consumer_max_fetch_size=4 * 1024 * 1024,
+        # Partitions are drained one after another, each by what was fetched of it: with megabytes one would wait
+        # for thousands of events of another.
+        consumer_max_fetch_size=256 * 1024,
         consumer_auto_offset_reset="earliest",
         agent_supervisor=CrashingSupervisor,
         worker_redirect_stdouts=False,

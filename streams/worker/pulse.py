@@ -5,7 +5,9 @@ Faust has been seen to sit idle on partitions that have records, and only logs i
 where each partition ends with what is committed, and when records wait and nothing moves, the worker stops:
 
     a partition waits   since its last commit moved, or since it first had something to wait for
-    commit age          the longest of these waits; past the limit the worker ends and says so
+    commit age          the longest of these waits
+    the worker stalls   records wait, and not one partition has moved: past a minute it ends and says so
+    a partition idles   others move and this one does not: it may be behind a backlog, so past ten minutes
     the loop is stuck   a thread counts; nothing inside the loop could notice
 
 Source: faust-streaming issues #175, #523, #640 (silently idle consumers); streams notes 1.4 (12) and 1.8.
@@ -27,7 +29,8 @@ from schemas.errors import BrokenPromise, NotReachable
 Where = tuple[str, int]
 
 LOOK_EVERY_S = 1.0
-COMMIT_AGE_LIMIT_S = 60.0
+STALLED_AFTER_S = 60.0
+IDLE_AFTER_S = 600.0
 STUCK_AFTER_S = 30
 
 
@@ -49,6 +52,7 @@ class Pulse:
     register_offset: int = -1
     _committed: dict[Where, int] = field(default_factory=dict)
     _since: dict[Where, float] = field(default_factory=dict)
+    _moved_at: float = float("-inf")  # when any commit was last seen to have moved
 
     def looked(self, ends: Mapping[Where, int], committed: Mapping[Where, int], *, now: float) -> None:
         """
@@ -60,6 +64,8 @@ class Pulse:
             if waiting:
                 moved = committed.get(where, 0) != self._committed.get(where)
                 since[where] = now if moved else self._since.get(where, now)
+        if any(where in self._committed and committed.get(where, 0) != self._committed[where] for where in ends):
+            self._moved_at = now
         self._since = since
         self._committed = {where: committed.get(where, 0) for where in ends}
         self.looked_at = now
@@ -67,6 +73,17 @@ class Pulse:
     def commit_age_s(self, now: float) -> float:
         """For how long records have waited without any of their partition being finished."""
         return max((now - since for since in self._since.values()), default=0.0)
+
+    def stalled(self, now: float) -> str | None:
+        """Why a worker in this state should be started again, in words; None: it gets on."""
+        found = self.longest_waiting()
+        if found is None:
+            return None
+        (topic, partition), waiting = found
+        age = self.commit_age_s(now)
+        if min(age, now - self._moved_at) > STALLED_AFTER_S or age > IDLE_AFTER_S:
+            return f"`{topic}` partition {partition}: {waiting} records wait and nothing was committed for {age:.0f} s"
+        return None
 
     def longest_waiting(self) -> tuple[Where, int] | None:
         """The partition that has waited longest, and how many records wait there."""
@@ -92,9 +109,7 @@ class Sources:
     register: Callable[[], Awaitable[int]]
 
 
-async def take(
-    pulse: Pulse, sources: Sources, *, clock: Callable[[], float], limit_s: float = COMMIT_AGE_LIMIT_S
-) -> None:
+async def take(pulse: Pulse, sources: Sources, *, clock: Callable[[], float]) -> None:
     """
     Take the pulse again and again; returns never.
 
@@ -110,13 +125,8 @@ async def take(
             pulse.looked(await sources.ends(list(committed)), committed, now=clock())
         except NotReachable:
             pass  # the wait goes on growing, and readiness says that nobody answers
-        if (age := pulse.commit_age_s(clock())) > limit_s:
-            found = pulse.longest_waiting()
-            assert found is not None  # only a partition that waits has an age
-            (topic, partition), waiting = found
-            raise BrokenPromise(
-                f"`{topic}` partition {partition}: {waiting} records wait and nothing was committed for {age:.0f} s"
-            )
+        if (reason := pulse.stalled(clock())) is not None:
+            raise BrokenPromise(reason)
         await asyncio.sleep(LOOK_EVERY_S)
 
 

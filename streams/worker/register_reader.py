@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas import codec, topics
-from schemas.broker_link import Connection
+from schemas.broker_link import Connection, stop_consumer
 from schemas.bus_records import RegisterRecord
 from schemas.errors import BadRegister, NotReachable, Refused
 from streams.rules.register import Register, RegisterAsOf
@@ -141,5 +141,5 @@ class RegisterReader:
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
-        await self._asking.stop()
+        await stop_consumer(self._consumer)
+        await stop_consumer(self._asking)

@@ -15,7 +15,7 @@ from deploy.up import DEMO_REGISTER
 
 COMMANDS = (
     "demo up doctor worker deliver topics register consent publish import "
-    "explain policy replay parked quarantine schemas bench"
+    "explain index reconcile policy replay parked quarantine schemas bench"
 )
 
 

@@ -40,7 +40,7 @@ from hypothesis import strategies as st
 from schemas import broker_link, gate, tolerant_records
 from schemas.errors import Refused
 from schemas.gate import Damaged, Reason
-from schemas.tolerant_records import UNPACKED_BYTES, Batch, TolerantRecords
+from schemas.tolerant_records import MOST_HEADERS, UNPACKED_BYTES, Batch, TolerantRecords
 
 BAD = record(1, headers=[(b"a", b"1"), (b"\xff\xfe", b"2")])
 THREE = record(0) + record(1) + record(2)
@@ -166,6 +166,9 @@ def test_the_brokers_time_stands_on_a_marked_record_too() -> None:
 
 BEHIND_A_BAD_NAME = {
     "a number without an end": framed(b"\x80" * 40),
+    "a number of thirteen bytes": framed(
+        b"\x80" * 12 + b"\0" + number(1) + nullable(b"k") + nullable(b"v") + number(0)
+    ),
     "a length beyond the batch": framed(number(0) + number(1) + number(999) + b"case"),
     "more headers than there are": framed(number(0) + number(1) + nullable(b"k") + nullable(b"v") + number(10**6)),
     "a record that goes on": framed(number(0) + number(1) + nullable(b"k") + nullable(b"v") + number(0) + b"more"),
@@ -217,6 +220,10 @@ UNREADABLE = {
     "no records": (numbered(0, b""), BROKEN),
     "noise": (numbered(0, b"\xff" * 99), BROKEN),
     "a first offset of -1": (numbered(0, record(-1)), "the offsets inside a batch are not those of its head"),
+    "a first offset of 1": (
+        numbered(0, record(1) + record(1) + record(2)),
+        "the offsets inside a batch are not those of its head",
+    ),
     "a first offset of 2**30": (numbered(0, record(2**30)), "the offsets inside a batch are not those of its head"),
 }
 
@@ -249,6 +256,8 @@ def test_the_formats_before_2017_are_not_read(magic: int) -> None:
     data = data[:8] + struct.pack(">i", len(data) - 12) + data[12:]
 
     assert verdicts(data + batch(record(0), 1, base=5), at=4) == {4: "UNREADABLE_BATCH", 5: "in"}
+    [(why, _)] = read(data, at=4)[0][0].headers
+    assert why.detail == "message format 0 or 1; use a Kafka client made since 2017"
 
 
 # What unpacks to too much
@@ -277,19 +286,46 @@ def test_what_unpacks_to_exactly_the_limit_is_read() -> None:
     assert verdicts(batch(gzip.compress(full + b"\0"), 1, attributes=GZIP)) == {0: "BATCH_TOO_LARGE"}
 
 
-def test_a_flood_of_empty_headers_costs_a_bounded_amount_of_memory() -> None:
-    """Two bytes each on the wire, some 70 in memory; the dearest thing that fits into a batch."""
-    many = UNPACKED_BYTES // 2 - 50
-    flood = framed(number(0) + number(0) + nullable(b"k") + nullable(b"v") + number(many) + b"\0\x01" * many)
-    data = batch(gzip.compress(flood), 1, attributes=GZIP)
+def flood_of_headers(number_of_them: int) -> bytes:
+    counted = number(0) + number(0) + nullable(b"k") + nullable(b"v") + number(number_of_them)
+    return framed(counted + b"\0\x01" * number_of_them)
+
+
+def test_a_flood_of_headers_costs_the_memory_of_one_record() -> None:
+    """Two bytes each on the wire and some 70 in memory: the dearest thing that fits into a batch. And many of them."""
+    packed = gzip.compress(flood_of_headers(UNPACKED_BYTES // 8))
+    data = b"".join(batch(packed, 1, base=base, attributes=GZIP) for base in range(8))
     tracemalloc.start()
 
-    found = verdicts(data)
+    found, _ = read(data)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert found == {0: "TOO_MANY_HEADERS"}
-    assert peak < 250 * 2**20
+    assert [(one.offset, one.value, len(one.headers)) for one in found] == [(n, b"v", 1) for n in range(8)]
+    assert set(verdicts(data).values()) == {"TOO_MANY_HEADERS"}
+    assert peak < 100 * 2**20
+
+
+def test_as_many_headers_as_anyone_reads_stay_as_they_are() -> None:
+    data = batch(flood_of_headers(MOST_HEADERS), 1) + batch(flood_of_headers(MOST_HEADERS + 1), 1, base=1)
+
+    assert [one.headers[0][0] == "" and len(one.headers) for one in read(data)[0]] == [MOST_HEADERS, 1]
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"), [(UNPACKED_BYTES - 100, [5, 5]), (UNPACKED_BYTES, [4, 4, 2])], ids=["below", "above"]
+)
+def test_what_one_fetch_brings_is_unpacked_in_parts(size: int, parts: list[int]) -> None:
+    """A thousand batches of 4 kB, each just below the limit, would be 4 GB at once; above it, ten seconds of work."""
+    packed = gzip.compress(record(0, value=bytes(size)))
+    data = b"".join(batch(packed, 1, base=base, attributes=GZIP) for base in range(10))
+    at, found = 0, []
+    while at < 10:
+        some, at = read(data[len(data) // 10 * at :], at=at)
+        found.append([one.offset for one in some])
+
+    assert [offset for some in found for offset in some] == list(range(10))
+    assert [len(some) for some in found] == parts
 
 
 # What only a broker can have damaged
@@ -356,7 +392,7 @@ def test_what_is_replaced_or_relied_on_is_unchanged(part: Any, digest: str) -> N
 def test_the_version_is_the_pinned_one_and_its_reader_the_compiled_one() -> None:
     assert importlib.metadata.version("aiokafka") == "0.14.0"
     assert not DefaultRecordBatch.__name__.startswith("_")
-    assert {name for name in vars(Batch) if not name.startswith("_")} <= set(dir(DefaultRecordBatch))
+    assert {name for name in vars(Batch) if not name.startswith("_")} <= {*dir(DefaultRecordBatch)}
 
 
 def test_a_mark_is_a_harmless_text() -> None:

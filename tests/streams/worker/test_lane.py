@@ -141,3 +141,23 @@ async def test_what_a_successor_redoes_begins_at_the_first_unfinished_batch(
 
     assert isinstance(stopped_by, ConnectionError)
     assert {*first, *again} == everything
+
+
+async def test_partitions_take_turns_though_each_has_a_backlog(
+    connection: Connection, broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With megabytes fetched of one partition at a time, another would wait for thousands of events."""
+    name = f"in.{fresh}"
+    broker.create_topics({name: 4})
+    outbound = Outbound(connection, client_id="test")
+    await outbound.start()
+    await outbound.send_all(Message(name, b"k", bytes(1000), (), i % 4) for i in range(8000))
+    await outbound.stop()
+    seen: list[int] = []
+
+    async def handler(batches: Batches, _generation: int) -> None:
+        seen.extend(tp.partition for tp, records in batches for _ in records)
+
+    await run_until(connection, name, handler, lambda: len(seen) >= 3000, monkeypatch)
+
+    assert set(seen[:3000]) == {0, 1, 2, 3}

@@ -59,6 +59,34 @@ def test_a_partition_that_went_to_another_worker_is_forgotten() -> None:
     assert pulse.commit_age_s(60.0) == 0.0
 
 
+def test_a_worker_whose_partitions_all_stand_still_is_stalled_after_a_minute() -> None:
+    pulse = Pulse()
+    pulse.looked({A: 5, B: 5}, {A: 1, B: 2}, now=0.0)
+    pulse.looked({A: 5, B: 5}, {A: 1, B: 2}, now=50.0)
+
+    assert pulse.stalled(59.0) is None
+    assert pulse.stalled(61.0) == "`in.ash` partition 0: 4 records wait and nothing was committed for 61 s"
+
+
+def test_a_partition_behind_the_backlog_of_another_is_no_reason_to_start_again() -> None:
+    """Once a healthy worker ended itself because of one: it was getting on with the others."""
+    pulse = Pulse()
+    for second in range(0, 300, 10):
+        pulse.looked({A: 1000, B: 1000}, {A: second, B: 0}, now=float(second))
+
+    assert pulse.commit_age_s(290.0) == 290.0
+    assert pulse.stalled(290.0) is None
+
+
+def test_a_partition_that_idles_for_ten_minutes_is() -> None:
+    """Faust has been seen to forget one."""
+    pulse = Pulse()
+    for second in range(0, 620, 10):
+        pulse.looked({A: 1000, B: 1000}, {A: second, B: 0}, now=float(second))
+
+    assert pulse.stalled(610.0) == "`in.ash` partition 1: 1000 records wait and nothing was committed for 610 s"
+
+
 class Clock:
     """Each look at it is ten seconds later."""
 
@@ -89,12 +117,12 @@ def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_when_records_wait_too_long_the_worker_is_told_which() -> None:
     with pytest.raises(BrokenPromise, match=r"`in\.ash` partition 0: 3 records wait and nothing was committed for"):
-        await pulses.take(Pulse(), sources(end=8, committed=5), clock=Clock(), limit_s=60)
+        await pulses.take(Pulse(), sources(end=8, committed=5), clock=Clock())
 
 
 async def test_a_worker_that_has_nothing_to_do_goes_on() -> None:
     pulse = Pulse()
-    watching = asyncio.create_task(pulses.take(pulse, sources(end=5, committed=5), clock=Clock(), limit_s=60))
+    watching = asyncio.create_task(pulses.take(pulse, sources(end=5, committed=5), clock=Clock()))
     async with asyncio.timeout(10):
         while (pulse.looked_at or 0) < 500:
             await asyncio.sleep(0)
@@ -107,7 +135,7 @@ async def test_a_worker_that_has_nothing_to_do_goes_on() -> None:
 async def test_a_register_that_is_not_understood_ends_it() -> None:
     with pytest.raises(BadRegister):
         await pulses.take(
-            Pulse(), sources(end=5, committed=5, register_fails=BadRegister(["x"])), clock=Clock(), limit_s=60
+            Pulse(), sources(end=5, committed=5, register_fails=BadRegister(["x"])), clock=Clock()
         )
 
 
@@ -117,7 +145,7 @@ async def test_a_broker_that_does_not_answer_makes_what_waits_wait_longer() -> N
 
     with pytest.raises(BrokenPromise):
         await pulses.take(
-            pulse, sources(end=1, committed=0, register_fails=NotReachable("gone")), clock=Clock(), limit_s=60
+            pulse, sources(end=1, committed=0, register_fails=NotReachable("gone")), clock=Clock()
         )
     assert pulse.looked_at == 0.0
 

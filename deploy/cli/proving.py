@@ -1,0 +1,143 @@
+"""Commands that prove: reconcile."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from deploy.cli.common import DONE, FORM, SOME, USAGE, Form, clock, parse_time, progress, run, say, show, stop
+
+if TYPE_CHECKING:
+    from consumers.reconciling.account import Account, Agency
+
+_AGENCY = ["published", "decided", "set_aside", "repeats", "waiting", "lost", "permitted", "refused", "undecided"]
+_PARTNER = ["permitted", "on_topic", "in_flight", "not_sent", "expired"]
+_BECAME = ["handed_over", "waiting", "held", "parked", "stopped", "not_tried"]
+_ROW = ["kind", "who", "name", "number", "id", "event_id", "where", "what", "to_do"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put these commands into the application."""
+    app.command()(reconcile)
+
+
+def reconcile(
+    since: str | None = typer.Option(None, "--from", help="ISO 8601; default: a day ago"),
+    until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
+    grace: float = typer.Option(60.0, "--grace", min=0, help="seconds that a notification may take after its decision"),
+    output: Form = FORM,
+) -> None:
+    """Count events end to end and name each that was lost, doubled or sent undecided. Reads only; exit code 3: some."""
+    from consumers.reconcile import Asked
+    from consumers.reconcile import reconcile as count
+    from deploy import settings
+    from schemas.broker_link import Connection
+    from streams.worker.app import GROUP
+
+    found = settings.load()
+    now = clock()
+    asked = Asked(
+        since=parse_time(since, now - timedelta(days=1)),
+        until=parse_time(until, now),
+        grace=timedelta(seconds=grace),
+        group=GROUP,
+    )
+    if asked.since >= asked.until:
+        raise stop(USAGE, f"--from {asked.since.isoformat()} is not before --to {asked.until.isoformat()}; swap them")
+    connection = Connection(found.bootstrap(), found.tls())
+    bar, advance = progress("records read")
+
+    async def main() -> Account:
+        with bar:
+            return await count(connection, asked, key=found.person_key(), clock=clock, progress=advance)
+
+    account = run(main)
+    if output is Form.JSON:
+        typer.echo(json.dumps(_as_json(account, asked.since, asked.until), indent=2))
+    elif output is Form.CSV:
+        show(_as_rows(account), output, columns=_ROW)
+    else:
+        _tables(account)
+    _sum_up(account)
+    raise typer.Exit(DONE if account.adds_up() else SOME)
+
+
+def _as_json(account: Account, since: datetime, until: datetime) -> dict[str, Any]:
+    noted = {**vars(account.noted), "oldest_waiting_at": _time(account.noted.oldest_waiting_at)}
+    return {
+        "from": since.isoformat(),
+        "to": until.isoformat(),
+        "adds_up": account.adds_up(),
+        "agencies": {name: vars(agency) for name, agency in sorted(account.agencies.items())},
+        "partners": {name: vars(partner) for name, partner in sorted(account.partners.items())},
+        "noted": noted,
+        "findings": [{**vars(f), "to_do": f.to_do} for f in account.findings],
+    }
+
+
+def _as_rows(account: Account) -> list[dict[str, Any]]:
+    """One count or finding a row, so that a spreadsheet can filter them."""
+    rows: list[dict[str, Any]] = []
+    for name, agency in sorted(account.agencies.items()):
+        counts = {**vars(agency), "set_aside": agency.set_aside.total()}
+        counts |= {f"set_aside {reason}": n for reason, n in sorted(agency.set_aside.items())}
+        rows += [{"kind": "agency", "who": name, "name": what, "number": n} for what, n in counts.items()]
+    for name, partner in sorted(account.partners.items()):
+        rows += [{"kind": "partner", "who": name, "name": what, "number": n} for what, n in vars(partner).items()]
+    findings = [{**vars(f), "to_do": f.to_do} for f in account.findings]
+    return rows + [{"kind": "finding", "name": f["code"], "number": 1, **f} for f in findings]
+
+
+def _tables(account: Account) -> None:
+    agencies = _with_total({name: _agency(a) for name, a in account.agencies.items()})
+    partners = _with_total({name: Counter(vars(p)) for name, p in account.partners.items()})
+    show(agencies, Form.TABLE, columns=["agency", *_AGENCY])
+    for reason, n in sorted(sum((a.set_aside for a in account.agencies.values()), Counter[str]()).items()):
+        typer.echo(f"  set aside as {reason}: {n}")
+    typer.echo("")
+    show([{**row, "partner": row["agency"]} for row in partners], Form.TABLE, columns=["partner", *_PARTNER, *_BECAME])
+    for code, findings in groupby(account.findings, key=lambda f: f.code):
+        typer.echo("")
+        for f in findings:
+            event = f", event {f.event_id}" if f.event_id not in ("", f.id) else ""
+            typer.echo(f"{code}  {f.id}{event}{', ' + f.who if f.who else ''}, at {f.where}: {f.what}")
+        typer.echo(f"    what to do: {f.to_do}")
+
+
+def _agency(agency: Agency) -> Counter[str]:
+    return Counter({**vars(agency), "set_aside": agency.set_aside.total()})
+
+
+def _with_total(counts: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
+    total: Counter[str] = Counter()
+    for one in counts.values():
+        total.update(one)
+    return [{"agency": name, **one} for name, one in [*sorted(counts.items()), ("all", total)]]
+
+
+def _sum_up(account: Account) -> None:
+    noted = account.noted
+    if noted.oldest_waiting_at is not None:
+        waiting = sum(a.waiting for a in account.agencies.values())
+        say(f"{waiting} wait to be decided, the oldest since {_time(noted.oldest_waiting_at)}; is a worker running?")
+    copies = noted.same_decision_again + noted.same_notification_again + noted.handed_over_again
+    if copies:
+        say(f"{copies} copies, byte for byte, of decisions, notifications or receipts: work that was redone")
+    published = sum(a.published for a in account.agencies.values())
+    if not published:
+        say("nothing was published in that span that is still kept")
+    elif account.adds_up():
+        say(f"{published} published events add up")
+    else:
+        said = Counter(str(f.code) for f in account.findings)
+        say("does not add up: " + ", ".join(f"{n} {code}" for code, n in sorted(said.items())))
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")

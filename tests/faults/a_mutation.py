@@ -1,0 +1,155 @@
+"""
+What would the bus be without one of its safeguards?
+
+Each mutation takes one out, in the process that it is named to. A harness that finds nothing then proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def _commit_first() -> None:
+    """The lane commits what it has fetched, and then has it handled."""
+    from faust.transport.consumer import ensure_TP
+
+    from streams.worker.lane import LaneConsumer
+
+    original = LaneConsumer._through_the_lane
+
+    async def through(self: Any, records: Any, active: Any) -> None:
+        for tp, found in records.items():
+            if tp.topic in self._lane.topics and found:
+                self._lane_next[ensure_TP(tp)] = found[-1].offset + 1
+        await self.commit()
+        await original(self, records, active)
+
+    LaneConsumer._through_the_lane = through
+
+
+def _no_dedupe() -> None:
+    """The worker knows nothing of what was decided before."""
+    from streams.worker.dedupe import Dedupe
+
+    Dedupe.find = lambda *_: None
+
+
+def _no_fence() -> None:
+    """Decisions are written by whoever believes that a partition is its own."""
+    from schemas.broker_link import Outbound
+
+    original = Outbound.__init__
+
+    def init(self: Any, connection: Any, *, transactional_id: str | None = None, **kwargs: Any) -> None:
+        original(self, connection, **kwargs)
+
+    Outbound.__init__ = init
+    Outbound.send_as_one = Outbound.send_all
+
+
+def _effects_first() -> None:
+    """Notifications go out, and then the decision is written that they follow from."""
+    from schemas.broker_link import Outbound
+    from streams.worker.decision_log import DecisionLog
+
+    write, send_all, kept = DecisionLog.write, Outbound.send_all, []
+
+    async def keep(self: Any, messages: Any) -> None:
+        kept.append((self, messages))
+
+    async def send(self: Any, messages: Any) -> Any:
+        written = await send_all(self, messages)
+        while kept:
+            log, decisions = kept.pop()
+            await write(log, decisions)
+        return written
+
+    DecisionLog.write, Outbound.send_all = keep, send
+
+
+def _no_ledger() -> None:
+    """The adapter does not remember what it handed over."""
+    from consumers.ledger import Ledger
+
+    Ledger.ended = lambda *_: None
+
+
+def _takes_any_answer() -> None:
+    """The adapter takes whatever a web server says for a yes."""
+    from consumers.adapters import webhook
+    from consumers.adapters.port import Answer
+    from consumers.delivery import Reply
+
+    webhook.answer_of = lambda status, *_, **__: Answer(Reply.ACCEPTED, str(status))
+
+
+def _no_order() -> None:
+    """Each notification is a case of its own."""
+    from consumers.courier import Courier
+
+    original = Courier._take_in
+
+    async def take_in(self: Any, waiting: Any) -> None:
+        await original(self, waiting)
+        for token, case in list(self._cases.items()):
+            while len(case.queue) > 1:
+                item = case.queue.pop()
+                apart = type(case)()
+                apart.queue.append(item)
+                self._cases[f"{token} {item.notification.notification_id}"] = apart
+
+    Courier._take_in = take_in
+
+
+def _tells_everyone() -> None:
+    """What one recipient may have is also written to one that may not."""
+    from dataclasses import replace
+
+    from schemas.broker_link import Outbound
+
+    original = Outbound.send_all
+
+    async def send_all(self: Any, messages: Any) -> Any:
+        found = list(messages)
+        return await original(
+            self, [*found, *(replace(m, topic="out.practice") for m in found if m.topic == "out.hub")]
+        )
+
+    Outbound.send_all = send_all
+
+
+def _no_barrier() -> None:
+    """The worker decides on the register as it happens to have it; what is new is read behind its back."""
+    import asyncio
+
+    from streams.worker.register_reader import RegisterReader
+
+    original = RegisterReader.catch_up
+    kept: set[Any] = set()
+
+    async def catch_up(self: Any) -> Any:
+        if self.now.offset < 0:
+            return await original(self)
+        if not any(not task.done() for task in kept):
+            kept.add(asyncio.create_task(_later(self)))
+        return self.now
+
+    async def _later(self: Any) -> None:
+        await asyncio.sleep(0.5)
+        await original(self)
+
+    RegisterReader.catch_up = catch_up
+
+
+MUTATIONS: dict[str, Callable[[], None]] = {
+    "commit-first": _commit_first,
+    "no-dedupe": _no_dedupe,
+    "no-fence": _no_fence,
+    "effects-first": _effects_first,
+    "no-ledger": _no_ledger,
+    "takes-any-answer": _takes_any_answer,
+    "no-order": _no_order,
+    "tells-everyone": _tells_everyone,
+    "no-barrier": _no_barrier,
+}

@@ -1,0 +1,97 @@
+"""
+What is done to the bus, with all its safeguards or with one of them taken out?
+
+The same scenario serves twice: with every safeguard nothing may be found; without the one it leans on, something must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from a_ground import Ground
+from a_supervisor import wait_until
+from a_world import HAVEN, Story
+
+EVENTS = 100
+
+
+def plain(ground: Ground, story: Story, mutation: Sequence[str] = ()) -> None:
+    """Nothing happens."""
+    ground.worker(always=mutation)
+    ground.deliver()
+    ground.feed(story, EVENTS)
+    ground.come_to_rest()
+
+
+def worker_ends_at(*places: str) -> Callable[..., None]:
+    """The worker ends at one place, the next one at the next, until all were passed."""
+
+    def scenario(ground: Ground, story: Story, mutation: Sequence[str] = ()) -> None:
+        ground.worker("worker-1", *(("--crash", place) for place in places), always=mutation)
+        ground.deliver()
+        _feed_until_ended(ground, story, "worker-1", len(places))
+        ground.come_to_rest()
+
+    return scenario
+
+
+def worker_ends_in_a_rebalance(ground: Ground, story: Story, mutation: Sequence[str] = ()) -> None:
+    """A second worker comes, and the first ends while it lets go of its partitions."""
+    ground.worker("worker-1", ("--crash", "revoked:1"), always=mutation)
+    ground.deliver()
+    ground.feed(story, EVENTS // 2)
+    ground.worker("worker-2", always=mutation)
+    _feed_until_ended(ground, story, "worker-1", 1)
+    ground.come_to_rest()
+
+
+def adapter_ends_at(*places: str) -> Callable[..., None]:
+    """The delivery process ends at one place, the next one at the next, until all were passed."""
+
+    def scenario(ground: Ground, story: Story, mutation: Sequence[str] = ()) -> None:
+        ground.worker()
+        ground.deliver("deliver-1", *(("--crash", place) for place in places), always=mutation)
+        _feed_until_ended(ground, story, "deliver-1", len(places))
+        ground.come_to_rest()
+
+    return scenario
+
+
+def worker_sleeps_past_its_session(ground: Ground, story: Story, mutation: Sequence[str] = ()) -> None:
+    """It has decided a batch and is halted; another does its work; it wakes up and goes on where it was."""
+    ground.worker("worker-1", ("--pause", "decided:2"), always=mutation)
+    ground.worker("worker-2", always=mutation)
+    ground.deliver()
+    ground.feed(story, EVENTS)
+    while not ground.processes.paused("worker-1"):
+        ground.feed(story, 20)
+    ground.come_to_rest()
+    ground.processes.resume("worker-1")
+    ground.feed(story, EVENTS // 2)
+    ground.come_to_rest()
+
+
+def partner_is_busy(ground: Ground, story: Story, mutation: Sequence[str] = ()) -> None:
+    """A partner answers 503 for a while, after it was well and before it is again."""
+    haven = ground.partners.haven
+    ground.worker()
+    ground.deliver(always=mutation)
+    ground.feed(story, EVENTS // 4)
+    haven.mode = "busy"
+    ground.feed(story, EVENTS // 2)
+    wait_until(lambda: haven.turned_away >= 20, f"`{HAVEN}` to turn some away")
+    haven.mode = "answer"
+    ground.feed(story, EVENTS // 4)
+    ground.come_to_rest()
+
+
+def _feed_until_ended(ground: Ground, story: Story, name: str, times: int) -> None:
+    """Events keep coming until a process has ended at its places, and some after."""
+
+    def ended() -> int:
+        return len([end for end in ground.processes.by("place") if end.name == name])
+
+    while ended() < times and len(story.published) < 20 * EVENTS:
+        ground.feed(story, 20)
+    wait_until(lambda: ended() >= times, f"`{name}` to end at {times} places", within_s=10)
+    ground.feed(story, 40)

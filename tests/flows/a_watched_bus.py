@@ -1,0 +1,123 @@
+"""A worker and three partners' adapters on Apache Kafka, asked over HTTP how they are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy import registrar, settings
+from deploy.brokers.child import free_port
+from deploy.brokers.kafka import KafkaBroker
+from deploy.demo import story
+from deploy.processes import Processes
+from deploy.provision import apply, partners_of, wanted
+from deploy.settings import Settings
+from deploy.up import DEMO_REGISTER
+from producers.publisher import Publisher
+from schemas.broker_link import Connection
+from schemas.events import OperationEncompass
+from streams.rules.register import Register
+
+#: One takes everything, the folder of one is gone, and the database of one does not answer.
+THERE, GONE, DOWN = "ash-primary", "haven", "fordshire-0-19"
+
+
+@dataclass
+class Answer:
+    """What a health port said."""
+
+    status: int
+    content_type: str
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    def samples(self, name: str) -> dict[tuple[str, ...], float]:
+        """Label values, in the order of the labels' names -> value."""
+        found = (s for f in text_string_to_metric_families(self.text) for s in f.samples if s.name == name)
+        return {tuple(value for _, value in sorted(s.labels.items())): s.value for s in found}
+
+
+@dataclass
+class WatchedBus:
+    broker: KafkaBroker
+    settings: Settings
+    connection: Connection
+    processes: Processes
+    folder: Path
+
+    async def ask(self, process: str, path: str, *, accept: str = "*/*") -> Answer:
+        lines = (self.folder / "logs" / f"{process}.log").read_text("utf-8")
+        port = re.findall(r'"port": (\d+), "event": "health.started"', lines)[-1]
+        url = f"http://127.0.0.1:{port}/{path}"
+        async with aiohttp.ClientSession() as session, session.get(url, headers={"Accept": accept}) as answer:
+            return Answer(answer.status, answer.headers["Content-Type"], await answer.text())
+
+    async def until(self, process: str, path: str, done: Callable[[Answer], bool]) -> Answer:
+        last: Answer | None = None
+        try:
+            async with asyncio.timeout(90):
+                while True:
+                    self.processes.check()
+                    if self.processes.said(process, "health.started"):
+                        last = await self.ask(process, path)
+                        if done(last):
+                            return last
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise TimeoutError(f"`/{path}` of {process} said last: {last}") from None
+
+    async def ready(self, process: str) -> Answer:
+        return await self.until(process, "readyz", lambda answer: answer.status == 200)
+
+    async def publish(self, *events: OperationEncompass) -> None:
+        agency = "fordshire-police"
+        async with Publisher(
+            self.connection, agency=agency, case_secret=self.settings.case_secret(agency)
+        ) as publisher:
+            for event in events:
+                await publisher.publish(event, case="case")
+
+
+def incident() -> OperationEncompass:
+    """The incident under an id of its own."""
+    return story.incident().model_copy(update={"event_id": str(uuid.uuid4())})
+
+
+@contextmanager
+def watched_bus(folder: Path, *partners: str) -> Iterator[WatchedBus]:
+    """Start everything, with deliveries to these partners, and end everything."""
+    found = settings.load({"SAFEBUS_HOME": str(folder / "home")})
+    broker = KafkaBroker(folder / "broker")
+    processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
+    try:
+        broker.start()
+        entries = [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), found.person_key())]
+        apply(broker, wanted(partners_of(entries)))
+        connection = Connection(broker.bootstrap)
+        records = registrar.records(entries, at=datetime.now(UTC), by="test", reason="test")
+        asyncio.run(registrar.write(connection, records))
+        (folder / THERE).mkdir()
+        places = {partner: {"transport": "folder", "folder": str(folder / partner)} for partner in (THERE, GONE)}
+        (folder / "down.dsn").write_text(f"postgresql://safebus@127.0.0.1:{free_port()}/none", "utf-8")
+        places[DOWN] = {"transport": "postgres", "dsn_file": str(folder / "down.dsn")}
+        (folder / "destinations.yaml").write_text(json.dumps(places), "utf-8")
+        processes.start("worker", ["worker", "--health-port", "0"])
+        to = ["--destinations", str(folder / "destinations.yaml")]
+        processes.start("deliver", ["deliver", *partners, *to, "--health-port", "0"])
+        yield WatchedBus(broker, found, connection, processes, folder)
+    finally:
+        processes.stop()
+        broker.stop()
