@@ -2,53 +2,45 @@
 Can every decision be made again, byte for byte?
 
 Takes the decisions of a span of time, reads each event again from where it came, the register as of the decision's
-offset, and decides again with the time that was recorded. Nothing is written anywhere and nothing can be: there is no
-producer here. Works through the span in chunks, so memory does not grow with it.
+offset, and decides again with the time that was recorded. Then looks whether what was permitted stands on the partners'
+topics, and whether anything stands there that was not. Nothing is written anywhere and nothing can be: there is no
+producer here.
+
+Decisions, events and the partners' topics are read forward in step and what agrees is forgotten (`replaying`), so
+memory does not grow with the span. A decision is compared as bytes; only one that differs is read.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
 
-from schemas import broker_link, codec, topics
+from consumers.forward import Forward, forward
+from consumers.replaying import sent
+from consumers.replaying.findings import Difference as Difference
+from consumers.replaying.findings import Findings
+from consumers.replaying.findings import Verified as Verified
+from consumers.replaying.heads import Head, events_of, head_of
+from consumers.replaying.matching import Key, Permit
+from consumers.replaying.second_look import permitted_by
+from consumers.replaying.sent import Sent
+from consumers.replaying.span import Span
+from schemas import codec, topics
 from schemas.broker_link import Connection
-from schemas.bus_records import DecisionRecord, Notification, Origin, Outcome, RegisterRecord
+from schemas.bus_records import DecisionRecord, Origin, RegisterRecord
 from schemas.errors import Refused
 from schemas.event_schemas import EventSchemas
 from schemas.identifiers import PersonKey
 from streams.rules import sharing
-from streams.rules.register import RegisterAsOf
+from streams.rules.register import Register, RegisterAsOf
 from streams.rules.sharing import Shared
 
-_CHUNK = 2000
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One thing that is not as it was decided. `what` names it; no values."""
-
-    event_id: str
-    what: str
-
-
-@dataclass
-class Verified:
-    """
-    What a verification found.
-
-    Attributes:
-        other_rules: Decisions made by rules or schemas other than today's; they are made again all the same.
-    """
-
-    decisions: int = 0
-    identical: int = 0
-    outputs: int = 0
-    outputs_identical: int = 0
-    other_rules: int = 0
-    differences: list[Difference] = field(default_factory=list)
+_CHUNK = 250  # decisions whose events are read together
+#: No broker has records from before or after, and a little earlier or later is still a time.
+_FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=UTC)
+_EVENTS = topics.published_by("any").removesuffix("any")
 
 
 async def verify(
@@ -61,6 +53,7 @@ async def verify(
     schemas: EventSchemas,
     rules_digest: str,
     progress: Callable[[int], None],
+    listed: int = 1000,
 ) -> Verified:
     """
     Make every decision of a span again and compare.
@@ -68,85 +61,132 @@ async def verify(
     Args:
         since, until: When the decision was written, UTC; `until` is not included.
         progress: Called with how many decisions were looked at since the last call.
+        listed: How many differences to list; those beyond are counted.
 
     Raises:
         NotReachable: A topic cannot be read.
     """
-    found = Verified()
-    register = RegisterAsOf(register_log)
-    sent: dict[str, dict[str, str]] = {}  # partner -> notification id -> digest of what stands on its topic
-    async for chunk in _chunks(connection, since, until):
-        values = await _inputs(connection, [record for record, _ in chunk])
-        for record, value in sorted(chunk, key=lambda pair: pair[0].register_offset):
-            for answer in record.answers:
-                if answer.outcome is Outcome.PERMIT and answer.recipient not in sent:
-                    sent[answer.recipient] = await _sent(connection, answer.recipient, since, key)
-            _verify_one(record, value, values, register, sent, found, key, schemas, rules_digest)
-        progress(len(chunk))
-    return found
+    since, until = max(since, _FIRST), min(until, _LAST)
+    findings = Findings(listed)
+    async with AsyncExitStack() as stack:
+
+        async def reading(wanted: Callable[[str], bool], fetch_bytes: int, must: Sequence[str] = ()) -> Forward:
+            return await stack.enter_async_context(forward(connection, wanted, must=must, fetch_bytes=fetch_bytes))
+
+        # The decisions first: where they end now, what they led to may already be there.
+        decided = await reading(topics.DECISIONS.__eq__, 1_048_576, [topics.DECISIONS])
+        events = await reading(lambda name: name.startswith(_EVENTS), 131_072)
+        on_topics = await reading(lambda name: name.startswith(sent.PREFIX), 65_536)
+        span = Span(decided, since=since, until=until)
+        outputs = Sent(connection, on_topics, findings, since=since, until=until, key=key)
+        decisions = _Decisions(_Again(register_log, key, schemas), outputs, findings, rules_digest)
+        await span.begin()
+        await outputs.begin()
+        ahead = await span.earliest()
+        while ahead is not None:
+            chunk = [(head_of(ahead.value), ahead)]
+            while (ahead := await span.earliest()) is not None and len(chunk) < _CHUNK:
+                chunk.append((head_of(ahead.value), ahead))
+            decisions.check(chunk, await events_of((head for head, _ in chunk), events))
+            if ahead is not None:
+                await outputs.read_up_to(ahead.timestamp)
+            progress(len(chunk))
+        await outputs.read_the_rest()
+    return findings.so_far
 
 
-def _verify_one(
-    record: DecisionRecord,
-    value: bytes,
-    values: dict[Origin, bytes | None],
-    register: RegisterAsOf,
-    sent: dict[str, dict[str, str]],
-    found: Verified,
-    key: PersonKey,
-    schemas: EventSchemas,
-    rules_digest: str,
-) -> None:
-    found.decisions += 1
-    found.other_rules += record.rules_digest != rules_digest
-    again = _again(record, values.get(record.origin), register, key, schemas)
-    if isinstance(again, Difference):
-        found.differences.append(again)
-        return
-    if codec.encode_record(again.record) == value:
-        found.identical += 1
-    else:
-        found.differences.append(Difference(record.event_id, _what_differs(record, again.record)))
-    bytes_again = {o.notification.notification_id: key.digest(o.value) for o in again.outputs}
-    for answer in record.answers:
-        if answer.outcome is not Outcome.PERMIT or answer.notification_id is None:
-            continue
-        found.outputs += 1
-        on_topic = sent[answer.recipient].get(answer.notification_id)
-        if answer.output_digest == bytes_again.get(answer.notification_id) == on_topic:
-            found.outputs_identical += 1
-        elif on_topic is None:
-            what = f"notification for `{answer.recipient}` is not on its topic (never sent, or no longer kept)"
-            found.differences.append(Difference(record.event_id, what))
+class _Again:
+    """
+    Makes decisions again.
+
+    Two states of the register are kept, because decisions of several workers go a little back and forth: going back
+    starts a state from the beginning, so the one behind serves until it has overtaken the other.
+    """
+
+    def __init__(
+        self, register_log: Sequence[tuple[int, RegisterRecord]], key: PersonKey, schemas: EventSchemas
+    ) -> None:
+        self._states = [RegisterAsOf(register_log), RegisterAsOf(register_log)]
+        self._at = [-1, -1]
+        self._key, self._schemas = key, schemas
+
+    def _register(self, offset: int) -> Register:
+        behind = [i for i in (0, 1) if self._at[i] <= offset]
+        best = max(behind or (0, 1), key=lambda i: self._at[i])
+        self._at[best] = offset
+        return self._states[best].at(offset)
+
+    def __call__(self, head: Head, value: bytes | None) -> Shared | str:
+        """The decision and its notifications, or why there is none."""
+        where = f"{head.origin.topic}/{head.origin.partition}/{head.origin.offset}"
+        if value is None:
+            return f"the event is no longer kept at {where}"
+        if self._key.digest(value) != head.input_digest:
+            return f"the event at {where} has other bytes than the one decided"
+        try:
+            received = codec.decode(value, schemas=self._schemas)
+        except Refused as exc:
+            return f"the event at {where} is refused today: {exc.reason}"
+        outcome = sharing.share(
+            received,
+            self._register(head.register_offset),
+            origin=head.origin,
+            now=head.decided_at,
+            key=self._key,
+            rules_digest=head.rules_digest,
+        )
+        return outcome if isinstance(outcome, Shared) else f"would be set aside today: {outcome.reason}"
+
+
+class _Decisions:
+    """The decisions of a span: each is made again, and what it permits is looked for."""
+
+    def __init__(self, again: _Again, outputs: Sent, findings: Findings, rules_digest: str) -> None:
+        self._again, self._outputs, self._findings, self._rules_digest = again, outputs, findings, rules_digest
+
+    def check(self, chunk: Sequence[tuple[Head | None, Any]], events: Mapping[Origin, bytes]) -> None:
+        """Make these again. In the order of the register, so that it is gone through once."""
+        found = self._findings.so_far
+        for head, record in sorted(chunk, key=lambda pair: pair[0].register_offset if pair[0] else -1):
+            found.decisions += 1
+            if head is None:
+                at = f"{record.topic}/{record.partition}/{record.offset}"
+                self._findings.differs("", f"what stands at {at} is no decision record of this version")
+                continue
+            found.other_rules += head.rules_digest != self._rules_digest
+            self._check(head, record.value, self._again(head, events.get(head.origin)))
+
+    def _check(self, head: Head, value: bytes, again: Shared | str) -> None:
+        found = self._findings.so_far
+        if not isinstance(again, str) and codec.encode_record(again.record) == value:
+            found.identical += 1
+            permits = permitted_by(again.record)
+            found.outputs += len(permits)
+            self._look_for(head, permits, made_again=set(permits))
+            return
+        if isinstance(again, str):
+            self._findings.differs(head.event_id, again)
+        then = self._read(head, value)
+        if then is None:
+            return
+        permits = permitted_by(then)
+        if isinstance(again, str):
+            self._look_for(head, permits, made_again=set())
         else:
-            found.differences.append(
-                Difference(record.event_id, f"notification for `{answer.recipient}` has other bytes")
-            )
+            self._findings.differs(head.event_id, _what_differs(then, again.record))
+            found.outputs += len(permits)
+            self._look_for(head, permits, made_again=set(permitted_by(again.record)))
 
+    def _look_for(self, head: Head, permits: Sequence[Key], *, made_again: set[Key]) -> None:
+        for key in permits:
+            self._outputs.permitted(key, Permit(head.event_id, key in made_again))
 
-def _again(
-    record: DecisionRecord, value: bytes | None, register: RegisterAsOf, key: PersonKey, schemas: EventSchemas
-) -> Shared | Difference:
-    where = f"{record.origin.topic}/{record.origin.partition}/{record.origin.offset}"
-    if value is None:
-        return Difference(record.event_id, f"the event is no longer kept at {where}")
-    if key.digest(value) != record.input_digest:
-        return Difference(record.event_id, f"the event at {where} has other bytes than the one decided")
-    try:
-        received = codec.decode(value, schemas=schemas)
-    except Refused as exc:
-        return Difference(record.event_id, f"the event at {where} is refused today: {exc.reason}")
-    outcome = sharing.share(
-        received,
-        register.at(record.register_offset),
-        origin=record.origin,
-        now=record.decided_at,
-        key=key,
-        rules_digest=record.rules_digest,
-    )
-    if isinstance(outcome, Shared):
-        return outcome
-    return Difference(record.event_id, f"would be set aside today: {outcome.reason}")
+    def _read(self, head: Head, value: bytes) -> DecisionRecord | None:
+        try:
+            return codec.decode_record(value, DecisionRecord)
+        except (Refused, ValueError):
+            self._findings.differs(head.event_id, "the decision record is not one that the worker would have written")
+            return None
 
 
 def _what_differs(then: DecisionRecord, now: DecisionRecord) -> str:
@@ -163,40 +203,3 @@ def _what_differs(then: DecisionRecord, now: DecisionRecord) -> str:
             names = [n for n in type(was).model_fields if getattr(was, n) != getattr(is_, n)]
             fields.append(f"answer for `{was.recipient}`: {', '.join(names)}")
     return "; ".join(fields) or "same content, other encoding"
-
-
-async def _chunks(
-    connection: Connection, since: datetime, until: datetime
-) -> AsyncIterator[list[tuple[DecisionRecord, bytes]]]:
-    chunk: list[tuple[DecisionRecord, bytes]] = []
-    async for message in broker_link.read(connection, topics.DECISIONS, since=since, until=until):
-        chunk.append((codec.decode_record(message.value, DecisionRecord), message.value))
-        if len(chunk) >= _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-async def _inputs(connection: Connection, records: list[DecisionRecord]) -> dict[Origin, bytes | None]:
-    """The events of these decisions, read again."""
-    wanted: dict[str, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
-    for record in records:
-        wanted[record.origin.topic][record.origin.partition].add(record.origin.offset)
-    found: dict[Origin, bytes | None] = {}
-    for topic, partitions in wanted.items():
-        starts = {p: min(offsets) for p, offsets in partitions.items()}
-        ends = {p: max(offsets) + 1 for p, offsets in partitions.items()}
-        async for message in broker_link.read(connection, topic, partitions=partitions, starts=starts, ends=ends):
-            if message.offset in partitions[message.partition]:
-                found[Origin(topic=topic, partition=message.partition, offset=message.offset)] = message.value
-    return found
-
-
-async def _sent(connection: Connection, partner: str, since: datetime, key: PersonKey) -> dict[str, str]:
-    """What stands on a partner's topic: notification id -> digest. An output never precedes its decision."""
-    found: dict[str, str] = {}
-    async for message in broker_link.read(connection, topics.notifications_for(partner), since=since):
-        notification = codec.decode_record(message.value, Notification)
-        found[notification.notification_id] = key.digest(message.value)
-    return found

@@ -1,8 +1,8 @@
 """
 What was decided about this event, why, and what became of it?
 
-Gathers one event's decision and every receipt about it, and says them in plain words with their sources. Field names
-only; values only when asked for with a reason, and then that is on the command's own record.
+Says one event's decision and every receipt about it (`deploy.indexing` finds them) in plain words with their sources.
+Field names only; values only when asked for with a reason, and then that is on the command's own record.
 """
 
 from __future__ import annotations
@@ -17,27 +17,6 @@ from schemas.broker_link import Connection
 from schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt
 from streams.rules.plain_words import say, source_of
 from streams.rules.register import Register
-
-
-async def decisions_about(connection: Connection, event_id: str) -> list[DecisionRecord]:
-    """Every decision under this event id: one, unless two agencies used the same id."""
-    wanted = event_id.encode()
-    return [
-        codec.decode_record(message.value, DecisionRecord)
-        async for message in broker_link.read(connection, topics.DECISIONS)
-        if message.key == wanted
-    ]
-
-
-async def receipts_about(connection: Connection, event_id: str) -> list[Receipt]:
-    """Every receipt about this event, by time."""
-    wanted = event_id.encode()
-    found = [
-        codec.decode_record(message.value, Receipt)
-        async for message in broker_link.read(connection, topics.RECEIPTS)
-        if dict(message.headers).get("sb_event") == wanted
-    ]
-    return sorted(found, key=lambda receipt: receipt.at)
 
 
 async def views_of(

@@ -1,9 +1,9 @@
-"""Commands that look: explain, policy try, replay verify, quarantine, parked, schemas, bench."""
+"""Commands that look: explain, index, policy try, replay verify, quarantine, parked, schemas."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import typer
@@ -37,6 +37,7 @@ schemas_app = typer.Typer(help="The schemas of events.", no_args_is_help=True)
 def add_to(app: typer.Typer) -> None:
     """Put these commands into the application."""
     app.command()(explain)
+    app.command()(index)
     policy_app.command("try")(policy_try)
     replay_app.command("verify")(replay_verify)
     replay_app.callback()(lambda: None)
@@ -55,7 +56,6 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(parked_app, name="parked")
     app.add_typer(quarantine_app, name="quarantine")
     app.add_typer(schemas_app, name="schemas")
-    app.command()(bench)
 
 
 def explain(
@@ -66,7 +66,7 @@ def explain(
 ) -> None:
     """Say what was decided about an event, for whom, why, and what became of each delivery."""
     from deploy import explain as explaining
-    from deploy import registrar, settings
+    from deploy import indexing, registrar, settings
     from schemas import identifiers
     from schemas.broker_link import Connection
 
@@ -78,17 +78,18 @@ def explain(
     connection = Connection(found.bootstrap(), found.tls())
 
     async def main() -> int:
-        records = await explaining.decisions_about(connection, event_id)
-        if not records:
+        about = await indexing.about_event(connection, event_id, home=found.home, say=say)
+        if not about.decisions:
             return FAILED
-        receipts = await explaining.receipts_about(connection, event_id)
-        register = await registrar.current(connection)
         if output is Form.JSON:
-            views = await explaining.views_of(connection, records, register) if show_released else None
-            typer.echo(json.dumps([explaining.as_dict(r, receipts, register, views) for r in records], indent=2))
+            views = None
+            if show_released:
+                views = await explaining.views_of(connection, about.decisions, await registrar.current(connection))
+            said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
+            typer.echo(json.dumps(said, indent=2))
         else:
-            for record in records:
-                typer.echo(explaining.as_text(record, receipts, register))
+            for record in about.decisions:
+                typer.echo(explaining.as_text(record, about.receipts, about.register))
         return DONE
 
     if run(main):
@@ -97,6 +98,21 @@ def explain(
             f"no decision about `{event_id}`; was it published, and is a worker running? "
             "`safebus quarantine list` shows what could not be decided",
         )
+
+
+def index(
+    follow: bool = typer.Option(False, "--follow", help="keep it up to date until stopped, as a service"),
+) -> None:
+    """Bring the index that `explain` looks in up to date. It is a cache: `explain` does the same when it is asked."""
+    from deploy import indexing, settings
+    from schemas.broker_link import Connection
+
+    found = settings.load()
+    connection = Connection(found.bootstrap(), found.tls())
+    bar, advance = progress("records read into the index")
+    with bar:
+        read = run(lambda: indexing.keep_index(connection, home=found.home, follow=follow, say=say, progress=advance))
+    say(f"{read} records were read into the index; it is up to date")
 
 
 def policy_try(
@@ -177,6 +193,8 @@ def replay_verify(
             f"{done.identical} of {done.decisions} decisions and {done.outputs_identical} of {done.outputs} "
             f"notifications are identical, byte for byte; {done.other_rules} were decided by other rules than today's"
         )
+        if done.not_listed:
+            say(f"{done.not_listed} more differences are counted and not listed; a shorter span lists them")
         if not done.decisions:
             say("there is no decision in that span: nothing was verified")
         return SOME if done.differences or not done.decisions else DONE
@@ -341,13 +359,3 @@ def schemas_release(execute: bool = EXECUTE, reason: str = REASON) -> None:
     needs_reason(execute, reason)
     for line in release(execute=execute):
         typer.echo(line)
-
-
-def bench(events: int = typer.Option(2000, help="how many events"), output: Form = FORM) -> None:
-    """Time the pure part: decode, decide, redact, encode. One process, no broker."""
-    from deploy.bench import bench_rules
-
-    bar, advance = progress("events", total=events)
-    with bar:
-        rows = bench_rules(events, advance=advance, now=datetime(2026, 11, 20, tzinfo=UTC))
-    show(rows, output, columns=["part", "events", "us_per_event", "events_per_s"])

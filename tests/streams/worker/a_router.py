@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -66,6 +67,13 @@ class Running:
         await self.router([(TopicPartition(POLICE, partition), found)], generation)
 
     async def decisions(self, event_id: str) -> list[bytes]:
+        """All there are, once there is one: a transaction is committed a moment before readers see it."""
+        async with asyncio.timeout(20):
+            while not (found := await self.decisions_now(event_id)):
+                await asyncio.sleep(0.02)
+        return found
+
+    async def decisions_now(self, event_id: str) -> list[bytes]:
         read = broker_link.read(self.connection, topics.DECISIONS)
         return [m.value async for m in read if m.key.decode() == event_id]
 

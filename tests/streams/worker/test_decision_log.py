@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
@@ -45,9 +46,15 @@ def decision(topic: str, text: str, partition: int = 0) -> Message:
     return Message(topic, b"event", text.encode(), (), partition)
 
 
-async def there(broker: Broker, topic: str) -> list[tuple[int, str]]:
-    read = broker_link.read(Connection(broker.bootstrap), topic)
-    return sorted([(m.partition, m.value.decode()) async for m in read])
+async def there(broker: Broker, topic: str, count: int) -> list[tuple[int, str]]:
+    """All there is, once there are so many: readers see a transaction a moment after it is committed."""
+    async with asyncio.timeout(20):
+        while True:
+            read = broker_link.read(Connection(broker.bootstrap), topic)
+            found = sorted([(m.partition, m.value.decode()) async for m in read])
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.02)
 
 
 async def test_what_is_written_is_there_in_its_partition(
@@ -58,7 +65,7 @@ async def test_what_is_written_is_there_in_its_partition(
     await log.write({0: [decision(topic, "a"), decision(topic, "b")], 2: [decision(topic, "c", 2)], 1: []})
     await log.write({0: [decision(topic, "d")]})
 
-    assert await there(broker, topic) == [(0, "a"), (0, "b"), (0, "d"), (2, "c")]
+    assert await there(broker, topic, 4) == [(0, "a"), (0, "b"), (0, "d"), (2, "c")]
 
 
 async def test_a_partition_is_taken_over_once_in_a_generation(pair: tuple[DecisionLog, DecisionLog]) -> None:
@@ -82,7 +89,7 @@ async def test_whoever_had_the_partition_before_can_write_no_more(
 
     with pytest.raises(Overtaken):
         await paused.write({0: [decision(topic, "too late")]})
-    assert await there(broker, topic) == [(0, "after"), (0, "before")]
+    assert await there(broker, topic, 2) == [(0, "after"), (0, "before")]
 
 
 @pytest.mark.usefixtures("fences")
@@ -97,7 +104,7 @@ async def test_what_was_not_committed_never_happened(
     await successor.own({0}, 2)
     await successor.write({0: [decision(topic, "decided")]})
 
-    assert await there(broker, topic) == [(0, "decided")]
+    assert await there(broker, topic, 1) == [(0, "decided")]
 
 
 @pytest.mark.usefixtures("fences")

@@ -162,7 +162,7 @@ async def test_a_doubtful_identity_is_never_decided(connection: Connection) -> N
         offset = await worker.publish(codec.encode(event))
         await worker.handle(offset)
 
-        assert await worker.decisions(event.event_id) == []
+        assert await worker.decisions_now(event.event_id) == []
         assert [q.reason for q in await worker.quarantined(offset)] == ["IDENTITY_AMBIGUOUS"]
 
 
