@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check static bench lock clean
+.PHONY: demo test check static bench soak lock clean
 
 demo: $(READY)
 	@$(BIN)/safebus demo --broker $(BROKER)
@@ -26,8 +26,14 @@ static: $(READY)
 	@$(BIN)/lint-imports
 	@$(BIN)/safebus schemas check
 
+# What docs/measured/ shows; `make bench PARTS="pure flat"` measures a part of it again.
+PARTS ?=
 bench: $(READY)
-	@$(BIN)/safebus bench
+	@$(BIN)/safebus bench $(PARTS) --out docs/measured
+
+# The long forms of tests/faults: 20 000 events and a dozen kills for each of three seeds, and each crash point alone.
+soak: $(READY)
+	@$(BIN)/python -m pytest tests/faults -m soak -s
 
 # Every package with its hash, and no registry named: pip asks the one this machine is set up for.
 lock: $(READY)

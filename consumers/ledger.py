@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from schemas import broker_link, codec, headers, topics
 from schemas.broker_link import Connection, Message, Outbound
@@ -26,11 +27,17 @@ NOT_SENT = "not_sent"
 ENDED = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a delivery ended, and what is needed to tell the partner that its consent was withdrawn."""
+class Ended(NamedTuple):
+    """How a delivery ended, and with which bytes. There are very many, so it is small."""
 
     stage: Stage
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a partner may hold, and what is needed to tell it that the consent was withdrawn."""
+
     digest: str
     event_id: str
     subject_token: str
@@ -54,7 +61,7 @@ class Ledger:
         self._connection, self._outbound = connection, outbound
         self._partner, self._transport, self._window = partner, transport, window
         self._ended: OrderedDict[str, Ended] = OrderedDict()
-        self._on_consent: dict[str, Ended] = {}
+        self._on_consent: dict[str, Delivered] = {}
         self._waited: dict[str, tuple[datetime, int]] = {}
         self._maybe_there: set[str] = set()  # tried, and nobody knows whether the partner took it
         self._under_way: set[str] = set()  # an attempt was begun, and no answer to it is written
@@ -81,7 +88,7 @@ class Ledger:
         """(when it was first tried, how often): a restart does not begin its 72 hours again."""
         return self._waited.get(notification_id, (None, 0))
 
-    def on_consent(self) -> dict[str, Ended]:
+    def on_consent(self) -> dict[str, Delivered]:
         """What was handed over on somebody's consent and not yet followed by a notice of its end."""
         return self._on_consent
 
@@ -115,7 +122,9 @@ class Ledger:
             )
         )
 
-    async def write_notice(self, notification_id: str, ended: Ended, *, at: datetime, answer: str, reason: str) -> None:
+    async def write_notice(
+        self, notification_id: str, ended: Delivered, *, at: datetime, answer: str, reason: str
+    ) -> None:
         """Write that the partner was told that the consent it received something on has ended."""
         await self._write(
             Receipt(
@@ -162,18 +171,16 @@ class Ledger:
             self._noticed.add(key)
             self._on_consent.pop(key, None)
         elif receipt.stage in ENDED:
-            ended = Ended(
-                stage=receipt.stage,
-                digest=receipt.output_digest,
-                event_id=receipt.event_id,
-                subject_token=receipt.subject_token,
-                purpose=receipt.purpose,
-                consent_meaning=receipt.consent_meaning,
-            )
-            self._ended[key] = ended
+            self._ended[key] = Ended(receipt.stage, receipt.output_digest)
             # What the partner may have taken counts as taken when its consent ends: a notice too many harms nobody.
             there = receipt.stage is Stage.HANDED_OVER or key in self._maybe_there or never_answered
             if there and receipt.consent_meaning is not None and key not in self._noticed:
-                self._on_consent[key] = ended
+                self._on_consent[key] = Delivered(
+                    digest=receipt.output_digest,
+                    event_id=receipt.event_id,
+                    subject_token=receipt.subject_token,
+                    purpose=receipt.purpose,
+                    consent_meaning=receipt.consent_meaning,
+                )
             while len(self._ended) > self._window:
                 self._ended.popitem(last=False)

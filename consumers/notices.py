@@ -15,7 +15,7 @@ import structlog
 from consumers import delivery
 from consumers.adapters.port import Adapter
 from consumers.courier_facts import CourierFacts, Told
-from consumers.ledger import Ended, Ledger
+from consumers.ledger import Delivered, Ledger
 from consumers.parcels import notice_of
 from consumers.recheck import Recheck
 
@@ -71,7 +71,7 @@ class Notices:
                 return
         self._looked = register_offset, len(self._ledger.on_consent()), now
 
-    def _how_ended(self, delivered: Ended, now: datetime) -> str | None:
+    def _how_ended(self, delivered: Delivered, now: datetime) -> str | None:
         return self._recheck.consent_ended(
             person=delivered.subject_token,
             meaning=delivered.consent_meaning or "",
@@ -80,7 +80,7 @@ class Notices:
             now=now,
         )
 
-    async def _tell(self, notification_id: str, ended: Ended, how: str, now: datetime) -> bool:
+    async def _tell(self, notification_id: str, ended: Delivered, how: str, now: datetime) -> bool:
         """Send one notice; False: it waits."""
         answer = await self._adapter.deliver(notice_of(notification_id, ended, how))
         step = delivery.next_step(

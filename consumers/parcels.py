@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from consumers.adapters.port import Parcel
-from consumers.ledger import Ended
+from consumers.ledger import Delivered
 from schemas.bus_records import Notification
 
 
@@ -43,7 +43,7 @@ def parcel_of(notification: Notification, view: dict[str, Any], digest: str) -> 
     )
 
 
-def notice_of(notification_id: str, ended: Ended, how: str) -> Parcel:
+def notice_of(notification_id: str, ended: Delivered, how: str) -> Parcel:
     """That the consent a notification stood on has ended. It says nothing the partner does not hold already."""
     return Parcel(
         notification_id=notification_id,

@@ -7,6 +7,7 @@ the commit, not its neighbours. A restart reads those again; the ledger knows wh
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
 
 from schemas import topics
+from schemas.assigning import SeeingAssignor
 from schemas.broker_link import Connection
 from schemas.errors import NotReachable
 
@@ -61,10 +63,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._connection, self._revoked, self._assigned = connection, revoked, assigned
         self._progress: dict[int, _Progress] = {}
         self._committed: dict[int, int] = {}
+        self._letting_go = False
+        self._taken_over = asyncio.Event()
+        self._not_taken_over: NotReachable | None = None
         self._consumer = AIOKafkaConsumer(
             group_id=f"adapter-{partner}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            partition_assignment_strategy=(SeeingAssignor,),
             max_poll_records=100,
             session_timeout_ms=int(session_s * 1000),
             heartbeat_interval_ms=int(session_s * 200),
@@ -92,6 +98,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             fetched = await self._consumer.getmany(timeout_ms=int(wait_s * 1000))
         except KafkaError as exc:
             raise NotReachable(f"`{self._topic}` could not be read: {type(exc).__name__}") from exc
+        if self._letting_go:
+            return []  # whoever has these partitions next reads them again
+        # aiokafka gives out records of new partitions while `on_partitions_assigned` still runs.
+        await self._taken_over.wait()
+        if self._not_taken_over is not None:
+            raise self._not_taken_over
         for tp, records in fetched.items():
             progress = self._progress.setdefault(tp.partition, _Progress())
             for record in records:
@@ -128,6 +140,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Finish what is under way, commit, let go."""
         gone = {tp.partition for tp in revoked}
+        self._letting_go = True
+        self._taken_over.clear()
         await self._revoked(gone)
         await self.commit()
         for partition in gone:
@@ -136,7 +150,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Whoever had them before may have dealt with what is read again."""
-        await self._assigned()
+        self._letting_go = False
+        try:
+            await self._assigned()
+        except NotReachable as exc:  # aiokafka would only log it
+            self._not_taken_over = exc
+        self._taken_over.set()
 
     async def stop(self) -> None:
         """Commit and leave the group."""

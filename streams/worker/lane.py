@@ -20,13 +20,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread as _ConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as _Consumer
 from faust.transport.drivers.aiokafka import Producer as _Producer
 from faust.transport.drivers.aiokafka import Transport as _Transport
+
+from schemas.assigning import SeeingAssignor
 
 #: (topic partition, its records in order), one for each partition of a poll.
 Batches = Sequence[tuple[Any, Sequence[Any]]]
@@ -66,7 +67,7 @@ class LaneThread(_ConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # Faust's own choice deals partitions out one by one, so that two workers would share one decisions partition.
-        consumer._partition_assignment_strategy = (RangePartitionAssignor,)
+        consumer._partition_assignment_strategy = (SeeingAssignor,)
         return consumer
 
 

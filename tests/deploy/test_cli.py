@@ -89,9 +89,3 @@ def test_import_is_a_dry_run_that_tells_each_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(files)
     assert "dry run" in done.stderr
-
-
-def test_a_bench_measures(tmp_path: Path) -> None:
-    rows = json.loads(safebus(tmp_path, "bench", "--events", "20", "-o", "json").stdout)
-
-    assert [row["events"] for row in rows] == [20, 20]

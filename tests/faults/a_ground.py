@@ -86,9 +86,8 @@ class Ground:
 
     def __post_init__(self) -> None:
         # librdkafka for the harness: it works in threads of its own, so a test needs no loop.
-        there = {"bootstrap.servers": self.broker.bootstrap, "log_level": 0}
-        self._producer = Producer({**there, "enable.idempotence": True, "linger.ms": 2})
-        self._admin = AdminClient(there)
+        self._there = {"bootstrap.servers": self.broker.bootstrap, "log_level": 0}
+        self._producer = Producer({**self._there, "enable.idempotence": True, "linger.ms": 2})
 
     def worker(self, name: str = "worker-1", *faults: Sequence[str], always: Sequence[str] = ()) -> None:
         """Start one; `faults`: of the first process, of the one that follows it, and so on."""
@@ -185,16 +184,17 @@ class Ground:
     def _left(self, groups: list[tuple[str, str]]) -> int:
         """Records that a group has not committed yet. Sources first: what follows from them is then complete."""
         left = 0
+        admin = AdminClient(self._there)  # a new one: an old one can wait for ever on a broker that was killed
         try:
             for group, topic in groups:
                 tps = [TopicPartition(topic, p) for p in range(topics.PARTITIONS)]
-                asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, tps)])
-                ends = self._admin.list_offsets({tp: OffsetSpec.latest() for tp in tps})
+                asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, tps)])
+                ends = admin.list_offsets({tp: OffsetSpec.latest() for tp in tps})
                 done = {tp.partition: max(tp.offset, 0) for tp in asked[group].result(10).topic_partitions}
                 left += sum(end.result(10).offset - done[tp.partition] for tp, end in ends.items())
                 if left:
                     break
-        except KafkaException:
+        except (KafkaException, TimeoutError):
             return -1  # the broker is away, or a group has no coordinator yet
         return left
 

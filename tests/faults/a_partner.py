@@ -13,6 +13,7 @@ import hashlib
 import json
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class Receiver:
         self.events.clear()
         self.told.clear()
 
-    async def receive(self, partner: str, request: web.Request, clock: Any) -> web.Response:
+    async def receive(self, partner: str, request: web.Request) -> web.Response:
         raw = await request.read()
         Webhook(self.secret).verify(raw, dict(request.headers))
         body = json.loads(raw)
@@ -90,7 +91,7 @@ class Receiver:
             self.turned_away += 1
             return web.Response(status=503)
         found = body["data"]
-        effect = Effect(partner, request.headers["webhook-id"], found["event_id"], clock(), _sha(raw))
+        effect = Effect(partner, request.headers["webhook-id"], found["event_id"], time.time(), _sha(raw))
         self.arrived.append(effect)
         self.events.add(effect.event_id)
         if mode == "hang-up":
@@ -175,10 +176,9 @@ def _serving(receivers: dict[str, Receiver]) -> Iterator[int]:
     ready, done = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        clock = asyncio.get_running_loop().time
         app = web.Application()
         for name, receiver in receivers.items():
-            app.router.add_post(f"/{name}", _handler(name, receiver, clock))
+            app.router.add_post(f"/{name}", _handler(name, receiver))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -198,9 +198,9 @@ def _serving(receivers: dict[str, Receiver]) -> Iterator[int]:
         thread.join()
 
 
-def _handler(name: str, receiver: Receiver, clock: Any) -> Any:
+def _handler(name: str, receiver: Receiver) -> Any:
     async def handle(request: web.Request) -> web.Response:
-        return await receiver.receive(name, request, clock)
+        return await receiver.receive(name, request)
 
     return handle
 

@@ -1,0 +1,1 @@
+"""What does the bus cost, and beside what? `parts` says what is measured, `safebus bench` runs it."""

@@ -1,0 +1,195 @@
+"""
+Which parts does the bench have, and how much of each?
+
+    pure      what one event costs the rules, without a broker
+    flat      whether that grows with agreements, partners and consents
+    worker    the worker on Apache Kafka, beside a plain librdkafka loop
+    deliver   `safebus deliver` by folder, webhook and PostgreSQL, beside a plain loop of the same calls
+    replay    `safebus replay verify`, beside the worker that decided
+    explain   `safebus explain` of one event among many, the first time and again
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy.bench import slices, world
+from deploy.bench.rows import Row, alone, compared
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Amount:
+    """
+    How much is measured.
+
+    Attributes:
+        families: Events in a slice of the pure part, each about another family.
+        slices: Slices of each kind; `turns` the same for each size.
+        events: On the topic, for the worker and what comes after it.
+        rounds: Of worker and loop, and of each transport.
+        more_decisions: Beside those for `explain`.
+    """
+
+    families: int
+    slices: int
+    turns: int
+    large: world.Size
+    events: int
+    rounds: int
+    delivered: int
+    more_decisions: int
+
+
+NORMAL = Amount(60, 30, 40, world.Size(10_000, 1_000, 100_000), 6_000, 3, 2_000, 0)
+QUICK = replace(
+    NORMAL, families=15, slices=5, turns=7, large=world.Size(300, 60, 3_000), events=2_000, rounds=1, delivered=200
+)
+FULL = replace(NORMAL, slices=60, turns=100, events=10_000, rounds=7, delivered=3_000, more_decisions=1_000_000)
+
+
+def pure(amount: Amount, progress: Progress) -> list[Row]:
+    """What one event costs the rules, step by step: four partners may know, two may not."""
+    progress(f"pure: {amount.slices} slices of {amount.families} events")
+    found = slices.steps(amount.slices, families=amount.families)
+    return [alone("pure", step, "us of processor per event", rounds) for step, rounds in found.items()]
+
+
+def flat(amount: Amount, progress: Progress) -> list[Row]:
+    """Whether that grows with what stands in the register around it."""
+    small, large = world.Size(), amount.large
+    rows = []
+    for name in ("agreements", "partners", "consents"):
+        sizes = {"small": small, "large": replace(small, **{name: getattr(large, name)})}
+        progress(f"flat: {getattr(small, name)} and {getattr(large, name)} {name}, {amount.turns} turns")
+        found = slices.in_turns(sizes, amount.turns, families=amount.families)
+        row = compared(
+            "flat",
+            f"{getattr(large, name)} {name}",
+            "us of processor per event",
+            found["large"],
+            beside=f"{getattr(small, name)} {name}",
+            beside_rounds=found["small"],
+            at_most=1.1,
+        )
+        rows.append(row)
+    return rows
+
+
+def worker(amount: Amount, progress: Progress) -> list[Row]:
+    """The worker on Apache Kafka beside a plain loop."""
+    from deploy.bench.bus import open_bus
+    from deploy.bench.worker import in_turns
+
+    progress(f"worker: {amount.events} events, {amount.rounds} rounds each of worker and plain loop")
+    with _folder() as folder, open_bus(folder, events=amount.events) as bus:
+        ours, plain = in_turns(bus, amount.rounds, progress)
+    loop = "plain librdkafka loop"
+    speed = compared(
+        "worker",
+        "worker",
+        "events/s",
+        [r.events_per_s for r in ours],
+        beside=loop,
+        beside_rounds=[r.events_per_s for r in plain],
+        at_least=0.8,
+    )
+    cost = compared(
+        "worker",
+        "worker",
+        "us of processor per event",
+        [r.us_per_event for r in ours],
+        beside=loop,
+        beside_rounds=[r.us_per_event for r in plain],
+        at_most=1.25,
+    )
+    return [speed, cost]
+
+
+def deliver(amount: Amount, progress: Progress) -> list[Row]:
+    """Each transport beside a plain loop of the same calls."""
+    from deploy.bench.bus import open_bus
+    from deploy.bench.delivery import in_turns
+    from deploy.bench.worker import worker_round
+
+    progress(f"deliver: {amount.delivered} notifications, {amount.rounds} rounds by each transport")
+    with _folder() as folder, open_bus(folder, events=amount.delivered) as bus:
+        worker_round(bus)
+        found = in_turns(bus, folder / "systems", amount.rounds, progress)
+    return [
+        compared(
+            "deliver",
+            f"safebus deliver by {transport}",
+            "notifications/s",
+            ours,
+            beside="plain loop of the same calls",
+            beside_rounds=plain,
+        )
+        for transport, (ours, plain) in found.items()
+    ]
+
+
+def replay(amount: Amount, progress: Progress) -> list[Row]:
+    """`safebus replay verify`, its start included, beside the worker that made the decisions."""
+    from deploy.bench.bus import open_bus
+    from deploy.bench.looking import verified
+    from deploy.bench.worker import worker_round
+    from streams.worker.app import GROUP
+
+    progress(f"replay: {amount.events} events, {amount.rounds} rounds")
+    ours, worker_pace, peaks = [], [], []
+    with _folder() as folder, open_bus(folder, events=amount.events) as bus:
+        for _ in range(amount.rounds):
+            bus.start_afresh([GROUP])
+            worker_pace.append(worker_round(bus).events_per_s)
+            done = verified(bus)
+            ours.append(amount.events / done.took_s)
+            peaks.append(done.peak_mb)
+            progress(f"replay: {ours[-1]:.0f}/s, worker {worker_pace[-1]:.0f}/s")
+    pace = compared("replay", "safebus replay verify", "decisions/s", ours, beside="worker", beside_rounds=worker_pace)
+    return [pace, alone("replay", "its memory at most", "MB", peaks)]
+
+
+def explain(amount: Amount, progress: Progress) -> list[Row]:
+    """`safebus explain` of one event."""
+    from deploy.bench.bus import open_bus
+    from deploy.bench.looking import explained, fill, one_of
+    from deploy.bench.worker import worker_round
+
+    with _folder() as folder, open_bus(folder, events=amount.delivered) as bus:
+        worker_round(bus)
+        event_id = one_of(bus)
+        if amount.more_decisions:
+            fill(bus, amount.more_decisions, progress)
+        among = amount.delivered + amount.more_decisions
+        progress(f"explain: one event among {among}")
+        first, *again = explained(bus, event_id, 1 + amount.rounds)
+    return [
+        alone("explain", f"one of {among}, the first time", "s", [first.took_s]),
+        alone("explain", f"one of {among}, again", "s", [r.took_s for r in again]),
+        alone("explain", "memory at most, the first time", "MB", [first.peak_mb]),
+        alone("explain", "memory at most, again", "MB", [r.peak_mb for r in again]),
+    ]
+
+
+PARTS: dict[str, Callable[[Amount, Progress], list[Row]]] = {
+    "pure": pure,
+    "flat": flat,
+    "worker": worker,
+    "deliver": deliver,
+    "replay": replay,
+    "explain": explain,
+}
+#: What `--quick` measures when no part is named: those without a broker.
+WITHOUT_BROKER: Sequence[str] = ("pure", "flat")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="safebus-bench-") as folder:
+        yield Path(folder)

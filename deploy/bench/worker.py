@@ -1,0 +1,100 @@
+"""
+What does the worker cost beside the least program that writes the same records?
+
+All events are published first. Then worker and plain loop take turns (A B B A ...) on the same broker and the same
+events, each as a process of its own, each time from the beginning. Counted is from the first decision to the last by
+the broker's own clock, so that neither pays for its start; processor time is the process's own in that span.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.bench import plain_loop
+from deploy.bench.bus import OUTS, Bus
+from deploy.bench.commands import environment
+from deploy.bench.meter import Meter
+from deploy.brokers.child import last_lines, start_child, stop_child
+from schemas import topics
+from schemas.errors import SafebusError
+from streams.worker.app import GROUP
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run through all events: how fast, and microseconds of processor time for each event."""
+
+    events_per_s: float
+    us_per_event: float
+
+
+def worker_round(bus: Bus) -> Round:
+    """The worker, through `safebus worker`."""
+    return _round(bus, run_worker(bus))
+
+
+def loop_round(bus: Bus) -> Round:
+    """The plain loop."""
+    return _round(bus, run_loop(bus))
+
+
+def run_worker(bus: Bus) -> Meter:
+    """Let the worker do all events, and stop it."""
+    processes = bus.processes()
+    child = processes.start("worker", ["worker"])
+    try:
+        with Meter(child.pid) as meter:
+            bus.wait_until_committed(GROUP, alive=processes.check)
+    finally:
+        processes.stop()
+    return meter
+
+
+def run_loop(bus: Bus) -> Meter:
+    """Let the plain loop do all events, and stop it."""
+    log = bus.folder / "logs" / "plain-loop.log"
+    log.parent.mkdir(exist_ok=True)
+    argv = [sys.executable, "-m", "deploy.bench.plain_loop"]
+    child = start_child(argv, log=log, cwd=Path.cwd(), environ=environment(bus))
+
+    def alive() -> None:
+        if child.poll() is not None:
+            raise SafebusError(
+                f"the plain loop ended with exit code {child.returncode}; it said last:{last_lines(log)}"
+            )
+
+    try:
+        with Meter(child.pid) as meter:
+            bus.wait_until_committed(plain_loop.GROUP, alive=alive)
+    finally:
+        stop_child(child, ask=signal.SIGTERM, wait_s=30)
+    return meter
+
+
+def _round(bus: Bus, meter: Meter) -> Round:
+    decided = bus.appended(topics.DECISIONS)
+    sent = sum(len(bus.appended(topic)) for topic in OUTS)
+    if (len(decided), sent) != (bus.events, bus.events * len(OUTS)):
+        raise SafebusError(
+            f"{len(decided)} decisions and {sent} notifications of {bus.events} events; nothing was measured"
+        )
+    # Those of the first moment were worked on before it.
+    begin, end = decided[0], decided[-1]
+    after = sum(at > begin for at in decided)
+    return Round(after / (end - begin), meter.between(begin, end) / after * 1e6)
+
+
+def in_turns(bus: Bus, rounds: int, progress: Callable[[str], None]) -> tuple[list[Round], list[Round]]:
+    """Rounds of the worker, and of the loop; one of each before them warms the broker up and is left out."""
+    found: dict[Callable[[Bus], Round], list[Round]] = {worker_round: [], loop_round: []}
+    for i in range(rounds + 1):
+        for measure in list(found) if i % 2 == 0 else list(found)[::-1]:
+            bus.start_afresh([GROUP, plain_loop.GROUP])
+            this = measure(bus)
+            progress(f"{measure.__name__} {i}: {this.events_per_s:.0f}/s, {this.us_per_event:.0f} us of processor")
+            found[measure].append(this)
+    return found[worker_round][1:], found[loop_round][1:]

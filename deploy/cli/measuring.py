@@ -1,0 +1,60 @@
+"""The command that measures: bench."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import typer
+
+from deploy.cli.common import DONE, SOME, USAGE, Form, clock, say, show, stop
+
+_COLUMNS = ("part", "what", "value", "unit", "beside", "beside_value", "ratio", "low", "high", "target", "met")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put this command into the application."""
+    app.command()(bench)
+
+
+def bench(
+    parts: list[str] = typer.Argument(None, help="pure, flat, worker, deliver, replay, explain; default: all"),
+    quick: bool = typer.Option(False, "--quick", help="a little of each; with no part named, those without a broker"),
+    full: bool = typer.Option(False, "--full", help="more rounds, and a million decisions for explain"),
+    out: Path | None = typer.Option(None, "--out", help="keep JSON and a picture in this folder"),
+    output: Form = typer.Option(Form.TABLE, "-o", "--output", help="table or json; data go to stdout"),
+) -> None:
+    """Measure what the bus costs, each figure beside another of the same run."""
+    from deploy.bench import keep, machine
+    from deploy.bench.parts import FULL, NORMAL, PARTS, QUICK, WITHOUT_BROKER
+
+    if quick and full:
+        raise stop(USAGE, "--quick and --full exclude each other; give one")
+    chosen = list(dict.fromkeys(parts or [])) or list(WITHOUT_BROKER if quick else PARTS)
+    unknown = [part for part in chosen if part not in PARTS]
+    if unknown:
+        raise stop(USAGE, f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    amount, name = (QUICK, "quick") if quick else (FULL, "full") if full else (NORMAL, "normal")
+    # As Ctrl-C: what was started is ended and what was written is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    results = []
+    for part in chosen:
+        before = machine.facts()
+        rows = PARTS[part](amount, say)
+        at = clock().isoformat(timespec="seconds")
+        results.append(keep.result(part, rows, machine=before, load_after=machine.load(), at=at, amount=name))
+        if out is not None:
+            # After each part: what an hour has measured must not be lost with the next one.
+            keep.write(out, results, order=list(PARTS))
+    if output is Form.JSON:
+        typer.echo(json.dumps(results, indent=1))
+    else:
+        rows_ = [row for result in results for row in result["rows"]]
+        show([{k: "" if v is None else v for k, v in row.items()} for row in rows_], output, columns=_COLUMNS)
+    say(keep.machine_line(results))
+    missed = [row["what"] for result in results for row in result["rows"] if row["met"] is False]
+    if missed:
+        say(f"not as asked: {', '.join(missed)}")
+    raise typer.Exit(SOME if missed else DONE)
