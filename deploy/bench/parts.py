@@ -7,6 +7,7 @@ Which parts does the bench have, and how much of each?
     deliver   `safebus deliver` by folder, webhook and PostgreSQL, beside a plain loop of the same calls
     replay    `safebus replay verify`, beside the worker that decided
     explain   `safebus explain` of one event among many, the first time and again
+    soak      half an hour at 70 % of what the worker can do: memory, and how long records wait
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Amount:
         events: On the topic, for the worker and what comes after it.
         rounds: Of worker and loop, and of each transport.
         more_decisions: Beside those for `explain`.
+        minutes: Of the soak.
     """
 
     families: int
@@ -44,9 +46,10 @@ class Amount:
     rounds: int
     delivered: int
     more_decisions: int
+    minutes: float
 
 
-NORMAL = Amount(60, 30, 40, world.Size(10_000, 1_000, 100_000), 6_000, 3, 2_000, 0)
+NORMAL = Amount(60, 30, 40, world.Size(10_000, 1_000, 100_000), 6_000, 3, 2_000, 0, 30)
 QUICK = replace(
     NORMAL, families=15, slices=5, turns=7, large=world.Size(300, 60, 3_000), events=2_000, rounds=1, delivered=200
 )
@@ -177,6 +180,20 @@ def explain(amount: Amount, progress: Progress) -> list[Row]:
     ]
 
 
+def soak(amount: Amount, progress: Progress) -> list[Row]:
+    """Whether it stays as it is when it works for long."""
+    from deploy.bench import soak as soaking
+    from deploy.bench.bus import open_bus
+    from deploy.bench.delivery import open_systems
+    from deploy.bench.worker import worker_round
+
+    with _folder() as folder, open_bus(folder, events=4_000) as bus, open_systems(folder / "systems") as systems:
+        per_s = soaking.SHARE * worker_round(bus).events_per_s
+        progress(f"soak: {amount.minutes:g} minutes at {per_s:.0f} events/s")
+        seen = soaking.soak(bus, systems, minutes=amount.minutes, per_s=per_s, progress=progress)
+    return soaking.rows(seen, minutes=amount.minutes, per_s=per_s)
+
+
 PARTS: dict[str, Callable[[Amount, Progress], list[Row]]] = {
     "pure": pure,
     "flat": flat,
@@ -184,7 +201,10 @@ PARTS: dict[str, Callable[[Amount, Progress], list[Row]]] = {
     "deliver": deliver,
     "replay": replay,
     "explain": explain,
+    "soak": soak,
 }
+#: What is measured when no part is named: all but what takes half an hour.
+USUAL: Sequence[str] = tuple(part for part in PARTS if part != "soak")
 #: What `--quick` measures when no part is named: those without a broker.
 WITHOUT_BROKER: Sequence[str] = ("pure", "flat")
 

@@ -20,7 +20,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def bench(
-    parts: list[str] = typer.Argument(None, help="pure, flat, worker, deliver, replay, explain; default: all"),
+    parts: list[str] = typer.Argument(
+        None, help="pure, flat, worker, deliver, replay, explain, soak; default: all but soak"
+    ),
     quick: bool = typer.Option(False, "--quick", help="a little of each; with no part named, those without a broker"),
     full: bool = typer.Option(False, "--full", help="more rounds, and a million decisions for explain"),
     out: Path | None = typer.Option(None, "--out", help="keep JSON and a picture in this folder"),
@@ -28,11 +30,11 @@ def bench(
 ) -> None:
     """Measure what the bus costs, each figure beside another of the same run."""
     from deploy.bench import keep, machine
-    from deploy.bench.parts import FULL, NORMAL, PARTS, QUICK, WITHOUT_BROKER
+    from deploy.bench.parts import FULL, NORMAL, PARTS, QUICK, USUAL, WITHOUT_BROKER
 
     if quick and full:
         raise stop(USAGE, "--quick and --full exclude each other; give one")
-    chosen = list(dict.fromkeys(parts or [])) or list(WITHOUT_BROKER if quick else PARTS)
+    chosen = list(dict.fromkeys(parts or [])) or list(WITHOUT_BROKER if quick else USUAL)
     unknown = [part for part in chosen if part not in PARTS]
     if unknown:
         raise stop(USAGE, f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
