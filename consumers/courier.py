@@ -28,9 +28,10 @@ from consumers.parcels import parcel_of
 from consumers.recheck import Recheck
 from consumers.source import Source, Waiting
 from schemas import codec, headers, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import Notification, Stage
 from schemas.identifiers import PersonKey
+from schemas.outbound import Message, Outbound
 
 log = structlog.get_logger()
 

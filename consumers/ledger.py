@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from schemas import broker_link, codec, headers, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import Notification, Receipt, Stage
+from schemas.outbound import Message, Outbound
 
 #: As `consumers.delivery` says it: the time-out came after the body went, so the partner may have it.
 UNKNOWN = "answer_unknown"

@@ -15,9 +15,10 @@ from producers.importers import mns, nems
 from producers.importers.outcome import Imported, NotImported
 from producers.publisher import Publisher
 from schemas import codec, headers, sealing, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import Quarantined
 from schemas.identifiers import derived_id
+from schemas.outbound import Message, Outbound
 
 
 @dataclass(frozen=True)

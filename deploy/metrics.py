@@ -30,8 +30,8 @@ from schemas import gate
 from schemas.bus_records import Outcome
 from schemas.event_schemas import event_schemas
 from streams.worker.app import GROUP
+from streams.worker.counts import Counts, Fate
 from streams.worker.pulse import Pulse
-from streams.worker.router import Counts, Fate
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 

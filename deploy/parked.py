@@ -15,9 +15,10 @@ from deploy import destinations as places
 from deploy.recheck import RegisterRecheck
 from deploy.settings import Settings
 from schemas import broker_link, codec, topics
-from schemas.broker_link import Connection, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import Notification, Stage
 from schemas.errors import BadInput
+from schemas.outbound import Outbound
 from streams.worker.register_reader import RegisterReader
 
 

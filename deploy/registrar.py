@@ -13,11 +13,12 @@ from datetime import date, datetime
 from pathlib import Path
 
 from schemas import codec, headers, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import RegisterRecord
 from schemas.errors import BadInput, BadRegister
 from schemas.event_schemas import event_schemas
 from schemas.identifiers import PersonKey
+from schemas.outbound import Message, Outbound
 from streams.rules.agreements import Agreement
 from streams.rules.consent import ConsentEntry, may_follow, standing
 from streams.rules.cross_checks import cross_check

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from schemas import codec, gate, headers, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.errors import BadInput, Refused
 from schemas.events import Event
+from schemas.outbound import Message, Outbound
 
 
 @dataclass(frozen=True)

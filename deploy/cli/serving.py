@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from consumers.courier import Courier
     from deploy.destinations import Folder, Postgres, Webhook
     from deploy.settings import Settings
+    from streams.worker.counts import Counts
     from streams.worker.pulse import Pulse
     from streams.worker.register_reader import RegisterReader
-    from streams.worker.router import Counts
     from streams.worker.run import WorkerSettings
 
 HEALTH_PORT = typer.Option(
@@ -62,8 +62,9 @@ async def _work(found: Settings, health_port: int | None) -> None:
     from deploy.rules_digest import rules_digest
     from deploy.topics_there import publishing_topics
     from schemas.broker_link import Connection
+    from streams.worker.counts import Counts
     from streams.worker.pulse import Pulse
-    from streams.worker.router import Counts, RouterKeys
+    from streams.worker.router import RouterKeys
     from streams.worker.run import WorkerSettings, stop_on_signals
     from streams.worker.run import run as run_worker
 

@@ -20,7 +20,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
+from schemas.outbound import Message, Outbound
 
 #: Never changes: under another id an old worker would not be fenced.
 TRANSACTIONAL_ID = "safebus-decisions-"

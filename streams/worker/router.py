@@ -13,23 +13,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
 from schemas import codec, gate, headers, sealing, topics
-from schemas.broker_link import Message, Outbound, partition_of
-from schemas.bus_records import Answer, Origin, Outcome, Quarantined
+from schemas.bus_records import Origin, Quarantined
 from schemas.codec import Received
 from schemas.errors import Refused
 from schemas.event_schemas import EventSchemas
 from schemas.identifiers import PersonKey, derived_id
+from schemas.outbound import Message, Outbound, partition_of
 from streams.rules import sharing
 from streams.rules.register import Register
 from streams.rules.sharing import Output, SetAside, Shared
+from streams.worker.counts import Counts
 from streams.worker.decision_log import DecisionLog
 from streams.worker.dedupe import Decided, Dedupe
 from streams.worker.lane import Batches
@@ -49,41 +50,6 @@ class RouterKeys:
 
     person: PersonKey
     seal_to: bytes
-
-
-#: What became of an event: a notification for somebody, for nobody, set aside, a publisher's repeat, a redo.
-Fate = Literal["routed", "withheld", "rejected", "repeated", "redone"]
-
-
-@dataclass
-class Counts:
-    """
-    How many of what, since the worker started.
-
-    Attributes:
-        by_topic: Every event once, by its topic and what became of it.
-        answers: By event type, recipient and outcome.
-    """
-
-    events: int = 0
-    decided: int = 0
-    redone: int = 0
-    repeats: int = 0
-    permitted: int = 0
-    refused: int = 0
-    quarantined: dict[str, int] = field(default_factory=dict)
-    by_topic: dict[tuple[str, Fate], int] = field(default_factory=dict)
-    answers: dict[tuple[str, str, Outcome], int] = field(default_factory=dict)
-
-    def event(self, topic: str, fate: Fate) -> None:
-        """One event of a topic is dealt with."""
-        self.by_topic[topic, fate] = self.by_topic.get((topic, fate), 0) + 1
-
-    def answered(self, event_type: str, answers: Iterable[Answer]) -> None:
-        """One event was decided for these recipients."""
-        for answer in answers:
-            key = event_type, answer.recipient, answer.outcome
-            self.answers[key] = self.answers.get(key, 0) + 1
 
 
 _PART = 250  # events that are decided while the part before is written

@@ -19,15 +19,17 @@ from typing import Any
 
 import structlog
 
-from schemas.broker_link import Connection, Outbound
+from schemas.broker_link import Connection
 from schemas.event_schemas import event_schemas
+from schemas.outbound import Outbound
 from streams.worker.app import build
+from streams.worker.counts import Counts
 from streams.worker.decision_log import DecisionLog
 from streams.worker.dedupe import Dedupe
 from streams.worker.pulse import Pulse, Sources, StuckAlarm
 from streams.worker.pulse import take as take_pulse
 from streams.worker.register_reader import RegisterReader
-from streams.worker.router import Counts, Router, RouterKeys
+from streams.worker.router import Router, RouterKeys
 
 log = structlog.get_logger()
 
@@ -133,9 +135,11 @@ async def _live(
             await asyncio.wait({asked, crashed, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         gave_up = watching.exception() if watching.done() else None
+        asked_to_stop = stop.is_set()
         for task in (asked, starting, crashed, watching):
             task.cancel()
-        await _stopped(app)
+        # Who was asked may finish its batch; who cannot go on has none, and the others wait for it to leave the group.
+        await _stopped(app, within_s=_STOP_S if asked_to_stop else _CRASHED_STOP_S)
     if gave_up is not None:
         raise gave_up
     if starting.done() and not starting.cancelled() and (failed := starting.exception()) is not None:
@@ -144,7 +148,7 @@ async def _live(
         raise app.crash_reason
 
 
-async def _stopped(app: Any) -> None:
+async def _stopped(app: Any, *, within_s: float) -> None:
     """
     Stop the application.
 
@@ -152,7 +156,7 @@ async def _stopped(app: Any) -> None:
     is logged, and what stopped the application in the first place is what is told.
     """
     stopping = asyncio.ensure_future(app.stop())
-    await asyncio.wait({stopping}, timeout=_STOP_S)
+    await asyncio.wait({stopping}, timeout=within_s)
     if not stopping.done():
         stopping.cancel()
         log.warning("worker.stop_overdue", reason="the group or the broker does not let go")
@@ -161,6 +165,7 @@ async def _stopped(app: Any) -> None:
 
 
 _STOP_S = 25.0  # seconds; a batch under way is bounded by the producer's 20 s
+_CRASHED_STOP_S = 5.0
 
 
 async def _crashed(app: Any) -> None:

@@ -17,10 +17,11 @@ from deploy.demo import story
 from deploy.provision import apply, partners_of, wanted
 from deploy.up import DEMO_REGISTER
 from schemas import broker_link, codec, headers, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import DecisionRecord, Notification, Origin, RegisterRecord
 from schemas.event_schemas import event_schemas
 from schemas.identifiers import PersonKey
+from schemas.outbound import Message, Outbound
 from streams.rules import sharing
 from streams.rules.entries import Entry
 from streams.rules.register import Register

@@ -26,10 +26,11 @@ from deploy.provision import apply, partners_of, wanted
 from deploy.recheck import RegisterRecheck
 from deploy.up import DEMO_REGISTER
 from schemas import broker_link, codec, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import Origin, Receipt, Stage
 from schemas.events import Event
 from schemas.identifiers import PersonKey
+from schemas.outbound import Message, Outbound
 from streams.rules import sharing
 from streams.rules.consent import ConsentEntry, Meaning, State
 from streams.rules.entries import Entry

@@ -9,8 +9,9 @@ from aiokafka import TopicPartition
 
 from consumers.forward import Forward, forward
 from deploy.brokers import Broker
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.errors import NotReachable
+from schemas.outbound import Message, Outbound
 
 SIZE = 1000  # bytes of each value
 

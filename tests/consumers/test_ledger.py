@@ -13,8 +13,9 @@ from a_parcel import ID
 from consumers import delivery
 from consumers.ledger import NOT_SENT, UNDER_WAY, UNKNOWN, Ledger
 from deploy.brokers import open_broker
-from schemas.broker_link import Connection, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import Notification, Stage
+from schemas.outbound import Outbound
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ON_CONSENT = Notification(

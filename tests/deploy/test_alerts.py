@@ -13,8 +13,8 @@ from a_courier import ACourier
 from prometheus_client.registry import Collector
 
 from deploy import metrics
+from streams.worker.counts import Counts
 from streams.worker.pulse import Pulse
-from streams.worker.router import Counts
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FILE = Path(metrics.__file__).parent / "alerts" / "safebus.yaml"

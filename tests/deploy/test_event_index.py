@@ -18,8 +18,9 @@ from deploy.brokers import Broker, open_broker
 from deploy.event_index import FILE, BegunAgain, EventIndex, Reached, open_index, throw_away
 from deploy.provision import apply
 from schemas import codec, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import DecisionRecord, Origin, Receipt, RegisterRecord, Stage
+from schemas.outbound import Message, Outbound
 from streams.rules.bases import Basis, BasisKind
 from streams.rules.register import body_of
 

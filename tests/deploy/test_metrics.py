@@ -20,8 +20,8 @@ from deploy import metrics
 from schemas.bus_records import Outcome, Stage
 from schemas.event_schemas import event_schemas
 from streams.worker.app import GROUP
+from streams.worker.counts import Counts
 from streams.worker.pulse import Pulse
-from streams.worker.router import Counts
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 POLICE, HOUSING = "in.fordshire-police", "in.fordshire-housing"

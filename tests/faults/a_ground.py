@@ -28,8 +28,9 @@ from deploy import registrar, settings
 from deploy.brokers.kafka import KafkaBroker
 from deploy.provision import apply, partners_of, wanted
 from schemas import broker_link, codec, topics
-from schemas.broker_link import Connection, Message
+from schemas.broker_link import Connection
 from schemas.bus_records import DecisionRecord, Notification, Quarantined, Receipt
+from schemas.outbound import Message
 from streams.rules.register import Register
 
 SESSION_S = 3.0

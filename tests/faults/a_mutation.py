@@ -37,7 +37,7 @@ def _no_dedupe() -> None:
 
 def _no_fence() -> None:
     """Decisions are written by whoever believes that a partition is its own."""
-    from schemas.broker_link import Outbound
+    from schemas.outbound import Outbound
 
     original = Outbound.__init__
 
@@ -50,7 +50,7 @@ def _no_fence() -> None:
 
 def _effects_first() -> None:
     """Notifications go out, and then the decision is written that they follow from."""
-    from schemas.broker_link import Outbound
+    from schemas.outbound import Outbound
     from streams.worker.decision_log import DecisionLog
 
     write, send_all, kept = DecisionLog.write, Outbound.send_all, []
@@ -106,7 +106,7 @@ def _tells_everyone() -> None:
     """What one recipient may have is also written to one that may not."""
     from dataclasses import replace
 
-    from schemas.broker_link import Outbound
+    from schemas.outbound import Outbound
 
     original = Outbound.send_all
 

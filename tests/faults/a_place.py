@@ -107,7 +107,7 @@ def _first_output(reached: Reached) -> None:
 
 
 def _outputs(reached: Reached) -> None:
-    from schemas.broker_link import Outbound
+    from schemas.outbound import Outbound
 
     def after(_done: Any, _self: Any, messages: Any) -> None:
         if any(m.topic.startswith("out.") for m in messages):

@@ -20,7 +20,6 @@ from pathlib import Path
 from deploy.up import DEMO_REGISTER
 from producers.samples import nhs_numbers
 from schemas import codec, headers, topics
-from schemas.broker_link import Message
 from schemas.events import (
     AccommodationKind,
     AgreedBy,
@@ -38,6 +37,7 @@ from schemas.events import (
     TemporaryAccommodationPayload,
 )
 from schemas.identifiers import derived_id
+from schemas.outbound import Message
 
 POLICE, HOUSING = "north-police", "north-housing"
 HUB, HAVEN, HEALTH, ASH, BEECH, PRACTICE = "hub", "haven", "health", "ash", "beech", "practice"

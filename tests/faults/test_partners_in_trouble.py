@@ -15,9 +15,9 @@ from a_world import ASH, BEECH, HAVEN, HEALTH, HUB, PRACTICE, PURPOSE, Story, ch
 
 from deploy import registrar
 from schemas import broker_link, codec, topics
-from schemas.broker_link import Message
 from schemas.bus_records import Notification, Receipt
 from schemas.identifiers import derived_id
+from schemas.outbound import Message
 from streams.rules.consent import ConsentEntry, Meaning, State
 
 pytestmark = pytest.mark.flow

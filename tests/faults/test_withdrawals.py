@@ -21,10 +21,10 @@ from a_world import HAVEN, PURPOSE, Story, placement
 from deploy import registrar
 from producers.samples import nhs_numbers
 from schemas import broker_link, codec, topics
-from schemas.broker_link import Message, Outbound
 from schemas.bus_records import DecisionRecord, Notification, Outcome, Receipt, RegisterRecord, Stage
 from schemas.events import TemporaryAccommodation
 from schemas.identifiers import derived_id
+from schemas.outbound import Message, Outbound
 from streams.rules.consent import ConsentEntry, Meaning, State
 from streams.rules.entries import Entry, consent_record_id
 from streams.rules.parties import Involvement, KnownPerson

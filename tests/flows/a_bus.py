@@ -23,8 +23,9 @@ from deploy.provision import apply, partners_of, wanted
 from deploy.settings import Settings
 from deploy.up import DEMO_REGISTER
 from producers.publisher import Accepted, Publisher
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.events import Event
+from schemas.outbound import Message, Outbound
 from streams.rules.consent import ConsentEntry, Meaning, State
 from streams.rules.register import Register
 

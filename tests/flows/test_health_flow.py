@@ -10,7 +10,7 @@ import pytest
 from a_watched_bus import DOWN, GONE, THERE, WatchedBus, incident, watched_bus
 
 from deploy.demo import story
-from schemas.broker_link import Message, Outbound
+from schemas.outbound import Message, Outbound
 
 pytestmark = pytest.mark.flow
 

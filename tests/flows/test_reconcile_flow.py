@@ -26,9 +26,10 @@ from deploy.brokers import open_broker
 from deploy.demo import story
 from deploy.provision import apply
 from schemas import codec, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import Answer, DecisionRecord, Notification, Origin, Outcome, Quarantined, Receipt, Stage
 from schemas.identifiers import PersonKey
+from schemas.outbound import Message, Outbound
 from streams.worker.app import GROUP
 
 pytestmark = pytest.mark.flow

@@ -25,8 +25,9 @@ from aiokafka.errors import (
 from wire import INIT_PRODUCER_ID, LIST_OFFSETS, PRODUCE, Wire
 
 from deploy.brokers import Broker, open_broker
-from schemas.broker_link import Connection, Message, Outbound, read
+from schemas.broker_link import Connection, read
 from schemas.errors import NotReachable
+from schemas.outbound import Message, Outbound
 
 CANARY = b"CANARY-Jane"
 

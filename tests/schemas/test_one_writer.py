@@ -13,8 +13,9 @@ from aiokafka.errors import CoordinatorLoadInProgressError
 from wire import INIT_PRODUCER_ID, Wire
 
 from deploy.brokers import Broker
-from schemas.broker_link import Connection, Message, Outbound, read
+from schemas.broker_link import Connection, read
 from schemas.errors import NotReachable, Overtaken
+from schemas.outbound import Message, Outbound
 
 
 @asynccontextmanager

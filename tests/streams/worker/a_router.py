@@ -15,10 +15,11 @@ from deploy.brokers import Broker
 from deploy.provision import apply, partners_of, wanted
 from deploy.up import DEMO_REGISTER
 from schemas import broker_link, codec, sealing, topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import DecisionRecord, Notification, Quarantined
 from schemas.event_schemas import event_schemas
 from schemas.identifiers import PersonKey
+from schemas.outbound import Message, Outbound
 from streams.rules.entries import Entry
 from streams.rules.register import Register
 from streams.worker.decision_log import DecisionLog

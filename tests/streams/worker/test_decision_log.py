@@ -12,8 +12,9 @@ from a_router import load_demo, running
 from deploy.brokers import Broker
 from deploy.demo import story
 from schemas import broker_link, codec
-from schemas.broker_link import Connection, Message
+from schemas.broker_link import Connection
 from schemas.errors import Overtaken
+from schemas.outbound import Message
 from streams.worker import decision_log
 from streams.worker.decision_log import DecisionLog
 

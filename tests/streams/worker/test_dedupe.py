@@ -8,9 +8,10 @@ import pytest
 
 from deploy.brokers import Broker
 from schemas import topics
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
 from schemas.bus_records import Origin
 from schemas.errors import BrokenPromise
+from schemas.outbound import Message, Outbound
 from streams.worker.dedupe import Decided, Dedupe
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -15,7 +15,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.brokers import Broker
-from schemas.broker_link import Connection, Message, Outbound
+from schemas.broker_link import Connection
+from schemas.outbound import Message, Outbound
 from streams.worker import app as worker_app
 from streams.worker.lane import Batches
 from streams.worker.run import _live

@@ -134,9 +134,7 @@ async def test_a_worker_that_has_nothing_to_do_goes_on() -> None:
 
 async def test_a_register_that_is_not_understood_ends_it() -> None:
     with pytest.raises(BadRegister):
-        await pulses.take(
-            Pulse(), sources(end=5, committed=5, register_fails=BadRegister(["x"])), clock=Clock()
-        )
+        await pulses.take(Pulse(), sources(end=5, committed=5, register_fails=BadRegister(["x"])), clock=Clock())
 
 
 async def test_a_broker_that_does_not_answer_makes_what_waits_wait_longer() -> None:
@@ -144,9 +142,7 @@ async def test_a_broker_that_does_not_answer_makes_what_waits_wait_longer() -> N
     pulse.looked({A: 1}, {}, now=0.0)
 
     with pytest.raises(BrokenPromise):
-        await pulses.take(
-            pulse, sources(end=1, committed=0, register_fails=NotReachable("gone")), clock=Clock()
-        )
+        await pulses.take(pulse, sources(end=1, committed=0, register_fails=NotReachable("gone")), clock=Clock())
     assert pulse.looked_at == 0.0
 
 

@@ -14,10 +14,11 @@ from deploy import registrar
 from deploy.brokers import Broker
 from deploy.demo import story
 from schemas import codec
-from schemas.broker_link import Connection, Message
+from schemas.broker_link import Connection
 from schemas.bus_records import Outcome
 from schemas.errors import BadRegister, NotReachable
 from schemas.events import OperationEncompass
+from schemas.outbound import Message
 from streams.rules.consent import ConsentEntry, Meaning, State
 from streams.rules.entries import Entry
 from streams.worker.register_reader import RegisterReader
