@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,6 +19,7 @@ import structlog
 
 from consumers import delivery
 from consumers.adapters.port import Adapter, Answer
+from consumers.cases import Case, Cases, Item
 from consumers.courier_facts import CourierFacts, Pile, Standing
 from consumers.ledger import NOT_SENT, UNDER_WAY, Ledger
 from consumers.notices import Notices
@@ -40,27 +39,6 @@ T = TypeVar("T")
 _AT_ONCE = 8  # cases of one partner under way at the same time
 _COMMIT_EVERY = timedelta(seconds=0.5)
 _WINDOW = 500  # notifications taken in and not dealt with
-
-
-@dataclass
-class _Case:
-    """The notifications of one case that wait, oldest first."""
-
-    queue: deque[_Item] = field(default_factory=deque)
-    busy: bool = False
-
-
-@dataclass
-class _Item:
-    waiting: Waiting
-    notification: Notification
-    digest: str
-    attempt: int = 0
-    first_sent: datetime | None = None
-    not_before: datetime | None = None
-
-    def due(self, now: datetime) -> bool:
-        return self.not_before is None or self.not_before <= now
 
 
 class Courier:
@@ -93,7 +71,7 @@ class Courier:
         self._outbound = Outbound(connection, client_id=f"adapter-{partner}")
         self._ledger = Ledger(connection, self._outbound, partner=partner, transport=adapter.transport)
         self._source = Source(connection, partner=partner, revoked=self._let_go, assigned=self._ledger.load)
-        self._cases: dict[str, _Case] = {}
+        self._cases = Cases()
         self._tasks: set[asyncio.Task[None]] = set()
         self._notices = Notices(
             partner=partner,
@@ -139,17 +117,11 @@ class Courier:
 
     def piles(self) -> dict[Standing, Pile]:
         """How what it has taken in and not ended stands; what is beyond its window of 500 is not known here."""
-        piles = {standing: Pile() for standing in Standing}
-        for case in self._cases.values():
-            for item in case.queue:
-                tried = Standing.PENDING if item.not_before is None else Standing.WAITING
-                standing = Standing.HELD if self.held else tried
-                piles[standing] = piles[standing].with_one(item.notification.decided_at)
-        return piles
+        return self._cases.piles(held=self.held)
 
     async def _round(self) -> None:
         """One turn: whatever has ended since the last one is followed up, and what can be started is."""
-        if self._fetching is None and self._open() < _WINDOW:
+        if self._fetching is None and len(self._cases) < _WINDOW:
             self._fetching = self._start(self._source.fetch(1.0))
         with contextlib.suppress(TimeoutError):  # something may be due by time alone
             async with asyncio.timeout(0.2):
@@ -192,20 +164,17 @@ class Courier:
             self._committed_at = now
             await self._source.commit()
 
-    def _open(self) -> int:
-        return sum(len(case.queue) for case in self._cases.values())
-
     async def _take_in(self, waiting: Waiting) -> None:
         notification = codec.decode_record(waiting.value, Notification)
-        item = _Item(waiting, notification, self._key.digest(waiting.value))
+        item = Item(waiting, notification, self._key.digest(waiting.value))
         ended = self._ledger.ended(notification.notification_id)
         if ended is not None:
             await self._repeat(item, same=ended.digest == item.digest)
             return
         item.first_sent, item.attempt = self._ledger.waited(notification.notification_id)
-        self._cases.setdefault(notification.subject_token, _Case()).queue.append(item)
+        self._cases.add(item)
 
-    async def _repeat(self, item: _Item, *, same: bool) -> None:
+    async def _repeat(self, item: Item, *, same: bool) -> None:
         """Handed over, parked or stopped before; the same bytes need nothing more, others need a person."""
         if not same:
             await self._park(item, "same_id_other_content", NOT_SENT)
@@ -215,17 +184,13 @@ class Courier:
         now = self._clock()
         if self._held_until is not None and now < self._held_until:
             return
-        for token in [t for t, case in self._cases.items() if not case.queue and not case.busy]:
-            del self._cases[token]
-        due = [c for c in self._cases.values() if not c.busy and c.queue and c.queue[0].due(now)]
-        due.sort(key=lambda case: case.queue[0].notification.decided_at)
         # While a destination is held, one message is the probe: the oldest of any case.
         room = 1 if self._held_until is not None else _AT_ONCE
-        for case in due[: max(0, room - len(self._tasks))]:
+        for case in self._cases.due(now)[: max(0, room - len(self._tasks))]:
             case.busy = True
             self._tasks.add(self._start(self._attempt(case)))
 
-    async def _attempt(self, case: _Case) -> None:
+    async def _attempt(self, case: Case) -> None:
         item = case.queue[0]
         try:
             ended = self._ledger.ended(item.notification.notification_id)
@@ -256,7 +221,7 @@ class Courier:
         finally:
             case.busy = False
 
-    async def _follow(self, case: _Case, item: _Item, answer: Answer) -> None:
+    async def _follow(self, case: Case, item: Item, answer: Answer) -> None:
         now = self._clock()
         assert item.first_sent is not None  # set before the attempt
         step = delivery.next_step(
@@ -292,19 +257,19 @@ class Courier:
                         partner=self.partner,
                         reason=reason,
                         answer=answer.code,
-                        waiting=self._open(),
+                        waiting=len(self._cases),
                     )
 
-    def _done_with(self, case: _Case) -> None:
+    def _done_with(self, case: Case) -> None:
         self._source.dealt_with(case.queue.popleft().waiting)
 
-    async def _stop_delivery(self, item: _Item, code: str, rule: str) -> None:
+    async def _stop_delivery(self, item: Item, code: str, rule: str) -> None:
         await self._write(item, Stage.STOPPED, NOT_SENT, f"{code} ({rule})")
         log.info(
             "delivery.stopped", partner=self.partner, notification_id=item.notification.notification_id, reason=code
         )
 
-    async def _park(self, item: _Item, reason: str, answer: str) -> None:
+    async def _park(self, item: Item, reason: str, answer: str) -> None:
         """Put a delivery where a person looks, before its offset can be committed."""
         n = item.notification
         about = [
@@ -318,7 +283,7 @@ class Courier:
             "delivery.parked", partner=self.partner, notification_id=n.notification_id, reason=reason, answer=answer
         )
 
-    async def _write(self, item: _Item, stage: Stage, answer: str, reason: str = "") -> None:
+    async def _write(self, item: Item, stage: Stage, answer: str, reason: str = "") -> None:
         at = self._clock()
         await self._ledger.write(
             item.notification,
@@ -336,8 +301,7 @@ class Courier:
         self._letting_go = True
         try:
             await self._finish_tasks()
-            for case in self._cases.values():
-                case.queue = deque(i for i in case.queue if i.waiting.partition not in partitions)
+            self._cases.let_go(partitions)
         finally:
             self._letting_go = False
 

@@ -86,20 +86,14 @@ def _takes_any_answer() -> None:
 
 def _no_order() -> None:
     """Each notification is a case of its own."""
-    from consumers.courier import Courier
+    from collections import deque
 
-    original = Courier._take_in
+    from consumers.cases import Case, Cases
 
-    async def take_in(self: Any, waiting: Any) -> None:
-        await original(self, waiting)
-        for token, case in list(self._cases.items()):
-            while len(case.queue) > 1:
-                item = case.queue.pop()
-                apart = type(case)()
-                apart.queue.append(item)
-                self._cases[f"{token} {item.notification.notification_id}"] = apart
+    def add(self: Any, item: Any) -> None:
+        self._cases[f"{item.notification.subject_token} {item.notification.notification_id}"] = Case(deque([item]))
 
-    Courier._take_in = take_in
+    Cases.add = add
 
 
 def _tells_everyone() -> None:
