@@ -9,7 +9,7 @@ all of this through (tried on Apache Kafka 4.3.1). So every batch passes through
     unpacked, more than `UNPACKED_BYTES`        -> not unpacked; each offset of the batch stands as a marked record
     many such, all just below it                -> some at a time; the rest is fetched again
     more than `MOST_HEADERS`                    -> the record, marked, without them
-    a codec we do not have, junk, false offsets -> what is readable up to there; each offset after it marked
+    an unknown codec, junk, false offsets       -> what is readable up to there; each offset after it marked
 
 The mark is a `gate.Damaged` header name, and the gate refuses whatever carries one: each offset ends in quarantine,
 none is skipped, and the rest of the partition goes on. What could not be read has no value here, so where every record
@@ -23,7 +23,6 @@ Source: aiokafka 0.14.0, consumer/fetcher.py; KIP-98, message format 2.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -35,9 +34,8 @@ from aiokafka.record.default_records import DefaultRecordBatch
 
 from schemas.errors import Refused
 from schemas.gate import Damaged, Reason
+from schemas.unpacking import UNPACKED_BYTES, unpack
 
-#: Of one batch; four times the most that our brokers take of it as it is.
-UNPACKED_BYTES = 4 * 1024 * 1024
 #: Of one answer to a fetch, which holds the batches of one partition.
 UNPACKED_AT_ONCE = 4 * UNPACKED_BYTES
 #: An empty header has two bytes on the wire and some 70 in memory, and 500 records are handed out at once.
@@ -46,9 +44,7 @@ MOST_HEADERS = 1000
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_AT, _OVERHEAD, _MAGIC_AT, _ATTRIBUTES_AT = 8, 12, 16, 21  # in bytes from a batch's start
 _CODEC, _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
-_GZIP = 1
 _BROKEN = "a record inside a batch does not hold together"
-_CODECS = {2: "snappy", 3: "lz4", 4: "zstd"}
 
 
 def install() -> None:
@@ -181,13 +177,10 @@ class Batch:
         codec = self._attributes & _CODEC
         if codec == 0:
             return self._raw
-        if codec != _GZIP:
-            name = _CODECS.get(codec, f"codec {codec}")
-            raise Refused(Reason.UNREADABLE_BATCH, f"compressed with {name}; compress with gzip or not at all")
         head = bytearray(self._raw[: _HEAD.size])
         struct.pack_into(">h", head, _ATTRIBUTES_AT, self._attributes & ~_CODEC)
         self.unpacked = UNPACKED_BYTES  # what it costs to find that it is too much
-        plain = _gunzip(self._raw[_HEAD.size :])
+        plain = unpack(codec, self._raw[_HEAD.size :])
         self.unpacked = len(plain)
         return bytes(head) + plain
 
@@ -251,17 +244,3 @@ def _name(raw: bytes) -> str:
     except UnicodeDecodeError:
         detail = f"a header name of {len(raw)} bytes is not UTF-8"
         return Damaged(raw.decode("utf-8", "backslashreplace"), Reason.BAD_HEADER, detail)
-
-
-def _gunzip(packed: bytes) -> bytes:
-    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        plain = unpacker.decompress(packed, UNPACKED_BYTES + 1)
-    except zlib.error as exc:
-        raise Refused(Reason.UNREADABLE_BATCH, "says it is compressed with gzip, and is not") from exc
-    if len(plain) > UNPACKED_BYTES:
-        detail = f"a batch of {len(packed)} bytes unpacks to more than {UNPACKED_BYTES}; send fewer records at a time"
-        raise Refused(Reason.BATCH_TOO_LARGE, detail)
-    if not unpacker.eof or unpacker.unused_data:
-        raise Refused(Reason.UNREADABLE_BATCH, "the compressed records end too early, or something follows them")
-    return plain

@@ -200,22 +200,22 @@ def numbered(attributes: int, payload: bytes) -> bytes:
 
 
 UNREADABLE = {
-    "snappy": (numbered(SNAPPY, b"?"), "compressed with snappy; compress with gzip or not at all"),
-    "lz4": (numbered(LZ4, b"?"), "compressed with lz4; compress with gzip or not at all"),
-    "zstd": (numbered(ZSTD, b"?"), "compressed with zstd; compress with gzip or not at all"),
-    "codec 7": (numbered(7, b"?"), "compressed with codec 7; compress with gzip or not at all"),
-    "no gzip": (numbered(GZIP, b"no gzip at all"), "says it is compressed with gzip, and is not"),
+    "no snappy": (numbered(SNAPPY, b"?"), "says it is compressed with snappy, and is not, or not wholly"),
+    "no lz4": (numbered(LZ4, b"?"), "says it is compressed with lz4, and is not, or not wholly"),
+    "no zstd": (numbered(ZSTD, b"?"), "says it is compressed with zstd, and is not, or not wholly"),
+    "codec 7": (numbered(7, b"?"), "compressed with codec 7, which Kafka does not have"),
+    "no gzip": (numbered(GZIP, b"no gzip at all"), "says it is compressed with gzip, and is not, or not wholly"),
     "gzip cut off": (
         numbered(GZIP, gzip.compress(THREE)[:-9]),
-        "the compressed records end too early, or something follows them",
+        "says it is compressed with gzip, and is not, or not wholly",
     ),
     "bytes behind gzip": (
         numbered(GZIP, gzip.compress(THREE) + b"more"),
-        "the compressed records end too early, or something follows them",
+        "says it is compressed with gzip, and is not, or not wholly",
     ),
     "gzip twice": (
         numbered(GZIP, gzip.compress(record(0)) + gzip.compress(record(1) + record(2))),
-        "the compressed records end too early, or something follows them",
+        "says it is compressed with gzip, and is not, or not wholly",
     ),
     "no records": (numbered(0, b""), BROKEN),
     "noise": (numbered(0, b"\xff" * 99), BROKEN),
