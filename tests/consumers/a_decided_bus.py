@@ -131,10 +131,10 @@ async def decided_bus(broker: Broker) -> AsyncIterator[DecidedBus]:
     apply(broker, wanted(partners_of(entries())))
     connection = Connection(broker.bootstrap)
     outbound = Outbound(connection, client_id="test")
-    await outbound.start()
     now = datetime.now(UTC)
     # A later millisecond than anything another test wrote: this one's writes come after a start that takes many.
     since = now.replace(microsecond=now.microsecond // 1000 * 1000) + timedelta(milliseconds=1)
+    await outbound.start()
     try:
         yield DecidedBus(connection, outbound, since)
     finally:
