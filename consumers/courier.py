@@ -21,7 +21,7 @@ from consumers import delivery
 from consumers.adapters.port import Adapter, Answer
 from consumers.cases import Case, Cases, Item
 from consumers.courier_facts import CourierFacts, Pile, Standing
-from consumers.ledger import NOT_SENT, UNDER_WAY, Ledger
+from consumers.ledger import NOT_SENT, UNDER_WAY, Ledger, Receipts
 from consumers.notices import Notices
 from consumers.parcels import parcel_of
 from consumers.recheck import Recheck
@@ -47,6 +47,7 @@ class Courier:
 
     Args:
         jitter: A number in [-1, 1] each time it is called; chance is an argument.
+        receipts: What all couriers of this process share; None: each reads them for itself.
         key: Only to digest bytes as the decision record does.
 
     Attributes:
@@ -63,13 +64,16 @@ class Courier:
         key: PersonKey,
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
+        receipts: Receipts | None = None,
     ) -> None:
         self.partner, self.transport = partner, adapter.transport
         self.facts = CourierFacts()
         self._adapter, self._recheck, self._key = adapter, recheck, key
         self._clock, self._jitter = clock, jitter
         self._outbound = Outbound(connection, client_id=f"adapter-{partner}")
-        self._ledger = Ledger(connection, self._outbound, partner=partner, transport=adapter.transport)
+        self._ledger = Ledger(
+            connection, self._outbound, partner=partner, transport=adapter.transport, receipts=receipts
+        )
         self._source = Source(connection, partner=partner, revoked=self._let_go, assigned=self._ledger.load)
         self._cases = Cases()
         self._tasks: set[asyncio.Task[None]] = set()

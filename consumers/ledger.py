@@ -6,7 +6,9 @@ Receipts are the only memory: the ledger is their tail, so a restarted adapter k
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -46,28 +48,72 @@ class Delivered:
     consent_meaning: str | None
 
 
+class Receipts:
+    """
+    The tail of `receipts`, read once for all the ledgers of a process.
+
+    Args:
+        window: How many of the newest of each partition are read at first.
+    """
+
+    def __init__(self, connection: Connection, *, window: int = 100_000) -> None:
+        self._connection, self._window = connection, window
+        self._followers: dict[bytes, Callable[[Receipt], None]] = {}
+        self._next: dict[int, int] = {}
+        self._reading = asyncio.Lock()
+
+    def follow(self, partner: str, note: Callable[[Receipt], None]) -> None:
+        """Whatever is read about this partner goes here; to be said before the first reading."""
+        assert not self._next, "what was read before would be missing"
+        self._followers[partner.encode()] = note
+
+    async def load(self) -> None:
+        """
+        Read what came since the last time, and at first the tail.
+
+        Raises:
+            NotReachable: Not to their end; whoever goes on without could deliver twice.
+        """
+        async with self._reading:
+            last = None if self._next else self._window
+            async for message in broker_link.read(self._connection, topics.RECEIPTS, last=last, starts=self._next):
+                self._next[message.partition] = message.offset + 1
+                note = self._followers.get(dict(message.headers).get("sb_partner", b""))
+                if note is not None:
+                    note(codec.decode_record(message.value, Receipt))
+
+
 class Ledger:
     """
     The deliveries of one partner.
 
     Args:
         outbound: None: only to read.
-        window: How many of the newest receipts are remembered. Older repeats have one effect all the same: every
-            adapter hands over under the same id.
+        receipts: Shared with other partners of this process; None: read for this one alone.
+        window: How many ended deliveries are remembered. Older repeats have one effect all the same: every adapter
+            hands over under the same id.
     """
 
     def __init__(
-        self, connection: Connection, outbound: Outbound | None, *, partner: str, transport: str, window: int = 100_000
+        self,
+        connection: Connection,
+        outbound: Outbound | None,
+        *,
+        partner: str,
+        transport: str,
+        receipts: Receipts | None = None,
+        window: int = 100_000,
     ):
-        self._connection, self._outbound = connection, outbound
+        self._outbound = outbound
         self._partner, self._transport, self._window = partner, transport, window
+        self._receipts = receipts or Receipts(connection, window=window)
+        self._receipts.follow(partner, self._note)
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._on_consent: dict[str, Delivered] = {}
         self._waited: dict[str, tuple[datetime, int]] = {}
         self._maybe_there: set[str] = set()  # tried, and nobody knows whether the partner took it
         self._under_way: set[str] = set()  # an attempt was begun, and no answer to it is written
         self._noticed: set[str] = set()
-        self._next: dict[int, int] = {}
 
     async def load(self) -> None:
         """
@@ -75,11 +121,7 @@ class Ledger:
 
         Others write receipts about this partner too: an operator who redrives, a process that had a partition before.
         """
-        last = None if self._next else self._window
-        async for message in broker_link.read(self._connection, topics.RECEIPTS, last=last, starts=self._next):
-            self._next[message.partition] = message.offset + 1
-            if dict(message.headers).get("sb_partner") == self._partner.encode():
-                self._note(codec.decode_record(message.value, Receipt))
+        await self._receipts.load()
 
     def ended(self, notification_id: str) -> Ended | None:
         """How this delivery ended; None: it has not."""

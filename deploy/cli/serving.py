@@ -156,6 +156,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     import structlog
 
     from consumers.courier import Courier
+    from consumers.ledger import Receipts
     from deploy import destinations as places
     from deploy.recheck import RegisterRecheck
     from schemas.broker_link import Connection
@@ -168,6 +169,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     reader = RegisterReader(connection)
     await reader.start()
     chance = random.SystemRandom()
+    receipts = Receipts(connection)  # read once for all of them
     couriers = [
         Courier(
             connection,
@@ -177,6 +179,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
             key=found.person_key(),
             clock=clock,
             jitter=lambda: chance.uniform(-1, 1),
+            receipts=receipts,
         )
         for partner, place in there.items()
     ]

@@ -89,7 +89,7 @@ class Partners:
 async def open_partners(stack: AsyncExitStack, folder: Path) -> Partners:
     """Start the partners' systems; `stack` ends them."""
     owner_dsn = stack.enter_context(open_postgres(folder / "postgres"))
-    partners = Partners(folder, owner_dsn, await _staging_table(owner_dsn))
+    partners = Partners(folder, owner_dsn, await staging_table(owner_dsn))
     app = web.Application()
     for partner in WEBHOOKS:
         partners.secrets[partner] = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -120,7 +120,7 @@ def _receiver(partners: Partners, partner: str) -> Any:
     return receive
 
 
-async def _staging_table(owner_dsn: str) -> str:
+async def staging_table(owner_dsn: str) -> str:
     """The partner makes its table and gives the bus an account that may do no more than it must."""
     password = secrets.token_hex(16)
     connection = await asyncpg.connect(owner_dsn)

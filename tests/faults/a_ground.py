@@ -217,12 +217,11 @@ class Ground:
 
     async def _read(self) -> Observed:
         seen = Observed()
-        await asyncio.gather(
-            self._decisions(seen),
-            self._receipts(seen),
-            self._set_aside(seen),
-            *(self._notified(seen, p) for p in RECIPIENTS),
-        )
+        # One after another: side by side, each would wait for the others' decoding and take the broker for silent.
+        for reading in (self._decisions(seen), self._receipts(seen), self._set_aside(seen)):
+            await reading
+        for partner in RECIPIENTS:
+            await self._notified(seen, partner)
         return seen
 
     async def _decisions(self, seen: Observed) -> None:

@@ -25,7 +25,7 @@ from a_world import ASH, BEECH, HAVEN, HEALTH, HUB, PRACTICE
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from consumers.adapters.postgres import CREATE_TABLE, grant
+from deploy.demo.partners import staging_table
 from deploy.partner_postgres import open_postgres
 
 FOLDERS = (ASH, BEECH, PRACTICE)
@@ -145,7 +145,7 @@ def open_partners(folder: Path) -> Iterator[Partners]:
     """Start the partners' systems: the server in a thread of its own, so that it answers while a test waits."""
     folder.mkdir(parents=True)
     with open_postgres(folder / "postgres") as owner_dsn:
-        dsn = asyncio.run(_table(owner_dsn))
+        dsn = asyncio.run(staging_table(owner_dsn))
         hub, haven = Receiver(_secret()), Receiver(_secret())
         with _serving({HUB: hub, HAVEN: haven}) as port:
             partners = Partners(folder, owner_dsn, folder / "destinations.yaml", hub, haven)
@@ -203,19 +203,6 @@ def _handler(name: str, receiver: Receiver) -> Any:
         return await receiver.receive(name, request)
 
     return handle
-
-
-async def _table(owner_dsn: str) -> str:
-    password = secrets.token_hex(16)
-    connection = await asyncpg.connect(owner_dsn)
-    try:
-        await connection.execute(CREATE_TABLE)
-        await connection.execute(f"CREATE ROLE safebus LOGIN PASSWORD '{password}'")
-        await connection.execute(grant("safebus"))
-    finally:
-        await connection.close()
-    head, tail = owner_dsn.split("://", 1)
-    return f"{head}://safebus:{password}@{tail.split('@', 1)[1]}"
 
 
 def _secret() -> str:
