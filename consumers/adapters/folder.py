@@ -18,6 +18,8 @@ import os
 import re
 import secrets
 import stat
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,8 @@ from consumers.adapters.port import Answer, Parcel
 from consumers.delivery import Reply
 
 _PART: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.withdrawn)?\.json\.[0-9a-f]{16}\.part")
+#: How long a part may lie there before another process takes it away; no write takes so long.
+SWEEP_EVERY_S: Final = 60.0
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED_TO_US: Final = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 # A link or a device where our file should be was put there by someone; O_NONBLOCK, so that a pipe does not hold us.
@@ -38,19 +42,40 @@ class FolderAdapter:
 
     transport: str = "folder"
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, seconds: Callable[[], float] = time.time) -> None:
+        self._folder, self._seconds = folder, seconds
+        self._swept_at: float | None = None
 
     async def open(self) -> None:
         """Remove what a crash left half written: it is about a person, and nobody may come back for it."""
         await asyncio.to_thread(_remove_parts, self._folder, _PART)
+        self._swept_at = self._seconds()
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
     async def deliver(self, parcel: Parcel) -> Answer:
         """One attempt; see `port.Adapter.deliver`."""
-        return await asyncio.to_thread(_place, self._folder, file_name(parcel), parcel.json_bytes())
+        return await asyncio.to_thread(self._deliver, file_name(parcel), parcel.json_bytes())
+
+    def _deliver(self, name: str, content: bytes) -> Answer:
+        self._sweep(name)
+        return _place(self._folder, name, content)
+
+    def _sweep(self, name: str) -> None:
+        """
+        Remove what another process left when it was killed while we went on.
+
+        Not every time: it lists the folder, and a partner may leave tens of thousands of files there.
+        """
+        now = self._seconds()
+        if self._swept_at is None:
+            _remove_parts(self._folder, re.compile(re.escape(name) + r"\.[0-9a-f]{16}\.part"))
+        elif now - self._swept_at >= SWEEP_EVERY_S:
+            _remove_parts(self._folder, _PART, not_after=now - SWEEP_EVERY_S)
+        else:
+            return
+        self._swept_at = now
 
 
 def file_name(parcel: Parcel) -> str:
@@ -60,7 +85,6 @@ def file_name(parcel: Parcel) -> str:
 
 def _place(folder: Path, name: str, content: bytes) -> Answer:
     try:
-        _remove_parts(folder, re.compile(re.escape(name) + r"\.[0-9a-f]{16}\.part"))
         # In this order: a file that is moved between the two looks is then seen in the second.
         for place in (folder / name, folder / "collected" / name):
             same = _holds(place, content)
@@ -118,10 +142,11 @@ def _to_disk(folder: Path) -> None:
         os.close(handle)
 
 
-def _remove_parts(folder: Path, ours: re.Pattern[str]) -> None:
+def _remove_parts(folder: Path, ours: re.Pattern[str], *, not_after: float = float("inf")) -> None:
+    """Remove those that were last written to before a time; a younger one may be another process's, under way."""
     with suppress(OSError):  # `deliver` finds the same trouble, and has an answer to give
         for entry in list(os.scandir(folder)):
-            if ours.fullmatch(entry.name):
+            if ours.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime <= not_after:
                 os.unlink(entry.path)
 
 

@@ -7,6 +7,7 @@ import resource
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,25 @@ async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path, at: str
         assert names(tmp_path) == sorted(["notes.part", f"{ID}.json.part.txt", "readme"])
     assert await adapter.deliver(ALERT) == WRITTEN
     assert names(tmp_path) == sorted([f"{ID}.json", "notes.part", f"{ID}.json.part.txt", "readme"])
+
+
+async def test_what_another_process_left_is_removed_after_a_minute_and_what_is_under_way_is_not(tmp_path: Path) -> None:
+    """The folder is not listed for every delivery: a partner may leave tens of thousands of files there."""
+    now = [time.time()]
+    adapter = FolderAdapter(tmp_path, seconds=lambda: now[0])
+    await adapter.open()
+    left, young = tmp_path / PART, tmp_path / PART.replace("0011", "ffff")
+    left.write_bytes(b"half")
+    await adapter.deliver(ALERT)
+    at_once = left.exists()
+    now[0] += 60.0
+    young.write_bytes(b"half")
+    os.utime(young, (now[0], now[0]))
+    os.utime(left, (now[0] - 60.0, now[0] - 60.0))
+    await adapter.deliver(WITHDRAWAL)
+
+    assert at_once
+    assert (left.exists(), young.exists()) == (False, True)
 
 
 async def test_a_crash_at_any_moment_leaves_nothing_or_the_whole_file(tmp_path: Path) -> None:
