@@ -36,14 +36,12 @@ class DecisionLog:
     """
 
     def __init__(self, connection: Connection, *, timeout_s: float = 20.0) -> None:
-        self._open: Callable[[int], Outbound] = (
-            lambda partition: Outbound(
-                connection,
-                client_id=f"safebus-worker-{partition}",
-                timeout_s=timeout_s,
-                compression="zstd",  # the same names again and again: 10 kB become 700 bytes in 13 microseconds
-                transactional_id=f"{TRANSACTIONAL_ID}{partition}",
-            )
+        self._open: Callable[[int], Outbound] = lambda partition: Outbound(
+            connection,
+            client_id=f"safebus-worker-{partition}",
+            timeout_s=timeout_s,
+            compression="zstd",  # the same names again and again: 10 kB become 700 bytes in 13 microseconds
+            transactional_id=f"{TRANSACTIONAL_ID}{partition}",
         )
         self._writers: dict[int, Outbound] = {}
         self._owned_in: dict[int, int] = {}
