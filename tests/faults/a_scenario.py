@@ -93,5 +93,5 @@ def _feed_until_ended(ground: Ground, story: Story, name: str, times: int) -> No
 
     while ended() < times and len(story.published) < 20 * EVENTS:
         ground.feed(story, 20)
-    wait_until(lambda: ended() >= times, f"`{name}` to end at {times} places", within_s=10)
+    wait_until(lambda: ended() >= times, f"`{name}` to end at {times} places", within_s=60)
     ground.feed(story, 40)
