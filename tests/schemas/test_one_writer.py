@@ -15,7 +15,7 @@ from wire import INIT_PRODUCER_ID, Wire
 from deploy.brokers import Broker
 from schemas.broker_link import Connection, read
 from schemas.errors import NotReachable, Overtaken
-from schemas.outbound import Message, Outbound
+from schemas.outbound import Message, Outbound, partition_of
 
 
 @asynccontextmanager
@@ -115,3 +115,20 @@ async def test_a_broker_that_never_lets_us_start_is_an_error_in_bounded_time(
         await link.stop()
     await asyncio.sleep(0)
     gc.collect()
+
+
+async def test_a_remembered_partition_is_the_one_that_the_key_leads_to(embedded_broker: Broker, fresh: str) -> None:
+    """Otherwise a case would change its partition with an upgrade, and its order with it."""
+    keys = [f"case-{n}".encode() for n in range(40)]
+    async with plain(Connection(embedded_broker.bootstrap)) as link:
+        written = await link.send_all(Message(fresh, key, b"v") for key in keys)
+
+    assert [partition for partition, _ in written] == [partition_of(key) for key in keys]
+
+
+@asynccontextmanager
+async def plain(connection: Connection) -> AsyncIterator[Outbound]:
+    link = Outbound(connection, client_id="test")
+    await link.start()
+    yield link
+    await link.stop()
