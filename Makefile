@@ -46,8 +46,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"safebus needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}; say which to use: make PYTHON=python3.11 ...")'
 	@echo "installing into $(VENV) (once) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# The lock names all there is, so nothing is left to resolve. Left to it, pip 23 looks at the newest coverage[toml]
+	@# before it sees that coverage is pinned, and refuses to go on from the day that a newer one is published.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check --quiet --disable-pip-version-check
 	@touch $@
 
 clean:
