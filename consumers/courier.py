@@ -4,7 +4,8 @@ How does a notification get from `out.<partner>` into the partner's own system?
 In order per case; a case that waits does not hold up the others. Before every attempt the register is asked again:
 hours may lie between the decision and a partner that answers. On trouble it waits, holds or parks with a reason; it
 never skips. What is done is written down before the offset is committed, so a crash in between repeats a delivery
-under the same id, and the partner's system sees it once.
+under the same id, and the partner's system sees it once. A process that was halted and wakes up makes no attempt
+before the broker has said that it still has its partitions.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 _AT_ONCE = 8  # cases of one partner under way at the same time
 _COMMIT_EVERY = timedelta(seconds=0.5)
+_BEGINS_WITHIN_S = 2.0  # from the start of an attempt to its first byte: the register, and at times a receipt
 _WINDOW = 500  # notifications taken in and not dealt with
 
 
@@ -137,7 +139,7 @@ class Courier:
             self._tasks.discard(task)
             task.result()  # a bug or a broker that is gone: stop before anything else starts, and leave the offsets
         if not self._letting_go:
-            self._start_what_is_due()
+            await self._start_what_is_due()
             self._start_telling()
         await self._commit()
 
@@ -184,15 +186,23 @@ class Courier:
             await self._park(item, "same_id_other_content", NOT_SENT)
         self._source.dealt_with(item.waiting)
 
-    def _start_what_is_due(self) -> None:
+    async def _start_what_is_due(self) -> None:
         now = self._clock()
         if self._held_until is not None and now < self._held_until:
             return
         # While a destination is held, one message is the probe: the oldest of any case.
-        room = 1 if self._held_until is not None else _AT_ONCE
-        for case in self._cases.due(now)[: max(0, room - len(self._tasks))]:
+        room = (1 if self._held_until is not None else _AT_ONCE) - len(self._tasks)
+        if room <= 0 or not self._cases.due(now) or not await self._surely_ours():
+            return
+        for case in self._cases.due(now)[:room]:
             case.busy = True
             self._tasks.add(self._start(self._attempt(case)))
+
+    async def _surely_ours(self) -> bool:
+        """For long enough to begin with something. While the broker is asked a rebalance may begin, too."""
+        if not self._source.surely_ours(for_another_s=_BEGINS_WITHIN_S) and not await self._source.confirm():
+            return False
+        return not self._letting_go
 
     async def _attempt(self, case: Case) -> None:
         item = case.queue[0]
@@ -219,6 +229,11 @@ class Courier:
             if item.notification.consent_meaning is not None:
                 # Should we end before the answer: whoever stops this delivery must know that it may be there.
                 await self._write(item, Stage.WAITING, "not_yet", UNDER_WAY)
+            if not self._source.surely_ours():
+                # We were halted since this began, and another process may have handed it over.
+                item.attempt -= 1
+                log.warning("delivery.put_off", partner=self.partner, reason="not sure to be in the group any more")
+                return
             answer = await self._adapter.deliver(parcel_of(item.notification, view, item.digest))
             self.facts.tried(answer.reply, took=self._clock() - now)
             await self._follow(case, item, answer)

@@ -3,11 +3,19 @@ Which notifications wait for this partner, and which of them are dealt with?
 
 Each partition's offsets are committed up to the first notification that is not dealt with: one that waits holds back
 the commit, not its neighbours. A restart reads those again; the ledger knows which of them were handed over.
+
+A process that was halted (a stopped virtual machine, a long swap) does not know that its partitions went to another
+meanwhile. A partner's system cannot be fenced as a topic can, so we are sure of our partitions only for as long as the
+broker gives a silent member (its session), counted from a commit that it took, and ask again before we go on.
+
+Source: KIP-62 (sessions); Kleppmann, "How to do distributed locking" (2016), on leases and paused processes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +38,11 @@ class Waiting:
     value: bytes
 
 
+def seconds_since_boot() -> float:
+    """Also while the machine was suspended, where the system counts that."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class _Progress:
     """What of one partition is fetched and not dealt with."""
 
@@ -48,6 +61,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     Args:
         revoked: Called with partition numbers that are no longer ours; returns when nothing of them is under way.
         assigned: Called before anything of newly assigned partitions is fetched.
+        session_s: After so many seconds of silence the broker gives our partitions to another.
+        seconds: A clock that never goes back.
+        patience_s: How long the broker may take to take a commit, seconds.
     """
 
     def __init__(
@@ -58,11 +74,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         revoked: Callable[[set[int]], Awaitable[None]],
         assigned: Callable[[], Awaitable[None]],
         session_s: float = 10.0,
+        seconds: Callable[[], float] = seconds_since_boot,
+        patience_s: float = 30.0,
     ) -> None:
         self._topic = topics.notifications_for(partner)
         self._connection, self._revoked, self._assigned = connection, revoked, assigned
         self._progress: dict[int, _Progress] = {}
         self._committed: dict[int, int] = {}
+        self._session_s, self._seconds, self._patience_s = session_s, seconds, patience_s
+        self._ours_at = float("-inf")  # when we last asked and the broker said that we are in the group
         self._letting_go = False
         self._taken_over = asyncio.Event()
         self._not_taken_over: NotReachable | None = None
@@ -123,19 +143,45 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         if progress is not None:
             progress.open.discard(waiting.offset)
 
+    def surely_ours(self, *, for_another_s: float = 0.0) -> bool:
+        """Nobody else can have been given our partitions yet, nor will be in so many seconds."""
+        return self._seconds() - self._ours_at + for_another_s < self._session_s
+
+    async def confirm(self) -> bool:
+        """
+        Ask the broker whether we are still in the group. False: another process may have our partitions.
+
+        Raises:
+            NotReachable: The broker does not say.
+        """
+        return await self._commit(self._committable())
+
     async def commit(self) -> None:
-        """Commit what is dealt with. If a rebalance overtakes it, whoever has the partition now redoes it."""
-        ready = {p: progress.committable() for p, progress in self._progress.items() if progress.next >= 0}
-        new = {p: offset for p, offset in ready.items() if self._committed.get(p) != offset}
-        if not new:
-            return
+        """
+        Commit what is dealt with. If a rebalance overtakes it, whoever has the partition now redoes it.
+
+        Raises:
+            NotReachable: The broker does not take it.
+        """
+        await self._commit({p: offset for p, offset in self._committable().items() if self._committed.get(p) != offset})
+
+    def _committable(self) -> dict[int, int]:
+        return {p: progress.committable() for p, progress in self._progress.items() if progress.next >= 0}
+
+    async def _commit(self, offsets: dict[int, int]) -> bool:
+        if not offsets:
+            return False
+        asked_at = self._seconds()
         try:
-            await self._consumer.commit({TopicPartition(self._topic, p): offset for p, offset in new.items()})
+            async with asyncio.timeout(self._patience_s):  # aiokafka asks again and again
+                await self._consumer.commit({TopicPartition(self._topic, p): offset for p, offset in offsets.items()})
         except (CommitFailedError, IllegalStateError):
-            return
-        except KafkaError as exc:
+            return False
+        except (KafkaError, TimeoutError) as exc:
             raise NotReachable(f"offsets of `{self._topic}` could not be committed: {type(exc).__name__}") from exc
-        self._committed |= new
+        self._committed |= offsets
+        self._ours_at = asked_at
+        return True
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Finish what is under way, commit, let go."""
@@ -143,10 +189,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._letting_go = True
         self._taken_over.clear()
         await self._revoked(gone)
-        await self.commit()
+        with contextlib.suppress(NotReachable):  # whoever has them next redoes it; and they are not ours all the same
+            await self.commit()
         for partition in gone:
             self._progress.pop(partition, None)
             self._committed.pop(partition, None)
+        self._ours_at = float("-inf")
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Whoever had them before may have dealt with what is read again."""

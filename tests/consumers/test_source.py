@@ -1,4 +1,9 @@
-"""Nothing of a partition is handed out before it is known what its last owner did with it, on both brokers."""
+"""
+What may an adapter take for its own? On both brokers.
+
+Nothing of a partition is handed out before it is known what its last owner did with it, and nothing is begun without
+the broker's word, within its session, that we are in the group.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, KafkaError, RequestTimedOutError
 
 from consumers.source import Source, Waiting
 from deploy.brokers import Broker
@@ -30,8 +37,36 @@ async def nothing(_partitions: set[int]) -> None:
     return None
 
 
-def source(connection: Connection, partner: str, assigned: Callable[[], Awaitable[None]]) -> Source:
-    return Source(connection, partner=partner, revoked=nothing, assigned=assigned, session_s=6.0)
+async def at_once() -> None:
+    return None
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def source(
+    connection: Connection,
+    partner: str,
+    assigned: Callable[[], Awaitable[None]] = at_once,
+    *,
+    clock: Clock | None = None,
+    patience_s: float = 30.0,
+) -> Source:
+    return Source(
+        connection,
+        partner=partner,
+        revoked=nothing,
+        assigned=assigned,
+        session_s=6.0,
+        seconds=clock or Clock(),
+        patience_s=patience_s,
+    )
 
 
 async def test_what_was_fetched_waits_until_the_ledger_is_read(connection: Connection, fresh: str) -> None:
@@ -86,4 +121,105 @@ async def test_without_a_ledger_nothing_is_handed_out(connection: Connection, fr
     with pytest.raises(NotReachable, match="no receipts"):
         async with asyncio.timeout(30):
             await _first(found)
+    await found.stop()
+
+
+async def test_it_is_sure_of_its_partitions_for_a_session_after_the_broker_said_so(
+    connection: Connection, fresh: str
+) -> None:
+    clock = Clock()
+    found = source(connection, fresh, clock=clock)
+    await found.start()
+    async with asyncio.timeout(30):
+        [waiting] = await _first(found)
+    sure = {"unasked": found.surely_ours()}
+    assert await found.confirm()
+    sure["asked"] = found.surely_ours()
+    clock.now += 5.9
+    sure["before the session ends"] = found.surely_ours()
+    sure["for long enough to begin"] = found.surely_ours(for_another_s=1.0)
+    clock.now += 0.1
+    sure["when it may have ended"] = found.surely_ours()
+    found.dealt_with(waiting)
+    await found.commit()
+    sure["after a commit"] = found.surely_ours()
+    clock.now += 6.0
+    await found.commit()  # there is nothing new, so the broker is not asked
+    sure["after none"] = found.surely_ours()
+    await found.stop()
+
+    assert sure == {
+        "unasked": False,
+        "asked": True,
+        "before the session ends": True,
+        "for long enough to begin": False,
+        "when it may have ended": False,
+        "after a commit": True,
+        "after none": False,
+    }
+
+
+async def test_the_session_counts_from_when_the_broker_was_asked(connection: Connection, fresh: str) -> None:
+    """Its answer may have lain there while we were halted."""
+    clock = Clock()
+    found = source(connection, fresh, clock=clock)
+    await found.start()
+    async with asyncio.timeout(30):
+        await _first(found)
+    commit = found._consumer.commit
+
+    async def halted_before_the_answer_is_read(offsets: object) -> None:
+        await commit(offsets)
+        clock.now += 6.0
+
+    found._consumer.commit = halted_before_the_answer_is_read
+    confirmed = await found.confirm()
+    sure = found.surely_ours()
+    found._consumer.commit = commit
+    await found.stop()
+
+    assert (confirmed, sure) == (True, False)
+
+
+@pytest.mark.parametrize("error", [CommitFailedError(), RequestTimedOutError()], ids=["another-has-them", "no-answer"])
+async def test_a_partition_that_is_taken_away_is_forgotten_though_its_commit_fails(
+    connection: Connection, fresh: str, error: KafkaError
+) -> None:
+    """It was kept, and every later commit failed of it, for all other partitions too."""
+    found = source(connection, fresh)
+    await found.start()
+    async with asyncio.timeout(30):
+        [waiting] = await _first(found)
+    await found.confirm()
+    found.dealt_with(waiting)
+    commit = found._consumer.commit
+
+    async def fails(_offsets: object) -> None:
+        raise error
+
+    found._consumer.commit = fails
+    await found.on_partitions_revoked({TopicPartition(f"out.{fresh}", 2)})
+    left = await found.confirm()  # there is nothing of ours to ask about
+    found._consumer.commit = commit
+    await found.stop()
+
+    assert (found.is_open(waiting), left, found.surely_ours()) == (False, False, False)
+
+
+async def test_a_broker_that_does_not_say_whether_we_are_in_the_group_is_an_error(
+    connection: Connection, fresh: str
+) -> None:
+    found = source(connection, fresh, patience_s=0.05)
+    await found.start()
+    async with asyncio.timeout(30):
+        await _first(found)
+    commit = found._consumer.commit
+
+    async def waits_for_ever(_offsets: object) -> None:
+        await asyncio.Event().wait()
+
+    found._consumer.commit = waits_for_ever
+    with pytest.raises(NotReachable, match=r"offsets of `out\..*` could not be committed"):
+        await found.confirm()
+    found._consumer.commit = commit
     await found.stop()

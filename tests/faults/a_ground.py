@@ -240,7 +240,9 @@ class Ground:
     async def _receipts(self, seen: Observed) -> None:
         async for m in broker_link.read(self.connection, topics.RECEIPTS):
             r = codec.decode_record(m.value, Receipt)
-            seen.receipts.append(Receipted(r.partner, r.notification_id, r.event_id, r.stage))
+            # Truncated to milliseconds by the broker.
+            at = m.timestamp / 1000 + 0.001
+            seen.receipts.append(Receipted(r.partner, r.notification_id, r.event_id, r.stage, at))
 
     async def _set_aside(self, seen: Observed) -> None:
         async for m in broker_link.read(self.connection, topics.QUARANTINE):

@@ -75,6 +75,13 @@ def _no_ledger() -> None:
     Ledger.ended = lambda *_: None
 
 
+def _no_lease() -> None:
+    """The adapter never doubts that its partitions are its own."""
+    from consumers.source import Source
+
+    Source.surely_ours = lambda *_, **__: True
+
+
 def _takes_any_answer() -> None:
     """The adapter takes whatever a web server says for a yes."""
     from consumers.adapters import webhook
@@ -142,6 +149,7 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "no-fence": _no_fence,
     "effects-first": _effects_first,
     "no-ledger": _no_ledger,
+    "no-lease": _no_lease,
     "takes-any-answer": _takes_any_answer,
     "no-order": _no_order,
     "tells-everyone": _tells_everyone,

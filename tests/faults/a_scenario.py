@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from a_ground import Ground
 from a_supervisor import wait_until
-from a_world import HAVEN, Story
+from a_world import HAVEN, RECIPIENTS, Story
 
 EVENTS = 100
 
@@ -67,6 +67,26 @@ def worker_sleeps_past_its_session(ground: Ground, story: Story, mutation: Seque
         ground.feed(story, 20)
     ground.come_to_rest()
     ground.processes.resume("worker-1")
+    ground.feed(story, EVENTS // 2)
+    ground.come_to_rest()
+
+
+def adapter_sleeps_past_its_session(ground: Ground, story: Story, mutation: Sequence[str] = ()) -> None:
+    """
+    It is halted with a queue in hand; another hands all of it over; it wakes up and goes on where it was.
+
+    At the partner that does not drop repeats: it alone would show a second effect.
+    """
+    ground.partners.haven.takes_s = 0.1  # so that a queue forms
+    ground.worker()
+    ground.deliver("deliver-1", to=[partner for partner in RECIPIENTS if partner != HAVEN])
+    ground.deliver("deliver-2", ("--pause", "receipt-written:20"), to=[HAVEN], always=mutation)
+    ground.deliver("deliver-3", to=[HAVEN])
+    ground.feed(story, EVENTS)
+    while not ground.processes.paused("deliver-2"):
+        ground.feed(story, 20)
+    ground.come_to_rest()
+    ground.processes.resume("deliver-2")
     ground.feed(story, EVENTS // 2)
     ground.come_to_rest()
 

@@ -23,7 +23,7 @@ def a_good_day() -> Observed:
             name = f"{sent.event_id}-{partner}"
             seen.notified.append(Notified(partner, name, sent.event_id, f"bytes of {name}"))
             seen.effects.append(Effect(partner, name, sent.event_id, float(at), f"body of {name}"))
-            seen.receipts.append(Receipted(partner, name, sent.event_id, Stage.HANDED_OVER))
+            seen.receipts.append(Receipted(partner, name, sent.event_id, Stage.HANDED_OVER, at + 0.5))
     return seen
 
 
@@ -80,17 +80,20 @@ def test_a_second_effect_is_found() -> None:
 
 
 def test_a_repeat_of_what_was_under_way_is_no_harm_where_repeats_are_kept() -> None:
-    """At least once: the receipt was not written when the process ended."""
+    """At least once: its process ended before the receipt was written, or was halted and wrote one when it woke up."""
     seen = a_good_day()
-    seen.effects.append(replace(effect_of(seen, HAVEN, "e1"), at=9.0))
+    first = effect_of(seen, HAVEN, "e1")
+    seen.effects.append(replace(first, at=first.at + 0.4))
+    receipt = next(r for r in seen.receipts if (r.partner, r.event_id) == (HAVEN, "e1"))
+    seen.receipts.append(replace(receipt, at=9.0))
 
     assert check(DAY, seen) == []
 
 
 def test_a_repeat_after_the_receipt_is_found() -> None:
     seen = a_good_day()
-    seen.effects.append(replace(effect_of(seen, HAVEN, "e1"), at=9.0))
-    seen.receipts.append(next(r for r in seen.receipts if (r.partner, r.event_id) == (HAVEN, "e1")))
+    first = effect_of(seen, HAVEN, "e1")
+    seen.effects.append(replace(first, at=first.at + 0.6))
 
     assert check(DAY, seen) == [f"doubled: 1, first e1 at {HAVEN}"]
 

@@ -9,6 +9,7 @@ from a_ground import Ground
 from a_mutation import MUTATIONS
 from a_scenario import (
     adapter_ends_at,
+    adapter_sleeps_past_its_session,
     partner_is_busy,
     plain,
     worker_ends_at,
@@ -19,13 +20,14 @@ from a_world import Story
 pytestmark = pytest.mark.flow
 
 # mutation -> the scenario that leans on what it takes out, and what must be found. Without a mutation nothing is found
-# in any of them: test_crash_points, test_paused_worker, test_partners_in_trouble.
+# in any of them: test_crash_points, test_paused_processes, test_partners_in_trouble.
 FOUND: dict[str, tuple[Callable[..., None], str]] = {
     "commit-first": (worker_ends_at("decided:2"), "lost"),
     "no-dedupe": (worker_ends_at("decisions-committed:2"), "two truths"),
     "no-fence": (worker_sleeps_past_its_session, "two truths"),
     "effects-first": (worker_ends_at("outputs:2"), "rewritten"),
     "no-ledger": (adapter_ends_at("receipt-written:60"), "doubled"),
+    "no-lease": (adapter_sleeps_past_its_session, "doubled"),
     "takes-any-answer": (partner_is_busy, "lost"),
     "no-order": (partner_is_busy, "misordered"),
     "tells-everyone": (plain, "leaked"),
