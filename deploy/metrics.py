@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from itertools import accumulate
-from typing import Final, get_args
+from typing import Final, Protocol, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
@@ -67,26 +67,28 @@ class _Build(Collector):
         yield InfoMetricFamily("safebus_build", "Version, and the digest of the rules that decide", self._labels)
 
 
-class WorkerNumbers(Collector):
-    """
-    A worker's numbers.
+class There(Protocol):
+    """The `in.*` topics and the partners there are by now; answers for others are counted together."""
 
-    Args:
-        topics: The `in.*` topics it was given.
-        recipients: The partners there are; answers for others are counted together.
-    """
+    @property
+    def publishing(self) -> Sequence[str]: ...
+
+    @property
+    def recipients(self) -> Collection[str]: ...
+
+
+class WorkerNumbers(Collector):
+    """A worker's numbers."""
 
     def __init__(
         self,
         counts: Counts,
         pulse: Pulse,
+        there: There,
         *,
-        topics: Sequence[str],
-        recipients: Collection[str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._counts, self._pulse, self._clock = counts, pulse, clock
-        self._topics, self._recipients = sorted(topics), frozenset(recipients)
+        self._counts, self._pulse, self._there, self._clock = counts, pulse, there, clock
         self._types = frozenset(event_schemas().current)
         self._since = clock()
 
@@ -103,7 +105,7 @@ class WorkerNumbers(Collector):
         events = CounterMetricFamily(
             "safebus_events", "Events dealt with, by what became of them", labels=("topic", "outcome")
         )
-        for topic in self._topics:
+        for topic in sorted(self._there.publishing):
             for fate in FATES:
                 events.add_metric((topic, fate), self._counts.by_topic.get((topic, fate), 0))
         return events
@@ -115,8 +117,9 @@ class WorkerNumbers(Collector):
             labels=("event_type", "recipient", "decision"),
         )
         sums: dict[tuple[str, str, Outcome], int] = {}
+        recipients = frozenset(self._there.recipients)
         for (event_type, recipient, outcome), count in list(self._counts.answers.items()):
-            key = _known(event_type, self._types), _known(recipient, self._recipients), outcome
+            key = _known(event_type, self._types), _known(recipient, recipients), outcome
             sums[key] = sums.get(key, 0) + count
         for (event_type, recipient, outcome), count in sorted(sums.items()):
             decisions.add_metric((event_type, recipient, outcome.value.lower()), count)

@@ -30,14 +30,32 @@ async def topics_there(connection: Connection) -> dict[str, int]:
         await consumer.stop()
 
 
-async def publishing_topics(connection: Connection) -> list[str]:
+class TopicsThere:
     """
-    Every `in.*` topic.
+    The topics that matter to a worker, as the broker had them when it was last asked.
 
-    Raises:
-        BadInput: There is none, so a worker would have nothing to do and nobody would notice.
+    Attributes:
+        publishing: The `in.*` topics.
+        recipients: Who has an `out.*` topic.
     """
-    found = [topic for topic in await topics_there(connection) if topic.startswith("in.")]
-    if not found:
-        raise BadInput("the broker has no `in.*` topic; `safebus topics apply` makes them from the register")
-    return found
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.publishing: list[str] = []
+        self.recipients: list[str] = []
+
+    async def look(self) -> list[str]:
+        """
+        Ask again; returns `publishing`.
+
+        Raises:
+            NotReachable: No broker answers.
+            BadInput: There is no `in.*` topic, so a worker would have nothing to do and nobody would notice.
+        """
+        there = await topics_there(self._connection)
+        publishing = [topic for topic in there if topic.startswith("in.")]
+        if not publishing:
+            raise BadInput("the broker has no `in.*` topic; `safebus topics apply` makes them from the register")
+        self.publishing = publishing
+        self.recipients = [topic.removeprefix("out.") for topic in there if topic.startswith("out.")]
+        return publishing

@@ -17,10 +17,10 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from consumers.courier import Courier
     from deploy.destinations import Folder, Postgres, Webhook
     from deploy.settings import Settings
+    from deploy.topics_there import TopicsThere
     from streams.worker.counts import Counts
     from streams.worker.pulse import Pulse
     from streams.worker.register_reader import RegisterReader
-    from streams.worker.run import WorkerSettings
 
 HEALTH_PORT = typer.Option(
     None,
@@ -60,7 +60,7 @@ async def _work(found: Settings, health_port: int | None) -> None:
     import structlog
 
     from deploy.rules_digest import rules_digest
-    from deploy.topics_there import publishing_topics
+    from deploy.topics_there import TopicsThere
     from schemas.broker_link import Connection
     from streams.worker.counts import Counts
     from streams.worker.pulse import Pulse
@@ -71,15 +71,17 @@ async def _work(found: Settings, health_port: int | None) -> None:
     connection = Connection(found.bootstrap(), found.tls())
     asked_to_stop = asyncio.Event()
     stop_on_signals(asked_to_stop)
+    there = TopicsThere(connection)
+    await there.look()  # before anything is shown of them
     wanted = WorkerSettings(
         connection=connection,
-        topics=await publishing_topics(connection),
+        publishing=there.look,
         keys=RouterKeys(found.person_key(), found.seal_public()),
         rules_digest=rules_digest(),
         scratch=found.home / "scratch",
     )
     pulse, counts = Pulse(), Counts()
-    async with _watched_worker(health_port, wanted, pulse, counts, asked_to_stop):
+    async with _watched_worker(health_port, wanted.rules_digest, there, pulse, counts, asked_to_stop):
         await run_worker(wanted, clock=clock, stop=asked_to_stop, pulse=pulse, counts=counts)
     structlog.get_logger().info(
         "worker.stopped",
@@ -93,20 +95,20 @@ async def _work(found: Settings, health_port: int | None) -> None:
 
 @asynccontextmanager
 async def _watched_worker(
-    health_port: int | None, wanted: WorkerSettings, pulse: Pulse, counts: Counts, asked_to_stop: Event
+    health_port: int | None,
+    rules_digest: str,
+    there: TopicsThere,
+    pulse: Pulse,
+    counts: Counts,
+    asked_to_stop: Event,
 ) -> AsyncIterator[None]:
     """Others can see how this worker is, where that is asked for."""
     if health_port is None:
         yield
         return
     from deploy import health, metrics
-    from deploy.topics_there import topics_there
 
-    recipients = [
-        name.removeprefix("out.") for name in await topics_there(wanted.connection) if name.startswith("out.")
-    ]
-    numbers = metrics.WorkerNumbers(counts, pulse, topics=wanted.topics, recipients=recipients)
-    registry = metrics.registry(numbers, rules_digest=wanted.rules_digest)
+    registry = metrics.registry(metrics.WorkerNumbers(counts, pulse, there), rules_digest=rules_digest)
     state = health.WorkerHealth(pulse, asked_to_stop)
     async with health.serving(health_port, state, lambda accept: metrics.exposition(registry, accept)):
         yield

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from a_courier import ACourier
 from prometheus_client.registry import Collector
+from test_metrics import There
 
 from deploy import metrics
 from streams.worker.counts import Counts
@@ -32,7 +33,7 @@ def names() -> dict[str, set[str]]:
     pulse = Pulse(register_at=0.0)
     pulse.looked({("in.police", 0): 1}, {}, now=0.0)
     numbers: list[Collector] = [
-        metrics.WorkerNumbers(Counts(), pulse, topics=["in.police"], recipients=[]),
+        metrics.WorkerNumbers(Counts(), pulse, There(["in.police"], [])),
         metrics.DeliverNumbers([ACourier()], pulse, clock=lambda: NOON),
     ]
     samples = [s for collector in numbers for family in collector.collect() for s in family.samples]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,10 +26,17 @@ from streams.worker.pulse import Pulse
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 POLICE, HOUSING = "in.fordshire-police", "in.fordshire-housing"
-RECIPIENTS = ("ash-primary", "haven")
 ENCOMPASS = "police.encompass.v1"
 #: Name and labels, as `name{label="value",...}` in the order of the labels' names -> value.
 Shown = dict[str, float]
+
+
+@dataclass
+class There:
+    """What the broker has."""
+
+    publishing: list[str] = field(default_factory=lambda: [POLICE, HOUSING])
+    recipients: list[str] = field(default_factory=lambda: ["ash-primary", "haven"])
 
 
 def shown(collector: Collector, accept: str = "") -> Shown:
@@ -45,9 +53,7 @@ def shown(collector: Collector, accept: str = "") -> Shown:
 def worker(counts: Counts, pulse: Pulse, *, now: float = 100.0) -> metrics.WorkerNumbers:
     """A worker that began at second 100."""
     ticks = iter([100.0])
-    return metrics.WorkerNumbers(
-        counts, pulse, topics=[POLICE, HOUSING], recipients=RECIPIENTS, clock=lambda: next(ticks, now)
-    )
+    return metrics.WorkerNumbers(counts, pulse, There(), clock=lambda: next(ticks, now))
 
 
 def test_a_workers_numbers_are_these() -> None:
@@ -118,7 +124,7 @@ def test_whatever_was_counted_every_label_is_from_a_list(
         "outcome": set(metrics.FATES),
         "reason": {str(reason) for reason in metrics.REASONS},
         "event_type": {*event_schemas().current, metrics.OTHER},
-        "recipient": {*RECIPIENTS, metrics.OTHER},
+        "recipient": {*There().recipients, metrics.OTHER},
         "decision": {"permit", "refuse", "hold"},
     }
     samples = [s for family in families for s in family.samples]

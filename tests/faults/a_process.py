@@ -51,7 +51,7 @@ def _shorten(command: str, session_s: float | None, wait_s: float | None, answer
         import streams.worker.run as run
 
         if session_s is not None:
-            run.WorkerSettings = partial(run.WorkerSettings, session_timeout_s=session_s)
+            run.WorkerSettings = partial(run.WorkerSettings, session_timeout_s=session_s, look_every_s=session_s)
         return
     import consumers.adapters.webhook as webhook
     import consumers.courier as courier

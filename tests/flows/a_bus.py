@@ -49,7 +49,6 @@ class Bus:
     processes: Processes
     partners: Partners
     folder: Path
-    worker_pid: int = 0
     _children: dict[str, Any] = field(default_factory=dict)
 
     async def publish(self, *events: Event, case: str = "case") -> list[Accepted]:

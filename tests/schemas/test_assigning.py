@@ -39,6 +39,27 @@ def test_partition_n_of_every_topic_goes_to_the_same_process() -> None:
     }
 
 
+def test_while_only_some_know_of_a_new_topic_they_have_everything() -> None:
+    """Dealt out topic by topic, `b` would have partitions 2 and 3 of the old one and `a` those of the new one."""
+    all_of_them = members("a") | {"b": SeeingAssignor.metadata(["in.ash"])}
+
+    dealt = SeeingAssignor.assign(cluster(*TOPICS), all_of_them)
+
+    assert {name: found.assignment for name, found in dealt.items()} == {
+        "a": [("in.ash", [0, 1, 2, 3]), ("in.beech", [0, 1, 2, 3])],
+        "b": [],
+    }
+
+
+def test_of_two_that_know_of_different_topics_one_has_what_it_knows() -> None:
+    """Each looks again within seconds, and then both know of both."""
+    each_its_own = {"a": SeeingAssignor.metadata(["in.ash"]), "b": SeeingAssignor.metadata(["in.beech"])}
+
+    dealt = SeeingAssignor.assign(cluster(*TOPICS), each_its_own)
+
+    assert {name: found.assignment for name, found in dealt.items()} == {"a": [], "b": [("in.beech", [0, 1, 2, 3])]}
+
+
 def test_a_leader_that_does_not_see_a_topic_deals_out_nothing() -> None:
     """Once it gave everybody nothing after the broker came back, and all sat idle and looked well."""
     with pytest.raises(KafkaError, match=r"sees no partitions of `in\.beech` yet"):

@@ -52,7 +52,7 @@ async def run_until(
         connection, [topic], handler, session_timeout_s=6.0, commit_every_s=0.2, scratch=Path(tempfile.mkdtemp())
     )
     stop = asyncio.Event()
-    running = asyncio.ensure_future(_live(app, stop, asyncio.sleep(3600), 0, 1))
+    running = asyncio.ensure_future(_live(app, stop, asyncio.sleep(3600), asyncio.sleep(3600, []), 0, 1))
     try:
         async with asyncio.timeout(60):
             while not done() and not running.done():
