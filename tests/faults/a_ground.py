@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ from streams.rules.register import Register
 
 SESSION_S = 3.0
 #: What every process here gets: short sessions, and short waits between attempts.
-SHORT = ("--session", str(SESSION_S), "--wait", "0.5", "--answer-within", "2")
+SHORT = ("--session", str(SESSION_S), "--look", "3", "--wait", "0.5", "--answer-within", "2")
 AHEAD = 60  # events published and not yet at the hub: so many that all are busy, so few that there are many batches
 STEP = 20
 STALLED_S = 6.0
@@ -131,12 +131,12 @@ class Ground:
         """Publish so many events in step with their arrival, and let the faults come."""
         waiting, resume = list(faults), dict[str, float]()
         begin, wanted = len(story.published), len(story.published) + count
-        arrived, moved = self._at_the_hub(), time.monotonic()
+        arrived, moved = self.at_the_hub(), time.monotonic()
         give_up = moved + within_s
         while len(story.published) < wanted or waiting or resume:
             now = time.monotonic()
-            if self._at_the_hub() != arrived:
-                arrived, moved = self._at_the_hub(), now
+            if self.at_the_hub() != arrived:
+                arrived, moved = self.at_the_hub(), now
             # Where something was lost, as it may be without a safeguard, the rest comes all the same.
             if len(story.published) < wanted and (len(story.published) - arrived < ahead or now - moved > STALLED_S):
                 self.publish(story.incidents(min(STEP, wanted - len(story.published))))
@@ -149,6 +149,23 @@ class Ground:
                 words = self.processes.last_words()
                 raise TimeoutError(f"{arrived} of {wanted} at the hub after {within_s} s; to come: {waiting}{words}")
             time.sleep(0.02)
+
+    def feed_until(self, story: Story, fact: Callable[[], bool], what: str, *, within_s: float = 120.0) -> None:
+        """
+        Publish some events, and some more, until it is so.
+
+        Slowly: how many it takes is up to the machine, and every one of them has to be delivered in the end.
+
+        Raises:
+            TimeoutError: It was not so in time; names `what`, and shows what the processes said last.
+        """
+        give_up = time.monotonic() + within_s
+        while not fact():
+            if time.monotonic() > give_up:
+                words = self.processes.last_words()
+                raise TimeoutError(f"after {within_s:.0f} s still waiting for: {what}{words}")
+            self.feed(story, STEP)
+            time.sleep(0.2)
 
     def _do(self, fault: Fault, resume: dict[str, float]) -> None:
         match fault.what:
@@ -163,7 +180,7 @@ class Ground:
                 self.broker.kill()
                 self.broker.start()
 
-    def _at_the_hub(self) -> int:
+    def at_the_hub(self) -> int:
         """How many events of this story have reached the hub."""
         return len(self.partners.hub.events)
 

@@ -28,6 +28,7 @@ def be(words: list[str]) -> None:
     parser.add_argument("--pause", help="PLACE:N: stop there as by SIGSTOP, until somebody sends SIGCONT")
     parser.add_argument("--mutate", choices=sorted(a_mutation.MUTATIONS), help="take a safeguard out")
     parser.add_argument("--session", type=float, help="seconds until a silent member's partitions go to another")
+    parser.add_argument("--look", type=float, help="seconds until a worker looks for new topics")
     parser.add_argument("--wait", type=float, help="seconds between attempts, instead of the product's long ones")
     parser.add_argument("--answer-within", type=float, help="seconds a partner has to answer")
     parser.add_argument("--says", default="info", help="log level")
@@ -39,19 +40,23 @@ def be(words: list[str]) -> None:
             a_place.PLACES[name](a_place.nth(int(number), does))
     if given.mutate:
         a_mutation.MUTATIONS[given.mutate]()
-    _shorten(given.command[0], given.session, given.wait, given.answer_within)
+    _shorten(given.command[0], given.session, given.look, given.wait, given.answer_within)
     os.environ["SAFEBUS_LOG"] = given.says
     sys.argv = ["safebus", *given.command]
     main()
 
 
-def _shorten(command: str, session_s: float | None, wait_s: float | None, answer_within_s: float | None) -> None:
+def _shorten(
+    command: str, session_s: float | None, look_s: float | None, wait_s: float | None, answer_within_s: float | None
+) -> None:
     """Waiting that is minutes in service is seconds here; what is waited for stays the same."""
     if command == "worker":
         import streams.worker.run as run
 
         if session_s is not None:
-            run.WorkerSettings = partial(run.WorkerSettings, session_timeout_s=session_s, look_every_s=session_s)
+            run.WorkerSettings = partial(run.WorkerSettings, session_timeout_s=session_s)
+        if look_s is not None:
+            run.WorkerSettings = partial(run.WorkerSettings, look_every_s=look_s)
         return
     import consumers.adapters.webhook as webhook
     import consumers.courier as courier

@@ -39,7 +39,8 @@ def worker_ends_in_a_rebalance(ground: Ground, story: Story, mutation: Sequence[
     """A second worker comes, and the first ends while it lets go of its partitions."""
     ground.worker("worker-1", ("--crash", "revoked:1"), always=mutation)
     ground.deliver()
-    ground.feed(story, EVENTS // 2)
+    # Two that join at the same time have nothing to let go of.
+    ground.feed_until(story, lambda: ground.at_the_hub() > 0, "`worker-1` to be at work")
     ground.worker("worker-2", always=mutation)
     _feed_until_ended(ground, story, "worker-1", 1)
     ground.come_to_rest()
@@ -63,8 +64,7 @@ def worker_sleeps_past_its_session(ground: Ground, story: Story, mutation: Seque
     ground.worker("worker-2", always=mutation)
     ground.deliver()
     ground.feed(story, EVENTS)
-    while not ground.processes.paused("worker-1"):
-        ground.feed(story, 20)
+    ground.feed_until(story, lambda: ground.processes.paused("worker-1"), "`worker-1` to be halted")
     ground.come_to_rest()
     ground.processes.resume("worker-1")
     ground.feed(story, EVENTS // 2)
@@ -83,8 +83,7 @@ def adapter_sleeps_past_its_session(ground: Ground, story: Story, mutation: Sequ
     ground.deliver("deliver-2", ("--pause", "receipt-written:20"), to=[HAVEN], always=mutation)
     ground.deliver("deliver-3", to=[HAVEN])
     ground.feed(story, EVENTS)
-    while not ground.processes.paused("deliver-2"):
-        ground.feed(story, 20)
+    ground.feed_until(story, lambda: ground.processes.paused("deliver-2"), "`deliver-2` to be halted")
     ground.come_to_rest()
     ground.processes.resume("deliver-2")
     ground.feed(story, EVENTS // 2)
@@ -111,7 +110,6 @@ def _feed_until_ended(ground: Ground, story: Story, name: str, times: int) -> No
     def ended() -> int:
         return len([end for end in ground.processes.by("place") if end.name == name])
 
-    while ended() < times and len(story.published) < 20 * EVENTS:
-        ground.feed(story, 20)
-    wait_until(lambda: ended() >= times, f"`{name}` to end at {times} places", within_s=60)
+    for number in range(1, times + 1):
+        ground.feed_until(story, lambda wanted=number: ended() >= wanted, f"`{name}` to end at {number} of its places")
     ground.feed(story, 40)

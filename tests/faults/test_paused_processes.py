@@ -18,7 +18,7 @@ def test_a_worker_that_wakes_up_too_late_changes_nothing(ground: Ground, story: 
     worker_sleeps_past_its_session(ground, story)
 
     assert ground.findings(story) == []
-    assert {(end.name, end.hand) for end in ground.processes.ends} <= {("worker-1", "itself")}
+    assert {(end.name, end.hand) for end in ground.processes.ends} <= {("worker-1", "overtaken")}
 
 
 def test_an_adapter_that_wakes_up_too_late_hands_nothing_over_again(ground: Ground, story: Story) -> None:

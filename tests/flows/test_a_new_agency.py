@@ -16,8 +16,9 @@ pytestmark = pytest.mark.flow
 
 async def test_what_an_agency_publishes_is_decided_though_it_joined_after_the_worker_started(bus: Bus) -> None:
     """Its alerts would lie on a topic that nobody reads, and nobody would know."""
-    newcomer = Publisher(agency="westshire-police", org_scheme="CJS-OU", org_code="98", org_name="Westshire Police")
-    before, theirs, after = (story.incident().model_copy(update={"event_id": str(uuid.uuid4())}) for _ in range(3))
+    newcomer = Publisher(agency="westshire-hospital", org_scheme="ODS", org_code="ZZ101", org_name="Westshire Hospital")
+    # Not the incident: where the refuge's address may be is what others on this bus are about.
+    before, theirs, after = (story.attendance().model_copy(update={"event_id": str(uuid.uuid4())}) for _ in range(3))
     theirs = theirs.model_copy(update={"publisher": newcomer})
     await bus.publish(before)
     await bus.settled(before)  # so it has looked which topics there are
@@ -28,6 +29,6 @@ async def test_what_an_agency_publishes_is_decided_though_it_joined_after_the_wo
     seen = await bus.settled(theirs, after)
 
     record = seen.decisions[theirs.event_id]
-    assert (record.source, record.origin.topic) == (newcomer.agency, "in.westshire-police")
+    assert (record.source, record.origin.topic) == (newcomer.agency, "in.westshire-hospital")
     assert {answer.outcome.value for answer in record.answers} == {"REFUSE"}  # no agreement covers it yet
     assert bus.processes.said("worker", "worker.topics_found")
