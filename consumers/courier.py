@@ -72,7 +72,7 @@ class Courier:
         self.facts = CourierFacts()
         self._adapter, self._recheck, self._key = adapter, recheck, key
         self._clock, self._jitter = clock, jitter
-        self._outbound = Outbound(connection, client_id=f"adapter-{partner}")
+        self._outbound = Outbound(connection, client_id=f"adapter-{partner}", linger_ms=0)
         self._ledger = Ledger(
             connection, self._outbound, partner=partner, transport=adapter.transport, receipts=receipts
         )

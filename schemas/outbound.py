@@ -58,6 +58,8 @@ class Outbound:
     An idempotent producer that waits for every acknowledgement.
 
     Args:
+        linger_ms: How long a record waits for others to go with it, milliseconds. Whoever waits for each of its few
+            records before it goes on should say 0.
         compression: `zstd`, or None: as it is. Many records that say the same in other words become a fifteenth.
         transactional_id: Whoever starts with it last is the only one who may write under it; what an earlier one had
             open is undone, and its next write raises `Overtaken`. Then `send_as_one` is how to write. Source: KIP-98.
@@ -69,6 +71,7 @@ class Outbound:
         *,
         client_id: str,
         timeout_s: float = 20.0,
+        linger_ms: int = 2,
         compression: str | None = None,
         transactional_id: str | None = None,
     ) -> None:
@@ -79,7 +82,7 @@ class Outbound:
             acks="all",
             compression_type=compression,
             enable_idempotence=True,
-            linger_ms=2,
+            linger_ms=linger_ms,
             max_batch_size=131_072,
             max_request_size=1_048_576,
             request_timeout_ms=int(timeout_s * 1000),

@@ -4,6 +4,7 @@ Which parts does the bench have, and how much of each?
     pure      what one event costs the rules, without a broker
     flat      whether that grows with agreements, partners and consents
     worker    the worker on Apache Kafka, beside a plain librdkafka loop
+    sizes     the same worker with a small and with a large register
     deliver   `safebus deliver` by folder, webhook and PostgreSQL, beside a plain loop of the same calls
     replay    `safebus replay verify`, beside the worker that decided
     explain   `safebus explain` of one event among many, the first time and again
@@ -13,13 +14,17 @@ Which parts does the bench have, and how much of each?
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.bench import slices, world
 from deploy.bench.rows import Row, alone, compared
+
+if TYPE_CHECKING:
+    from deploy.bench.worker import Round
 
 Progress = Callable[[str], None]
 
@@ -87,31 +92,62 @@ def flat(amount: Amount, progress: Progress) -> list[Row]:
 def worker(amount: Amount, progress: Progress) -> list[Row]:
     """The worker on Apache Kafka beside a plain loop."""
     from deploy.bench.bus import open_bus
-    from deploy.bench.worker import in_turns
+    from deploy.bench.worker import in_turns, loop_afresh, worker_afresh
 
+    loop = "plain librdkafka loop"
     progress(f"worker: {amount.events} events, {amount.rounds} rounds each of worker and plain loop")
     with _folder() as folder, open_bus(folder, events=amount.events) as bus:
-        ours, plain = in_turns(bus, amount.rounds, progress)
-    loop = "plain librdkafka loop"
-    speed = compared(
-        "worker",
-        "worker",
+        turns = {"worker": lambda: worker_afresh(bus), loop: lambda: loop_afresh(bus)}
+        found = in_turns(turns, amount.rounds, progress)
+    return _pace_and_cost("worker", found, "worker", beside=loop, pace_at_least=0.8, cost_at_most=1.25)
+
+
+def sizes(amount: Amount, progress: Progress) -> list[Row]:
+    """The whole worker with a small register, and with one that is large in every way at once."""
+    from deploy.bench.bus import open_bus
+    from deploy.bench.worker import in_turns, worker_afresh
+
+    small, large = (f"{s.agreements + s.partners + s.consents} records around it" for s in (world.Size(), amount.large))
+    progress(f"sizes: {amount.events} events, {amount.rounds} rounds with {small}, and with {large}")
+    with (
+        _folder() as folder,
+        open_bus(folder / "small", events=amount.events) as few,
+        open_bus(folder / "large", events=amount.events, size=amount.large) as many,
+    ):
+        turns = {large: lambda: worker_afresh(many), small: lambda: worker_afresh(few)}
+        found = in_turns(turns, amount.rounds, progress)
+    return _pace_and_cost("sizes", found, large, beside=small, pace_at_least=0.9, cost_at_most=1.1)
+
+
+def _pace_and_cost(
+    part: str,
+    found: Mapping[str, Sequence[Round]],
+    what: str,
+    *,
+    beside: str,
+    pace_at_least: float,
+    cost_at_most: float,
+) -> list[Row]:
+    """Two rows: how fast, and how much processor time an event costs."""
+    pace = compared(
+        part,
+        what,
         "events/s",
-        [r.events_per_s for r in ours],
-        beside=loop,
-        beside_rounds=[r.events_per_s for r in plain],
-        at_least=0.8,
+        [r.events_per_s for r in found[what]],
+        beside=beside,
+        beside_rounds=[r.events_per_s for r in found[beside]],
+        at_least=pace_at_least,
     )
     cost = compared(
-        "worker",
-        "worker",
+        part,
+        what,
         "us of processor per event",
-        [r.us_per_event for r in ours],
-        beside=loop,
-        beside_rounds=[r.us_per_event for r in plain],
-        at_most=1.25,
+        [r.us_per_event for r in found[what]],
+        beside=beside,
+        beside_rounds=[r.us_per_event for r in found[beside]],
+        at_most=cost_at_most,
     )
-    return [speed, cost]
+    return [pace, cost]
 
 
 def deliver(amount: Amount, progress: Progress) -> list[Row]:
@@ -198,6 +234,7 @@ PARTS: dict[str, Callable[[Amount, Progress], list[Row]]] = {
     "pure": pure,
     "flat": flat,
     "worker": worker,
+    "sizes": sizes,
     "deliver": deliver,
     "replay": replay,
     "explain": explain,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,13 +88,26 @@ def _round(bus: Bus, meter: Meter) -> Round:
     return Round(after / (end - begin), meter.between(begin, end) / after * 1e6)
 
 
-def in_turns(bus: Bus, rounds: int, progress: Callable[[str], None]) -> tuple[list[Round], list[Round]]:
-    """Rounds of the worker, and of the loop; one of each before them warms the broker up and is left out."""
-    found: dict[Callable[[Bus], Round], list[Round]] = {worker_round: [], loop_round: []}
+def worker_afresh(bus: Bus) -> Round:
+    """The worker, from the beginning."""
+    bus.start_afresh([GROUP])
+    return worker_round(bus)
+
+
+def loop_afresh(bus: Bus) -> Round:
+    """The plain loop, from the beginning."""
+    bus.start_afresh([plain_loop.GROUP])
+    return loop_round(bus)
+
+
+def in_turns(
+    measures: Mapping[str, Callable[[], Round]], rounds: int, progress: Callable[[str], None]
+) -> dict[str, list[Round]]:
+    """So many rounds of each; one of each before them warms the broker up and is left out."""
+    found: dict[str, list[Round]] = {name: [] for name in measures}
     for i in range(rounds + 1):
-        for measure in list(found) if i % 2 == 0 else list(found)[::-1]:
-            bus.start_afresh([GROUP, plain_loop.GROUP])
-            this = measure(bus)
-            progress(f"{measure.__name__} {i}: {this.events_per_s:.0f}/s, {this.us_per_event:.0f} us of processor")
-            found[measure].append(this)
-    return found[worker_round][1:], found[loop_round][1:]
+        for name in list(measures) if i % 2 == 0 else list(measures)[::-1]:
+            this = measures[name]()
+            progress(f"{name} {i}: {this.events_per_s:.0f}/s, {this.us_per_event:.0f} us of processor")
+            found[name].append(this)
+    return {name: each[1:] for name, each in found.items()}

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 def bench(
     parts: list[str] = typer.Argument(
-        None, help="pure, flat, worker, deliver, replay, explain, soak; default: all but soak"
+        None, help="pure, flat, worker, sizes, deliver, replay, explain, soak; default: all but soak"
     ),
     quick: bool = typer.Option(False, "--quick", help="a little of each; with no part named, those without a broker"),
     full: bool = typer.Option(False, "--full", help="more rounds, and a million decisions for explain"),

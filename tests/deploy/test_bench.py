@@ -168,5 +168,5 @@ def test_a_part_that_does_not_exist_is_named() -> None:
 
     assert (done.returncode, done.stderr) == (
         2,
-        "no part is called worke; there are pure, flat, worker, deliver, replay, explain, soak\n",
+        "no part is called worke; there are pure, flat, worker, sizes, deliver, replay, explain, soak\n",
     )
