@@ -109,7 +109,7 @@ class Bus:
         ended: set[int | None] = set()
         try:
             while len(ended) < topics.PARTITIONS:
-                for message in consumer.consume(1000, timeout=5):
+                for message in consumer.consume(1000, timeout=0.2):
                     error = message.error()
                     if error is None:
                         found.append(message)

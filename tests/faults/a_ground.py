@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from a_checker import Decision, Notified, Observed, Receipted, check
 from a_partner import Partners, open_partners
@@ -39,6 +40,10 @@ SHORT = ("--session", str(SESSION_S), "--look", "3", "--wait", "0.5", "--answer-
 AHEAD = 60  # events published and not yet at the hub: so many that all are busy, so few that there are many batches
 STEP = 20
 STALLED_S = 6.0
+_LOOKED_AT = (
+    *(topics.DECISIONS, topics.RECEIPTS, topics.QUARANTINE),
+    *(topic for partner in RECIPIENTS for topic in (topics.notifications_for(partner), topics.parked_for(partner))),
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Ground:
     A bus to break.
 
     Attributes:
-        others, set_aside_before: What stories that are over have left: their events, and their part of quarantine.
+        others: The events of stories that are over.
     """
 
     broker: KafkaBroker
@@ -83,12 +88,24 @@ class Ground:
     partners: Partners
     processes: Supervisor
     others: set[str] = field(default_factory=set)
-    set_aside_before: set[str] = field(default_factory=set)
+    _begins: dict[str, dict[int, int]] = field(default_factory=dict)  # topic -> partition -> where this story begins
 
     def __post_init__(self) -> None:
         # librdkafka for the harness: it works in threads of its own, so a test needs no loop.
         self._there = {"bootstrap.servers": self.broker.bootstrap, "log_level": 0}
         self._producer = Producer({**self._there, "enable.idempotence": True, "linger.ms": 2})
+
+    def begin(self) -> None:
+        """A story begins: what stands on the topics by now is of earlier ones, and is not read again."""
+        tps = [TopicPartition(topic, p) for topic in _LOOKED_AT for p in range(topics.PARTITIONS)]
+        self._begins = {topic: {} for topic in _LOOKED_AT}
+        admin = AdminClient(self._there)  # with a name: one that nobody holds is gone before it has an answer
+        for tp, end in admin.list_offsets({tp: OffsetSpec.latest() for tp in tps}).items():
+            self._begins[tp.topic][tp.partition] = end.result(60).offset
+
+    def records(self, topic: str) -> AsyncIterator[Any]:
+        """What stands on a topic since this story began."""
+        return broker_link.read(self.connection, topic, starts=self._begins[topic])
 
     def worker(self, name: str = "worker-1", *faults: Sequence[str], always: Sequence[str] = ()) -> None:
         """Start one; `faults`: of the first process, of the one that follows it, and so on."""
@@ -243,30 +260,28 @@ class Ground:
 
     async def _decisions(self, seen: Observed) -> None:
         digest = self.settings.person_key().digest
-        async for m in broker_link.read(self.connection, topics.DECISIONS):
+        async for m in self.records(topics.DECISIONS):
             record = codec.decode_record(m.value, DecisionRecord)
             outcomes = tuple(sorted((a.recipient, a.outcome.value) for a in record.answers))
             seen.decisions.append(Decision(record.event_id, outcomes, digest(m.value)))
 
     async def _notified(self, seen: Observed, partner: str) -> None:
         digest = self.settings.person_key().digest
-        async for m in broker_link.read(self.connection, topics.notifications_for(partner)):
+        async for m in self.records(topics.notifications_for(partner)):
             n = codec.decode_record(m.value, Notification)
             seen.notified.append(Notified(partner, n.notification_id, n.event_id, digest(m.value)))
 
     async def _receipts(self, seen: Observed) -> None:
-        async for m in broker_link.read(self.connection, topics.RECEIPTS):
+        async for m in self.records(topics.RECEIPTS):
             r = codec.decode_record(m.value, Receipt)
             # Truncated to milliseconds by the broker.
             at = m.timestamp / 1000 + 0.001
             seen.receipts.append(Receipted(r.partner, r.notification_id, r.event_id, r.stage, at))
 
     async def _set_aside(self, seen: Observed) -> None:
-        async for m in broker_link.read(self.connection, topics.QUARANTINE):
+        async for m in self.records(topics.QUARANTINE):
             q = codec.decode_record(m.value, Quarantined)
-            where = f"{q.reason} {q.topic}/{q.partition}/{q.offset}"
-            if where not in self.set_aside_before:
-                seen.set_aside.append(where)
+            seen.set_aside.append(f"{q.reason} {q.topic}/{q.partition}/{q.offset}")
 
     def clear(self, story: Story) -> None:
         """End the processes; what this story published is no longer looked at."""
@@ -275,9 +290,6 @@ class Ground:
         for receiver in (self.partners.hub, self.partners.haven):
             receiver.be_well()
         self.others |= {sent.event_id for sent in story.published}
-        left = Observed()
-        asyncio.run(self._set_aside(left))
-        self.set_aside_before |= set(left.set_aside)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ def story(request: pytest.FixtureRequest) -> Story:
 @pytest.fixture
 def ground(_ground: Ground, story: Story) -> Iterator[Ground]:
     """The bus without worker and adapters: a test starts its own."""
+    _ground.begin()
     try:
         yield _ground
     finally:

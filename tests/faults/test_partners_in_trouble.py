@@ -14,7 +14,7 @@ from a_supervisor import wait_until
 from a_world import ASH, BEECH, HAVEN, HEALTH, HUB, PRACTICE, PURPOSE, Story, child, placement
 
 from deploy import registrar
-from schemas import broker_link, codec, topics
+from schemas import codec, topics
 from schemas.bus_records import Notification, Receipt
 from schemas.identifiers import derived_id
 from schemas.outbound import Message
@@ -93,7 +93,7 @@ def refused_by_the_disk(ground: Ground, story: Story) -> int:
 
 
 async def count_answers(ground: Ground, answer: str, events: set[str]) -> int:
-    found = [codec.decode_record(m.value, Receipt) async for m in broker_link.read(ground.connection, topics.RECEIPTS)]
+    found = [codec.decode_record(m.value, Receipt) async for m in ground.records(topics.RECEIPTS)]
     return len([r for r in found if r.answer == answer and r.event_id in events])
 
 
@@ -186,13 +186,13 @@ def test_other_content_under_an_id_that_waits_is_parked(ground: Ground, story: S
 
 
 async def delivered(ground: Ground, story: Story) -> list[Notification]:
-    found = broker_link.read(ground.connection, topics.notifications_for(HAVEN))
+    found = ground.records(topics.notifications_for(HAVEN))
     ours = {sent.event_id for sent in story.published}
     return [n async for m in found if (n := codec.decode_record(m.value, Notification)).event_id in ours]
 
 
 async def parked(ground: Ground, story: Story) -> list[tuple[str, bytes]]:
-    found = broker_link.read(ground.connection, topics.parked_for(HAVEN))
+    found = ground.records(topics.parked_for(HAVEN))
     ours = {sent.event_id for sent in story.published}
     return [
         (dict(m.headers)["sb_reason"].decode(), m.value)

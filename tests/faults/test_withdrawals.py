@@ -20,7 +20,7 @@ from a_world import HAVEN, PURPOSE, Story, placement
 
 from deploy import registrar
 from producers.samples import nhs_numbers
-from schemas import broker_link, codec, topics
+from schemas import codec, topics
 from schemas.bus_records import DecisionRecord, Notification, Outcome, Receipt, RegisterRecord, Stage
 from schemas.events import TemporaryAccommodation
 from schemas.identifiers import derived_id
@@ -81,7 +81,7 @@ def _message(story: Story, number: str, event_id: str) -> Message:
 async def _outcomes(ground: Ground) -> dict[str, tuple[Outcome, str]]:
     """Event id -> what was decided for `haven`, and why."""
     found = {}
-    async for m in broker_link.read(ground.connection, topics.DECISIONS):
+    async for m in ground.records(topics.DECISIONS):
         record = codec.decode_record(m.value, DecisionRecord)
         for answer in record.answers:
             if answer.recipient == HAVEN:
@@ -90,7 +90,7 @@ async def _outcomes(ground: Ground) -> dict[str, tuple[Outcome, str]]:
 
 
 async def _on_topic(ground: Ground) -> set[str]:
-    read = broker_link.read(ground.connection, topics.notifications_for(HAVEN))
+    read = ground.records(topics.notifications_for(HAVEN))
     return {codec.decode_record(m.value, Notification).event_id async for m in read}
 
 
@@ -192,7 +192,7 @@ def test_a_withdrawal_stops_what_waits_for_its_partner(ground: Ground, story: St
 
 async def _last_stages(ground: Ground, events: set[str]) -> dict[str, tuple[Stage, str]]:
     found = {}
-    async for m in broker_link.read(ground.connection, topics.RECEIPTS):
+    async for m in ground.records(topics.RECEIPTS):
         receipt = codec.decode_record(m.value, Receipt)
         if receipt.event_id in events:
             found[receipt.event_id] = (receipt.stage, receipt.reason)
