@@ -40,6 +40,7 @@ T = TypeVar("T")
 _AT_ONCE = 8  # cases of one partner under way at the same time
 _COMMIT_EVERY = timedelta(seconds=0.5)
 _BEGINS_WITHIN_S = 2.0  # from the start of an attempt to its first byte: the register, and at times a receipt
+_FINISH_WITHIN_S = 30.0  # less than the group waits for us (`Source`)
 _WINDOW = 500  # notifications taken in and not dealt with
 
 
@@ -166,7 +167,7 @@ class Courier:
 
     async def _commit(self) -> None:
         now = self._clock()
-        if self._committed_at is None or now - self._committed_at >= _COMMIT_EVERY:
+        if self._committed_at is None or abs(now - self._committed_at) >= _COMMIT_EVERY:  # clocks are set back, too
             self._committed_at = now
             await self._source.commit()
 
@@ -210,27 +211,27 @@ class Courier:
             ended = self._ledger.ended(item.notification.notification_id)
             if ended is not None:  # meanwhile, under the same id
                 await self._repeat(item, same=ended.digest == item.digest)
-                case.queue.popleft()
+                self._done_with(case, item)
                 return
             await self._recheck.refresh()
             now = self._clock()
             refusal = self._recheck.why_not(item.notification, now)
             if refusal is not None:
                 await self._stop_delivery(item, refusal.code, refusal.rule)
-                self._done_with(case)
+                self._done_with(case, item)
                 return
             view = self._recheck.view(item.notification)
             if view is None:
                 await self._park(item, "view_not_readable", NOT_SENT)
-                self._done_with(case)
+                self._done_with(case, item)
                 return
             item.attempt += 1
             item.first_sent = item.first_sent or now
             if item.notification.consent_meaning is not None:
                 # Should we end before the answer: whoever stops this delivery must know that it may be there.
                 await self._write(item, Stage.WAITING, "not_yet", UNDER_WAY)
-            if not self._source.surely_ours():
-                # We were halted since this began, and another process may have handed it over.
+            if not await self._still_ours(item):
+                # We were halted since this began, or it took very long, and another may have handed it over.
                 item.attempt -= 1
                 log.warning("delivery.put_off", partner=self.partner, reason="not sure to be in the group any more")
                 return
@@ -239,6 +240,11 @@ class Courier:
             await self._follow(case, item, answer)
         finally:
             case.busy = False
+
+    async def _still_ours(self, item: Item) -> bool:
+        if not self._source.surely_ours():
+            await self._source.confirm()
+        return self._source.surely_ours() and self._source.is_open(item.waiting)
 
     async def _follow(self, case: Case, item: Item, answer: Answer) -> None:
         now = self._clock()
@@ -255,10 +261,10 @@ class Courier:
             case delivery.Done():
                 self._held_until = None
                 await self._write(item, Stage.HANDED_OVER, answer.code)
-                self._done_with(case)
+                self._done_with(case, item)
             case delivery.Park(reason=reason):
                 await self._park(item, reason, answer.code)
-                self._done_with(case)
+                self._done_with(case, item)
             case delivery.TryAgain(at=at, reason=reason):
                 self._held_until = None
                 item.not_before = at
@@ -279,8 +285,10 @@ class Courier:
                         waiting=len(self._cases),
                     )
 
-    def _done_with(self, case: Case) -> None:
-        self._source.dealt_with(case.queue.popleft().waiting)
+    def _done_with(self, case: Case, item: Item) -> None:
+        self._source.dealt_with(item.waiting)
+        if case.queue and case.queue[0] is item:  # else its partition was let go meanwhile
+            case.queue.popleft()
 
     async def _stop_delivery(self, item: Item, code: str, rule: str) -> None:
         await self._write(item, Stage.STOPPED, NOT_SENT, f"{code} ({rule})")
@@ -327,7 +335,7 @@ class Courier:
     async def _finish_tasks(self) -> None:
         under_way = {*self._tasks, *({self._telling} if self._telling else set())}
         if under_way:
-            await asyncio.wait(under_way, timeout=30)
+            await asyncio.wait(under_way, timeout=_FINISH_WITHIN_S)
 
     async def _end(self) -> None:
         if self._fetching is not None:

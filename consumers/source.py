@@ -4,9 +4,10 @@ Which notifications wait for this partner, and which of them are dealt with?
 Each partition's offsets are committed up to the first notification that is not dealt with: one that waits holds back
 the commit, not its neighbours. A restart reads those again; the ledger knows which of them were handed over.
 
-A process that was halted (a stopped virtual machine, a long swap) does not know that its partitions went to another
+A process that was halted (SIGSTOP, a long swap, a suspended machine) does not know that its partitions went to another
 meanwhile. A partner's system cannot be fenced as a topic can, so we are sure of our partitions only for as long as the
-broker gives a silent member (its session), counted from a commit that it took, and ask again before we go on.
+broker gives a silent member (its session), counted from a commit that it took, and ask again before we go on. A virtual
+machine whose own clock stood still while its host had paused it cannot know: there the partner sees the same id twice.
 
 Source: KIP-62 (sessions); Kleppmann, "How to do distributed locking" (2016), on leases and paused processes.
 """
@@ -85,7 +86,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._ours_at = float("-inf")  # when we last asked and the broker said that we are in the group
         self._letting_go = False
         self._taken_over = asyncio.Event()
-        self._not_taken_over: NotReachable | None = None
+        self._not_taken_over: Exception | None = None
         self._consumer = AIOKafkaConsumer(
             group_id=f"adapter-{partner}",
             enable_auto_commit=False,
@@ -94,7 +95,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             max_poll_records=100,
             session_timeout_ms=int(session_s * 1000),
             heartbeat_interval_ms=int(session_s * 200),
-            rebalance_timeout_ms=30_000,
+            rebalance_timeout_ms=60_000,  # longer than `revoked` may take
+            # While a partner is down nothing more is fetched, for hours. The default leaves the group after five
+            # minutes of that; whether the loop still turns is what `CourierFacts.turned_at` is for.
+            max_poll_interval_ms=2**31 - 1,
             **connection.settings(),
         )
 
@@ -112,7 +116,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._consumer.subscribe([self._topic], listener=self)
 
     async def fetch(self, wait_s: float) -> list[Waiting]:
-        """The next notifications, in order within a partition; none when nothing came in `wait_s` seconds."""
+        """
+        The next notifications, in order within a partition; none when nothing came in `wait_s` seconds.
+
+        Raises:
+            NotReachable: The broker does not answer.
+            Exception: Whatever `assigned` raised; nothing of its partitions was given out.
+        """
         found: list[Waiting] = []
         try:
             fetched = await self._consumer.getmany(timeout_ms=int(wait_s * 1000))
@@ -163,25 +173,37 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         Raises:
             NotReachable: The broker does not take it.
         """
-        await self._commit({p: offset for p, offset in self._committable().items() if self._committed.get(p) != offset})
+        await self._commit(self._new())
+
+    def _new(self) -> dict[int, int]:
+        return {p: offset for p, offset in self._committable().items() if self._committed.get(p) != offset}
 
     def _committable(self) -> dict[int, int]:
         return {p: progress.committable() for p, progress in self._progress.items() if progress.next >= 0}
 
     async def _commit(self, offsets: dict[int, int]) -> bool:
-        if not offsets:
+        generation = self._generation()
+        # aiokafka commits as nobody when the broker has put it out, and a group that is empty takes that from anyone.
+        if not offsets or generation < 0:
             return False
         asked_at = self._seconds()
         try:
             async with asyncio.timeout(self._patience_s):  # aiokafka asks again and again
                 await self._consumer.commit({TopicPartition(self._topic, p): offset for p, offset in offsets.items()})
         except (CommitFailedError, IllegalStateError):
+            self._ours_at = float("-inf")
             return False
         except (KafkaError, TimeoutError) as exc:
             raise NotReachable(f"offsets of `{self._topic}` could not be committed: {type(exc).__name__}") from exc
+        if generation != self._generation():
+            return False
         self._committed |= offsets
         self._ours_at = asked_at
         return True
+
+    def _generation(self) -> int:
+        """Of the group, as we know it; below 0: we are in none."""
+        return int(self._consumer._coordinator.generation)
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Finish what is under way, commit, let go."""
@@ -189,10 +211,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._letting_go = True
         self._taken_over.clear()
         await self._revoked(gone)
-        with contextlib.suppress(NotReachable):  # whoever has them next redoes it; and they are not ours all the same
-            await self.commit()
+        # At once: what was fetched of them and not taken in yet must not be open while the broker takes the commit.
+        last = self._new()
         for partition in gone:
             self._progress.pop(partition, None)
+        with contextlib.suppress(NotReachable):  # whoever has them next redoes it; and they are not ours all the same
+            await self._commit(last)
+        for partition in gone:
             self._committed.pop(partition, None)
         self._ours_at = float("-inf")
 
@@ -201,11 +226,19 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._letting_go = False
         try:
             await self._assigned()
-        except NotReachable as exc:  # aiokafka would only log it
+        except Exception as exc:  # aiokafka would only log it, and `fetch` would wait for ever
             self._not_taken_over = exc
         self._taken_over.set()
 
     async def stop(self) -> None:
-        """Commit and leave the group."""
-        await self.commit()
-        await self._consumer.stop()
+        """
+        Commit and leave the group.
+
+        Raises:
+            NotReachable: The broker did not take the commit; we have left all the same.
+        """
+        try:
+            await self.commit()
+        finally:
+            self._ours_at = float("-inf")
+            await self._consumer.stop()

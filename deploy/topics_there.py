@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaError
 
-from schemas.broker_link import Connection
+from schemas.broker_link import Connection, stop_consumer
 from schemas.errors import BadInput
 
 
@@ -19,15 +19,13 @@ async def topics_there(connection: Connection) -> dict[str, int]:
     consumer = AIOKafkaConsumer(group_id=None, **connection.settings())
     try:
         await consumer.start()
-    except KafkaConnectionError as exc:
-        await consumer.stop()
-        raise connection.unreachable() from exc
-    try:
         # A consumer's own view holds only what it subscribed to.
         cluster = await consumer._client.fetch_all_metadata()
-        return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in sorted(cluster.topics())}
+    except KafkaError as exc:  # it may also go away between the two
+        raise connection.unreachable() from exc
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
+    return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in sorted(cluster.topics())}
 
 
 class TopicsThere:

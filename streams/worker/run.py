@@ -207,6 +207,7 @@ async def _stopped(app: Any, *, within_s: float) -> bool:
         return False
     if stopping.cancelled() or stopping.exception() is not None:
         log.warning("worker.stop_incomplete", reason="the last offsets were not committed; the next worker redoes them")
+        return False
     return True
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers import courier as courier_module
 from consumers.adapters.folder import FolderAdapter
 from consumers.courier import Courier
 from consumers.ledger import UNDER_WAY
@@ -86,7 +87,9 @@ class School:
         return sorted(f.name for f in self.folder.glob("*.json"))
 
     @asynccontextmanager
-    async def courier(self) -> AsyncIterator[None]:
+    async def courier(
+        self, recheck: Callable[[RegisterReader], RegisterRecheck] = RegisterRecheck
+    ) -> AsyncIterator[Courier]:
         """A courier process, started and stopped in order."""
         reader = RegisterReader(self.connection)
         await reader.start()
@@ -94,7 +97,7 @@ class School:
             self.connection,
             partner=PARTNER,
             adapter=FolderAdapter(self.folder),
-            recheck=RegisterRecheck(reader),
+            recheck=recheck(reader),
             key=KEY,
             clock=self.clock,
             jitter=lambda: 0.0,
@@ -102,7 +105,7 @@ class School:
         stop = asyncio.Event()
         running = asyncio.ensure_future(courier.run(stop))
         try:
-            yield
+            yield courier
         finally:
             stop.set()
             await running
@@ -286,3 +289,46 @@ def withdrawal() -> Entry:
         method="test",
     )
     return Entry("consent/test-withdrawal", "consent", body, "test")
+
+
+class SlowRegister(RegisterRecheck):
+    """The register answers when the test says so."""
+
+    def __init__(self, reader: RegisterReader) -> None:
+        super().__init__(reader)
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+
+    async def refresh(self) -> int:
+        self.asked.set()
+        await self.answers.wait()
+        return await super().refresh()
+
+
+async def test_what_was_let_go_while_the_register_was_slow_is_not_handed_over(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its attempt outlasts the time that a rebalance waits for; then it must neither go on nor end the process."""
+    monkeypatch.setattr(courier_module, "_FINISH_WITHIN_S", 0.1)
+    slow: list[SlowRegister] = []
+
+    def recheck(reader: RegisterReader) -> SlowRegister:
+        slow.append(SlowRegister(reader))
+        return slow[0]
+
+    await school.send(story.incident())
+    async with school.courier(recheck) as courier:
+        async with asyncio.timeout(30):
+            await slow[0].asked.wait()
+        [attempt] = courier._tasks
+        source = courier._source
+        await source.on_partitions_revoked(source._consumer.assignment())
+        # The others go on being ours: the broker says so, for the process as a whole.
+        source._ours_at = source._seconds()
+        slow[0].answers.set()
+        await asyncio.wait([attempt], timeout=30)
+        while_slow = (attempt.exception(), school.files(), await school.receipts())
+    async with school.courier():
+        receipts = await school.until(lambda found: len(found) == 1)
+
+    assert while_slow == (None, [], [])
+    assert (stages(receipts), len(school.files())) == ([Stage.HANDED_OVER], 1)

@@ -109,16 +109,17 @@ async def _fetched_by_another(connection: Connection, partner: str) -> None:
         assert [m.value async for m in broker_link.read(connection, f"out.{partner}")] == [b"notification"]
 
 
-async def test_without_a_ledger_nothing_is_handed_out(connection: Connection, fresh: str) -> None:
+@pytest.mark.parametrize("error", [NotReachable("no receipts"), ValueError("no receipt of ours")], ids=["away", "odd"])
+async def test_without_a_ledger_nothing_is_handed_out(connection: Connection, fresh: str, error: Exception) -> None:
     """aiokafka only logs what fails here, and would go on."""
 
     async def fails() -> None:
-        raise NotReachable("no receipts")
+        raise error
 
     found = source(connection, fresh, fails)
     await found.start()
 
-    with pytest.raises(NotReachable, match="no receipts"):
+    with pytest.raises(type(error), match="no receipt"):
         async with asyncio.timeout(30):
             await _first(found)
     await found.stop()
@@ -179,6 +180,111 @@ async def test_the_session_counts_from_when_the_broker_was_asked(connection: Con
     await found.stop()
 
     assert (confirmed, sure) == (True, False)
+
+
+async def test_who_is_in_no_group_may_not_commit(connection: Connection, fresh: str) -> None:
+    """
+    aiokafka would commit as nobody, and a group that is empty takes it: offsets would go back, and we would feel safe.
+
+    Seen on Apache Kafka 4.3.1: a process wakes up after another has done its work and left.
+    """
+    found = source(connection, fresh)
+    await found.start()
+    async with asyncio.timeout(30):
+        await _first(found)
+    await found.confirm()
+    coordinator, commit, asked = found._consumer._coordinator, found._consumer.commit, 0
+    generation = coordinator.generation
+
+    async def put_out_while_it_is_asked(offsets: object) -> None:
+        nonlocal asked
+        asked += 1
+        await commit(offsets)
+        coordinator.generation = -1  # as aiokafka does when the broker does not know us
+
+    found._consumer.commit = put_out_while_it_is_asked
+    found._ours_at = float("-inf")
+    meanwhile = (await found.confirm(), found.surely_ours(), asked)
+    after = (await found.confirm(), found.surely_ours(), asked)
+    coordinator.generation, found._consumer.commit = generation, commit
+    await found.stop()
+
+    assert (meanwhile, after) == ((False, False, 1), (False, False, 1))
+
+
+async def test_who_was_told_that_it_is_out_is_sure_of_nothing(connection: Connection, fresh: str) -> None:
+    found = source(connection, fresh)
+    await found.start()
+    async with asyncio.timeout(30):
+        await _first(found)
+    await found.confirm()
+    commit = found._consumer.commit
+
+    async def out(_offsets: object) -> None:
+        raise CommitFailedError()
+
+    before, found._consumer.commit = found.surely_ours(), out
+    await found.confirm()
+    after, found._consumer.commit = found.surely_ours(), commit
+    await found.stop()
+
+    assert (before, after) == (True, False)
+
+
+async def test_while_the_last_commit_is_on_its_way_nothing_of_it_is_open(connection: Connection, fresh: str) -> None:
+    """What had been fetched and not taken in was taken in then, and handed over after another had done so."""
+    found = source(connection, fresh)
+    await found.start()
+    async with asyncio.timeout(30):
+        [waiting] = await _first(found)
+    found.dealt_with(waiting)
+    partition = TopicPartition(f"out.{fresh}", 2)
+    commit, seen = found._consumer.commit, []
+
+    async def on_its_way(offsets: dict[TopicPartition, int]) -> None:
+        # As a fetch that ended just before: it is asked about now.
+        seen.append((offsets, found.is_open(Waiting(2, waiting.offset + 1, b""))))
+        await commit(offsets)
+
+    found._progress[2].open.add(waiting.offset + 1)
+    found._consumer.commit = on_its_way
+    await found.on_partitions_revoked({partition})
+    found._consumer.commit = commit
+    committed = await found._consumer.committed(partition)
+    await found.stop()
+
+    assert (seen, committed) == ([({partition: waiting.offset + 1}, False)], waiting.offset + 1)
+
+
+async def test_one_that_waits_for_its_partner_for_hours_stays_in_the_group(connection: Connection, fresh: str) -> None:
+    """With a full window nothing is fetched; aiokafka's default leaves the group after five minutes of that."""
+    found = source(connection, fresh)
+    await found.start()
+    async with asyncio.timeout(30):
+        await _first(found)
+    hours = found._consumer._coordinator._max_poll_interval / 3600
+    await found.stop()
+
+    assert hours > 72
+
+
+async def test_it_leaves_the_group_though_the_last_commit_is_not_taken(connection: Connection, fresh: str) -> None:
+    """Its heartbeats went on, and nobody else was given the partitions."""
+    found = source(connection, fresh)
+    await found.start()
+    async with asyncio.timeout(30):
+        [waiting] = await _first(found)
+    await found.confirm()
+    found.dealt_with(waiting)
+
+    async def no_answer(_offsets: object) -> None:
+        raise RequestTimedOutError()
+
+    found._consumer.commit = no_answer
+    with pytest.raises(NotReachable):
+        await found.stop()
+
+    assert (found._consumer._closed, found.surely_ours()) == (True, False)
 
 
 @pytest.mark.parametrize("error", [CommitFailedError(), RequestTimedOutError()], ids=["another-has-them", "no-answer"])
