@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +24,11 @@ from a_checker import Decision, Notified, Observed, Receipted, check
 from a_partner import Partners, open_partners
 from a_supervisor import Supervisor, wait_until
 from a_world import HOUSING, POLICE, RECIPIENTS, Story, write_register
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as AIOTopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from deploy import registrar, settings
@@ -53,7 +59,8 @@ class Fault:
 
     Attributes:
         at: When this share of the events has reached the hub.
-        what: `kill`, `terminate`, `pause` (for `for_s` seconds), or `broker` (killed and started again).
+        what: `kill`, `terminate`, `pause` (for `for_s` seconds), `broker` (killed and started again), or `halt-broker`
+            (for `for_s` seconds; it answers nobody, and then takes everybody for gone).
     """
 
     at: float
@@ -196,6 +203,12 @@ class Ground:
             case "broker":
                 self.broker.kill()
                 self.broker.start()
+            case "halt-broker":
+                # By a thread of its own: whoever publishes waits for the broker.
+                child = self.broker._child
+                assert child is not None
+                child.send_signal(signal.SIGSTOP)
+                threading.Timer(fault.for_s, child.send_signal, [signal.SIGCONT]).start()
 
     def at_the_hub(self) -> int:
         """How many events of this story have reached the hub."""
@@ -212,26 +225,34 @@ class Ground:
         groups = [("safebus-worker", topic) for topic in sources]
         groups += [(f"adapter-{partner}", topics.notifications_for(partner)) for partner in to]
         try:
-            wait_until(lambda: self._left(groups) == 0, "the bus to come to rest", within_s=within_s)
+            wait_until(lambda: asyncio.run(self._left(groups)) == 0, "the bus to come to rest", within_s=within_s)
         except TimeoutError as exc:
             raise TimeoutError(f"{exc}{self.processes.last_words()}") from None
 
-    def _left(self, groups: list[tuple[str, str]]) -> int:
-        """Records that a group has not committed yet. Sources first: what follows from them is then complete."""
-        left = 0
-        admin = AdminClient(self._there)  # a new one: an old one can wait for ever on a broker that was killed
+    async def _left(self, groups: list[tuple[str, str]]) -> int:
+        """
+        Records that a group has not committed yet. Sources first: what follows from them is then complete.
+
+        Not by librdkafka: asked while a group's coordinator wakes up, it ends the whole process (its issue 5040).
+        """
+        there = self.connection.settings()
+        admin, consumer = AIOKafkaAdminClient(**there, request_timeout_ms=10_000), AIOKafkaConsumer(**there)
         try:
+            await admin.start()
+            await consumer.start()
             for group, topic in groups:
-                tps = [TopicPartition(topic, p) for p in range(topics.PARTITIONS)]
-                asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, tps)])
-                ends = admin.list_offsets({tp: OffsetSpec.latest() for tp in tps})
-                done = {tp.partition: max(tp.offset, 0) for tp in asked[group].result(10).topic_partitions}
-                left += sum(end.result(10).offset - done[tp.partition] for tp, end in ends.items())
+                tps = [AIOTopicPartition(topic, p) for p in range(topics.PARTITIONS)]
+                done = await admin.list_consumer_group_offsets(group, partitions=tps)
+                ends = await consumer.end_offsets(tps)
+                left = sum(ends[tp] - max(done[tp].offset, 0) for tp in tps)
                 if left:
-                    break
-        except (KafkaException, TimeoutError):
+                    return left
+        except (KafkaError, TimeoutError):
             return -1  # the broker is away, or a group has no coordinator yet
-        return left
+        finally:
+            await broker_link.stop_consumer(consumer)
+            await admin.close()
+        return 0
 
     def observe(self) -> Observed:
         """Everything that happened, but for what belongs to stories that are over."""

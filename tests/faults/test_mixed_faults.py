@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from a_checker import check, figures
-from a_ground import Fault, Ground, schedule
+from a_ground import SESSION_S, Fault, Ground, schedule
 from a_world import Story
 
 pytestmark = pytest.mark.flow
@@ -43,6 +43,14 @@ def test_kills_of_every_process_a_pause_and_a_broker_restart_lose_and_double_not
     faults = schedule(7, kills=4, whom=PROCESSES)
     print("faults:", *faults, sep="\n  ")
     findings, table = run(ground, story, 1000, faults, within_s=200)
+    show(table)
+
+    assert findings == []
+
+
+def test_a_broker_that_is_halted_and_wakes_up_loses_and_doubles_nothing(ground: Ground, story: Story) -> None:
+    """It wakes up and takes all members for gone, while they wake up and write to it."""
+    findings, table = run(ground, story, 300, [Fault(0.3, "halt-broker", for_s=4 * SESSION_S)], within_s=200)
     show(table)
 
     assert findings == []
