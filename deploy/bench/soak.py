@@ -144,7 +144,8 @@ def _watch(
                 seen.memory.setdefault(name, []).append((at, held_mb(pid)))
         if number % 60 == 0:
             held = ", ".join(f"{name} {found[-1][1]:.0f} MB" for name, found in seen.memory.items())
-            progress(f"soak: minute {at / 60:.0f}, {held}, commit age {age} s")
+            waits = "no answer" if age is None else f"commit age {age:.1f} s"
+            progress(f"soak: minute {at / 60:.0f}, {held}, {waits}")
         number += 1
         time.sleep(max(0.0, begin + number - time.monotonic()))
 
@@ -192,7 +193,7 @@ def rows(seen: Seen, *, minutes: float, per_s: float) -> list[Row]:
                 MEMORY_SLOPE_MB_MIN,
             )
         )
-    worst = max((age for _, age in seen.commit_age), default=float("inf"))
+    worst = round(max((age for _, age in seen.commit_age), default=float("inf")), 2)
     found.append(_row(f"longest wait for a commit, asked {len(seen.commit_age)} times", worst, "s", COMMIT_AGE_S))
     found.append(_row("times the worker did not say how it is", seen.unanswered, "", 0))
     missing = seen.published - seen.decided
