@@ -16,7 +16,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    KafkaConnectionError,
+    KafkaError,
+)
 
 from schemas import broker_link, topics
 from schemas.broker_link import Connection
@@ -232,7 +237,7 @@ async def _committed(connection: Connection, group: str, tps: list[TopicPartitio
     admin = AIOKafkaAdminClient(request_timeout_ms=int(_PATIENCE_S * 1000), **connection.settings())
     try:
         await admin.start()
-        found = await _once_there(lambda: admin.list_consumer_group_offsets(group, partitions=tps))
+        found = await _once_there(lambda: _offsets(admin, group, tps))
     except GroupAuthorizationFailedError as exc:
         raise NotReachable(
             f"this certificate may not see how far `{group}` is; ask for DESCRIBE on that group"
@@ -244,6 +249,19 @@ async def _committed(connection: Connection, group: str, tps: list[TopicPartitio
     finally:
         await admin.close()
     return {tp: at.offset for tp, at in found.items() if at.offset >= 0}
+
+
+async def _offsets(admin: AIOKafkaAdminClient, group: str, tps: list[TopicPartition]) -> dict[TopicPartition, Any]:
+    """
+    Of every partition; -1: nothing was committed.
+
+    aiokafka 0.14 passes over the error of an answer as a whole, and gives none of them: taken as it is, a group whose
+    coordinator wakes up would seem to have done nothing.
+    """
+    found: dict[TopicPartition, Any] = await admin.list_consumer_group_offsets(group, partitions=tps)
+    if not found.keys() >= set(tps):
+        raise GroupCoordinatorNotAvailableError()
+    return found
 
 
 async def _once_there(ask: Callable[[], Awaitable[Any]]) -> Any:

@@ -244,6 +244,8 @@ class Ground:
                 tps = [AIOTopicPartition(topic, p) for p in range(topics.PARTITIONS)]
                 done = await admin.list_consumer_group_offsets(group, partitions=tps)
                 ends = await consumer.end_offsets(tps)
+                if set(tps) - set(done):
+                    return -1  # aiokafka passes over the error of an answer as a whole: there is no coordinator yet
                 left = sum(ends[tp] - max(done[tp].offset, 0) for tp in tps)
                 if left:
                     return left
