@@ -242,6 +242,7 @@ class Courier:
             case.busy = False
 
     async def _still_ours(self, item: Item) -> bool:
+        """Right before the partner is asked: the register may have taken longer to answer than a session lasts."""
         if not self._source.surely_ours():
             await self._source.confirm()
         return self._source.surely_ours() and self._source.is_open(item.waiting)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas.broker_link import Connection, stop_consumer
-from schemas.errors import BadInput
+from schemas.errors import BadInput, NotReachable
 
 
 async def topics_there(connection: Connection) -> dict[str, int]:
@@ -14,15 +14,20 @@ async def topics_there(connection: Connection) -> dict[str, int]:
     Topic -> number of partitions.
 
     Raises:
-        NotReachable: No broker answers.
+        NotReachable: No broker answers, or it does not say.
     """
     consumer = AIOKafkaConsumer(group_id=None, **connection.settings())
     try:
         await consumer.start()
         # A consumer's own view holds only what it subscribed to.
         cluster = await consumer._client.fetch_all_metadata()
-    except KafkaError as exc:  # it may also go away between the two
+    except KafkaConnectionError as exc:
         raise connection.unreachable() from exc
+    except KafkaError as exc:  # it went away between the two, or lets us see nothing
+        raise NotReachable(
+            f"`{connection.bootstrap}` does not say which topics there are ({type(exc).__name__}); "
+            "`safebus doctor` looks"
+        ) from exc
     finally:
         await stop_consumer(consumer)
     return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in sorted(cluster.topics())}

@@ -69,6 +69,17 @@ def source(
     )
 
 
+async def joined(
+    connection: Connection, partner: str, *, clock: Clock | None = None, patience_s: float = 30.0
+) -> tuple[Source, Waiting]:
+    """One that has its partitions, and the notification that waited."""
+    found = source(connection, partner, clock=clock, patience_s=patience_s)
+    await found.start()
+    async with asyncio.timeout(30):
+        [waiting] = await _first(found)
+    return found, waiting
+
+
 async def test_what_was_fetched_waits_until_the_ledger_is_read(connection: Connection, fresh: str) -> None:
     """aiokafka gives out records of new partitions while it still tells of them: they were delivered a second time."""
     begun, ledger_read = asyncio.Event(), asyncio.Event()
@@ -129,10 +140,7 @@ async def test_it_is_sure_of_its_partitions_for_a_session_after_the_broker_said_
     connection: Connection, fresh: str
 ) -> None:
     clock = Clock()
-    found = source(connection, fresh, clock=clock)
-    await found.start()
-    async with asyncio.timeout(30):
-        [waiting] = await _first(found)
+    found, waiting = await joined(connection, fresh, clock=clock)
     sure = {"unasked": found.surely_ours()}
     assert await found.confirm()
     sure["asked"] = found.surely_ours()
@@ -163,10 +171,7 @@ async def test_it_is_sure_of_its_partitions_for_a_session_after_the_broker_said_
 async def test_the_session_counts_from_when_the_broker_was_asked(connection: Connection, fresh: str) -> None:
     """Its answer may have lain there while we were halted."""
     clock = Clock()
-    found = source(connection, fresh, clock=clock)
-    await found.start()
-    async with asyncio.timeout(30):
-        await _first(found)
+    found, _ = await joined(connection, fresh, clock=clock)
     commit = found._consumer.commit
 
     async def halted_before_the_answer_is_read(offsets: object) -> None:
@@ -188,10 +193,7 @@ async def test_who_is_in_no_group_may_not_commit(connection: Connection, fresh: 
 
     Seen on Apache Kafka 4.3.1: a process wakes up after another has done its work and left.
     """
-    found = source(connection, fresh)
-    await found.start()
-    async with asyncio.timeout(30):
-        await _first(found)
+    found, _ = await joined(connection, fresh)
     await found.confirm()
     coordinator, commit, asked = found._consumer._coordinator, found._consumer.commit, 0
     generation = coordinator.generation
@@ -213,10 +215,7 @@ async def test_who_is_in_no_group_may_not_commit(connection: Connection, fresh: 
 
 
 async def test_who_was_told_that_it_is_out_is_sure_of_nothing(connection: Connection, fresh: str) -> None:
-    found = source(connection, fresh)
-    await found.start()
-    async with asyncio.timeout(30):
-        await _first(found)
+    found, _ = await joined(connection, fresh)
     await found.confirm()
     commit = found._consumer.commit
 
@@ -233,10 +232,7 @@ async def test_who_was_told_that_it_is_out_is_sure_of_nothing(connection: Connec
 
 async def test_while_the_last_commit_is_on_its_way_nothing_of_it_is_open(connection: Connection, fresh: str) -> None:
     """What had been fetched and not taken in was taken in then, and handed over after another had done so."""
-    found = source(connection, fresh)
-    await found.start()
-    async with asyncio.timeout(30):
-        [waiting] = await _first(found)
+    found, waiting = await joined(connection, fresh)
     found.dealt_with(waiting)
     partition = TopicPartition(f"out.{fresh}", 2)
     commit, seen = found._consumer.commit, []
@@ -258,10 +254,7 @@ async def test_while_the_last_commit_is_on_its_way_nothing_of_it_is_open(connect
 
 async def test_one_that_waits_for_its_partner_for_hours_stays_in_the_group(connection: Connection, fresh: str) -> None:
     """With a full window nothing is fetched; aiokafka's default leaves the group after five minutes of that."""
-    found = source(connection, fresh)
-    await found.start()
-    async with asyncio.timeout(30):
-        await _first(found)
+    found, _ = await joined(connection, fresh)
     hours = found._consumer._coordinator._max_poll_interval / 3600
     await found.stop()
 
@@ -270,10 +263,7 @@ async def test_one_that_waits_for_its_partner_for_hours_stays_in_the_group(conne
 
 async def test_it_leaves_the_group_though_the_last_commit_is_not_taken(connection: Connection, fresh: str) -> None:
     """Its heartbeats went on, and nobody else was given the partitions."""
-    found = source(connection, fresh)
-    await found.start()
-    async with asyncio.timeout(30):
-        [waiting] = await _first(found)
+    found, waiting = await joined(connection, fresh)
     await found.confirm()
     found.dealt_with(waiting)
 
@@ -292,10 +282,7 @@ async def test_a_partition_that_is_taken_away_is_forgotten_though_its_commit_fai
     connection: Connection, fresh: str, error: KafkaError
 ) -> None:
     """It was kept, and every later commit failed of it, for all other partitions too."""
-    found = source(connection, fresh)
-    await found.start()
-    async with asyncio.timeout(30):
-        [waiting] = await _first(found)
+    found, waiting = await joined(connection, fresh)
     await found.confirm()
     found.dealt_with(waiting)
     commit = found._consumer.commit
@@ -315,10 +302,7 @@ async def test_a_partition_that_is_taken_away_is_forgotten_though_its_commit_fai
 async def test_a_broker_that_does_not_say_whether_we_are_in_the_group_is_an_error(
     connection: Connection, fresh: str
 ) -> None:
-    found = source(connection, fresh, patience_s=0.05)
-    await found.start()
-    async with asyncio.timeout(30):
-        await _first(found)
+    found, _ = await joined(connection, fresh, patience_s=0.05)
     commit = found._consumer.commit
 
     async def waits_for_ever(_offsets: object) -> None:

@@ -37,11 +37,13 @@ def worker_ends_at(*places: str) -> Callable[..., None]:
 
 def worker_ends_in_a_rebalance(ground: Ground, story: Story, mutation: Sequence[str] = ()) -> None:
     """A second worker comes, and the first ends while it lets go of its partitions."""
-    ground.worker("worker-1", ("--crash", "revoked:1"), always=mutation)
+    # With sessions of 3 s a machine that stands still would let one overtake the other, and nobody would let go.
+    longer = ("--session", "10")
+    ground.worker("worker-1", ("--crash", "revoked:1"), always=(*longer, *mutation))
     ground.deliver()
     # Two that join at the same time have nothing to let go of.
     ground.feed_until(story, lambda: ground.at_the_hub() > 0, "`worker-1` to be at work")
-    ground.worker("worker-2", always=mutation)
+    ground.worker("worker-2", always=(*longer, *mutation))
     _feed_until_ended(ground, story, "worker-1", 1)
     ground.come_to_rest()
 

@@ -47,6 +47,7 @@ class _Kept:
     always: Sequence[str]
     log_from: int  # bytes that processes of this name said in tests before
     child: subprocess.Popen[bytes]
+    child_from: int  # the same, of all before the one that runs
     ours: set[int] = field(default_factory=set)  # pids that we sent a deadly signal
 
 
@@ -83,9 +84,9 @@ class Supervisor:
         always = [*always, "--", *command]
         with self._lock:
             assert name not in self._kept, f"`{name}` runs already"
-            log_from = self._log(name).stat().st_size if self._log(name).exists() else 0
+            log_from = self._said_so_far(name)
             child = self._start(name, [*(faults[0] if faults else ()), *always])
-            self._kept[name] = _Kept(list(faults), always, log_from, child)
+            self._kept[name] = _Kept(list(faults), always, log_from, child, log_from)
 
     def kill(self, name: str) -> None:
         """SIGKILL: no time to finish, commit or say anything."""
@@ -110,7 +111,7 @@ class Supervisor:
 
     def said(self, name: str, words: str) -> int:
         """How often these words stand in the log of this name, since it was first started in this test."""
-        return self._log(name).read_bytes()[self._kept[name].log_from :].count(words.encode())
+        return self._words(name, self._kept[name].log_from).count(words.encode())
 
     def end(self, name: str) -> None:
         """Stop it in order, and let it be."""
@@ -146,6 +147,12 @@ class Supervisor:
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 
+    def _said_so_far(self, name: str) -> int:
+        return self._log(name).stat().st_size if self._log(name).exists() else 0
+
+    def _words(self, name: str, since: int) -> bytes:
+        return self._log(name).read_bytes()[since:]
+
     def _start(self, name: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
         command = [sys.executable, str(LAUNCHER), *options]
         return start_child(command, log=self._log(name), cwd=ROOT, environ=self._env)
@@ -165,6 +172,7 @@ class Supervisor:
                         self.ends.append(End(name, self._hand(name, kept, code), code))
                         if kept.faults and (code == CRASHED or "--crash" not in kept.faults[0]):
                             kept.faults.pop(0)
+                        kept.child_from = self._said_so_far(name)
                         kept.child = self._start(name, [*(kept.faults[0] if kept.faults else ()), *kept.always])
 
     def _hand(self, name: str, kept: _Kept, code: int) -> str:
@@ -172,10 +180,10 @@ class Supervisor:
             return "place"
         if kept.child.pid in kept.ours:
             return "signal"
-        return "overtaken" if _OVERTAKEN in last_lines(self._log(name)) else "itself"
+        return "overtaken" if _OVERTAKEN in self._words(name, kept.child_from) else "itself"
 
 
-_OVERTAKEN = "another process has started in our place"  # how schemas/outbound.py says so
+_OVERTAKEN = b"another process has started in our place"  # how schemas/outbound.py says so
 
 
 def wait_until(fact: object, what: str, *, within_s: float = 60.0) -> None:

@@ -25,28 +25,23 @@ WORKERS = {
 ADAPTERS = {"partner-next": 60, "partner-answered": 60, "receipt-written": 60, "delivery-committed": 5}
 
 
-def seen(ground: Ground, story: Story) -> tuple[list[str], list[End], list[End]]:
-    """What the checker finds, who ended at a place, and who by itself."""
-    return ground.findings(story), ground.processes.by("place"), ground.processes.by("itself")
-
-
 def test_workers_that_end_at_every_place_leave_one_truth(ground: Ground, story: Story) -> None:
     """One after another in one bus: each worker is started where the one before has ended."""
     worker_ends_at(*(f"{place}:{number}" for place, number in WORKERS.items()))(ground, story)
 
-    assert seen(ground, story) == ([], [End("worker-1", "place", CRASHED)] * len(WORKERS), [])
+    assert (ground.findings(story), ground.processes.ends) == ([], [End("worker-1", "place", CRASHED)] * len(WORKERS))
 
 
 def test_a_worker_that_ends_while_it_lets_go_leaves_one_truth(ground: Ground, story: Story) -> None:
     worker_ends_in_a_rebalance(ground, story)
 
-    assert seen(ground, story) == ([], [End("worker-1", "place", CRASHED)], [])
+    assert (ground.findings(story), ground.processes.ends) == ([], [End("worker-1", "place", CRASHED)])
 
 
 def test_adapters_that_end_at_every_place_are_followed_by_one_that_knows(ground: Ground, story: Story) -> None:
     adapter_ends_at(*(f"{place}:{number}" for place, number in ADAPTERS.items()))(ground, story)
 
-    assert seen(ground, story) == ([], [End("deliver-1", "place", CRASHED)] * len(ADAPTERS), [])
+    assert (ground.findings(story), ground.processes.ends) == ([], [End("deliver-1", "place", CRASHED)] * len(ADAPTERS))
 
 
 def test_every_place_is_tried() -> None:
@@ -60,7 +55,7 @@ def test_a_worker_that_ends_at_one_place_leaves_one_truth(ground: Ground, story:
     """Each place alone, to see which of them it was."""
     worker_ends_at(f"{place}:{WORKERS[place]}")(ground, story)
 
-    assert seen(ground, story) == ([], [End("worker-1", "place", CRASHED)], [])
+    assert (ground.findings(story), ground.processes.ends) == ([], [End("worker-1", "place", CRASHED)])
 
 
 @pytest.mark.soak
@@ -70,4 +65,4 @@ def test_an_adapter_that_ends_at_one_place_is_followed_by_one_that_knows(
 ) -> None:
     adapter_ends_at(f"{place}:{ADAPTERS[place]}")(ground, story)
 
-    assert seen(ground, story) == ([], [End("deliver-1", "place", CRASHED)], [])
+    assert (ground.findings(story), ground.processes.ends) == ([], [End("deliver-1", "place", CRASHED)])
