@@ -17,7 +17,7 @@ test: static
 
 # The quick part of it: for every save.
 check: static
-	@$(BIN)/python -m pytest tests/schemas tests/streams/rules tests/examples --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/python -m pytest tests/schemas tests/streams/rules tests/streams/register tests/examples --cov --cov-report=term-missing:skip-covered
 
 static: $(READY)
 	@$(BIN)/ruff check .

@@ -15,11 +15,11 @@ import hmac
 from dataclasses import dataclass
 from types import TracebackType
 
-from schemas import codec, gate, headers, topics
-from schemas.broker_link import Connection
-from schemas.errors import BadInput, Refused
-from schemas.events import Event
-from schemas.outbound import Message, Outbound
+from safebus.schemas import codec, gate, headers, topics
+from safebus.schemas.errors import BadInput, Refused
+from safebus.schemas.events import Event
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Message, Writer
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Publisher:
         self._topic = topics.published_by(agency)
         self._agency = agency
         self._secret = case_secret
-        self._outbound = Outbound(connection, client_id=f"publisher-{agency}")
+        self._outbound = Writer(connection, client_id=f"publisher-{agency}")
 
     async def __aenter__(self) -> Publisher:
         await self._outbound.start()

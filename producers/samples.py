@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from schemas.events import (
+from safebus.schemas.events import (
     Address,
     ChildAtIncident,
     ClaimedBasis,
@@ -21,12 +21,12 @@ from schemas.events import (
     OperationEncompass,
     Person,
     PersonRole,
-    Publisher,
     RiskGrade,
     SafeAddress,
     SafeKind,
+    Sender,
 )
-from schemas.identifiers import derived_id
+from safebus.schemas.identifiers import derived_id
 
 _GIVEN = ("Ada", "Bilal", "Chloe", "Dev", "Ella", "Femi", "Grace", "Hana", "Isaac", "Jun", "Kit", "Lena", "Mo")
 _FAMILY = (
@@ -134,7 +134,7 @@ def _incident(
         occurred_at=at,
         recorded_at=at + timedelta(hours=1),
         published_at=at + timedelta(hours=1, minutes=5),
-        publisher=Publisher(agency=agency, org_scheme="CJS-OU", org_code="99", org_name="A police force"),
+        publisher=Sender(agency=agency, org_scheme="CJS-OU", org_code="99", org_name="A police force"),
         subjects=(*family.children, family.mother, family.suspect),
         claimed_basis=ClaimedBasis(art6="A6-1-c", gateway="DAA21-49A"),
         purpose="safeguarding",

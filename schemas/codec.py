@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from schemas import gate
-from schemas.bus_records import BusRecord
-from schemas.errors import Refused
-from schemas.event_schemas import EventSchema, EventSchemas, bus_schema, event_schemas, fingerprint_of
-from schemas.events import EVENT_CLASSES, Event, what_is_wrong
+from safebus.schemas import gate
+from safebus.schemas.bus_records import BusRecord
+from safebus.schemas.errors import Refused
+from safebus.schemas.event_schemas import EventSchema, EventSchemas, bus_schema, event_schemas, fingerprint_of
+from safebus.schemas.events import EVENT_CLASSES, Event, what_is_wrong
 
 R = TypeVar("R", bound=BusRecord)
 
@@ -53,14 +53,14 @@ def decode(value: bytes | None, *, schemas: EventSchemas | None = None, limits: 
     Read an event from bytes that anyone may have written.
 
     Raises:
-        Refused: With a `gate.Reason`. Values that Avro allows and the world does not (a bad check digit, a person
+        Refused: With a `gate.GateReason`. Values that Avro allows and the world does not (a bad check digit, a person
             referred to who is not there) are IMPOSSIBLE_VALUE and name the field.
     """
     schema, record = gate.decode(value, schemas or event_schemas(), limits=limits or gate.DEFAULT_LIMITS)
     try:
         event = EVENT_CLASSES[schema.event_type].model_validate(record)
     except ValidationError as exc:
-        raise Refused(gate.Reason.IMPOSSIBLE_VALUE, what_is_wrong(exc)) from None
+        raise Refused(gate.GateReason.IMPOSSIBLE_VALUE, what_is_wrong(exc)) from None
     # One spelling for everyone: a number that came in groups of three reaches partners as ten digits.
     for plain, person in zip(record["subjects"], event.subjects, strict=True):
         plain["nhs_number"] = person.nhs_number
@@ -82,7 +82,7 @@ def decode_record(value: bytes, kind: type[R]) -> R:
         Refused: It is not of this kind, or not exactly what the bus would have written.
     """
     if value[:2] != gate.MARKER or value[2:10] != fingerprint_of_bus(kind.SCHEMA):
-        raise Refused(gate.Reason.UNKNOWN_SCHEMA, f"expected a `{kind.SCHEMA}` record of this version of safebus")
+        raise Refused(gate.GateReason.UNKNOWN_SCHEMA, f"expected a `{kind.SCHEMA}` record of this version of safebus")
     return kind.model_validate(gate.read(value[10:], bus_schema(kind.SCHEMA)))
 
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import fastavro.schema as _fs
 
-from schemas.classes import DataClass
-from schemas.errors import BadSchema
+from safebus.schemas.classes import DataClass
+from safebus.schemas.errors import BadSchema
 
 _PRIMITIVES = frozenset({"string", "boolean", "int", "long", "double", "bytes"})
 _MAX_DEPTH = 12
@@ -240,7 +240,7 @@ def build(sources: Mapping[str, Any], released: Mapping[str, list[dict[str, Any]
 @cache
 def event_schemas() -> EventSchemas:
     """The event schemas that ship with this package."""
-    return load(resources.files("schemas") / "avro")
+    return load(resources.files("safebus.schemas") / "avro")
 
 
 def load(folder: Traversable) -> EventSchemas:
@@ -264,7 +264,7 @@ def load(folder: Traversable) -> EventSchemas:
 @cache
 def bus_schema(name: str) -> Any:
     """A schema of the bus's own records (`avro/bus/<name>.avsc`), parsed."""
-    return _fs.parse_schema(_json(resources.files("schemas") / "avro" / "bus" / f"{name}.avsc"))
+    return _fs.parse_schema(_json(resources.files("safebus.schemas") / "avro" / "bus" / f"{name}.avsc"))
 
 
 def _json(entry: Traversable) -> Any:

@@ -25,8 +25,8 @@ from pydantic import (
     model_validator,
 )
 
-from schemas import identifiers
-from schemas.errors import BadInput
+from safebus.schemas import identifiers
+from safebus.schemas.errors import BadInput
 
 
 def _no_number(value: object) -> object:
@@ -113,7 +113,7 @@ class SafeKind(StrEnum):
     OTHER = "OTHER"
 
 
-class Publisher(_Model):
+class Sender(_Model):
     """Who says so. `agency` must be the one that owns the topic."""
 
     agency: AgencyId
@@ -214,7 +214,7 @@ class Event(_Model):
     occurred_at: Time
     recorded_at: Time
     published_at: Time
-    publisher: Publisher
+    publisher: Sender
     subjects: tuple[Person, ...]  # one at least: `_holds_together` asks for someone it is about
     claimed_basis: ClaimedBasis
     purpose: Purpose

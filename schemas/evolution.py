@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from schemas.event_schemas import EventSchema, EventSchemas
+from safebus.schemas.event_schemas import EventSchema, EventSchemas
 
 
 def problems(schemas: EventSchemas) -> list[str]:

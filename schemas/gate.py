@@ -21,13 +21,13 @@ from typing import Any, cast
 
 import fastavro
 
-from schemas.errors import Refused
-from schemas.event_schemas import EventSchema, EventSchemas
+from safebus.schemas.errors import Refused
+from safebus.schemas.event_schemas import EventSchema, EventSchemas
 
 MARKER = b"\xc3\x01"  # Source: Avro 1.11 specification, Single-object encoding
 
 
-class Reason(StrEnum):
+class GateReason(StrEnum):
     """Why bytes were refused. Stable: operators' dashboards and partners' code match on them."""
 
     EMPTY = "EMPTY"
@@ -53,7 +53,7 @@ class Damaged(str):
     """
     The name of a header that says why its record must be refused.
 
-    Nobody can send one: only what reads batches (`schemas.tolerant_records`) makes it, when it finds bytes that the
+    Nobody can send one: only what reads batches (`schemas.kafka.batches`) makes it, when it finds bytes that the
     Kafka client could not have handed over. As a string it is harmless to print.
     """
 
@@ -104,11 +104,11 @@ def check_wrapping(
             raise Refused(name.reason, name.detail)
     if not key or len(key) > limits.key_bytes:
         found = "no key" if not key else f"{len(key)} bytes"
-        raise Refused(Reason.BAD_KEY, f"found {found}, expected a case key of 1 to {limits.key_bytes} bytes")
+        raise Refused(GateReason.BAD_KEY, f"found {found}, expected a case key of 1 to {limits.key_bytes} bytes")
     total = sum(len(name) + len(value or b"") for name, value in headers)
     if len(headers) > limits.headers or total > limits.header_bytes:
         raise Refused(
-            Reason.TOO_MANY_HEADERS,
+            GateReason.TOO_MANY_HEADERS,
             f"found {len(headers)} headers of {total} bytes, more than {limits.headers} of {limits.header_bytes}",
         )
 
@@ -123,18 +123,18 @@ def decode(
         The schema that wrote it, and the record under the current schema of that type.
 
     Raises:
-        Refused: With a `Reason`; the detail says what was found and what was expected, never a value.
+        Refused: With a `GateReason`; the detail says what was found and what was expected, never a value.
     """
     if not value:
-        raise Refused(Reason.EMPTY, "found no value, expected an Avro single-object encoding")
+        raise Refused(GateReason.EMPTY, "found no value, expected an Avro single-object encoding")
     if len(value) > limits.value_bytes:
-        raise Refused(Reason.TOO_LARGE, f"found {len(value)} bytes, expected at most {limits.value_bytes}")
+        raise Refused(GateReason.TOO_LARGE, f"found {len(value)} bytes, expected at most {limits.value_bytes}")
     if len(value) < 10 or value[:2] != MARKER:
-        raise Refused(Reason.NOT_SINGLE_OBJECT, "expected the marker C3 01 and 8 bytes of fingerprint first")
+        raise Refused(GateReason.NOT_SINGLE_OBJECT, "expected the marker C3 01 and 8 bytes of fingerprint first")
     schema = schemas.by_fingerprint.get(value[2:10])
     if schema is None:
         raise Refused(
-            Reason.UNKNOWN_SCHEMA,
+            GateReason.UNKNOWN_SCHEMA,
             f"fingerprint {value[2:10].hex()} is not one of {len(schemas.by_fingerprint)} known; "
             "`safebus schemas list` shows them",
         )
@@ -157,20 +157,24 @@ def read(body: bytes, parsed: Any) -> dict[str, Any]:
     try:
         record = cast("dict[str, Any]", fastavro.schemaless_reader(source, parsed, None))
     except UnicodeDecodeError as exc:
-        raise Refused(Reason.INVALID_UTF8, f"a string before byte {source.tell()} is not UTF-8") from exc
+        raise Refused(GateReason.INVALID_UTF8, f"a string before byte {source.tell()} is not UTF-8") from exc
     except (EOFError, struct.error, StopIteration) as exc:
-        raise Refused(Reason.TRUNCATED, f"the record ends at byte {len(body)}, before all its fields") from exc
+        raise Refused(GateReason.TRUNCATED, f"the record ends at byte {len(body)}, before all its fields") from exc
     except IndexError as exc:
         # fastavro says the same of a number that is cut off: then the last byte there is announces another.
         if source.tell() == len(body) and body[-1] >= 0x80:
-            raise Refused(Reason.TRUNCATED, f"the record ends at byte {len(body)}, inside a number") from exc
-        raise Refused(Reason.BAD_INDEX, f"an enum or union before byte {source.tell()} has no such branch") from exc
+            raise Refused(GateReason.TRUNCATED, f"the record ends at byte {len(body)}, inside a number") from exc
+        raise Refused(GateReason.BAD_INDEX, f"an enum or union before byte {source.tell()} has no such branch") from exc
     except (OverflowError, ValueError) as exc:
-        raise Refused(Reason.IMPOSSIBLE_VALUE, f"a date or length before byte {source.tell()} cannot exist") from exc
+        raise Refused(
+            GateReason.IMPOSSIBLE_VALUE, f"a date or length before byte {source.tell()} cannot exist"
+        ) from exc
     if source.tell() != len(body):
-        raise Refused(Reason.TRAILING_BYTES, f"{len(body) - source.tell()} bytes follow the record; expected none")
+        raise Refused(GateReason.TRAILING_BYTES, f"{len(body) - source.tell()} bytes follow the record; expected none")
     if write(record, parsed) != body:
-        raise Refused(Reason.NOT_CANONICAL, "encoding this record again gives other bytes; use a plain Avro encoder")
+        raise Refused(
+            GateReason.NOT_CANONICAL, "encoding this record again gives other bytes; use a plain Avro encoder"
+        )
     return record
 
 
@@ -190,14 +194,17 @@ def _bounded(value: Any, limits: Limits, path: str) -> None:
     if isinstance(value, str):
         if len(value) > limits.string_chars:
             raise Refused(
-                Reason.TOO_LONG_STRING, f"`{path}` has {len(value)} characters, expected at most {limits.string_chars}"
+                GateReason.TOO_LONG_STRING,
+                f"`{path}` has {len(value)} characters, expected at most {limits.string_chars}",
             )
         if "\0" in value:
             # Not text: PostgreSQL refuses it (22P05), C ends a string at it, and whoever reads on sees another text.
-            raise Refused(Reason.IMPOSSIBLE_VALUE, f"`{path}` has a NUL character; remove it")
+            raise Refused(GateReason.IMPOSSIBLE_VALUE, f"`{path}` has a NUL character; remove it")
     elif isinstance(value, list):
         if len(value) > limits.items:
-            raise Refused(Reason.TOO_MANY_ITEMS, f"`{path}` has {len(value)} items, expected at most {limits.items}")
+            raise Refused(
+                GateReason.TOO_MANY_ITEMS, f"`{path}` has {len(value)} items, expected at most {limits.items}"
+            )
         for item in value:
             _bounded(item, limits, f"{path}[]")
     elif isinstance(value, dict):

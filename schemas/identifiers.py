@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from nhs_number.validate import is_valid as _is_valid_nhs
 
-from schemas.errors import BadIdentifier
+from safebus.schemas.errors import BadIdentifier
 
 _AGENCY = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _UPN = re.compile(r"[A-Z][0-9]{11}[0-9A-Z]")

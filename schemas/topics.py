@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from schemas.identifiers import agency_id
+from safebus.schemas.identifiers import agency_id
 
 #: All `in.*` topics and `decisions` have equally many, so one source partition has one decisions partition.
 PARTITIONS = 4

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.brokers import Broker, open_broker
+from safebus.deploy.local.brokers import Broker, open_broker
 
 _numbers = count(1)
 

@@ -1,7 +1,7 @@
 """
 How does a parcel reach a partner's own system?
 
-Each adapter gives the same `body` in its transport's form, and turns what came back into a `consumers.delivery.Reply`.
+Each adapter gives the same `body` in its transport's form, and turns what came back into a `Reply`.
 
     module     the partner has it when    a repeat is known by                safe by
     webhook    its server answered 2xx    webhook-id                          signature, TLS, public addresses only

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from yarl import URL
 
-from schemas.errors import BadInput
+from safebus.schemas.errors import BadInput
 
 
 def _networks(*texts: str) -> tuple[IPv4Network | IPv6Network, ...]:

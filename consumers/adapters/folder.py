@@ -24,8 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from consumers.adapters.port import Answer, Parcel
-from consumers.delivery import Reply
+from safebus.consumers.adapters.interface import Parcel, PartnerAnswer, Reply
 
 _PART: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.withdrawn)?\.json\.[0-9a-f]{16}\.part")
 #: How long a part may lie there before another process takes it away; no write takes so long.
@@ -54,11 +53,11 @@ class FolderAdapter:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def deliver(self, parcel: Parcel) -> Answer:
+    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
         """One attempt; see `port.Adapter.deliver`."""
         return await asyncio.to_thread(self._deliver, file_name(parcel), parcel.json_bytes())
 
-    def _deliver(self, name: str, content: bytes) -> Answer:
+    def _deliver(self, name: str, content: bytes) -> PartnerAnswer:
         self._sweep(name)
         return _place(self._folder, name, content)
 
@@ -83,18 +82,20 @@ def file_name(parcel: Parcel) -> str:
     return parcel.notification_id + (".json" if parcel.kind == "notification" else ".withdrawn.json")
 
 
-def _place(folder: Path, name: str, content: bytes) -> Answer:
+def _place(folder: Path, name: str, content: bytes) -> PartnerAnswer:
     try:
         # In this order: a file that is moved between the two looks is then seen in the second.
         for place in (folder / name, folder / "collected" / name):
             same = _holds(place, content)
             if same is not None:
                 _to_disk(folder)  # we may have crashed between giving the name and this
-                return Answer(Reply.ACCEPTED, "already_there") if same else Answer(Reply.REFUSED, "other_content")
+                if same:
+                    return PartnerAnswer(Reply.ACCEPTED, "already_there")
+                return PartnerAnswer(Reply.REFUSED, "other_content")
         _write(folder, name, content)
     except OSError as error:
         return _failed(error, folder)
-    return Answer(Reply.ACCEPTED, "written")
+    return PartnerAnswer(Reply.ACCEPTED, "written")
 
 
 def _holds(place: Path, content: bytes) -> bool | None:
@@ -150,10 +151,10 @@ def _remove_parts(folder: Path, ours: re.Pattern[str], *, not_after: float = flo
                 os.unlink(entry.path)
 
 
-def _failed(error: OSError, folder: Path) -> Answer:
+def _failed(error: OSError, folder: Path) -> PartnerAnswer:
     if error.errno in _FULL:
-        return Answer(Reply.BUSY, "disk_full")
+        return PartnerAnswer(Reply.BUSY, "disk_full")
     if error.errno == errno.ENOENT and folder.is_dir():  # the folder is there: our `.part` was taken away
-        return Answer(Reply.BUSY, "part_taken_away")
+        return PartnerAnswer(Reply.BUSY, "part_taken_away")
     code = errno.errorcode.get(error.errno or 0, "unknown_error").lower()
-    return Answer(Reply.NOT_LET_IN if error.errno in _CLOSED_TO_US else Reply.BUSY, code)
+    return PartnerAnswer(Reply.NOT_LET_IN if error.errno in _CLOSED_TO_US else Reply.BUSY, code)

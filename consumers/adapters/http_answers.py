@@ -25,17 +25,16 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from consumers.adapters.addresses import AddressNotAllowed
-from consumers.adapters.port import Answer
-from consumers.delivery import Reply
+from safebus.consumers.adapters.addresses import AddressNotAllowed
+from safebus.consumers.adapters.interface import PartnerAnswer, Reply
 
 
-def answer_of(status: int, retry_after: str | None, *, now: datetime) -> Answer:
+def answer_of(status: int, retry_after: str | None, *, now: datetime) -> PartnerAnswer:
     """What an HTTP status means."""
     if 200 <= status < 300:
-        return Answer(Reply.ACCEPTED, str(status))
+        return PartnerAnswer(Reply.ACCEPTED, str(status))
     if 300 <= status < 400:
-        return Answer(Reply.NOT_LET_IN, f"redirect_{status}")
+        return PartnerAnswer(Reply.NOT_LET_IN, f"redirect_{status}")
     if status in (401, 403, 404, 405, 407):
         reply = Reply.NOT_LET_IN
     elif status == 410:
@@ -44,7 +43,7 @@ def answer_of(status: int, retry_after: str | None, *, now: datetime) -> Answer:
         reply = Reply.BUSY
     else:
         reply = Reply.REFUSED if 400 <= status < 500 else Reply.UNKNOWN
-    return Answer(reply, str(status), retry_after_s(retry_after, now=now))
+    return PartnerAnswer(reply, str(status), retry_after_s(retry_after, now=now))
 
 
 def retry_after_s(header: str | None, *, now: datetime) -> float | None:
@@ -62,27 +61,27 @@ def retry_after_s(header: str | None, *, now: datetime) -> float | None:
     return max(0.0, (date - now).total_seconds())
 
 
-def failure(error: Exception) -> Answer:
+def failure(error: Exception) -> PartnerAnswer:
     """What it means that there was no answer: BUSY if nothing of the parcel can have left us, else UNKNOWN."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return Answer(Reply.NOT_LET_IN, "certificate_not_trusted")
+            return PartnerAnswer(Reply.NOT_LET_IN, "certificate_not_trusted")
         case aiohttp.ClientConnectorSSLError():
-            return Answer(Reply.BUSY, "tls_failed")
+            return PartnerAnswer(Reply.BUSY, "tls_failed")
         case aiohttp.ClientConnectorError() if isinstance(cause, AddressNotAllowed):
-            return Answer(Reply.NOT_LET_IN, "address_not_allowed")
+            return PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
         case aiohttp.ClientConnectorDNSError():
-            return Answer(Reply.BUSY, "name_not_found")
+            return PartnerAnswer(Reply.BUSY, "name_not_found")
         case aiohttp.ClientConnectorError() if isinstance(cause, ConnectionRefusedError):
-            return Answer(Reply.BUSY, "connection_refused")
+            return PartnerAnswer(Reply.BUSY, "connection_refused")
         case aiohttp.ClientConnectorError():
-            return Answer(Reply.BUSY, "connection_failed")
+            return PartnerAnswer(Reply.BUSY, "connection_failed")
         case aiohttp.ConnectionTimeoutError():
-            return Answer(Reply.BUSY, "connect_timeout")
+            return PartnerAnswer(Reply.BUSY, "connect_timeout")
         case TimeoutError():
-            return Answer(Reply.UNKNOWN, "timeout")
+            return PartnerAnswer(Reply.UNKNOWN, "timeout")
         case aiohttp.ClientConnectionError() | OSError():
-            return Answer(Reply.UNKNOWN, "connection_lost")
+            return PartnerAnswer(Reply.UNKNOWN, "connection_lost")
         case _:
-            return Answer(Reply.UNKNOWN, "answer_not_http")
+            return PartnerAnswer(Reply.UNKNOWN, "answer_not_http")

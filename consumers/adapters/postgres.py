@@ -30,9 +30,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from consumers.adapters.port import Answer, Parcel
-from consumers.delivery import Reply
-from schemas.errors import BadInput
+from safebus.consumers.adapters.interface import Parcel, PartnerAnswer, Reply
+from safebus.schemas.errors import BadInput
 
 _WORD: Final = r"[a-z_][a-z0-9_]{0,62}"
 _TABLE: Final = re.compile(rf"({_WORD}\.)?{_WORD}")
@@ -127,7 +126,7 @@ class PostgresAdapter:
         async with self._one_at_a_time:
             self._hang_up()
 
-    async def deliver(self, parcel: Parcel) -> Answer:
+    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
         """One attempt; see `port.Adapter.deliver`."""
         async with self._one_at_a_time:
             try:
@@ -138,10 +137,10 @@ class PostgresAdapter:
                 return await self._put(connection, parcel)
             except TimeoutError:
                 self._hang_up()
-                return Answer(Reply.UNKNOWN, "timeout")
+                return PartnerAnswer(Reply.UNKNOWN, "timeout")
             except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError):
                 self._hang_up()
-                return Answer(Reply.UNKNOWN, "connection_lost")
+                return PartnerAnswer(Reply.UNKNOWN, "connection_lost")
             except asyncpg.PostgresError as error:
                 return meaning_of(error.sqlstate or "XX000")
             except BaseException:  # we were told to stop half way: nothing may wait on this connection again
@@ -164,7 +163,7 @@ class PostgresAdapter:
             )
         return self._connection
 
-    async def _put(self, connection: asyncpg.Connection, parcel: Parcel) -> Answer:
+    async def _put(self, connection: asyncpg.Connection, parcel: Parcel) -> PartnerAnswer:
         done = await connection.execute(
             self._insert,
             parcel.notification_id,
@@ -177,13 +176,13 @@ class PostgresAdapter:
             parcel.digest,
         )
         if done == "INSERT 0 1":
-            return Answer(Reply.ACCEPTED, "committed")
+            return PartnerAnswer(Reply.ACCEPTED, "committed")
         found = await connection.fetchval(self._look, parcel.notification_id, parcel.kind)
         if found is None:  # taken out between the two statements, or swallowed by a trigger of the partner's
-            return Answer(Reply.BUSY, "row_missing")
+            return PartnerAnswer(Reply.BUSY, "row_missing")
         if found == parcel.digest:
-            return Answer(Reply.ACCEPTED, "already_there")
-        return Answer(Reply.REFUSED, "other_content")
+            return PartnerAnswer(Reply.ACCEPTED, "already_there")
+        return PartnerAnswer(Reply.REFUSED, "other_content")
 
     def _hang_up(self) -> None:
         if self._connection is not None:
@@ -191,37 +190,37 @@ class PostgresAdapter:
             self._connection = None
 
 
-def _not_connected(error: Exception) -> Answer:
+def _not_connected(error: Exception) -> PartnerAnswer:
     """Nothing of the parcel was sent."""
     match error:
         case asyncpg.ConnectionDoesNotExistError():  # asyncpg's own word for a server that hangs up
-            return Answer(Reply.BUSY, "connection_failed")
+            return PartnerAnswer(Reply.BUSY, "connection_failed")
         case asyncpg.PostgresError():
             state = error.sqlstate or "XX000"
             # 28: who are you; 3D: no such database; 42501: you may not connect to it
-            return Answer(Reply.NOT_LET_IN if state[:2] in ("28", "3D", "42") else Reply.BUSY, state)
+            return PartnerAnswer(Reply.NOT_LET_IN if state[:2] in ("28", "3D", "42") else Reply.BUSY, state)
         case ssl.SSLCertVerificationError():
-            return Answer(Reply.NOT_LET_IN, "certificate_not_trusted")
+            return PartnerAnswer(Reply.NOT_LET_IN, "certificate_not_trusted")
         case TimeoutError():
-            return Answer(Reply.BUSY, "connect_timeout")
+            return PartnerAnswer(Reply.BUSY, "connect_timeout")
         case ConnectionRefusedError():
-            return Answer(Reply.BUSY, "connection_refused")
+            return PartnerAnswer(Reply.BUSY, "connection_refused")
         case socket.gaierror():
-            return Answer(Reply.BUSY, "name_not_found")
+            return PartnerAnswer(Reply.BUSY, "name_not_found")
         case _:
-            return Answer(Reply.BUSY, "connection_failed")
+            return PartnerAnswer(Reply.BUSY, "connection_failed")
 
 
-def meaning_of(state: str) -> Answer:
+def meaning_of(state: str) -> PartnerAnswer:
     """What a SQLSTATE means once the row was sent."""
     if state[:2] == "08" or state in ("40003", "57P01", "57P02"):
         # The server's session ended, and can have ended between the commit and the answer.
-        return Answer(Reply.UNKNOWN, state)
+        return PartnerAnswer(Reply.UNKNOWN, state)
     if state[:2] in ("42", "28", "3D", "3F", "0A"):
-        return Answer(Reply.NOT_LET_IN, state)
+        return PartnerAnswer(Reply.NOT_LET_IN, state)
     if state[:2] in ("22", "23", "44", "P0"):  # the value; a constraint; a view's check; a trigger of the partner's
-        return Answer(Reply.REFUSED, state)
-    return Answer(Reply.BUSY, state)
+        return PartnerAnswer(Reply.REFUSED, state)
+    return PartnerAnswer(Reply.BUSY, state)
 
 
 def _check_dsn(dsn: str) -> None:

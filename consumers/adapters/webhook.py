@@ -24,10 +24,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from standardwebhooks import Webhook
 
-from consumers.adapters.addresses import check_url, guarded_socket
-from consumers.adapters.http_answers import answer_of, failure
-from consumers.adapters.port import Answer, Parcel, canonical
-from schemas.errors import BadInput
+from safebus.consumers.adapters.addresses import check_url, guarded_socket
+from safebus.consumers.adapters.http_answers import answer_of, failure
+from safebus.consumers.adapters.interface import Parcel, PartnerAnswer, canonical
+from safebus.schemas.errors import BadInput
 
 #: Shorter than what servers commonly keep (5 s): one that hangs up as we send would leave an attempt UNKNOWN.
 KEEP_CONNECTION_S: Final = 4.0
@@ -123,7 +123,7 @@ class WebhookAdapter:
             await self._session.close()
             self._session = None
 
-    async def deliver(self, parcel: Parcel) -> Answer:
+    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
         """One attempt; see `port.Adapter.deliver`."""
         assert self._session is not None, "call `open` first"
         now = _in_utc(self._clock())

@@ -13,8 +13,8 @@ import traceback
 
 import typer
 
-from deploy.cli import changing, looking, measuring, proving, running
-from deploy.cli.common import FAILED, UNREACHABLE
+from safebus.deploy.cli import changing, looking, measuring, proving, running
+from safebus.deploy.cli.common import FAILED, UNREACHABLE
 
 app = typer.Typer(
     name="safebus",
@@ -32,7 +32,7 @@ measuring.add_to(app)
 
 def main() -> None:
     """Run the command and end with its exit code."""
-    from schemas.errors import NotReachable, SafebusError
+    from safebus.schemas.errors import NotReachable, SafebusError
 
     # They report every broker that is still starting as an error; what matters raises, and is said once by us.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

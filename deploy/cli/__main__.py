@@ -1,5 +1,5 @@
 """`python -m deploy.cli` is `safebus`."""
 
-from deploy.cli import main
+from safebus.deploy.cli import main
 
 main()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli.common import (
+from safebus.deploy.cli.common import (
     DONE,
     EXECUTE,
     FORM,
@@ -62,21 +62,22 @@ def topics_apply(
 
 
 def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
-    from deploy import provision, registrar, settings
-    from deploy.brokers.kafka_topics import ensure_topics
-    from deploy.topics_there import topics_there
-    from schemas.broker_link import Connection
-    from streams.rules.register import Register
+    from safebus.deploy.local.brokers.kafka_topics import ensure_topics
+    from safebus.deploy.service import settings, topic_plan
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.schemas.kafka.topic_list import topics_there
+    from safebus.streams.register import write as registrar
+    from safebus.streams.register.store import Register
 
     found = settings.load()
     connection = Connection(found.bootstrap(), found.tls())
     there = run(lambda: topics_there(connection))
     if folder is not None:
-        wanted = provision.wanted(
-            provision.partners_of(c.entry for c in registrar.plan(folder, Register(), found.person_key()))
+        wanted = topic_plan.wanted(
+            topic_plan.partners_of(c.entry for c in registrar.plan(folder, Register(), found.person_key()))
         )
     else:
-        wanted = provision.wanted_by(run(lambda: registrar.current(connection)))
+        wanted = topic_plan.wanted_by(run(lambda: registrar.current(connection)))
     rows = [
         {
             "topic": t.name,
@@ -110,8 +111,9 @@ def register_load(
     by: str = typer.Option("operator", "--by", help="who, as a role"),
 ) -> None:
     """Check a register folder and write what changes. Every problem is named with file and line."""
-    from deploy import registrar, settings
-    from schemas.broker_link import Connection
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register import write as registrar
 
     needs_reason(execute, reason)
     found = settings.load()
@@ -143,8 +145,9 @@ def register_end(
     by: str = typer.Option("operator", "--by", help="who, as a role"),
 ) -> None:
     """End one entry from now on: an involvement, a subscription, an agreement. What was decided stays as it was."""
-    from deploy import registrar, settings
-    from schemas.broker_link import Connection
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register import write as registrar
 
     needs_reason(execute, reason)
     found = settings.load()
@@ -163,9 +166,10 @@ def register_show(
     output: Form = FORM,
 ) -> None:
     """Show what is in the register. People stand in it as tokens only."""
-    from deploy import registrar, settings
-    from schemas.broker_link import Connection
-    from streams.rules.register import body_of
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register import write as registrar
+    from safebus.streams.register.store import body_of
 
     found = settings.load()
     register = run(lambda: registrar.current(Connection(found.bootstrap(), found.tls())))
@@ -200,11 +204,12 @@ def consent_record(
     """Record what someone agreed to or took back. The person's identifier is asked for, never an argument."""
     from pydantic import ValidationError
 
-    from deploy import registrar, settings
-    from schemas.broker_link import Connection
-    from schemas.events import what_is_wrong
-    from schemas.identifiers import nhs_number
-    from streams.rules.consent import ConsentEntry
+    from safebus.deploy.service import settings
+    from safebus.schemas.events import what_is_wrong
+    from safebus.schemas.identifiers import nhs_number
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register import write as registrar
+    from safebus.streams.rules.consent import ConsentEntry
 
     needs_reason(execute, reason)
     found = settings.load()
@@ -247,11 +252,11 @@ def publish(
     reason: str = REASON,
 ) -> None:
     """Check events and publish them. Everything that does not fit is said before anything is sent."""
-    from deploy import settings
-    from producers.publisher import Publisher
-    from schemas.broker_link import Connection
-    from schemas.errors import BadInput
-    from schemas.events import Event, from_json
+    from safebus.deploy.service import settings
+    from safebus.producers.publisher import Publisher
+    from safebus.schemas.errors import BadInput
+    from safebus.schemas.events import Event, from_json
+    from safebus.schemas.kafka.connection import Connection
 
     needs_reason(execute, reason)
     found = settings.load()
@@ -291,17 +296,19 @@ def import_(
     reason: str = REASON,
 ) -> None:
     """Turn NHS events into identity events and publish them; what cannot be taken goes to quarantine with a reason."""
-    from deploy import settings
-    from deploy.importing import import_all
-    from schemas.broker_link import Connection
+    from safebus.deploy.service import settings
+    from safebus.producers.importers.sending import Sink, import_all
+    from safebus.schemas.kafka.connection import Connection
 
     needs_reason(execute, reason)
     if kind not in ("mns", "nems"):
         raise stop(USAGE, f"`{kind}` is no kind of import; expected mns or nems")
     found = settings.load()
     data = {file.name: file.read_bytes() for file in files}
-    connection = Connection(found.bootstrap(), found.tls()) if execute else None
-    lines = run(lambda: import_all(kind, data, agency=agency, settings=found, connection=connection, now=clock()))
+    to = None
+    if execute:
+        to = Sink(Connection(found.bootstrap(), found.tls()), found.case_secret(agency), found.seal_public())
+    lines = run(lambda: import_all(kind, data, agency=agency, to=to, now=clock()))
     for line in lines:
         typer.echo(f"{line.file}  {line.outcome}  {line.detail}")
     set_aside = sum(line.event_id is None for line in lines)

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 import typer
 
-from deploy.terminal import clock as clock
-from deploy.terminal import say as say
+from safebus.deploy.service.terminal import clock as clock
+from safebus.deploy.service.terminal import say as say
 
 DONE, FAILED, USAGE, SOME, UNREACHABLE = 0, 1, 2, 3, 4
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli.common import (
+from safebus.deploy.cli.common import (
     DONE,
     EXECUTE,
     FAILED,
@@ -65,10 +65,12 @@ def explain(
     reason: str = REASON,
 ) -> None:
     """Say what was decided about an event, for whom, why, and what became of each delivery."""
-    from deploy import explain as explaining
-    from deploy import indexing, registrar, settings
-    from schemas import identifiers
-    from schemas.broker_link import Connection
+    from safebus.consumers.audit.explain import explanation as explaining
+    from safebus.consumers.audit.explain import indexing
+    from safebus.deploy.service import settings
+    from safebus.schemas import identifiers
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register import write as registrar
 
     identifiers.event_id(event_id)
     needs_reason(show_released, reason)
@@ -104,8 +106,9 @@ def index(
     follow: bool = typer.Option(False, "--follow", help="keep it up to date until stopped, as a service"),
 ) -> None:
     """Bring the index that `explain` looks in up to date. It is a cache: `explain` does the same when it is asked."""
-    from deploy import indexing, settings
-    from schemas.broker_link import Connection
+    from safebus.consumers.audit.explain import indexing
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
 
     found = settings.load()
     connection = Connection(found.bootstrap(), found.tls())
@@ -122,12 +125,15 @@ def policy_try(
     output: Form = typer.Option(Form.JSON, "-o", "--output", help="json or table"),
 ) -> None:
     """Decide about one event by a folder alone, without a broker, and show what each recipient would get."""
-    from deploy import settings
-    from deploy.policy_try import policy_try as try_it
-    from schemas.bus_records import Reason
-    from streams.rules.plain_words import say as say_reason
+    from safebus.consumers.audit.policy_try import policy_try as try_it
+    from safebus.deploy.service import settings
+    from safebus.deploy.service.rules_digest import rules_digest
+    from safebus.schemas.bus_records import Reason
+    from safebus.streams.rules.reasons import say as say_reason
 
-    found = try_it(event, register, now=parse_time(now, clock()), key=settings.load().person_key())
+    found = try_it(
+        event, register, now=parse_time(now, clock()), key=settings.load().person_key(), rules_digest=rules_digest()
+    )
     if output is Form.JSON:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -152,12 +158,12 @@ def replay_verify(
     output: Form = FORM,
 ) -> None:
     """Make every decision of a span again from the topics, and compare byte for byte. Sends nothing."""
-    from consumers.replay import verify
-    from deploy import settings
-    from deploy.rules_digest import rules_digest
-    from schemas.broker_link import Connection
-    from schemas.event_schemas import event_schemas
-    from streams.worker.register_reader import RegisterReader
+    from safebus.consumers.audit.replay.verify import verify
+    from safebus.deploy.service import settings
+    from safebus.deploy.service.rules_digest import rules_digest
+    from safebus.schemas.event_schemas import event_schemas
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register.follow import RegisterReader
 
     found = settings.load()
     now = clock()
@@ -207,8 +213,9 @@ DESTINATIONS = typer.Option(..., "--destinations", help="YAML: where each partne
 
 def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None:
     """List what is parked for a partner and not handed over since."""
-    from deploy import parked, settings
-    from schemas.broker_link import Connection
+    from safebus.consumers.delivery import parked
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
 
     found = settings.load()
     waiting = run(lambda: parked.waiting(Connection(found.bootstrap(), found.tls()), partner))
@@ -232,10 +239,12 @@ def parked_show(
     reason: str = REASON,
 ) -> None:
     """Show one parked delivery; its values only with --show-released and a reason."""
-    from consumers.parcels import plain
-    from deploy import parked, registrar, settings
-    from deploy.recheck import read_view
-    from schemas.broker_link import Connection
+    from safebus.consumers.delivery import parked
+    from safebus.consumers.delivery.parcels import plain
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register import write as registrar
+    from safebus.streams.rules.sharing import read_view
 
     needs_reason(show_released, reason)
     found = settings.load()
@@ -256,8 +265,13 @@ def parked_redrive(
     reason: str = REASON,
 ) -> None:
     """Try one parked delivery again. The register is asked first, as before every attempt."""
-    from deploy import parked, settings
-    from schemas.broker_link import Connection
+    from safebus.consumers.adapters import destinations as places
+    from safebus.consumers.delivery import parked
+    from safebus.deploy.service import settings
+    from safebus.deploy.service.register_checks import RegisterRecheck
+    from safebus.schemas.errors import BadInput
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register.follow import RegisterReader
 
     needs_reason(execute, reason)
     found = settings.load()
@@ -268,17 +282,38 @@ def parked_redrive(
             f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it"
         )
         return
-    said = run(
-        lambda: parked.redrive(connection, found, partner, notification_id, destinations, reason=reason, clock=clock)
-    )
+    there = places.read(destinations)
+    if partner not in there:
+        raise BadInput(f"`{destinations}` has no section for `{partner}`")
+
+    async def main() -> parked.Said:
+        await parked.find(connection, partner, notification_id)  # before anything else is looked up
+        reader = RegisterReader(connection)
+        try:
+            await reader.start()
+            return await parked.redrive(
+                connection,
+                partner,
+                notification_id,
+                adapter=places.adapter(there[partner], clock=clock),
+                recheck=RegisterRecheck(reader),
+                key=found.person_key(),
+                reason=reason,
+                clock=clock,
+            )
+        finally:
+            await reader.stop()
+
+    said = run(main)
     say(said.text)
     raise typer.Exit(DONE if said.handed_over else SOME)
 
 
 def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="only this reason")) -> None:
     """List what could not be decoded, verified or matched."""
-    from deploy import quarantine, settings
-    from schemas.broker_link import Connection
+    from safebus.consumers.audit import quarantine
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
 
     found = settings.load()
     entries = run(lambda: quarantine.entries(Connection(found.bootstrap(), found.tls())))
@@ -303,8 +338,9 @@ def quarantine_open(
     reason: str = REASON,
 ) -> None:
     """Open one sealed original with the operators' key. It is about people, so it needs a reason."""
-    from deploy import quarantine, settings
-    from schemas.broker_link import Connection
+    from safebus.consumers.audit import quarantine
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
 
     needs_reason(True, reason)
     found = settings.load()
@@ -315,8 +351,8 @@ def quarantine_open(
 
 def schemas_list(output: Form = FORM) -> None:
     """List the event types and the fingerprints that bytes may come in."""
-    from schemas.event_schemas import event_schemas
-    from schemas.events import EVENT_CLASSES
+    from safebus.schemas.event_schemas import event_schemas
+    from safebus.schemas.events import EVENT_CLASSES
 
     found = event_schemas()
     rows = [
@@ -334,15 +370,15 @@ def schemas_list(output: Form = FORM) -> None:
 
 def schemas_show(event_type: str = typer.Argument(...)) -> None:
     """Print the whole Avro schema of an event type, for any Avro library."""
-    from schemas.event_schemas import event_schemas
+    from safebus.schemas.event_schemas import event_schemas
 
     typer.echo(json.dumps(event_schemas().of(event_type).raw, indent=2))
 
 
 def schemas_check() -> None:
     """May the schemas here replace those that were released? Says why not."""
-    from schemas.event_schemas import event_schemas
-    from schemas.evolution import problems
+    from safebus.schemas.event_schemas import event_schemas
+    from safebus.schemas.evolution import problems
 
     found = problems(event_schemas())
     for line in found:
@@ -354,7 +390,7 @@ def schemas_check() -> None:
 
 def schemas_release(execute: bool = EXECUTE, reason: str = REASON) -> None:
     """Freeze the current schemas as the next version, if they may replace the older ones. In a checkout only."""
-    from deploy.releasing import release
+    from safebus.schemas.releasing import release
 
     needs_reason(execute, reason)
     for line in release(execute=execute):

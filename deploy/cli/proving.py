@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from deploy.cli.common import DONE, FORM, SOME, USAGE, Form, clock, parse_time, progress, run, say, show, stop
+from safebus.deploy.cli.common import DONE, FORM, SOME, USAGE, Form, clock, parse_time, progress, run, say, show, stop
 
 if TYPE_CHECKING:
-    from consumers.reconciling.account import Account, Agency
+    from safebus.consumers.audit.reconcile.balance import Account, AgencyCount
 
 _AGENCY = ["published", "decided", "set_aside", "repeats", "waiting", "lost", "permitted", "refused", "undecided"]
 _PARTNER = ["permitted", "on_topic", "in_flight", "not_sent", "expired"]
@@ -34,11 +34,11 @@ def reconcile(
     output: Form = FORM,
 ) -> None:
     """Count events end to end and name each that was lost, doubled or sent undecided. Reads only; exit code 3: some."""
-    from consumers.reconcile import Asked
-    from consumers.reconcile import reconcile as count
-    from deploy import settings
-    from schemas.broker_link import Connection
-    from streams.worker.app import GROUP
+    from safebus.consumers.audit.reconcile.reconcile import Asked
+    from safebus.consumers.audit.reconcile.reconcile import reconcile as count
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.worker.app import GROUP
 
     found = settings.load()
     now = clock()
@@ -110,7 +110,7 @@ def _tables(account: Account) -> None:
         typer.echo(f"    what to do: {f.to_do}")
 
 
-def _agency(agency: Agency) -> Counter[str]:
+def _agency(agency: AgencyCount) -> Counter[str]:
     return Counter({**vars(agency), "set_aside": agency.set_aside.total()})
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli.common import FAILED, SOME, run, stop
-from deploy.cli.serving import deliver, worker
+from safebus.deploy.cli.common import FAILED, SOME, run, stop
+from safebus.deploy.cli.serving import deliver, worker
 
 BROKER = typer.Option("embedded", "--broker", help="embedded (in memory, no Java) or kafka (Apache Kafka)")
 
@@ -26,7 +26,7 @@ def demo(
     keep: Path | None = typer.Option(None, "--keep", help="keep everything that was written, in this folder"),
 ) -> None:
     """Show the whole bus at work: one family, ten agencies, and what each of them learns."""
-    from deploy.demo.run import demonstrate
+    from safebus.deploy.local.demo.demonstrate import demonstrate
 
     code = run(lambda: demonstrate(broker, keep=keep))
     if code:
@@ -41,14 +41,14 @@ def up(
     broker_only: bool = typer.Option(False, "--broker-only", help="start the broker and nothing else"),
 ) -> None:
     """Start a bus on this machine: broker, topics, register, worker, and a drop folder for each partner."""
-    from deploy.up import stay_up
+    from safebus.deploy.local.up import stay_up
 
     stay_up(broker, register=register, broker_only=broker_only)
 
 
 def doctor() -> None:
     """Look at this machine and this bus, and say what is missing."""
-    from deploy.doctor import examine
+    from safebus.deploy.local.doctor import examine
 
     found = run(examine)
     for check in found:

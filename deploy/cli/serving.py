@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from deploy.cli.common import FAILED, USAGE, clock, run, say, stop
+from safebus.deploy.cli.common import FAILED, USAGE, clock, run, say, stop
 
 if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` answers at once
     from asyncio import Event
 
-    from consumers.courier import Courier
-    from deploy.destinations import Folder, Postgres, Webhook
-    from deploy.settings import Settings
-    from deploy.topics_there import TopicsThere
-    from streams.worker.counts import Counts
-    from streams.worker.pulse import Pulse
-    from streams.worker.register_reader import RegisterReader
+    from safebus.consumers.adapters.destinations import Folder, Postgres, Webhook
+    from safebus.consumers.delivery.courier import Courier
+    from safebus.deploy.service.settings import Settings
+    from safebus.schemas.kafka.topic_list import TopicsThere
+    from safebus.streams.register.follow import RegisterReader
+    from safebus.streams.worker.counts import Counts
+    from safebus.streams.worker.watchdog import Progress
 
 HEALTH_PORT = typer.Option(
     None,
@@ -35,8 +35,8 @@ def worker(health_port: int | None = HEALTH_PORT) -> None:
     """Decide, redact and route: one worker process. Start as many as there are partitions."""
     import structlog
 
-    from deploy import logs, settings
-    from schemas.errors import SafebusError
+    from safebus.deploy.service import logs, settings
+    from safebus.schemas.errors import SafebusError
 
     found = settings.load()
     logs.set_up(found.log_level)
@@ -59,14 +59,14 @@ async def _work(found: Settings, health_port: int | None) -> None:
 
     import structlog
 
-    from deploy.rules_digest import rules_digest
-    from deploy.topics_there import TopicsThere
-    from schemas.broker_link import Connection
-    from streams.worker.counts import Counts
-    from streams.worker.pulse import Pulse
-    from streams.worker.router import RouterKeys
-    from streams.worker.run import WorkerSettings, stop_on_signals
-    from streams.worker.run import run as run_worker
+    from safebus.deploy.service.rules_digest import rules_digest
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.schemas.kafka.topic_list import TopicsThere
+    from safebus.streams.worker.counts import Counts
+    from safebus.streams.worker.process import WorkerSettings, stop_on_signals
+    from safebus.streams.worker.process import run as run_worker
+    from safebus.streams.worker.router import RouterKeys
+    from safebus.streams.worker.watchdog import Progress
 
     connection = Connection(found.bootstrap(), found.tls())
     asked_to_stop = asyncio.Event()
@@ -80,7 +80,7 @@ async def _work(found: Settings, health_port: int | None) -> None:
         rules_digest=rules_digest(),
         scratch=found.home / "scratch",
     )
-    pulse, counts = Pulse(), Counts()
+    pulse, counts = Progress(), Counts()
     async with _watched_worker(health_port, wanted.rules_digest, there, pulse, counts, asked_to_stop):
         await run_worker(wanted, clock=clock, stop=asked_to_stop, pulse=pulse, counts=counts)
     structlog.get_logger().info(
@@ -98,7 +98,7 @@ async def _watched_worker(
     health_port: int | None,
     rules_digest: str,
     there: TopicsThere,
-    pulse: Pulse,
+    pulse: Progress,
     counts: Counts,
     asked_to_stop: Event,
 ) -> AsyncIterator[None]:
@@ -106,7 +106,7 @@ async def _watched_worker(
     if health_port is None:
         yield
         return
-    from deploy import health, metrics
+    from safebus.deploy.service import health, metrics
 
     registry = metrics.registry(metrics.WorkerNumbers(counts, pulse, there), rules_digest=rules_digest)
     state = health.WorkerHealth(pulse, asked_to_stop)
@@ -122,9 +122,9 @@ def deliver(
     """Deliver to partners' own systems: one process for one or several partners."""
     import structlog
 
-    from deploy import destinations as places
-    from deploy import logs, settings
-    from schemas.errors import SafebusError
+    from safebus.consumers.adapters import destinations as places
+    from safebus.deploy.service import logs, settings
+    from safebus.schemas.errors import SafebusError
 
     found = settings.load()
     logs.set_up(found.log_level)
@@ -157,13 +157,13 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
 
     import structlog
 
-    from consumers.courier import Courier
-    from consumers.ledger import Receipts
-    from deploy import destinations as places
-    from deploy.recheck import RegisterRecheck
-    from schemas.broker_link import Connection
-    from streams.worker.register_reader import RegisterReader
-    from streams.worker.run import stop_on_signals
+    from safebus.consumers.adapters import destinations as places
+    from safebus.consumers.delivery.courier import Courier
+    from safebus.consumers.delivery.ledger import Receipts
+    from safebus.deploy.service.register_checks import RegisterRecheck
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register.follow import RegisterReader
+    from safebus.streams.worker.process import stop_on_signals
 
     connection = Connection(found.bootstrap(), found.tls())
     asked_to_stop = asyncio.Event()
@@ -204,11 +204,11 @@ async def _watched_couriers(
         return
     import asyncio
 
-    from deploy import health, metrics
-    from deploy.rules_digest import rules_digest
-    from streams.worker.pulse import Pulse
+    from safebus.deploy.service import health, metrics
+    from safebus.deploy.service.rules_digest import rules_digest
+    from safebus.streams.worker.watchdog import Progress
 
-    pulse = Pulse()
+    pulse = Progress()
     registry = metrics.registry(metrics.DeliverNumbers(couriers, pulse, clock=clock), rules_digest=rules_digest())
     state = health.DeliverHealth(couriers, pulse, asked_to_stop, clock)
     fresh = asyncio.create_task(health.keep_fresh(reader, pulse))

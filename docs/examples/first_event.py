@@ -9,11 +9,18 @@ import asyncio
 import uuid
 from datetime import UTC, datetime
 
-from deploy import settings
-from producers.publisher import Publisher
-from schemas.broker_link import Connection
-from schemas.events import ChildAtIncident, ClaimedBasis, EncompassPayload, OperationEncompass, Person, PersonRole
-from schemas.events import Publisher as From
+from safebus.deploy.service import settings
+from safebus.producers.publisher import Publisher
+from safebus.schemas.events import (
+    ChildAtIncident,
+    ClaimedBasis,
+    EncompassPayload,
+    OperationEncompass,
+    Person,
+    PersonRole,
+)
+from safebus.schemas.events import Sender as From
+from safebus.schemas.kafka.connection import Connection
 
 now = datetime.now(UTC)
 event = OperationEncompass(

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 
-from producers.importers.outcome import Reason
-from schemas.errors import Refused
+from safebus.producers.importers.outcome import ImportReason
+from safebus.schemas.errors import Refused
 
 CLOCKS_DIFFER_BY = timedelta(days=1)  # a time further ahead of ours than this is no clock's fault
 
@@ -30,13 +30,15 @@ def instant(text: str, where: str, *, received_at: datetime) -> datetime:
         Refused: BAD_TIME, if it is no date with time and offset, or more than a day after `received_at`.
     """
     if not _INSTANT.fullmatch(text):
-        raise Refused(Reason.BAD_TIME, f"`{where}` is not a date with time and offset, such as `2020-06-01T13:00:00Z`")
+        raise Refused(
+            ImportReason.BAD_TIME, f"`{where}` is not a date with time and offset, such as `2020-06-01T13:00:00Z`"
+        )
     try:
         found = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Refused(Reason.BAD_TIME, f"`{where}` names a time that does not exist") from None
+        raise Refused(ImportReason.BAD_TIME, f"`{where}` names a time that does not exist") from None
     if found - received_at > CLOCKS_DIFFER_BY:
-        raise Refused(Reason.BAD_TIME, f"`{where}` is more than a day after the message was received")
+        raise Refused(ImportReason.BAD_TIME, f"`{where}` is more than a day after the message was received")
     return found
 
 
@@ -54,10 +56,10 @@ def day(text: str, where: str) -> date | None:
     """
     written = text[:10] if _INSTANT.fullmatch(text) else text
     if not _DATE.fullmatch(written):
-        raise Refused(Reason.BAD_TIME, f"`{where}` is not a date, such as `2017-10-02`")
+        raise Refused(ImportReason.BAD_TIME, f"`{where}` is not a date, such as `2017-10-02`")
     whole = len(written) == 10
     try:
         found = date.fromisoformat(written if whole else (written + "-01-01")[:10])
     except ValueError:
-        raise Refused(Reason.BAD_TIME, f"`{where}` names a day that does not exist") from None
+        raise Refused(ImportReason.BAD_TIME, f"`{where}` names a day that does not exist") from None
     return found if whole else None

@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
-from producers.importers.fhir_times import day
-from producers.importers.stu3 import all_at, value, values
-from schemas.events import DatedAddress
+from safebus.producers.importers.fhir_times import day
+from safebus.producers.importers.stu3 import all_at, value, values
+from safebus.schemas.events import DatedAddress
 
 SEVERAL = "several are given, and none starts last"
 

@@ -30,12 +30,26 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from producers.importers.fhir_times import instant
-from producers.importers.identity import NHS_NUMBER_SYSTEM, Change, checked_agency, event_of, nhs_number, strictest
-from producers.importers.outcome import Imported, Outcome, Reason, answer
-from producers.importers.reading import read_json
-from schemas.errors import Refused
-from schemas.events import Confidentiality, IdentityChange, IdentityChangePayload, Lifecycle, Person, PersonRole
+from safebus.producers.importers.fhir_times import instant
+from safebus.producers.importers.identity_events import (
+    NHS_NUMBER_SYSTEM,
+    Change,
+    checked_agency,
+    event_of,
+    nhs_number,
+    strictest,
+)
+from safebus.producers.importers.outcome import Imported, ImportReason, Outcome, answer
+from safebus.producers.importers.reading import read_json
+from safebus.schemas.errors import Refused
+from safebus.schemas.events import (
+    Confidentiality,
+    IdentityChange,
+    IdentityChangePayload,
+    Lifecycle,
+    Person,
+    PersonRole,
+)
 
 CHANGES = {
     "pds-death-notification-2": IdentityChange.DEATH,
@@ -97,7 +111,7 @@ def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
     pointed_at = _RECORD_OF_A_PATIENT.fullmatch(signal.data_reference or "")
     if pointed_at and pointed_at[1] != number:
         raise Refused(
-            Reason.IDENTITY_CONFLICT,
+            ImportReason.IDENTITY_CONFLICT,
             "the subject and the record pointed at are not the same NHS number; expected one person, and chose neither",
         )
     change = Change(
@@ -126,14 +140,14 @@ def _signal(document: Any) -> _Signal:
     if isinstance(document, dict) and "specversion" in document:
         return _from_cloudevent(document)
     raise Refused(
-        Reason.NOT_A_SIGNAL,
+        ImportReason.NOT_A_SIGNAL,
         "expected one JSON object with `resourceType` (a FHIR signal) or `specversion` (a CloudEvent)",
     )
 
 
 def _from_cloudevent(document: dict[str, Any]) -> _Signal:
     if document["specversion"] != "1.0":
-        raise Refused(Reason.NOT_A_SIGNAL, "`specversion` is not `1.0`; expected a CloudEvent 1.0")
+        raise Refused(ImportReason.NOT_A_SIGNAL, "`specversion` is not `1.0`; expected a CloudEvent 1.0")
     event_type = _supported(document.get("type"))
     time = _text(document.get("time"), "time")
     return _Signal(
@@ -152,7 +166,7 @@ def _from_cloudevent(document: dict[str, Any]) -> _Signal:
 def _from_bundle(document: dict[str, Any]) -> _Signal:
     problem = next(_validator().iter_errors(document), None)
     if problem is not None:
-        raise Refused(Reason.NOT_A_SIGNAL, _without_values(problem))
+        raise Refused(ImportReason.NOT_A_SIGNAL, _without_values(problem))
     parameters = document["entry"][0]["resource"]["parameter"]
     occurrence, context = parameters[3]["part"], parameters[4]["part"]
     focus, subject, version = (
@@ -161,10 +175,10 @@ def _from_bundle(document: dict[str, Any]) -> _Signal:
         _one(context[2:], "version-id"),
     )
     if subject is None:
-        raise Refused(Reason.MISSING_FIELD, "`subject` is missing: the signal does not say whom it is about")
+        raise Refused(ImportReason.MISSING_FIELD, "`subject` is missing: the signal does not say whom it is about")
     identifier = subject["valueReference"]["identifier"]
     if identifier.get("system", NHS_NUMBER_SYSTEM) != NHS_NUMBER_SYSTEM:
-        raise Refused(Reason.BAD_IDENTIFIER, f"`subject` is not of system `{NHS_NUMBER_SYSTEM}`")
+        raise Refused(ImportReason.BAD_IDENTIFIER, f"`subject` is not of system `{NHS_NUMBER_SYSTEM}`")
     return _Signal(
         id=_text(document["id"], "id"),
         event_type=_supported(context[0]["valueString"]),
@@ -183,7 +197,7 @@ def _supported(event_type: object) -> str:
     if text not in CHANGES:
         found = f"`{text}`" if text in KNOWN else "an event type that is not in the service's list"
         raise Refused(
-            Reason.UNSUPPORTED_EVENT_TYPE,
+            ImportReason.UNSUPPORTED_EVENT_TYPE,
             f"found {found}, for which there is no notification; expected one of {', '.join(CHANGES)}",
         )
     return text
@@ -192,14 +206,14 @@ def _supported(event_type: object) -> str:
 def _one(parts: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
     found = [part for part in parts if part["name"] == name]
     if len(found) > 1:
-        reason = Reason.IDENTITY_CONFLICT if name == "subject" else Reason.AMBIGUOUS
+        reason = ImportReason.IDENTITY_CONFLICT if name == "subject" else ImportReason.AMBIGUOUS
         raise Refused(reason, f"`{name}` stands {len(found)} times; expected once")
     return found[0] if found else None
 
 
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise Refused(Reason.MISSING_FIELD, f"`{where}` is missing or empty; expected text")
+        raise Refused(ImportReason.MISSING_FIELD, f"`{where}` is missing or empty; expected text")
     return value
 
 
@@ -218,7 +232,7 @@ def _labels(document: dict[str, Any]) -> Iterator[tuple[object, object]]:
 
 @cache
 def _validator() -> Draft202012Validator:
-    schema = resources.files("producers.importers").joinpath("fhirsignal.schema.json").read_text("utf-8")
+    schema = resources.files("safebus.producers.importers").joinpath("fhirsignal.schema.json").read_text("utf-8")
     return Draft202012Validator(json.loads(schema))
 
 

@@ -21,15 +21,15 @@ import re
 from datetime import datetime
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
-from producers.importers import patients
-from producers.importers.fhir_times import instant
-from producers.importers.identity import Change, checked_agency, event_of, strictest
-from producers.importers.nems_changes import BIRTH, READERS, Context
-from producers.importers.outcome import Imported, Outcome, Reason, answer
-from producers.importers.reading import read_xml
-from producers.importers.stu3 import Message, extensions, labels, message, the, value, values
-from schemas.errors import Refused
-from schemas.events import IdentityChangePayload, Lifecycle
+from safebus.producers.importers import patients
+from safebus.producers.importers.fhir_times import instant
+from safebus.producers.importers.identity_events import Change, checked_agency, event_of, strictest
+from safebus.producers.importers.nems_changes import BIRTH, READERS, Context
+from safebus.producers.importers.outcome import Imported, ImportReason, Outcome, answer
+from safebus.producers.importers.reading import read_xml
+from safebus.producers.importers.stu3 import Stu3Message, extensions, labels, message, the, value, values
+from safebus.schemas.errors import Refused
+from safebus.schemas.events import IdentityChangePayload, Lifecycle
 
 _HEADER_EXTENSIONS = "https://fhir.nhs.uk/STU3/StructureDefinition/Extension-"
 _SEQUENCE = re.compile(r"[0-9]{1,18}")  # what Avro's long holds
@@ -71,7 +71,7 @@ def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
     if event_type not in READERS:
         named = f"`{event_type}`" if event_type in KNOWN else "an event type that is not in the service's list"
         raise Refused(
-            Reason.UNSUPPORTED_EVENT_TYPE,
+            ImportReason.UNSUPPORTED_EVENT_TYPE,
             f"found {named}, for which there is no notification; expected one of {', '.join(READERS)}",
         )
     published_at = instant(the(header, "timestamp"), "MessageHeader.timestamp", received_at=received_at)
@@ -100,7 +100,7 @@ def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
     return Imported(event_of(change, agency=agency), about.left_out)
 
 
-def _subject(found: Message) -> Element:
+def _subject(found: Stu3Message) -> Element:
     communication = found.resolve(the(found.header, "focus/reference"), "Communication", "MessageHeader.focus")
     return found.resolve(the(communication, "subject/reference"), "Patient", "Communication.subject")
 
@@ -111,12 +111,12 @@ def _routing(header: Element, event_type: str) -> patients.Stated | None:
     optional = event_type == BIRTH
     if len(demographics) > 1 or not (demographics or optional):
         raise Refused(
-            Reason.AMBIGUOUS if demographics else Reason.MISSING_FIELD,
+            ImportReason.AMBIGUOUS if demographics else ImportReason.MISSING_FIELD,
             f"`MessageHeader.routingDemographics`: found {len(demographics)}, expected one",
         )
     stated = patients.of_routing(demographics[0]) if demographics else None
     if stated is not None and not stated.numbers and not optional:
-        raise Refused(Reason.MISSING_FIELD, "`MessageHeader.routingDemographics` holds no NHS number")
+        raise Refused(ImportReason.MISSING_FIELD, "`MessageHeader.routingDemographics` holds no NHS number")
     return stated
 
 
@@ -128,7 +128,7 @@ def _lifecycle(header: Element) -> Lifecycle:
     ]
     if len(codes) != 1 or codes[0] not in LIFECYCLES:
         raise Refused(
-            Reason.BAD_VALUE if codes else Reason.MISSING_FIELD,
+            ImportReason.BAD_VALUE if codes else ImportReason.MISSING_FIELD,
             f"`MessageHeader.messageEventType`: expected one of {', '.join(LIFECYCLES)}",
         )
     return LIFECYCLES[codes[0]]
@@ -147,5 +147,7 @@ def _occurred_at(header: Element, published_at: datetime, received_at: datetime)
 def _sequence(header: Element) -> int | None:
     found = value(header, "meta/versionId")
     if found is not None and not _SEQUENCE.fullmatch(found):
-        raise Refused(Reason.BAD_VALUE, "`MessageHeader.meta.versionId` is not an integer; expected a sequence number")
+        raise Refused(
+            ImportReason.BAD_VALUE, "`MessageHeader.meta.versionId` is not an integer; expected a sequence number"
+        )
     return None if found is None else int(found)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
-from producers.importers import patients
-from producers.importers.fhir_times import instant_if_whole
-from producers.importers.homes import SEVERAL, home_of
-from producers.importers.outcome import Reason
-from producers.importers.stu3 import Message, all_at, extensions, the, value, values
-from schemas.errors import Refused
-from schemas.events import DatedAddress, IdentityChange, Person, PersonRole
+from safebus.producers.importers import patients
+from safebus.producers.importers.fhir_times import instant_if_whole
+from safebus.producers.importers.homes import SEVERAL, home_of
+from safebus.producers.importers.outcome import ImportReason
+from safebus.producers.importers.stu3 import Stu3Message, all_at, extensions, the, value, values
+from safebus.schemas.errors import Refused
+from safebus.schemas.events import DatedAddress, IdentityChange, Person, PersonRole
 
 BIRTH = "pds-birth-notification-1"
 
@@ -54,7 +54,7 @@ class Context:
         routing: The header's routing demographics, about the same person.
     """
 
-    message: Message
+    message: Stu3Message
     patient: Element
     routing: patients.Stated | None
     published_at: datetime
@@ -70,7 +70,7 @@ def address_changed(context: Context) -> About:
     person, left_out = _person(context)
     home, doubt = home_of(context.patient, as_of=context.published_at)
     if home is None:
-        reason = Reason.AMBIGUOUS if doubt == SEVERAL else Reason.MISSING_FIELD
+        reason = ImportReason.AMBIGUOUS if doubt == SEVERAL else ImportReason.MISSING_FIELD
         raise Refused(reason, f"`Patient.address` of use `home`: {doubt or 'none is given'}; expected the new one")
     version = value(context.patient, "meta/versionId")
     return About(IdentityChange.ADDRESS_CHANGED, (person,), left_out, version, new_address=home)
@@ -94,7 +94,7 @@ def died_or_not(context: Context) -> About:
     }
     if len(codes) != 1 or not codes <= DEATH_STATUSES.keys():
         raise Refused(
-            Reason.BAD_VALUE if codes else Reason.MISSING_FIELD,
+            ImportReason.BAD_VALUE if codes else ImportReason.MISSING_FIELD,
             f"`Patient.extension(deathNotificationStatus)`: expected one of {', '.join(DEATH_STATUSES)}",
         )
     change = DEATH_STATUSES[codes.pop()]
@@ -103,7 +103,7 @@ def died_or_not(context: Context) -> About:
         value(context.patient, "deceasedBoolean") == ("true" if change is IdentityChange.DEATH_REMOVED else "false")
     ):
         raise Refused(
-            Reason.CONTRADICTION,
+            ImportReason.CONTRADICTION,
             "the death notification status and `Patient.deceased` say opposite things; chose neither",
         )
     person, left_out = _person(context)
@@ -125,12 +125,12 @@ def born(context: Context) -> About:
     """
     links = {text for link in all_at(context.patient, "link") for text in values(link, "other/reference")}
     if len(links) != 1:
-        reason = Reason.AMBIGUOUS if links else Reason.MISSING_FIELD
+        reason = ImportReason.AMBIGUOUS if links else ImportReason.MISSING_FIELD
         raise Refused(reason, f"`Patient.link` of the mother: found {len(links)}, expected one RelatedPerson")
     relation = context.message.resolve(links.pop(), "RelatedPerson", "Patient.link")
     baby = context.message.resolve(the(relation, "patient/reference"), "Patient", "RelatedPerson.patient")
     if baby is context.patient:
-        raise Refused(Reason.IDENTITY_CONFLICT, "mother and baby are the same Patient; expected two")
+        raise Refused(ImportReason.IDENTITY_CONFLICT, "mother and baby are the same Patient; expected two")
     _live(context.message, baby)
     child, child_left_out = patients.person(
         baby,
@@ -141,15 +141,15 @@ def born(context: Context) -> About:
         received_at=context.received_at,
     )
     if child.nhs_number is None:
-        raise Refused(Reason.MISSING_FIELD, "the baby has no NHS number; expected one in `Patient.identifier`")
+        raise Refused(ImportReason.MISSING_FIELD, "the baby has no NHS number; expected one in `Patient.identifier`")
     mother, mother_left_out = _person(context, mother=True)
     if mother.nhs_number == child.nhs_number:
-        raise Refused(Reason.IDENTITY_CONFLICT, "mother and baby have the same NHS number; expected two")
+        raise Refused(ImportReason.IDENTITY_CONFLICT, "mother and baby have the same NHS number; expected two")
     left_out = (*child_left_out, *mother_left_out)
     return About(IdentityChange.BIRTH, (child, mother), left_out, value(baby, "meta/versionId"))
 
 
-def _live(found: Message, baby: Element) -> None:
+def _live(found: Stu3Message, baby: Element) -> None:
     indicators = {
         code
         for node in found.of_kind("Observation")
@@ -157,11 +157,14 @@ def _live(found: Message, baby: Element) -> None:
         for code in values(node, "valueCodeableConcept/coding/code")
     }
     if not indicators:
-        raise Refused(Reason.MISSING_FIELD, "the stillborn indicator is missing; expected one `Observation` with it")
+        raise Refused(
+            ImportReason.MISSING_FIELD, "the stillborn indicator is missing; expected one `Observation` with it"
+        )
     dead = extensions(baby, _DEATH_STATUS) or all_at(baby, "deceasedDateTime") or all_at(baby, "deceasedBoolean")
     if indicators != {_LIVE} or dead:
         raise Refused(
-            Reason.NOT_A_LIVE_BIRTH, "the message does not say that the baby lives; a person must tell those concerned"
+            ImportReason.NOT_A_LIVE_BIRTH,
+            "the message does not say that the baby lives; a person must tell those concerned",
         )
 
 
@@ -176,7 +179,7 @@ def _person(context: Context, *, mother: bool = False) -> tuple[Person, tuple[st
         received_at=context.received_at,
     )
     if person.nhs_number is None and not mother:
-        raise Refused(Reason.MISSING_FIELD, "`Patient.identifier` holds no NHS number")
+        raise Refused(ImportReason.MISSING_FIELD, "`Patient.identifier` holds no NHS number")
     return person, left_out
 
 

@@ -14,11 +14,11 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
-from schemas.errors import Refused
-from schemas.events import IdentityEvent, what_is_wrong
+from safebus.schemas.errors import Refused
+from safebus.schemas.events import IdentityEvent, what_is_wrong
 
 
-class Reason(StrEnum):
+class ImportReason(StrEnum):
     """Why a message is not imported. Stable: dashboards and operators' notes match on them."""
 
     # It cannot be read.
@@ -67,7 +67,7 @@ class Imported:
 class NotImported:
     """A message for quarantine. `detail` says what was found and what was expected, without any value of it."""
 
-    reason: Reason
+    reason: ImportReason
     detail: str
 
     def describe(self) -> str:
@@ -82,11 +82,11 @@ def answer(read: Callable[[], Imported]) -> Outcome:
     """
     Turn a refusal met deep inside a message into the answer for the whole of it.
 
-    Inside, readers raise `Refused` with a `Reason`, so that each can return the plain value it read.
+    Inside, readers raise `Refused` with a `ImportReason`, so that each can return the plain value it read.
     """
     try:
         return read()
     except Refused as exc:
-        return NotImported(Reason(exc.reason), exc.detail)
+        return NotImported(ImportReason(exc.reason), exc.detail)
     except ValidationError as exc:
-        return NotImported(Reason.BAD_VALUE, what_is_wrong(exc))
+        return NotImported(ImportReason.BAD_VALUE, what_is_wrong(exc))

@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
-from producers.importers.fhir_times import CLOCKS_DIFFER_BY, day
-from producers.importers.homes import home_of
-from producers.importers.identity import NHS_NUMBER_SYSTEM, nhs_number
-from producers.importers.outcome import Reason
-from producers.importers.stu3 import all_at, extensions, value, values
-from schemas.errors import BadIdentifier, Refused
-from schemas.events import Address, Person, PersonRole
-from schemas.identifiers import nhs_number as checked_number
+from safebus.producers.importers.fhir_times import CLOCKS_DIFFER_BY, day
+from safebus.producers.importers.homes import home_of
+from safebus.producers.importers.identity_events import NHS_NUMBER_SYSTEM, nhs_number
+from safebus.producers.importers.outcome import ImportReason
+from safebus.producers.importers.stu3 import all_at, extensions, value, values
+from safebus.schemas.errors import BadIdentifier, Refused
+from safebus.schemas.events import Address, Person, PersonRole
+from safebus.schemas.identifiers import nhs_number as checked_number
 
 _VERIFICATION = "https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-NHSNumberVerificationStatus-1"
 _VERIFIED = "01"  # Source: CareConnect-NHSNumberVerificationStatus-1, "Number present and verified"
@@ -82,7 +82,7 @@ def of_patient(patient: Element) -> Stated:
         for status in extensions(node, _VERIFICATION):
             if values(status, "valueCodeableConcept/coding/code") != [_VERIFIED]:
                 raise Refused(
-                    Reason.UNVERIFIED_IDENTITY,
+                    ImportReason.UNVERIFIED_IDENTITY,
                     f"the verification status of an NHS number in `Patient.identifier` is not `{_VERIFIED}` (verified)",
                 )
     names = all_at(patient, "name")
@@ -139,7 +139,7 @@ def person(
         left_out.append(f"date of birth of `{ref}`: the message gives more than one")
     born = births.pop() if len(births) == 1 else None
     if born and born > (received_at + CLOCKS_DIFFER_BY).date():
-        raise Refused(Reason.BAD_TIME, f"the date of birth of `{ref}` is after the message was received")
+        raise Refused(ImportReason.BAD_TIME, f"the date of birth of `{ref}` is after the message was received")
     home, doubt = home_of(patient, as_of=as_of)
     if doubt:
         left_out.append(f"home address of `{ref}`: {doubt}")
@@ -164,7 +164,7 @@ def _number(stated: list[Stated], ref: str) -> str | None:
         wrong = [one.where for one in stated if not all(_passes(number) for number in one.numbers)]
         also = f"; the one in `{'` and `'.join(wrong)}` also fails its check digit" if wrong else ""
         raise Refused(
-            Reason.IDENTITY_CONFLICT,
+            ImportReason.IDENTITY_CONFLICT,
             f"found {len(every)} different NHS numbers in {' and '.join(f'`{one.where}`' for one in stated)}, "
             f"expected one person, and chose none{also}",
         )
@@ -183,7 +183,7 @@ def _confirmed(stated: list[Stated]) -> None:
     verdicts = [mine == theirs for mine, theirs in pairs if mine and theirs]
     if verdicts and not any(verdicts):
         raise Refused(
-            Reason.IDENTITY_CONFLICT,
+            ImportReason.IDENTITY_CONFLICT,
             "the NHS number agrees, but no name or birth date that both the routing demographics and the Patient give",
         )
 

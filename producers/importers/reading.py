@@ -15,8 +15,8 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder  # parsing it
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from producers.importers.outcome import Reason
-from schemas.errors import Refused
+from safebus.producers.importers.outcome import ImportReason
+from safebus.schemas.errors import Refused
 
 MAX_BYTES = 1024 * 1024  # the largest real message has 20 kB
 MAX_DEPTH = 64  # the deepest real message has 12 levels
@@ -35,13 +35,15 @@ def read_json(data: bytes) -> Any:
         # A lone surrogate is a string to Python and to nobody else: it could not be written down again.
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     except RecursionError:
-        raise Refused(Reason.TOO_DEEP, f"the JSON is nested deeper than {MAX_DEPTH} levels") from None
+        raise Refused(ImportReason.TOO_DEEP, f"the JSON is nested deeper than {MAX_DEPTH} levels") from None
     except UnicodeError:
-        raise Refused(Reason.NOT_JSON, "the text is not UTF-8, which JSON between systems is") from None
+        raise Refused(ImportReason.NOT_JSON, "the text is not UTF-8, which JSON between systems is") from None
     except json.JSONDecodeError as exc:
-        raise Refused(Reason.NOT_JSON, f"this is not JSON from line {exc.lineno}, column {exc.colno} on") from None
+        raise Refused(
+            ImportReason.NOT_JSON, f"this is not JSON from line {exc.lineno}, column {exc.colno} on"
+        ) from None
     except ValueError:  # an integer of more digits than Python reads
-        raise Refused(Reason.NOT_JSON, "a number has too many digits; expected what a program can hold") from None
+        raise Refused(ImportReason.NOT_JSON, "a number has too many digits; expected what a program can hold") from None
     _shallow(document)
     return document
 
@@ -60,16 +62,16 @@ def read_xml(data: bytes) -> Element:
         root = parser.close()
     except DefusedXmlException:
         raise Refused(
-            Reason.HOSTILE_XML, "the XML declares a document type or an entity; no FHIR message has one"
+            ImportReason.HOSTILE_XML, "the XML declares a document type or an entity; no FHIR message has one"
         ) from None
     except ParseError as exc:
         # The parser's own text can repeat a name from the message; its position cannot.
         line, column = exc.position
-        raise Refused(Reason.NOT_XML, f"this is not XML from line {line}, column {column + 1} on") from None
+        raise Refused(ImportReason.NOT_XML, f"this is not XML from line {line}, column {column + 1} on") from None
     except (ValueError, LookupError):
-        raise Refused(Reason.NOT_XML, "the XML names an encoding that is not read here; expected UTF-8") from None
+        raise Refused(ImportReason.NOT_XML, "the XML names an encoding that is not read here; expected UTF-8") from None
     if not isinstance(root, Element):
-        raise Refused(Reason.NOT_XML, "the XML holds no element")
+        raise Refused(ImportReason.NOT_XML, "the XML holds no element")
     return root
 
 
@@ -83,7 +85,7 @@ class _Shallow(TreeBuilder):
     def start(self, tag: str, attrs: dict[str, str], /) -> Element:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise Refused(Reason.TOO_DEEP, f"the XML is nested deeper than {MAX_DEPTH} levels")
+            raise Refused(ImportReason.TOO_DEEP, f"the XML is nested deeper than {MAX_DEPTH} levels")
         return super().start(tag, attrs)
 
     def end(self, tag: str, /) -> Element:
@@ -93,7 +95,7 @@ class _Shallow(TreeBuilder):
 
 def _bounded(data: bytes) -> None:
     if len(data) > MAX_BYTES:
-        raise Refused(Reason.TOO_LARGE, f"found {len(data)} bytes, expected at most {MAX_BYTES}")
+        raise Refused(ImportReason.TOO_LARGE, f"found {len(data)} bytes, expected at most {MAX_BYTES}")
 
 
 def _shallow(document: Any) -> None:
@@ -101,7 +103,7 @@ def _shallow(document: Any) -> None:
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise Refused(Reason.TOO_DEEP, f"the JSON is nested deeper than {MAX_DEPTH} levels")
+            raise Refused(ImportReason.TOO_DEEP, f"the JSON is nested deeper than {MAX_DEPTH} levels")
         level = [
             below
             for value in level
@@ -113,9 +115,11 @@ def _shallow(document: Any) -> None:
 def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Refused(Reason.NOT_JSON, "a name stands twice in one object; expected each once (RFC 8259, section 4)")
+        raise Refused(
+            ImportReason.NOT_JSON, "a name stands twice in one object; expected each once (RFC 8259, section 4)"
+        )
     return found
 
 
 def _no_such_number(_: str) -> Any:
-    raise Refused(Reason.NOT_JSON, "found NaN or Infinity; JSON has no such number")
+    raise Refused(ImportReason.NOT_JSON, "found NaN or Infinity; JSON has no such number")

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from producers.importers.mns import import_signal
-from producers.importers.nems import import_message
-from producers.importers.outcome import Imported, Outcome
-from schemas.events import IdentityEvent, Person
+from safebus.producers.importers.mns import import_signal
+from safebus.producers.importers.nems import import_message
+from safebus.producers.importers.outcome import Imported, Outcome
+from safebus.schemas.events import IdentityEvent, Person
 
 _AGENCY = "nhs-england"
 _AFTER_THEM_ALL = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that the table depends on the files alone

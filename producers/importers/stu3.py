@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
-from producers.importers.outcome import Reason
-from schemas.errors import Refused
+from safebus.producers.importers.outcome import ImportReason
+from safebus.schemas.errors import Refused
 
 FHIR = "{http://hl7.org/fhir}"
 
 
 @dataclass(frozen=True)
-class Message:
+class Stu3Message:
     """
     A Bundle of type `message`.
 
@@ -48,11 +48,11 @@ class Message:
         """
         node = self.by_reference.get(reference)
         if node is None or node.tag != FHIR + kind:
-            raise Refused(Reason.MISSING_FIELD, f"`{where}` refers to a {kind} that the message does not hold")
+            raise Refused(ImportReason.MISSING_FIELD, f"`{where}` refers to a {kind} that the message does not hold")
         return node
 
 
-def message(root: Element) -> Message:
+def message(root: Element) -> Stu3Message:
     """
     Take a message apart into its header and what the header leads to.
 
@@ -60,24 +60,24 @@ def message(root: Element) -> Message:
         Refused: NOT_A_MESSAGE.
     """
     if root.tag != FHIR + "Bundle" or values(root, "type") != ["message"]:
-        raise Refused(Reason.NOT_A_MESSAGE, "expected a FHIR `Bundle` whose `type` is `message`")
+        raise Refused(ImportReason.NOT_A_MESSAGE, "expected a FHIR `Bundle` whose `type` is `message`")
     header: Element | None = None
     named: dict[str, Element] = {}
     for number, entry in enumerate(all_at(root, "entry")):
         inside = [node for resource in all_at(entry, "resource") for node in resource]
         if len(inside) != 1:
-            raise Refused(Reason.NOT_A_MESSAGE, f"`entry[{number}]` holds {len(inside)} resources; expected one")
+            raise Refused(ImportReason.NOT_A_MESSAGE, f"`entry[{number}]` holds {len(inside)} resources; expected one")
         if (inside[0].tag == FHIR + "MessageHeader") != (number == 0):
-            raise Refused(Reason.NOT_A_MESSAGE, "expected a `MessageHeader` as the first entry, and only there")
+            raise Refused(ImportReason.NOT_A_MESSAGE, "expected a `MessageHeader` as the first entry, and only there")
         if number == 0:
             header = inside[0]
             continue
         for name in {*values(entry, "fullUrl"), *(f"urn:uuid:{text}" for text in values(inside[0], "id"))}:
             if named.setdefault(name, inside[0]) is not inside[0]:
-                raise Refused(Reason.NOT_A_MESSAGE, f"`entry[{number}]` has the same name as an entry before it")
+                raise Refused(ImportReason.NOT_A_MESSAGE, f"`entry[{number}]` has the same name as an entry before it")
     if header is None:
-        raise Refused(Reason.NOT_A_MESSAGE, "the `Bundle` has no entry; expected a `MessageHeader` first")
-    return Message(root, header, named)
+        raise Refused(ImportReason.NOT_A_MESSAGE, "the `Bundle` has no entry; expected a `MessageHeader` first")
+    return Stu3Message(root, header, named)
 
 
 def all_at(parent: Element, path: str) -> list[Element]:
@@ -99,7 +99,7 @@ def value(parent: Element, path: str) -> str | None:
     """
     found = set(values(parent, path))
     if len(found) > 1:
-        raise Refused(Reason.AMBIGUOUS, f"`{_name(parent, path)}` has {len(found)} values; expected one")
+        raise Refused(ImportReason.AMBIGUOUS, f"`{_name(parent, path)}` has {len(found)} values; expected one")
     return found.pop() if found else None
 
 
@@ -112,7 +112,7 @@ def the(parent: Element, path: str) -> str:
     """
     found = value(parent, path)
     if found is None:
-        raise Refused(Reason.MISSING_FIELD, f"`{_name(parent, path)}` is missing or empty")
+        raise Refused(ImportReason.MISSING_FIELD, f"`{_name(parent, path)}` is missing or empty")
     return found
 
 

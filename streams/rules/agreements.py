@@ -16,10 +16,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.classes import NEVER, DataClass
-from schemas.events import PersonRole
-from streams.rules.bases import OrgType
-from streams.rules.consent import Meaning
+from safebus.schemas.classes import NEVER, DataClass
+from safebus.schemas.events import PersonRole
+from safebus.streams.rules.bases import OrgType
+from safebus.streams.rules.consent import Meaning
 
 
 class _Model(BaseModel):

@@ -85,7 +85,7 @@ class ConsentEntry(BaseModel):
 
 
 @dataclass(frozen=True)
-class Standing:
+class ConsentStanding:
     """
     Where a consent stands for one recipient.
 
@@ -102,7 +102,7 @@ class Standing:
         return self.state in HOLDS
 
 
-def standing(entries: Sequence[tuple[int, ConsentEntry]], *, recipient: str, now: datetime) -> Standing:
+def standing(entries: Sequence[tuple[int, ConsentEntry]], *, recipient: str, now: datetime) -> ConsentStanding:
     """
     Where does consent stand for this recipient at this time?
 
@@ -117,12 +117,12 @@ def standing(entries: Sequence[tuple[int, ConsentEntry]], *, recipient: str, now
         and not (entry.state in HOLDS and entry.decided_at > now)
     ]
     if not covering:
-        return Standing(State.UNKNOWN, None)
+        return ConsentStanding(State.UNKNOWN, None)
     # Two decisions of the same instant: the one recorded later wins, as for any two others.
     offset, newest = max(covering, key=lambda pair: (pair[1].decided_at, pair[0]))
     if newest.state in HOLDS and newest.expires_at is not None and newest.expires_at <= now:
-        return Standing(State.EXPIRED, offset)
-    return Standing(newest.state, offset)
+        return ConsentStanding(State.EXPIRED, offset)
+    return ConsentStanding(newest.state, offset)
 
 
 def may_follow(current: State, new: State) -> str | None:

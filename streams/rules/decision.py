@@ -14,28 +14,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from schemas.bus_records import FourAnswers, Outcome, Reason
-from schemas.classes import Category
-from schemas.events import Confidentiality, Event, PersonRole
-from streams.rules.agreements import Agreement, Flow, FlowBasis, Status
-from streams.rules.bases import Basis, BasisKind, OrgType
-from streams.rules.consent import OBJECTS, Meaning, Standing, standing
-from streams.rules.identity import Match
-from streams.rules.parties import Partner
-from streams.rules.register import Register
-from streams.rules.routing import Interest
+from safebus.schemas.bus_records import FourAnswers, Outcome, Reason
+from safebus.schemas.classes import Category
+from safebus.schemas.events import Confidentiality, Event, PersonRole
+from safebus.streams.rules.agreements import Agreement, Flow, FlowBasis, Status
+from safebus.streams.rules.bases import Basis, BasisKind, OrgType
+from safebus.streams.rules.consent import OBJECTS, ConsentStanding, Meaning, standing
+from safebus.streams.rules.identity import Match
+from safebus.streams.rules.lookups import Lookups
+from safebus.streams.rules.parties import Partner
+from safebus.streams.rules.routing import Interest
 
 Flows = Sequence[tuple[Agreement, Flow]]
 
 
 @dataclass(frozen=True)
-class Case:
+class DecisionInput:
     """Everything one decision looks at."""
 
     event: Event
     matches: Mapping[str, Match]
     interest: Interest
-    register: Register
+    register: Lookups
     now: datetime
 
 
@@ -55,17 +55,17 @@ class Verdict:
     flow: Flow | None = None
     basis: FourAnswers | None = None
     conditions: frozenset[Category] = frozenset()
-    consent: Standing | None = None
+    consent: ConsentStanding | None = None
     restricted: bool = False
     objection: bool = False
     call: str | None = None
 
 
-def decide(case: Case) -> Verdict:
+def decide(case: DecisionInput) -> Verdict:
     """Decide for one recipient and one person."""
     register, event, recipient = case.register, case.event, case.interest.recipient
-    partner = register.partners.get(recipient)
-    sender = register.partners.get(event.publisher.agency)
+    partner = register.partner(recipient)
+    sender = register.partner(event.publisher.agency)
     if partner is None or sender is None:
         who = recipient if partner is None else event.publisher.agency
         return _refused([Reason(code="UNKNOWN_PARTNER", rule="R01", about=who)], None)
@@ -85,7 +85,7 @@ def decide(case: Case) -> Verdict:
     )
 
 
-def _whatever_was_agreed(case: Case, partner: Partner, sender: Partner, flows: Flows) -> Iterator[Reason]:
+def _whatever_was_agreed(case: DecisionInput, partner: Partner, sender: Partner, flows: Flows) -> Iterator[Reason]:
     """Refusals that no agreement can lift."""
     for who in (partner, sender):
         if who.suspended:
@@ -101,7 +101,7 @@ def _whatever_was_agreed(case: Case, partner: Partner, sender: Partner, flows: F
             yield Reason(code="PROHIBITED", rule="R28", about=f"{agreement.agreement}/{flow.flow}")
 
 
-def is_adversary(case: Case) -> bool:
+def is_adversary(case: DecisionInput) -> bool:
     """Does the alleged perpetrator work for, or govern, this recipient, as far as anyone has recorded?"""
     on = case.now.date()
     for person in case.event.subjects:
@@ -117,7 +117,7 @@ def is_adversary(case: Case) -> bool:
     return False
 
 
-def _suspect_unknown(case: Case) -> bool:
+def _suspect_unknown(case: DecisionInput) -> bool:
     """
     Is there an alleged perpetrator of whom nobody has recorded anything, so that nothing can be said of affiliations?
 
@@ -130,8 +130,8 @@ def _suspect_unknown(case: Case) -> bool:
 
 
 def flow_faults(
-    case: Case, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner
-) -> tuple[list[Reason], Standing | None]:
+    case: DecisionInput, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner
+) -> tuple[list[Reason], ConsentStanding | None]:
     """Everything that keeps one flow from carrying this event, and where its consent stands."""
     if flow.effect == "refuse":
         return [Reason(code="NO_AGREEMENT", rule="R01", about=partner.partner)], None
@@ -142,7 +142,7 @@ def flow_faults(
     return faults, consent
 
 
-def _agreement_faults(case: Case, agreement: Agreement, flow: Flow, partner: Partner) -> Iterator[Reason]:
+def _agreement_faults(case: DecisionInput, agreement: Agreement, flow: Flow, partner: Partner) -> Iterator[Reason]:
     name = f"{agreement.agreement} v{agreement.version}"
     if flow.purpose != case.event.purpose:
         yield Reason(code="PURPOSE_NOT_COVERED", rule="R01", about=name)
@@ -159,7 +159,9 @@ def _agreement_faults(case: Case, agreement: Agreement, flow: Flow, partner: Par
         yield Reason(code="SUBJECT_NOT_COVERED", rule="R01", about=name)
 
 
-def basis_faults(case: Case, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner) -> Iterator[Reason]:
+def basis_faults(
+    case: DecisionInput, agreement: Agreement, flow: Flow, sender: Partner, partner: Partner
+) -> Iterator[Reason]:
     """
     What keeps the basis from carrying the disclosure.
 
@@ -167,13 +169,13 @@ def basis_faults(case: Case, agreement: Agreement, flow: Flow, sender: Partner, 
     """
     basis = flow.basis
     assert basis is not None  # a permit flow without basis does not load
-    rule = case.register.event_rules.get(flow.event_type)
+    rule = case.register.event_rule(flow.event_type)
     if rule is not None and rule.consent is not None and flow.consent != rule.consent:
         yield Reason(code="CONSENT_NOT_ASKED_FOR", rule="R10", about=rule.code)
     for question, code in basis.codes():
         if question in ("art9_or_10", "sch1"):
             continue
-        entry = case.register.bases.get(code)
+        entry = case.register.basis(code)
         if entry is None or entry.kind != question:
             yield Reason(code="BASIS_UNKNOWN", rule="R09", about=code)
             continue
@@ -190,10 +192,10 @@ def basis_faults(case: Case, agreement: Agreement, flow: Flow, sender: Partner, 
 
 
 def _receiving_faults(
-    case: Case, agreement: Agreement, receiving: Mapping[OrgType, str], partner: Partner
+    case: DecisionInput, agreement: Agreement, receiving: Mapping[OrgType, str], partner: Partner
 ) -> Iterator[Reason]:
     code = receiving.get(partner.org_type)
-    entry = case.register.bases.get(code) if code else None
+    entry = case.register.basis(code) if code else None
     if entry is None or entry.kind != BasisKind.ART6:
         yield Reason(code="BASIS_UNKNOWN", rule="R09", about=code or str(partner.org_type))
     elif not entry.in_force(_basis_day(case), agreement.territory):
@@ -207,12 +209,12 @@ def _availability_rule(entry: Basis, party: Partner) -> str:
     return "R03" if party.org_type is OrgType.PUBLIC_AUTHORITY else "R04"
 
 
-def _basis_day(case: Case) -> date:
+def _basis_day(case: DecisionInput) -> date:
     """The day whose law counts: when it happened, and never a day to come, whatever the publisher's clock says."""
     return min(case.event.occurred_at, case.now).date()
 
 
-def conditions(register: Register, basis: FlowBasis, *, territory: str, on: date) -> frozenset[Category]:
+def conditions(register: Lookups, basis: FlowBasis, *, territory: str, on: date) -> frozenset[Category]:
     """
     The categories of data that the basis carries beyond ordinary ones, there and on that day.
 
@@ -220,7 +222,7 @@ def conditions(register: Register, basis: FlowBasis, *, territory: str, on: date
     """
 
     def holds(code: str | None, kind: BasisKind) -> Basis | None:
-        entry = register.bases.get(code) if code else None
+        entry = register.basis(code) if code else None
         return entry if entry and entry.kind == kind and entry.in_force(on, territory) else None
 
     sch1 = holds(basis.sch1, BasisKind.SCH1)
@@ -233,7 +235,9 @@ def conditions(register: Register, basis: FlowBasis, *, territory: str, on: date
     return frozenset(found)
 
 
-def _permitted(case: Case, agreement: Agreement, flow: Flow, sender: Partner, consent: Standing | None) -> Verdict:
+def _permitted(
+    case: DecisionInput, agreement: Agreement, flow: Flow, sender: Partner, consent: ConsentStanding | None
+) -> Verdict:
     basis = flow.basis
     assert basis is not None  # as above
     reasons = [Reason(code="PERMITTED", rule="R01", about=f"{agreement.agreement} v{agreement.version} {flow.flow}")]
@@ -269,7 +273,7 @@ def _permitted(case: Case, agreement: Agreement, flow: Flow, sender: Partner, co
     )
 
 
-def is_restricted(case: Case) -> bool:
+def is_restricted(case: DecisionInput) -> bool:
     """
     Is anyone's record in this event restricted?
 
@@ -281,12 +285,13 @@ def is_restricted(case: Case) -> bool:
         person_id = case.matches[person.ref].person_id
         if person.confidentiality in (Confidentiality.R, Confidentiality.V):
             return True
-        if person_id and case.register.persons[person_id].restricted:
+        known = case.register.person(person_id) if person_id else None
+        if known is not None and known.restricted:
             return True
     return False
 
 
-def _objected(case: Case, flow: Flow) -> bool:
+def _objected(case: DecisionInput, flow: Flow) -> bool:
     person_id = case.interest.match.person_id
     if person_id is None:
         return False
@@ -299,7 +304,7 @@ def _objected(case: Case, flow: Flow) -> bool:
     return any(each.state in OBJECTS for each in found)
 
 
-def _consent(case: Case, flow: Flow) -> Standing | None:
+def _consent(case: DecisionInput, flow: Flow) -> ConsentStanding | None:
     if flow.consent is None:
         return None
     person_id = case.interest.match.person_id
@@ -307,7 +312,7 @@ def _consent(case: Case, flow: Flow) -> Standing | None:
     return standing(entries, recipient=case.interest.recipient, now=case.now)
 
 
-def _consent_of(case: Case, flows: Flows) -> Standing | None:
+def _consent_of(case: DecisionInput, flows: Flows) -> ConsentStanding | None:
     for _, flow in flows:
         if flow.effect == "permit" and flow.consent is not None:
             return _consent(case, flow)
@@ -322,5 +327,5 @@ def prohibits(agreement: Agreement, flow: Flow, *, purpose: str, on: date) -> bo
     return flow.effect == "refuse" and flow.purpose == purpose and in_date
 
 
-def _refused(reasons: list[Reason], call: str | None, consent: Standing | None = None) -> Verdict:
+def _refused(reasons: list[Reason], call: str | None, consent: ConsentStanding | None = None) -> Verdict:
     return Verdict(outcome=Outcome.REFUSE, reasons=tuple(reasons), consent=consent, call=call)

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from schemas.events import Event, Person, PersonRole
-from schemas.identifiers import PersonKey
-from streams.rules.register import Register
+from safebus.schemas.events import Event, Person, PersonRole
+from safebus.schemas.identifiers import PersonKey
+from safebus.streams.rules.lookups import Lookups
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def confirm_tokens(family_name: str | None, born: date | None, key: PersonKey) -
     return found
 
 
-def match_all(event: Event, register: Register, key: PersonKey) -> Mapping[str, Match] | Doubt:
+def match_all(event: Event, register: Lookups, key: PersonKey) -> Mapping[str, Match] | Doubt:
     """
     Match every subject of an event.
 
@@ -97,7 +97,7 @@ def match_all(event: Event, register: Register, key: PersonKey) -> Mapping[str, 
     return found
 
 
-def match_one(person: Person, event: Event, register: Register, key: PersonKey) -> Match | Doubt:
+def match_one(person: Person, event: Event, register: Lookups, key: PersonKey) -> Match | Doubt:
     """Match one subject."""
     own = tokens(person, event.publisher.agency, key)
     ids = {pid for scheme, token in own.items() for pid in register.persons_with(scheme, token)}
@@ -106,7 +106,8 @@ def match_one(person: Person, event: Event, register: Register, key: PersonKey) 
         return Match(None, strongest or key.token("event", f"{event.event_id}|{person.ref}"))
     if len(ids) > 1:
         return Doubt("IDENTITY_AMBIGUOUS", f"identifiers of a subject ({', '.join(own)}) point to {len(ids)} people")
-    known = register.persons[next(iter(ids))]
+    known = register.person(next(iter(ids)))
+    assert known is not None  # the look-up by token gives ids of persons that are there
     clash = sorted(s for s, token in own.items() if known.tokens.get(s, token) != token)
     if clash:
         return Doubt("IDENTITY_AMBIGUOUS", f"`{clash[0]}` of a subject differs from the one in the register")

@@ -10,7 +10,7 @@ from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from streams.rules.bases import OrgType
+from safebus.streams.rules.bases import OrgType
 
 
 class _Model(BaseModel):

@@ -25,12 +25,12 @@ from typing import Any
 
 import fastavro.schema as _fs
 
-from schemas import gate
-from schemas.bus_records import FieldRule
-from schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Category, DataClass, category
-from schemas.event_schemas import EventSchema, fingerprint_of
-from schemas.events import CARED_FOR, PersonRole
-from streams.rules.agreements import Flow, Group
+from safebus.schemas import gate
+from safebus.schemas.bus_records import FieldRule
+from safebus.schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Category, DataClass, category
+from safebus.schemas.event_schemas import EventSchema, fingerprint_of
+from safebus.schemas.events import CARED_FOR, PersonRole
+from safebus.streams.rules.agreements import Flow, Group
 
 _PERSONS = "subjects[]."
 _COUNT = "other_children_count"

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from schemas.events import ABOUT, Event, Person
-from streams.rules.identity import Match
-from streams.rules.register import Register
+from safebus.schemas.events import ABOUT, Event, Person
+from safebus.streams.rules.identity import Match
+from safebus.streams.rules.lookups import Lookups
 
 SUBSCRIPTION = "subscription"
 
@@ -34,7 +34,7 @@ class Interest:
     roles: tuple[str, ...]
 
 
-def interested(event: Event, matches: Mapping[str, Match], register: Register, on: date) -> Iterator[Interest]:
+def interested(event: Event, matches: Mapping[str, Match], register: Lookups, on: date) -> Iterator[Interest]:
     """
     Everyone to consider, by subject in the order of the event and then by recipient.
 

@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from schemas import codec
-from schemas.bus_records import Answer, DecisionRecord, FieldRule, Notification, Origin, Outcome, Reason
-from schemas.classes import Category
-from schemas.codec import Received
-from schemas.event_schemas import event_schemas
-from schemas.events import ABOUT
-from schemas.identifiers import PersonKey, derived_id
-from streams.rules import decision, redaction
-from streams.rules.agreements import Agreement, Flow, Status
-from streams.rules.consent import Meaning, standing
-from streams.rules.decision import Case, Verdict
-from streams.rules.identity import Doubt, match_all
-from streams.rules.redaction import Plan
-from streams.rules.register import Register
-from streams.rules.routing import SUBSCRIPTION, Interest, interested
+from safebus.schemas import codec, gate
+from safebus.schemas.bus_records import Answer, DecisionRecord, FieldRule, Notification, Origin, Outcome, Reason
+from safebus.schemas.classes import Category
+from safebus.schemas.codec import Received
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.events import ABOUT
+from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.streams.rules import decision, redaction
+from safebus.streams.rules.agreements import Agreement, Flow, Status
+from safebus.streams.rules.consent import Meaning, standing
+from safebus.streams.rules.decision import DecisionInput, Verdict
+from safebus.streams.rules.identity import Doubt, match_all
+from safebus.streams.rules.lookups import Lookups
+from safebus.streams.rules.redaction import Plan
+from safebus.streams.rules.routing import SUBSCRIPTION, Interest, interested
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SetAside:
 
 
 def share(
-    received: Received, register: Register, *, origin: Origin, now: datetime, key: PersonKey, rules_digest: str
+    received: Received, register: Lookups, *, origin: Origin, now: datetime, key: PersonKey, rules_digest: str
 ) -> Shared | SetAside:
     """
     Decide about one event.
@@ -80,7 +80,7 @@ def share(
     inside: set[str] = set()
     for interest in interested(event, matches, register, now.date()):
         considered.add(interest.person.ref)
-        verdict = decision.decide(Case(event, matches, interest, register, now))
+        verdict = decision.decide(DecisionInput(event, matches, interest, register, now))
         answer, output = _answer(received, interest, verdict, now, key)
         answers.append(answer)
         if any(reason.code == "ADVERSARY" for reason in verdict.reasons):
@@ -194,7 +194,7 @@ def _notification(
     )
 
 
-def still_permitted(notification: Notification, register: Register, now: datetime) -> Reason | None:
+def still_permitted(notification: Notification, register: Lookups, now: datetime) -> Reason | None:
     """
     May a notification that was permitted still be handed over?
 
@@ -204,10 +204,10 @@ def still_permitted(notification: Notification, register: Register, now: datetim
         None: it may. Otherwise why not; a newer agreement that releases the same fields is no reason.
     """
     for who in (notification.recipient, notification.publisher):
-        partner = register.partners.get(who)
+        partner = register.partner(who)
         if partner is None or partner.suspended:
             return Reason(code="PARTNER_SUSPENDED", rule="R01", about=who)
-    agreement = register.agreements.get(notification.agreement_id)
+    agreement = register.agreement(notification.agreement_id)
     found = register.flows(notification.event_type, notification.publisher, notification.recipient)
     flow = next((f for a, f in found if (a.agreement, f.flow) == (notification.agreement_id, notification.flow)), None)
     if agreement is None or flow is None or agreement.status is not Status.ACTIVE:
@@ -220,7 +220,7 @@ def still_permitted(notification: Notification, register: Register, now: datetim
         return Reason(code="PROHIBITED", rule="R28", about=notification.recipient)
     if not _still_interested(notification, flow, register, now):
         return Reason(code="NOT_IN_CARE", rule="R01", about=f"{agreement.agreement} v{agreement.version}")
-    known = register.persons.get(notification.subject_token)
+    known = register.person(notification.subject_token)
     if known is not None and known.restricted and not notification.restricted:
         return Reason(code="RESTRICTED_SINCE", rule="R16", about="decided before the record was restricted")
     if agreement.version != notification.agreement_version and not _still_releases(
@@ -240,7 +240,7 @@ def still_permitted(notification: Notification, register: Register, now: datetim
     return None
 
 
-def _still_interested(notification: Notification, flow: Flow, register: Register, now: datetime) -> bool:
+def _still_interested(notification: Notification, flow: Flow, register: Lookups, now: datetime) -> bool:
     """Has the recipient this person in its care, or watches over this type, as the flow asks?"""
     on = now.date()
     roles = {
@@ -253,10 +253,10 @@ def _still_interested(notification: Notification, flow: Flow, register: Register
     ):
         roles.add(SUBSCRIPTION)
     # A twin has a token of its own, so its involvements are its mother's and cannot be looked up by it.
-    return bool(roles & set(flow.interest)) or notification.subject_token not in register.persons
+    return bool(roles & set(flow.interest)) or register.person(notification.subject_token) is None
 
 
-def _still_releases(notification: Notification, agreement: Agreement, flow: Flow, register: Register) -> bool:
+def _still_releases(notification: Notification, agreement: Agreement, flow: Flow, register: Lookups) -> bool:
     """Does the flow as it stands release all that the view holds? A wider one is no reason to stop."""
     then = _plan_of(notification, register)
     if then is None or flow.basis is None:
@@ -267,7 +267,13 @@ def _still_releases(notification: Notification, agreement: Agreement, flow: Flow
     return now.covers(then)
 
 
-def view_schema(notification: Notification, register: Register) -> Any | None:
+def read_view(notification: Notification, register: Lookups) -> dict[str, Any] | None:
+    """The released fields of a notification as plain values; None: its agreement is not in this register."""
+    schema = view_schema(notification, register)
+    return None if schema is None else gate.read(notification.view, schema)
+
+
+def view_schema(notification: Notification, register: Lookups) -> Any | None:
     """
     The parsed schema of a notification's view, from the version of the agreement it was made under.
 
@@ -282,8 +288,8 @@ _ALL = frozenset({Category.SPECIAL, Category.CRIMINAL})
 _CONDITIONS = (_ALL, frozenset({Category.SPECIAL}), frozenset({Category.CRIMINAL}), frozenset[Category]())
 
 
-def _plan_of(notification: Notification, register: Register) -> Plan | None:
-    agreement = register.versions.get((notification.agreement_id, notification.agreement_version))
+def _plan_of(notification: Notification, register: Lookups) -> Plan | None:
+    agreement = register.agreement_version(notification.agreement_id, notification.agreement_version)
     flow = next((f for f in agreement.flows if f.flow == notification.flow), None) if agreement else None
     if flow is None:
         return None

@@ -14,9 +14,9 @@ import faust
 import faust.streams
 from mode.supervisors import CrashingSupervisor
 
-from schemas.broker_link import Connection
-from schemas.errors import BrokenPromise
-from streams.worker.lane import Handler, Lane, LaneTransport, give_lane
+from safebus.schemas.errors import BrokenPromise
+from safebus.schemas.kafka.connection import Connection
+from safebus.streams.worker.lane import Handler, Lane, LaneTransport, give_lane
 
 GROUP = "safebus-worker"  # never changes: another name means another group, which would decide everything again
 

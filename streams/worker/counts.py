@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from schemas.bus_records import Answer, Outcome
+from safebus.schemas.bus_records import Answer, Outcome
 
 #: What became of an event: a notification for somebody, for nobody, set aside, a publisher's repeat, a redo.
 Fate = Literal["routed", "withheld", "rejected", "repeated", "redone"]

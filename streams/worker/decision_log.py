@@ -20,8 +20,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from schemas.broker_link import Connection
-from schemas.outbound import Message, Outbound
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Message, Writer
 
 #: Never changes: under another id an old worker would not be fenced.
 TRANSACTIONAL_ID = "safebus-decisions-"
@@ -36,14 +36,14 @@ class DecisionLog:
     """
 
     def __init__(self, connection: Connection, *, timeout_s: float = 20.0) -> None:
-        self._open: Callable[[int], Outbound] = lambda partition: Outbound(
+        self._open: Callable[[int], Writer] = lambda partition: Writer(
             connection,
             client_id=f"safebus-worker-{partition}",
             timeout_s=timeout_s,
             compression="zstd",  # the same names again and again: 10 kB become 700 bytes in 13 microseconds
             transactional_id=f"{TRANSACTIONAL_ID}{partition}",
         )
-        self._writers: dict[int, Outbound] = {}
+        self._writers: dict[int, Writer] = {}
         self._owned_in: dict[int, int] = {}
 
     async def own(self, partitions: Iterable[int], generation: int) -> set[int]:

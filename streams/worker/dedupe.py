@@ -16,16 +16,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from schemas import broker_link, topics
-from schemas.broker_link import Connection
-from schemas.bus_records import DecisionRecord, Origin
-from schemas.errors import BrokenPromise
+from safebus.schemas import topics
+from safebus.schemas.bus_records import DecisionRecord, Origin
+from safebus.schemas.errors import BrokenPromise
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
 
 HEADER = "sb_decided"
 
 
 @dataclass(frozen=True)
-class Decided:
+class KnownDecision:
     """
     What a redo needs to know of a decision.
 
@@ -49,7 +50,7 @@ class Decided:
         return HEADER, text.encode()
 
     @classmethod
-    def from_header(cls, value: bytes) -> Decided:
+    def from_header(cls, value: bytes) -> KnownDecision:
         """Read it back."""
         topic, partition, offset, digest, register, at, record = value.decode().split("|")
         return cls(
@@ -61,7 +62,7 @@ class Decided:
         )
 
     @classmethod
-    def of(cls, record: DecisionRecord, record_digest: str) -> Decided:
+    def of(cls, record: DecisionRecord, record_digest: str) -> KnownDecision:
         """From the record itself."""
         return cls(record.origin, record.input_digest, record.register_offset, record.decided_at, record_digest)
 
@@ -93,12 +94,12 @@ class Dedupe:
         for partition in sorted(partitions):
             await self._read_tail(partition)
 
-    def find(self, partition: int, source: str, event_id: str) -> Decided | None:
+    def find(self, partition: int, source: str, event_id: str) -> KnownDecision | None:
         """What is known of an event of this agency."""
         found = self._known[partition].get((source, event_id))
-        return None if found is None else Decided.from_header(found)
+        return None if found is None else KnownDecision.from_header(found)
 
-    def add(self, partition: int, source: str, event_id: str, decided: Decided) -> None:
+    def add(self, partition: int, source: str, event_id: str, decided: KnownDecision) -> None:
         """Remember one more, and forget the oldest beyond the window."""
         self._remember(partition, source, event_id, decided.header()[1])
 
@@ -112,7 +113,7 @@ class Dedupe:
         self._known.setdefault(partition, OrderedDict())
         # One that was ours before the rebalance too: only what came since. Ours or another's, it is the same to us.
         starts = {partition: self._next[partition]} if partition in self._next else {}
-        async for message in broker_link.read(
+        async for message in read_topic(
             self._connection,
             topics.DECISIONS,
             partitions=[partition],

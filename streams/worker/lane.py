@@ -27,7 +27,7 @@ from faust.transport.drivers.aiokafka import Consumer as _Consumer
 from faust.transport.drivers.aiokafka import Producer as _Producer
 from faust.transport.drivers.aiokafka import Transport as _Transport
 
-from schemas.assigning import SeeingAssignor
+from safebus.schemas.kafka.assigning import SeeingAssignor
 
 #: (topic partition, its records in order), one for each partition of a poll.
 Batches = Sequence[tuple[Any, Sequence[Any]]]

@@ -20,21 +20,21 @@ from typing import Any
 
 import structlog
 
-from schemas import codec, gate, headers, sealing, topics
-from schemas.bus_records import Origin, Quarantined
-from schemas.codec import Received
-from schemas.errors import Refused
-from schemas.event_schemas import EventSchemas
-from schemas.identifiers import PersonKey, derived_id
-from schemas.outbound import Message, Outbound, partition_of
-from streams.rules import sharing
-from streams.rules.register import Register
-from streams.rules.sharing import Output, SetAside, Shared
-from streams.worker.counts import Counts
-from streams.worker.decision_log import DecisionLog
-from streams.worker.dedupe import Decided, Dedupe
-from streams.worker.lane import Batches
-from streams.worker.register_reader import RegisterReader
+from safebus.schemas import codec, gate, headers, sealing, topics
+from safebus.schemas.bus_records import Origin, Quarantined
+from safebus.schemas.codec import Received
+from safebus.schemas.errors import Refused
+from safebus.schemas.event_schemas import EventSchemas
+from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.schemas.kafka.writer import Message, Writer, partition_of
+from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.store import Register
+from safebus.streams.rules import sharing
+from safebus.streams.rules.sharing import Output, SetAside, Shared
+from safebus.streams.worker.counts import Counts
+from safebus.streams.worker.decision_log import DecisionLog
+from safebus.streams.worker.dedupe import Dedupe, KnownDecision
+from safebus.streams.worker.lane import Batches
 
 log = structlog.get_logger()
 
@@ -79,7 +79,7 @@ class Router:
         register: RegisterReader,
         dedupe: Dedupe,
         decisions: DecisionLog,
-        outbound: Outbound,
+        outbound: Writer,
         keys: RouterKeys,
         schemas: EventSchemas,
         rules_digest: str,
@@ -184,7 +184,7 @@ class Router:
             self._reject(outcome.reason, outcome.detail, received.value, origin, now, work)
             return
         value = codec.encode_record(outcome.record)
-        decided = Decided.of(outcome.record, self._keys.person.digest(value))
+        decided = KnownDecision.of(outcome.record, self._keys.person.digest(value))
         self._dedupe.add(origin.partition, event.publisher.agency, event.event_id, decided)
         about = headers.cloud_event(id=event.event_id, source=event.publisher.agency, type=event.event_type)
         work.decisions[origin.partition].append(
@@ -214,7 +214,7 @@ class Router:
             detail = f"nobody is told of {outcome.unheard} of those it is about: in no care, or the suspect is inside"
             self._quarantine("NO_RECIPIENT", detail, received.value, origin, now, work)
 
-    def _redo(self, received: Received, known: Decided, work: _Work, now: datetime) -> None:
+    def _redo(self, received: Received, known: KnownDecision, work: _Work, now: datetime) -> None:
         """Decide again as of the recorded register and time: same record, same bytes, so nothing is lost or changed."""
         outcome = sharing.share(
             received,

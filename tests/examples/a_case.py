@@ -11,21 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy import registrar
-from deploy.demo import story
-from schemas import codec, gate
-from schemas.bus_records import Answer, DecisionRecord, Notification, Origin, RegisterRecord
-from schemas.events import Event, OperationEncompass, Person
-from schemas.identifiers import PersonKey
-from streams.rules import sharing
-from streams.rules.consent import ConsentEntry, Meaning, State
-from streams.rules.entries import consent_record_id
-from streams.rules.register import KINDS, Register, body_of
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec, gate
+from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Origin, RegisterRecord
+from safebus.schemas.events import Event, OperationEncompass, Person
+from safebus.schemas.identifiers import PersonKey
+from safebus.streams.register import write as registrar
+from safebus.streams.register.entries import consent_record_id
+from safebus.streams.register.store import KINDS, Register, body_of
+from safebus.streams.rules import sharing
+from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 KEY = PersonKey(b"a key for examples, 32 bytes long")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ORIGIN = Origin(topic="in.fordshire-police", partition=0, offset=7)
-FOLDER = Path(__file__).parents[2] / "deploy" / "demo" / "register"
+FOLDER = Path(__file__).parents[2] / "deploy" / "local" / "demo" / "register"
 _ENTRIES = [change.entry for change in registrar.plan(FOLDER, Register(), KEY)]
 
 AVA, BEN, CORA, MAYA, GARY = story.AVA, story.BEN, story.CORA, story.MAYA, story.GARY

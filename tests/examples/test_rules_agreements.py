@@ -20,7 +20,7 @@ from a_case import (
     without,
 )
 
-from deploy.demo import story
+from safebus.deploy.local.demo import story
 
 ENCOMPASS = "fordshire-encompass"
 

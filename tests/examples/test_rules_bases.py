@@ -17,7 +17,7 @@ from a_case import (
     with_partner,
 )
 
-from streams.rules.register import Register
+from safebus.streams.register.store import Register
 
 ENCOMPASS = "fordshire-encompass"
 PUBLIC_TASK = {"art6": "A6-1-e", "power_or_duty": "POLICE-CL", "confidentiality": "CLDC-OPI"}

@@ -19,10 +19,10 @@ from a_case import (
     with_no_consent_on_record,
 )
 
-from deploy.demo import story
-from streams.rules import sharing
-from streams.rules.consent import Meaning, State
-from streams.rules.register import Register
+from safebus.deploy.local.demo import story
+from safebus.streams.register.store import Register
+from safebus.streams.rules import sharing
+from safebus.streams.rules.consent import Meaning, State
 
 MOVE = story.moved_to_temporary_accommodation(1)
 AGREED = ["PERMITTED R01 fordshire-temporary-accommodation v1 to-school-and-health"]

@@ -14,7 +14,7 @@ from a_case import (
     with_flow,
 )
 
-from deploy.demo import story
+from safebus.deploy.local.demo import story
 
 ATTENDANCE = story.attendance()
 SEEN_WITHOUT_HEALTH = {

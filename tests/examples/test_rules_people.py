@@ -25,9 +25,9 @@ from a_case import (
     with_restricted_record,
 )
 
-from deploy.demo import story
-from schemas.events import Confidentiality, Handling, Person, PersonRole
-from streams.rules.sharing import SetAside
+from safebus.deploy.local.demo import story
+from safebus.schemas.events import Confidentiality, Handling, Person, PersonRole
+from safebus.streams.rules.sharing import SetAside
 
 RESTRICTED = "RESTRICTED_PERSON R16 locations, contacts and related persons withheld"
 

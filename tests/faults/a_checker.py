@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from a_partner import Effect
 from a_world import HAVEN, RECIPIENTS, Sent, permitted, refused
 
-from schemas.bus_records import Stage
+from safebus.schemas.bus_records import Stage
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,17 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from deploy import registrar, settings
-from deploy.brokers.kafka import KafkaBroker
-from deploy.provision import apply, partners_of, wanted
-from schemas import broker_link, codec, topics
-from schemas.broker_link import Connection
-from schemas.bus_records import DecisionRecord, Notification, Quarantined, Receipt
-from schemas.outbound import Message
-from streams.rules.register import Register
+from safebus.deploy.local.brokers import make_topics
+from safebus.deploy.local.brokers.kafka import KafkaBroker
+from safebus.deploy.service import settings
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import DecisionRecord, Notification, Quarantined, Receipt
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic, stop_consumer
+from safebus.schemas.kafka.writer import Message
+from safebus.streams.register import write as registrar
+from safebus.streams.register.store import Register
 
 SESSION_S = 3.0
 #: What every process here gets: short sessions, and short waits between attempts.
@@ -112,7 +115,7 @@ class Ground:
 
     def records(self, topic: str) -> AsyncIterator[Any]:
         """What stands on a topic since this story began."""
-        return broker_link.read(self.connection, topic, starts=self._begins[topic])
+        return read_topic(self.connection, topic, starts=self._begins[topic])
 
     def worker(self, name: str = "worker-1", *faults: Sequence[str], always: Sequence[str] = ()) -> None:
         """Start one; `faults`: of the first process, of the one that follows it, and so on."""
@@ -252,7 +255,7 @@ class Ground:
         except (KafkaError, TimeoutError):
             return -1  # the broker is away, or a group has no coordinator yet
         finally:
-            await broker_link.stop_consumer(consumer)
+            await stop_consumer(consumer)
             await admin.close()
         return 0
 
@@ -325,7 +328,7 @@ def open_ground(folder: Path) -> Iterator[Ground]:
     try:
         connection = Connection(broker.bootstrap)
         entries = [c.entry for c in registrar.plan(write_register(folder / "register"), Register(), found.person_key())]
-        apply(broker, wanted(partners_of(entries)))
+        make_topics(broker, wanted(partners_of(entries)))
         records = registrar.records(entries, at=datetime.now(UTC), by="test", reason="test")
         asyncio.run(registrar.write(connection, records))
         found.seal_public()  # made once, here: processes that start together would each make a pair

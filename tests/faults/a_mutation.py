@@ -14,7 +14,7 @@ def _commit_first() -> None:
     """The lane commits what it has fetched, and then has it handled."""
     from faust.transport.consumer import ensure_TP
 
-    from streams.worker.lane import LaneConsumer
+    from safebus.streams.worker.lane import LaneConsumer
 
     original = LaneConsumer._through_the_lane
 
@@ -30,30 +30,30 @@ def _commit_first() -> None:
 
 def _no_dedupe() -> None:
     """The worker knows nothing of what was decided before."""
-    from streams.worker.dedupe import Dedupe
+    from safebus.streams.worker.dedupe import Dedupe
 
     Dedupe.find = lambda *_: None
 
 
 def _no_fence() -> None:
     """Decisions are written by whoever believes that a partition is its own."""
-    from schemas.outbound import Outbound
+    from safebus.schemas.kafka.writer import Writer
 
-    original = Outbound.__init__
+    original = Writer.__init__
 
     def init(self: Any, connection: Any, *, transactional_id: str | None = None, **kwargs: Any) -> None:
         original(self, connection, **kwargs)
 
-    Outbound.__init__ = init
-    Outbound.send_as_one = Outbound.send_all
+    Writer.__init__ = init
+    Writer.send_as_one = Writer.send_all
 
 
 def _effects_first() -> None:
     """Notifications go out, and then the decision is written that they follow from."""
-    from schemas.outbound import Outbound
-    from streams.worker.decision_log import DecisionLog
+    from safebus.schemas.kafka.writer import Writer
+    from safebus.streams.worker.decision_log import DecisionLog
 
-    write, send_all, kept = DecisionLog.write, Outbound.send_all, []
+    write, send_all, kept = DecisionLog.write, Writer.send_all, []
 
     async def keep(self: Any, messages: Any) -> None:
         kept.append((self, messages))
@@ -65,37 +65,36 @@ def _effects_first() -> None:
             await write(log, decisions)
         return written
 
-    DecisionLog.write, Outbound.send_all = keep, send
+    DecisionLog.write, Writer.send_all = keep, send
 
 
 def _no_ledger() -> None:
     """The adapter does not remember what it handed over."""
-    from consumers.ledger import Ledger
+    from safebus.consumers.delivery.ledger import Ledger
 
     Ledger.ended = lambda *_: None
 
 
 def _no_lease() -> None:
     """The adapter never doubts that its partitions are its own."""
-    from consumers.source import Source
+    from safebus.consumers.delivery.source import Source
 
     Source.surely_ours = lambda *_, **__: True
 
 
 def _takes_any_answer() -> None:
     """The adapter takes whatever a web server says for a yes."""
-    from consumers.adapters import webhook
-    from consumers.adapters.port import Answer
-    from consumers.delivery import Reply
+    from safebus.consumers.adapters import webhook
+    from safebus.consumers.adapters.interface import PartnerAnswer, Reply
 
-    webhook.answer_of = lambda status, *_, **__: Answer(Reply.ACCEPTED, str(status))
+    webhook.answer_of = lambda status, *_, **__: PartnerAnswer(Reply.ACCEPTED, str(status))
 
 
 def _no_order() -> None:
     """Each notification is a case of its own."""
     from collections import deque
 
-    from consumers.cases import Case, Cases
+    from safebus.consumers.delivery.cases import Case, Cases
 
     def add(self: Any, item: Any) -> None:
         self._cases[f"{item.notification.subject_token} {item.notification.notification_id}"] = Case(deque([item]))
@@ -107,9 +106,9 @@ def _tells_everyone() -> None:
     """What one recipient may have is also written to one that may not."""
     from dataclasses import replace
 
-    from schemas.outbound import Outbound
+    from safebus.schemas.kafka.writer import Writer
 
-    original = Outbound.send_all
+    original = Writer.send_all
 
     async def send_all(self: Any, messages: Any) -> Any:
         found = list(messages)
@@ -117,14 +116,14 @@ def _tells_everyone() -> None:
             self, [*found, *(replace(m, topic="out.practice") for m in found if m.topic == "out.hub")]
         )
 
-    Outbound.send_all = send_all
+    Writer.send_all = send_all
 
 
 def _no_barrier() -> None:
     """The worker decides on the register as it happens to have it; what is new is read behind its back."""
     import asyncio
 
-    from streams.worker.register_reader import RegisterReader
+    from safebus.streams.register.follow import RegisterReader
 
     original = RegisterReader.catch_up
     kept: set[Any] = set()

@@ -25,8 +25,8 @@ from a_world import ASH, BEECH, HAVEN, HEALTH, HUB, PRACTICE
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from deploy.demo.partners import staging_table
-from deploy.partner_postgres import open_postgres
+from safebus.deploy.local.demo.partners import staging_table
+from safebus.deploy.local.partner_postgres import open_postgres
 
 FOLDERS = (ASH, BEECH, PRACTICE)
 

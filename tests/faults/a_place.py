@@ -61,7 +61,7 @@ def around(
 
 
 def _decoded(reached: Reached) -> None:
-    from schemas import codec
+    from safebus.schemas import codec
 
     original = codec.decode
 
@@ -74,7 +74,7 @@ def _decoded(reached: Reached) -> None:
 
 
 def _decided(reached: Reached) -> None:
-    from streams.worker.decision_log import DecisionLog
+    from safebus.streams.worker.decision_log import DecisionLog
 
     around(DecisionLog, "write", before=lambda _self, found: reached() if any(found.values()) else None)
 
@@ -86,7 +86,7 @@ def _decisions_sent(reached: Reached) -> None:
 
 
 def _decisions_committed(reached: Reached) -> None:
-    from streams.worker.decision_log import DecisionLog
+    from safebus.streams.worker.decision_log import DecisionLog
 
     around(DecisionLog, "write", after=lambda _done, _self, found: reached() if any(found.values()) else None)
 
@@ -107,23 +107,23 @@ def _first_output(reached: Reached) -> None:
 
 
 def _outputs(reached: Reached) -> None:
-    from schemas.outbound import Outbound
+    from safebus.schemas.kafka.writer import Writer
 
     def after(_done: Any, _self: Any, messages: Any) -> None:
         if any(m.topic.startswith("out.") for m in messages):
             reached()
 
-    around(Outbound, "send_all", after=after)
+    around(Writer, "send_all", after=after)
 
 
 def _offsets_committed(reached: Reached) -> None:
-    from streams.worker.lane import LaneConsumer
+    from safebus.streams.worker.lane import LaneConsumer
 
     around(LaneConsumer, "_commit_offsets", after=lambda done, *_: reached() if done else None)
 
 
 def _revoked(reached: Reached) -> None:
-    from streams.worker.lane import LaneConsumer
+    from safebus.streams.worker.lane import LaneConsumer
 
     around(LaneConsumer, "on_partitions_revoked", before=lambda _self, gone: reached() if gone else None)
 
@@ -139,13 +139,13 @@ def _partner_answered(reached: Reached) -> None:
 
 
 def _receipt_written(reached: Reached) -> None:
-    from consumers.ledger import Ledger
+    from safebus.consumers.delivery.ledger import Ledger
 
     around(Ledger, "write", after=lambda *_: reached())
 
 
 def _delivery_committed(reached: Reached) -> None:
-    from consumers.source import Source
+    from safebus.consumers.delivery.source import Source
 
     original = Source.commit
 
@@ -159,9 +159,9 @@ def _delivery_committed(reached: Reached) -> None:
 
 
 def _adapters() -> list[type]:
-    from consumers.adapters.folder import FolderAdapter
-    from consumers.adapters.postgres import PostgresAdapter
-    from consumers.adapters.webhook import WebhookAdapter
+    from safebus.consumers.adapters.folder import FolderAdapter
+    from safebus.consumers.adapters.postgres import PostgresAdapter
+    from safebus.consumers.adapters.webhook import WebhookAdapter
 
     return [FolderAdapter, PostgresAdapter, WebhookAdapter]
 

@@ -18,7 +18,7 @@ from functools import partial
 import a_mutation
 import a_place
 
-from deploy.cli import main
+from safebus.deploy.cli import main
 
 
 def be(words: list[str]) -> None:
@@ -51,16 +51,16 @@ def _shorten(
 ) -> None:
     """Waiting that is minutes in service is seconds here; what is waited for stays the same."""
     if command == "worker":
-        import streams.worker.run as run
+        import safebus.streams.worker.process as run
 
         if session_s is not None:
             run.WorkerSettings = partial(run.WorkerSettings, session_timeout_s=session_s)
         if look_s is not None:
             run.WorkerSettings = partial(run.WorkerSettings, look_every_s=look_s)
         return
-    import consumers.adapters.webhook as webhook
-    import consumers.courier as courier
-    from consumers import delivery
+    import safebus.consumers.adapters.webhook as webhook
+    import safebus.consumers.delivery.courier as courier
+    from safebus.consumers.delivery import retry as delivery
 
     if session_s is not None:
         courier.Source = partial(courier.Source, session_s=session_s)

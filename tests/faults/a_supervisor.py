@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 from a_place import CRASHED
 
-from deploy.brokers.child import ended_within, last_lines, start_child
+from safebus.deploy.local.child_process import ended_within, last_lines, start_child
 
 LAUNCHER = Path(__file__).with_name("a_process.py")
 ROOT = Path(__file__).parents[2]
@@ -183,7 +183,7 @@ class Supervisor:
         return "overtaken" if _OVERTAKEN in self._words(name, kept.child_from) else "itself"
 
 
-_OVERTAKEN = b"another process has started in our place"  # how schemas/outbound.py says so
+_OVERTAKEN = b"another process has started in our place"  # how schemas/kafka/writer.py says so
 
 
 def wait_until(fact: object, what: str, *, within_s: float = 60.0) -> None:

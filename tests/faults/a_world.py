@@ -17,10 +17,10 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 
-from deploy.up import DEMO_REGISTER
-from producers.samples import nhs_numbers
-from schemas import codec, headers, topics
-from schemas.events import (
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.producers.samples import nhs_numbers
+from safebus.schemas import codec, headers, topics
+from safebus.schemas.events import (
     AccommodationKind,
     AgreedBy,
     ChildAtIncident,
@@ -31,13 +31,13 @@ from schemas.events import (
     OperationEncompass,
     Person,
     PersonRole,
-    Publisher,
     RiskGrade,
+    Sender,
     TemporaryAccommodation,
     TemporaryAccommodationPayload,
 )
-from schemas.identifiers import derived_id
-from schemas.outbound import Message
+from safebus.schemas.identifiers import derived_id
+from safebus.schemas.kafka.writer import Message
 
 POLICE, HOUSING = "north-police", "north-housing"
 HUB, HAVEN, HEALTH, ASH, BEECH, PRACTICE = "hub", "haven", "health", "ash", "beech", "practice"
@@ -111,7 +111,7 @@ def incident(event_id: str, case: int) -> OperationEncompass:
         occurred_at=_AT,
         recorded_at=_AT,
         published_at=_AT,
-        publisher=Publisher(agency=POLICE, org_scheme="CJS-OU", org_code="99", org_name="A police force"),
+        publisher=Sender(agency=POLICE, org_scheme="CJS-OU", org_code="99", org_name="A police force"),
         subjects=(child(case), suspect),
         claimed_basis=ClaimedBasis(art6="A6-1-c", gateway="DAA21-49A"),
         purpose="safeguarding",
@@ -133,7 +133,7 @@ def placement(event_id: str, case: int) -> TemporaryAccommodation:
         occurred_at=_AT,
         recorded_at=_AT,
         published_at=_AT,
-        publisher=Publisher(agency=HOUSING, org_scheme="GSS", org_code="E99999999", org_name="A housing authority"),
+        publisher=Sender(agency=HOUSING, org_scheme="GSS", org_code="E99999999", org_name="A housing authority"),
         subjects=(child(case),),
         claimed_basis=ClaimedBasis(art6="A6-1-e", gateway="LA11-1", confidentiality="CLDC-CONSENT"),
         purpose=PURPOSE,

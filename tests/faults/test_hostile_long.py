@@ -8,16 +8,11 @@ Its short form is tests/hostile/test_hostile_bus.py. Run this one with
 from __future__ import annotations
 
 import os
-import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
-for folder in ("hostile", "schemas"):  # their helpers, by bare name
-    sys.path.append(str(Path(__file__).parents[1] / folder))
-
-from a_flooded_bus import open_flooded_bus, report, unlike_expected  # noqa: E402
+from a_flooded_bus import open_flooded_bus, report, unlike_expected
 
 HOSTILE = int(os.environ.get("HOSTILE", "100000"))
 

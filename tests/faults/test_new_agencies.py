@@ -8,7 +8,7 @@ from a_scenario import EVENTS
 from a_supervisor import wait_until
 from a_world import Story
 
-from schemas import topics
+from safebus.schemas import topics
 
 pytestmark = pytest.mark.flow
 

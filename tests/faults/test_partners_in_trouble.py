@@ -13,12 +13,12 @@ from a_scenario import EVENTS, partner_is_busy
 from a_supervisor import wait_until
 from a_world import ASH, BEECH, HAVEN, HEALTH, HUB, PRACTICE, PURPOSE, Story, child, placement
 
-from deploy import registrar
-from schemas import codec, topics
-from schemas.bus_records import Notification, Receipt
-from schemas.identifiers import derived_id
-from schemas.outbound import Message
-from streams.rules.consent import ConsentEntry, Meaning, State
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import Notification, Receipt
+from safebus.schemas.identifiers import derived_id
+from safebus.schemas.kafka.writer import Message
+from safebus.streams.register import write as registrar
+from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 pytestmark = pytest.mark.flow
 

@@ -9,7 +9,7 @@ from a_checker import Decision, Notified, Observed, Receipted, check, figures, o
 from a_partner import Effect
 from a_world import ASH, BEECH, HAVEN, HUB, PRACTICE, Sent, permitted
 
-from schemas.bus_records import Stage
+from safebus.schemas.bus_records import Stage
 
 DAY = [Sent("e0", 0), Sent("e1", 1), Sent("e2", 0)]
 

@@ -18,16 +18,16 @@ from a_ground import Ground
 from a_supervisor import wait_until
 from a_world import HAVEN, PURPOSE, Story, placement
 
-from deploy import registrar
-from producers.samples import nhs_numbers
-from schemas import codec, topics
-from schemas.bus_records import DecisionRecord, Notification, Outcome, Receipt, RegisterRecord, Stage
-from schemas.events import TemporaryAccommodation
-from schemas.identifiers import derived_id
-from schemas.outbound import Message, Outbound
-from streams.rules.consent import ConsentEntry, Meaning, State
-from streams.rules.entries import Entry, consent_record_id
-from streams.rules.parties import Involvement, KnownPerson
+from safebus.producers.samples import nhs_numbers
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import DecisionRecord, Notification, Outcome, Receipt, RegisterRecord, Stage
+from safebus.schemas.events import TemporaryAccommodation
+from safebus.schemas.identifiers import derived_id
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.register import write as registrar
+from safebus.streams.register.entries import Entry, consent_record_id
+from safebus.streams.rules.consent import ConsentEntry, Meaning, State
+from safebus.streams.rules.parties import Involvement, KnownPerson
 
 pytestmark = pytest.mark.flow
 
@@ -96,7 +96,7 @@ async def _on_topic(ground: Ground) -> set[str]:
 
 async def _withdraw_and_publish(ground: Ground, story: Story, numbers: list[str], kill_at: set[int]) -> None:
     """For each child: an event, the withdrawal, and, once that is acknowledged, another event."""
-    outbound = Outbound(ground.connection, client_id="test")
+    outbound = Writer(ground.connection, client_id="test")
     await outbound.start()
     key = ground.settings.person_key()
     try:

@@ -13,21 +13,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy import registrar, settings
-from deploy.brokers import Broker, open_broker
-from deploy.demo import watch
-from deploy.demo.partners import Partners, open_partners
-from deploy.demo.run import RECIPIENTS
-from deploy.processes import Processes
-from deploy.provision import apply, partners_of, wanted
-from deploy.settings import Settings
-from deploy.up import DEMO_REGISTER
-from producers.publisher import Accepted, Publisher
-from schemas.broker_link import Connection
-from schemas.events import Event
-from schemas.outbound import Message, Outbound
-from streams.rules.consent import ConsentEntry, Meaning, State
-from streams.rules.register import Register
+from safebus.deploy.local.brokers import Broker, make_topics, open_broker
+from safebus.deploy.local.demo import watch
+from safebus.deploy.local.demo.demonstrate import RECIPIENTS
+from safebus.deploy.local.demo.partners import Partners, open_partners
+from safebus.deploy.local.processes import Processes
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service import settings
+from safebus.deploy.service.settings import Settings
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.producers.publisher import Accepted, Publisher
+from safebus.schemas.events import Event
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.register import write as registrar
+from safebus.streams.register.store import Register
+from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 
 def utc_now() -> datetime:
@@ -61,17 +62,17 @@ class Bus:
         return accepted
 
     async def send_raw(self, topic: str, value: bytes, *, key: bytes = b"case", partition: int | None = None) -> None:
-        outbound = Outbound(self.connection, client_id="test")
+        outbound = Writer(self.connection, client_id="test")
         await outbound.start()
         await outbound.send_all([Message(topic, key, value, (), partition)])
         await outbound.stop()
 
-    async def until(self, done: Callable[[watch.Seen], bool], what: str) -> watch.Seen:
+    async def until(self, done: Callable[[watch.BusSoFar], bool], what: str) -> watch.BusSoFar:
         return await watch.until(
             self.connection, done, what=what, clock=utc_now, check=self.processes.check, patience=timedelta(seconds=90)
         )
 
-    async def settled(self, *events: Event) -> watch.Seen:
+    async def settled(self, *events: Event) -> watch.BusSoFar:
         ids = {event.event_id for event in events}
         return await self.until(lambda seen: seen.settled(ids), "these events to be decided and delivered")
 
@@ -113,7 +114,7 @@ def open_bus(broker_name: str, folder: Path) -> Iterator[Bus]:
     with open_broker(broker_name, data_dir=folder / "broker") as broker, runner:
         connection = Connection(broker.bootstrap)
         entries = [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), found.person_key())]
-        apply(broker, wanted(partners_of(entries)))
+        make_topics(broker, wanted(partners_of(entries)))
         processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
         try:
             records = registrar.records(entries, at=utc_now(), by="test", reason="test")

@@ -16,18 +16,20 @@ from typing import Any
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy import registrar, settings
-from deploy.brokers.child import free_port
-from deploy.brokers.kafka import KafkaBroker
-from deploy.demo import story
-from deploy.processes import Processes
-from deploy.provision import apply, partners_of, wanted
-from deploy.settings import Settings
-from deploy.up import DEMO_REGISTER
-from producers.publisher import Publisher
-from schemas.broker_link import Connection
-from schemas.events import OperationEncompass
-from streams.rules.register import Register
+from safebus.deploy.local.brokers import make_topics
+from safebus.deploy.local.brokers.kafka import KafkaBroker
+from safebus.deploy.local.child_process import free_port
+from safebus.deploy.local.demo import story
+from safebus.deploy.local.processes import Processes
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service import settings
+from safebus.deploy.service.settings import Settings
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.producers.publisher import Publisher
+from safebus.schemas.events import OperationEncompass
+from safebus.schemas.kafka.connection import Connection
+from safebus.streams.register import write as registrar
+from safebus.streams.register.store import Register
 
 #: One takes everything, the folder of one is gone, and the database of one does not answer.
 THERE, GONE, DOWN = "ash-primary", "haven", "fordshire-0-19"
@@ -105,7 +107,7 @@ def watched_bus(folder: Path, *partners: str) -> Iterator[WatchedBus]:
     try:
         broker.start()
         entries = [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), found.person_key())]
-        apply(broker, wanted(partners_of(entries)))
+        make_topics(broker, wanted(partners_of(entries)))
         connection = Connection(broker.bootstrap)
         records = registrar.records(entries, at=datetime.now(UTC), by="test", reason="test")
         asyncio.run(registrar.write(connection, records))

@@ -7,16 +7,16 @@ import uuid
 import pytest
 from a_bus import Bus
 
-from deploy.demo import story
-from schemas import topics
-from schemas.events import Publisher
+from safebus.deploy.local.demo import story
+from safebus.schemas import topics
+from safebus.schemas.events import Sender
 
 pytestmark = pytest.mark.flow
 
 
 async def test_what_an_agency_publishes_is_decided_though_it_joined_after_the_worker_started(bus: Bus) -> None:
     """Its alerts would lie on a topic that nobody reads, and nobody would know."""
-    newcomer = Publisher(agency="westshire-hospital", org_scheme="ODS", org_code="ZZ101", org_name="Westshire Hospital")
+    newcomer = Sender(agency="westshire-hospital", org_scheme="ODS", org_code="ZZ101", org_name="Westshire Hospital")
     # Not the incident: where the refuge's address may be is what others on this bus are about.
     before, theirs, after = (story.attendance().model_copy(update={"event_id": str(uuid.uuid4())}) for _ in range(3))
     theirs = theirs.model_copy(update={"publisher": newcomer})

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from a_bus import Bus, utc_now
 
-from consumers.replay import verify
-from deploy.demo import story
-from deploy.rules_digest import rules_digest
-from schemas.event_schemas import event_schemas
-from streams.worker.register_reader import RegisterReader
+from safebus.consumers.audit.replay.verify import verify
+from safebus.deploy.local.demo import story
+from safebus.deploy.service.rules_digest import rules_digest
+from safebus.schemas.event_schemas import event_schemas
+from safebus.streams.register.follow import RegisterReader
 
 pytestmark = pytest.mark.flow
 
@@ -26,7 +26,12 @@ def safebus(bus: Bus, *words: str, given: str = "") -> subprocess.CompletedProce
     """Run the command as a process of its own."""
     env = {**os.environ, "SAFEBUS_HOME": str(bus.settings.home), "SAFEBUS_BROKER": bus.connection.bootstrap}
     return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", *words], env=env, input=given, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "safebus.deploy.cli", *words],
+        env=env,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -191,7 +196,7 @@ async def test_an_operator_opens_an_original_with_a_reason_into_a_file_of_their_
 async def test_loading_the_same_register_again_changes_nothing_and_a_mistake_is_named_by_line(
     bus: Bus, tmp_path: Path
 ) -> None:
-    same = safebus(bus, "register", "load", "deploy/demo/register", "-o", "json")
+    same = safebus(bus, "register", "load", "deploy/local/demo/register", "-o", "json")
     (tmp_path / "a.yaml").write_text("partners:\n  - partner: new-school\n    nmae: New School\n", "utf-8")
     wrong = safebus(bus, "register", "load", str(tmp_path))
 
@@ -202,7 +207,7 @@ async def test_loading_the_same_register_again_changes_nothing_and_a_mistake_is_
 
 def test_a_broker_that_is_not_there_is_exit_code_4(tmp_path: Path) -> None:
     env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": "127.0.0.1:1"}
-    words = [sys.executable, "-m", "deploy.cli", "register", "show"]
+    words = [sys.executable, "-m", "safebus.deploy.cli", "register", "show"]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 4

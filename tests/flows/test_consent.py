@@ -7,10 +7,10 @@ import uuid
 import pytest
 from a_bus import Bus
 
-from deploy.demo import story
-from schemas.bus_records import Outcome
-from schemas.events import TemporaryAccommodation
-from streams.rules.consent import State
+from safebus.deploy.local.demo import story
+from safebus.schemas.bus_records import Outcome
+from safebus.schemas.events import TemporaryAccommodation
+from safebus.streams.rules.consent import State
 
 pytestmark = pytest.mark.flow
 

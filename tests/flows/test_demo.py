@@ -17,7 +17,7 @@ pytestmark = pytest.mark.flow
 def test_the_demonstration_tells_its_story_and_leaves_nothing(tmp_path: Path, broker: str) -> None:
     mark = f"SAFEBUS_TEST_MARK={tmp_path}"
     env = {**os.environ, "SAFEBUS_TEST_MARK": str(tmp_path), "TMPDIR": str(tmp_path)}
-    words = [sys.executable, "-m", "deploy.cli", "demo", "--broker", broker]
+    words = [sys.executable, "-m", "safebus.deploy.cli", "demo", "--broker", broker]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=200)
 
     assert done.returncode == 0, done.stderr

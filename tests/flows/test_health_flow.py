@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from a_watched_bus import DOWN, GONE, THERE, WatchedBus, incident, watched_bus
 
-from deploy.demo import story
-from schemas.outbound import Message, Outbound
+from safebus.deploy.local.demo import story
+from safebus.schemas.kafka.writer import Message, Writer
 
 pytestmark = pytest.mark.flow
 
@@ -41,7 +41,7 @@ async def test_what_was_published_and_what_was_counted_are_the_same_number(watch
     await watched.ready("worker")
     before = await watched.ask("worker", "metrics")
     once, twice = [incident() for _ in range(5)], incident()
-    outbound = Outbound(watched.connection, client_id="test")
+    outbound = Writer(watched.connection, client_id="test")
     await outbound.start()
     await outbound.send_all([Message("in.fordshire-police", b"case", b"not an event")] * 2)
     await outbound.stop()

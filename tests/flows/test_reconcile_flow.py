@@ -21,18 +21,26 @@ from a_bus import Bus, utc_now
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from consumers.reconcile import Asked, reconcile
-from consumers.reconciling import reading
-from consumers.reconciling.account import Account, Agency, Code, Noted, Partner
-from deploy.brokers import open_broker
-from deploy.demo import story
-from deploy.provision import apply
-from schemas import codec, topics
-from schemas.broker_link import Connection
-from schemas.bus_records import Answer, DecisionRecord, Notification, Origin, Outcome, Quarantined, Receipt, Stage
-from schemas.identifiers import PersonKey
-from schemas.outbound import Message, Outbound
-from streams.worker.app import GROUP
+from safebus.consumers.audit.reconcile import side_by_side as reading
+from safebus.consumers.audit.reconcile.balance import Account, AgencyCount, Code, Noted, PartnerCount
+from safebus.consumers.audit.reconcile.reconcile import Asked, reconcile
+from safebus.deploy.local.brokers import make_topics, open_broker
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import (
+    Answer,
+    DecisionRecord,
+    Notification,
+    Origin,
+    Outcome,
+    Quarantined,
+    Receipt,
+    Stage,
+)
+from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.worker.app import GROUP
 
 pytestmark = pytest.mark.flow
 
@@ -64,16 +72,16 @@ async def test_a_running_bus_adds_up(bus: Bus) -> None:
         assert time.monotonic() < give_up, found
         found = await count(bus.connection, since, key)
     env = {**os.environ, "SAFEBUS_HOME": str(bus.settings.home), "SAFEBUS_BROKER": bus.connection.bootstrap}
-    words = [sys.executable, "-m", "deploy.cli", "reconcile", "--from", since.isoformat(), "-o", "json"]
+    words = [sys.executable, "-m", "safebus.deploy.cli", "reconcile", "--from", since.isoformat(), "-o", "json"]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
 
     answers = seen.decisions[event.event_id].answers
     permitted = Counter(a.recipient for a in answers if a.outcome is Outcome.PERMIT)
     refused = len(answers) - permitted.total()
     aside = Counter(ID_REUSED=1, NOT_SINGLE_OBJECT=1)
-    police = Agency(4, 1, aside, repeats=1, permitted=permitted.total(), refused=refused)
+    police = AgencyCount(4, 1, aside, repeats=1, permitted=permitted.total(), refused=refused)
     assert found.agencies == {"fordshire-police": police}
-    assert found.partners == {p: Partner(permitted=n, on_topic=n, handed_over=n) for p, n in permitted.items()}
+    assert found.partners == {p: PartnerCount(permitted=n, on_topic=n, handed_over=n) for p, n in permitted.items()}
     assert found.findings == []
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout)
@@ -88,7 +96,7 @@ class Trail:
     """Topics of one agency and two partners, written by hand."""
 
     connection: Connection
-    outbound: Outbound
+    outbound: Writer
     partition: int
 
     async def write(self, topic: str, value: bytes, *, key: str = "key", headers: Any = ()) -> Origin:
@@ -229,14 +237,14 @@ def note(event_id: str, n: int, view: bytes) -> Notification:
 def own_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """What is planted here would stop a worker of other tests."""
     with open_broker(request.param, data_dir=tmp_path_factory.mktemp(f"reconcile-{request.param}")) as broker:
-        apply(broker, topics.table(["police"], ["school", "gp"]))
+        make_topics(broker, topics.table(["police"], ["school", "gp"]))
         yield broker
 
 
 @asynccontextmanager
 async def trail(broker: Any, partition: int = 0) -> AsyncIterator[Trail]:
     connection = Connection(broker.bootstrap)
-    outbound = Outbound(connection, client_id="test")
+    outbound = Writer(connection, client_id="test")
     await outbound.start()
     try:
         yield Trail(connection, outbound, partition)
@@ -294,10 +302,10 @@ async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: A
     )
     assert next(f.where for f in found.findings if f.code is Code.LOST) == f"in.police/0/{lost.offset}"
     assert found.agencies == {
-        "police": Agency(9, 5, Counter(EMPTY=1), repeats=1, waiting=1, lost=1, permitted=5, refused=5)
+        "police": AgencyCount(9, 5, Counter(EMPTY=1), repeats=1, waiting=1, lost=1, permitted=5, refused=5)
     }
     assert found.partners == {
-        "school": Partner(permitted=5, on_topic=4, not_sent=1, handed_over=2, waiting=1, not_tried=1)
+        "school": PartnerCount(permitted=5, on_topic=4, not_sent=1, handed_over=2, waiting=1, not_tried=1)
     }
     assert found.noted == Noted(oldest_waiting_at=found.noted.oldest_waiting_at)
 
@@ -320,7 +328,8 @@ async def test_only_what_was_published_in_the_span_is_counted(own_broker: Any) -
         found = await reconcile(t.connection, asked, key=KEY, clock=utc_now, progress=nothing)
 
     assert found == Account(
-        {"police": Agency(1, 1, permitted=1, refused=1)}, {"school": Partner(permitted=1, on_topic=1, handed_over=1)}
+        {"police": AgencyCount(1, 1, permitted=1, refused=1)},
+        {"school": PartnerCount(permitted=1, on_topic=1, handed_over=1)},
     )
 
 
@@ -349,13 +358,13 @@ async def test_what_happens_while_it_counts_is_in_flight_and_never_lost(own_brok
     after = await count(connection, since, KEY)
 
     assert [(c.adds_up(), c.findings) for c in [*counted, after]] == [(True, [])] * 11
-    assert after.agencies["police"].published > counted[0].agencies.get("police", Agency()).published
+    assert after.agencies["police"].published > counted[0].agencies.get("police", AgencyCount()).published
     assert after.agencies["police"].waiting == 0
 
 
 async def test_no_broker_is_exit_code_4(tmp_path: Any) -> None:
     env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": "127.0.0.1:1"}
-    words = [sys.executable, "-m", "deploy.cli", "reconcile"]
+    words = [sys.executable, "-m", "safebus.deploy.cli", "reconcile"]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
 
     assert (done.returncode, done.stdout) == (4, "")
@@ -373,7 +382,7 @@ async def test_the_command_names_a_fault_in_every_form_and_ends_with_3(
         await t.whole(event_id)
         await t.send(event_id, b"changed")
     env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": own_broker.bootstrap, "COLUMNS": "200"}
-    words = [sys.executable, "-m", "deploy.cli", "reconcile", "--from", since.isoformat(), "-o", form]
+    words = [sys.executable, "-m", "safebus.deploy.cli", "reconcile", "--from", since.isoformat(), "-o", form]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
 
     assert done.returncode == 3, done.stderr

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from a_bus import Bus
 
-from deploy.demo import story, watch
-from schemas import broker_link, codec, sealing, topics
-from schemas.bus_records import Notification
-from schemas.events import OperationEncompass
+from safebus.deploy.local.demo import story, watch
+from safebus.schemas import codec, sealing, topics
+from safebus.schemas.bus_records import Notification
+from safebus.schemas.events import OperationEncompass
+from safebus.schemas.kafka.reader import read_topic
 
 pytestmark = pytest.mark.flow
 
@@ -25,12 +26,12 @@ def another(**changes: Any) -> OperationEncompass:
 
 async def decisions_by_event(bus: Bus) -> Counter[str]:
     """How many decision records there are for each event."""
-    return Counter([m.key.decode() async for m in broker_link.read(bus.connection, topics.DECISIONS)])
+    return Counter([m.key.decode() async for m in read_topic(bus.connection, topics.DECISIONS)])
 
 
 async def on_topic(bus: Bus, partner: str, event_id: str) -> list[bytes]:
     """The notifications about one event on a partner's topic."""
-    values = [m.value async for m in broker_link.read(bus.connection, topics.notifications_for(partner))]
+    values = [m.value async for m in read_topic(bus.connection, topics.notifications_for(partner))]
     return [v for v in values if codec.decode_record(v, Notification).event_id == event_id]
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from a_bus import Bus
 
-from deploy.demo import story, watch
-from deploy.demo.run import NEEDLES, RECIPIENTS
-from schemas.bus_records import Outcome
-from schemas.identifiers import derived_id
+from safebus.deploy.local.demo import story, watch
+from safebus.deploy.local.demo.demonstrate import NEEDLES, RECIPIENTS
+from safebus.schemas.bus_records import Outcome
+from safebus.schemas.identifiers import derived_id
 
 pytestmark = pytest.mark.flow
 

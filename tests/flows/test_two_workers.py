@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import pytest
 from a_bus import Bus, open_bus
 
-from deploy.demo import story
-from schemas import broker_link, topics
+from safebus.deploy.local.demo import story
+from safebus.schemas import topics
+from safebus.schemas.kafka.reader import read_topic
 
 pytestmark = pytest.mark.flow
 
@@ -36,7 +37,7 @@ async def test_every_event_is_decided_once_and_reaches_the_school_once(kafka_bus
         await bus.publish(event, case=str(number))
     await bus.settled(*events)
 
-    decided = Counter([m.key.decode() async for m in broker_link.read(bus.connection, topics.DECISIONS)])
+    decided = Counter([m.key.decode() async for m in read_topic(bus.connection, topics.DECISIONS)])
     held = Counter(p["event_id"] for p in await bus.partners.received("ash-primary"))
     assert {decided[e.event_id] for e in events} == {1}
     assert {held[e.event_id] for e in events} == {1}

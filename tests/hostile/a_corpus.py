@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 from a_pieces import long, pieces, string
 from random_events import TYPES, a_record, as_plain_avro, bytes_of
 
-from producers.samples import nhs_numbers
-from schemas import codec
-from schemas.event_schemas import event_schemas
-from schemas.gate import DEFAULT_LIMITS
+from safebus.producers.samples import nhs_numbers
+from safebus.schemas import codec
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.gate import DEFAULT_LIMITS
 
 POLICE, OTHER = "fordshire-police", "htest-police"
 SCHEMA = event_schemas().of("police.encompass.v1")

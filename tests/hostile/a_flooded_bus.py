@@ -32,19 +32,20 @@ from aiokafka.protocol.produce import ProduceRequest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as Place
 
-from deploy import registrar, settings
-from deploy.brokers import Broker, open_broker
-from deploy.demo import story
-from deploy.processes import Processes
-from deploy.provision import apply, partners_of, wanted
-from deploy.up import DEMO_REGISTER
-from producers.samples import families, incidents, register_text
-from schemas import codec, topics
-from schemas.broker_link import Connection
-from schemas.bus_records import DecisionRecord, Quarantined
-from schemas.events import Event
-from schemas.tolerant_records import UNPACKED_BYTES
-from streams.rules.register import Register
+from safebus.deploy.local.brokers import Broker, make_topics, open_broker
+from safebus.deploy.local.demo import story
+from safebus.deploy.local.processes import Processes
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service import settings
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.producers.samples import families, incidents, register_text
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import DecisionRecord, Quarantined
+from safebus.schemas.events import Event
+from safebus.schemas.kafka.batches import UNPACKED_BYTES
+from safebus.schemas.kafka.connection import Connection
+from safebus.streams.register import write as registrar
+from safebus.streams.register.store import Register
 
 UNDER_FIRE = topics.published_by(POLICE)
 NEIGHBOUR = topics.published_by("county-hospital")
@@ -369,7 +370,7 @@ def open_flooded_bus(folder: Path) -> Iterator[FloodedBus]:
         shutil.copytree(DEMO_REGISTER, folder / "register")
         (folder / "register" / "samples.yaml").write_text(register_text(FAMILIES, school=PARTNER), "utf-8")
         entries = [change.entry for change in registrar.plan(folder / "register", Register(), found.person_key())]
-        apply(broker, wanted(partners_of(entries)))
+        make_topics(broker, wanted(partners_of(entries)))
         records = registrar.records(entries, at=utc_now(), by="test", reason="test")
         asyncio.run(registrar.write(Connection(broker.bootstrap), records))
         processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)

@@ -16,8 +16,8 @@ import a_corpus
 import pytest
 from a_corpus import KINDS, ODD_BUT_GOOD, POLICE, Hostile, make
 
-from schemas import codec, gate
-from schemas.errors import Refused
+from safebus.schemas import codec, gate
+from safebus.schemas.errors import Refused
 
 
 def verdict(sent: Hostile) -> str:
@@ -45,7 +45,7 @@ def test_every_reason_the_gate_knows_is_in_the_corpus() -> None:
 
     found = {verdict(make(kind, seed)) for kind in KINDS for seed in range(20)}
 
-    assert found == set(gate.Reason) - of_batches | {"WRONG_SOURCE"}
+    assert found == set(gate.GateReason) - of_batches | {"WRONG_SOURCE"}
 
 
 def test_the_same_seed_makes_the_same_flood() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from a_flooded_bus import FloodedBus, by_reason, open_flooded_bus, report, unlike_expected
 
-from schemas.gate import Reason
+from safebus.schemas.gate import GateReason
 
 pytestmark = pytest.mark.flow
 
@@ -31,7 +31,7 @@ def test_a_flood_loses_nothing_and_hides_nothing(bus: FloodedBus) -> None:
     assert unlike_expected(sent, became) == []
     assert became.delivered == sent.good
     assert became.decided.keys() == sent.good | sent.neighbours.keys()
-    assert by_reason(became).keys() == set(Reason) | {"WRONG_SOURCE", "ID_REUSED"}
+    assert by_reason(became).keys() == set(GateReason) | {"WRONG_SOURCE", "ID_REUSED"}
     late = [became.decided[event] - at for event, at in sent.neighbours.items()]
     assert max(late) < timedelta(seconds=60)
     # A whole worker's 130 at rest; without a limit, one of these batches alone made 300 of 300 kB.

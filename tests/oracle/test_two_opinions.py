@@ -19,12 +19,13 @@ import second_opinion
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from worlds import World, worlds
 
-from deploy.demo import story
-from deploy.policy_try import policy_try
-from schemas.errors import BadInput
-from schemas.identifiers import PersonKey
+from safebus.consumers.audit.policy_try import policy_try
+from safebus.deploy.local.demo import story
+from safebus.schemas.errors import BadInput
+from safebus.schemas.identifiers import PersonKey
 
 KEY = PersonKey(b"k" * 32)
+DIGEST = "0" * 16
 DEMO = Path(story.__file__).parent / "register"
 
 
@@ -57,7 +58,7 @@ def as_bytes(answers: dict[Any, Any]) -> dict[Any, Any]:
 def both(files: dict[str, str], told: dict[str, Any], now: datetime) -> tuple[Any, Any]:
     """(what the first says, what the second says), in the same words."""
     with tempfile.TemporaryDirectory() as folder:
-        record = policy_try(*World(files, told, now).write(Path(folder)), now=now, key=KEY)
+        record = policy_try(*World(files, told, now).write(Path(folder)), now=now, key=KEY, rules_digest=DIGEST)
     world = second_opinion.read_world(files.values())
     mine = second_opinion.opinion(world, told, now)
     if "quarantine" in record:
@@ -125,7 +126,7 @@ def test_they_agree_on_the_demonstration(number: int, hour: int) -> None:
 def asked(told: dict[str, Any], folder: Path, files: dict[str, str] | None = None) -> dict[str, Any]:
     files = files or {path.name: path.read_text("utf-8") for path in sorted(DEMO.rglob("*.yaml"))}
     now = datetime(2026, 11, 21, 9, tzinfo=UTC)
-    return policy_try(*World(files, told, now).write(folder), now=now, key=KEY)
+    return policy_try(*World(files, told, now).write(folder), now=now, key=KEY, rules_digest=DIGEST)
 
 
 def attendance() -> dict[str, Any]:

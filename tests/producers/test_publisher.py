@@ -6,13 +6,14 @@ import uuid
 
 import pytest
 
-from deploy.brokers import Broker
-from deploy.demo import story
-from producers.publisher import Publisher
-from schemas import broker_link, codec
-from schemas.broker_link import Connection
-from schemas.errors import BadInput, NotReachable
-from schemas.events import OperationEncompass
+from safebus.deploy.local.brokers import Broker
+from safebus.deploy.local.demo import story
+from safebus.producers.publisher import Publisher
+from safebus.schemas import codec
+from safebus.schemas.errors import BadInput, NotReachable
+from safebus.schemas.events import OperationEncompass
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
 
 SECRET = b"only this agency has it, 32 byte"
 
@@ -31,7 +32,7 @@ async def test_when_the_call_returns_the_broker_has_the_event(connection: Connec
     event = incident()
     async with Publisher(connection, agency="fordshire-police", case_secret=SECRET) as publisher:
         accepted = await publisher.publish(event, case="case 1")
-    read = broker_link.read(connection, accepted.topic, partitions=[accepted.partition])
+    read = read_topic(connection, accepted.topic, partitions=[accepted.partition])
     [found] = [m async for m in read if m.offset == accepted.offset]
 
     assert codec.decode(found.value).event == event

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from deploy import registrar
-from deploy.up import DEMO_REGISTER
-from producers import samples
-from schemas import codec, identifiers
-from schemas.event_schemas import event_schemas
-from schemas.identifiers import PersonKey
-from streams.rules.entries import read_folder
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.producers import samples
+from safebus.schemas import codec, identifiers
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.identifiers import PersonKey
+from safebus.streams.register import write as registrar
+from safebus.streams.register.entries import read_folder
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 

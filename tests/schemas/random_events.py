@@ -13,9 +13,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from schemas import gate
-from schemas.event_schemas import EventSchema, event_schemas
-from schemas.events import EVENT_CLASSES, Event
+from safebus.schemas import gate
+from safebus.schemas.event_schemas import EventSchema, event_schemas
+from safebus.schemas.events import EVENT_CLASSES, Event
 
 TYPES = sorted(EVENT_CLASSES)
 #: Valid by modulus 11 and never issued to anyone. Source: domain notes, section 4.

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from random_events import changed, records
 
-from schemas import bus_records, codec
-from schemas.bus_records import BusRecord, DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord
-from schemas.errors import Refused
+from safebus.schemas import bus_records, codec
+from safebus.schemas.bus_records import BusRecord, DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord
+from safebus.schemas.errors import Refused
 
 KINDS: list[type[BusRecord]] = [DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord]
-FOLDER = resources.files("schemas") / "avro" / "bus"
+FOLDER = resources.files("safebus.schemas") / "avro" / "bus"
 
 
 def raw_of(kind: type[BusRecord]) -> Any:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Category, DataClass, category
-from schemas.event_schemas import event_schemas
+from safebus.schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Category, DataClass, category
+from safebus.schemas.event_schemas import event_schemas
 
 
 def test_health_and_sexual_life_are_special_and_offences_are_criminal() -> None:

@@ -27,11 +27,11 @@ from random_events import (
     records,
 )
 
-from schemas import codec, gate
-from schemas.bus_records import BusRecord, DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord
-from schemas.errors import BadSchema, Refused
-from schemas.event_schemas import EventSchema, EventSchemas, bus_schema, event_schemas
-from schemas.events import EVENT_CLASSES, Event
+from safebus.schemas import codec, gate
+from safebus.schemas.bus_records import BusRecord, DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord
+from safebus.schemas.errors import BadSchema, Refused
+from safebus.schemas.event_schemas import EventSchema, EventSchemas, bus_schema, event_schemas
+from safebus.schemas.events import EVENT_CLASSES, Event
 
 KINDS: dict[str, type[BusRecord]] = {
     kind.SCHEMA: kind for kind in (DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord)
@@ -148,7 +148,7 @@ def test_what_avro_allows_and_the_world_does_not_is_refused_by_field(
     with pytest.raises(Refused) as refused:
         codec.decode(bytes_of(record, event_schemas().of("police.encompass.v1")))
 
-    assert refused.value.reason == gate.Reason.IMPOSSIBLE_VALUE
+    assert refused.value.reason == gate.GateReason.IMPOSSIBLE_VALUE
     assert refused.value.detail.startswith(f"`{where}`: ")
     assert says in refused.value.detail
     assert not any("anary" in part.lower() for part in (str(refused.value), refused.value.detail))
@@ -194,7 +194,7 @@ def test_whatever_is_written_under_the_schema_is_read_or_refused(event_type: str
         received = codec.decode(bytes_of(record, event_schemas().of(event_type)))
     except Refused as refused:
         assert not set(CANARIES) & set(str(refused))
-        assert refused.reason == gate.Reason.IMPOSSIBLE_VALUE
+        assert refused.reason == gate.GateReason.IMPOSSIBLE_VALUE
     else:
         assert isinstance(received.event, Event)
 

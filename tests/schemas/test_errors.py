@@ -4,8 +4,16 @@ import inspect
 
 import pytest
 
-from schemas import errors
-from schemas.errors import BadIdentifier, BadInput, BadRegister, BadSchema, NotReachable, Refused, SafebusError
+from safebus.schemas import errors
+from safebus.schemas.errors import (
+    BadIdentifier,
+    BadInput,
+    BadRegister,
+    BadSchema,
+    NotReachable,
+    Refused,
+    SafebusError,
+)
 
 
 def test_every_error_is_one_of_ours() -> None:

@@ -10,9 +10,9 @@ import avro.schema
 import pytest
 from random_events import TYPES, changed
 
-from schemas.classes import DataClass
-from schemas.errors import BadSchema
-from schemas.event_schemas import (
+from safebus.schemas.classes import DataClass
+from safebus.schemas.errors import BadSchema
+from safebus.schemas.event_schemas import (
     EventSchema,
     EventSchemas,
     Leaf,
@@ -24,10 +24,10 @@ from schemas.event_schemas import (
     fingerprint_of,
     load,
 )
-from schemas.events import EVENT_CLASSES
+from safebus.schemas.events import EVENT_CLASSES
 
 BUS = ["decision", "notification", "quarantined", "receipt", "register"]
-AVRO = resources.files("schemas") / "avro"
+AVRO = resources.files("safebus.schemas") / "avro"
 
 
 def raw_of(name: str) -> Any:

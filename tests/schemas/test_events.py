@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from random_events import TYPES, a_plain_event, an_event, changed, events
 
-from schemas.errors import BadInput
-from schemas.event_schemas import event_schemas
-from schemas.events import (
+from safebus.schemas.errors import BadInput
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.events import (
     ABOUT,
     CARED_FOR,
     EVENT_CLASSES,

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_events import TYPES, as_plain_avro, changed, event_records
 
-from schemas import evolution, gate
-from schemas.errors import BadSchema
-from schemas.event_schemas import EventSchema, EventSchemas, build, compose, event_schemas
+from safebus.schemas import evolution, gate
+from safebus.schemas.errors import BadSchema
+from safebus.schemas.event_schemas import EventSchema, EventSchemas, build, compose, event_schemas
 
 ENVELOPE: dict[str, Any] = {"fields": [{"name": "event_id", "type": "string", "dataClass": "ENVELOPE"}]}
 PAYLOAD: dict[str, Any] = {

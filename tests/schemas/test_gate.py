@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_events import TYPES, a_record, an_event, as_plain_avro, bytes_of, events, texts
 
-from schemas import codec, gate
-from schemas.errors import Refused
-from schemas.event_schemas import event_schemas
-from schemas.gate import DEFAULT_LIMITS, Limits, Reason
+from safebus.schemas import codec, gate
+from safebus.schemas.errors import Refused
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.gate import DEFAULT_LIMITS, GateReason, Limits
 
 SCHEMA = event_schemas().of("police.encompass.v1")
 HEAD = b"\xc3\x01" + SCHEMA.fingerprint
@@ -85,54 +85,62 @@ def test_every_type_of_event_is_let_in(event_type: str) -> None:
 
 LONGEST = 2**63 - 1
 
-LIES: list[tuple[str, bytes | None, Reason]] = [
-    ("no value, a tombstone", None, Reason.EMPTY),
-    ("an empty value", b"", Reason.EMPTY),
-    ("a byte more than the limit", VALUE + bytes(DEFAULT_LIMITS.value_bytes), Reason.TOO_LARGE),
-    ("JSON", b'{"event_id": "0b0f6ad4"}', Reason.NOT_SINGLE_OBJECT),
-    ("Confluent's wire format", b"\x00\x00\x00\x00\x07" + VALUE[10:], Reason.NOT_SINGLE_OBJECT),
-    ("an Avro file", b"Obj\x01" + VALUE, Reason.NOT_SINGLE_OBJECT),
-    ("a marker alone", b"\xc3\x01", Reason.NOT_SINGLE_OBJECT),
-    ("half a fingerprint", VALUE[:9], Reason.NOT_SINGLE_OBJECT),
-    ("another schema", b"\xc3\x01" + bytes(8) + VALUE[10:], Reason.UNKNOWN_SCHEMA),
-    ("a big-endian fingerprint", b"\xc3\x01" + SCHEMA.fingerprint[::-1] + VALUE[10:], Reason.UNKNOWN_SCHEMA),
-    ("a record of the bus itself", b"\xc3\x01" + codec.fingerprint_of_bus("register"), Reason.UNKNOWN_SCHEMA),
-    ("nothing after the fingerprint", HEAD, Reason.TRUNCATED),
-    ("the last byte cut", VALUE[:-1], Reason.TRUNCATED),
-    ("a number that never ends", up_to("occurred_at") + b"\x80" * 300, Reason.TRUNCATED),
-    ("a string of 2**62 bytes", with_piece("event_id", long(2**62)), Reason.TRUNCATED),
-    ("a string longer than the event", with_piece("purpose", long(10_000) + b"safeguarding"), Reason.TRUNCATED),
-    ("2**31 records in five bytes", up_to("subjects#") + long(2**31), Reason.TRUNCATED),
-    ("a byte more", VALUE + b"\0", Reason.TRAILING_BYTES),
-    ("a second event behind the first", VALUE + VALUE, Reason.TRAILING_BYTES),
-    ("a text in Latin-1", with_piece("purpose", long(4) + b"caf\xe9"), Reason.INVALID_UTF8),
-    ("an over-long sign", with_piece("purpose", long(2) + b"\xc0\xaf"), Reason.INVALID_UTF8),
-    ("a lone surrogate", with_piece("purpose", long(3) + b"\xed\xa0\x80"), Reason.INVALID_UTF8),
-    ("a pair of surrogates, CESU-8", with_piece("purpose", long(6) + b"\xed\xa0\xbd\xed\xb8\x80"), Reason.INVALID_UTF8),
-    ("a sign above U+10FFFF", with_piece("purpose", long(4) + b"\xf4\x90\x80\x80"), Reason.INVALID_UTF8),
-    ("half a sign", with_piece("purpose", long(2) + b"\xe2\x82"), Reason.INVALID_UTF8),
-    ("a branch that is not there", with_piece("correlation_id?", long(2)), Reason.BAD_INDEX),
-    ("a symbol that is not there", with_piece("lifecycle", long(4)), Reason.BAD_INDEX),
-    ("symbol -9", with_piece("lifecycle", long(-9)), Reason.BAD_INDEX),
-    ("symbol 2**40", with_piece("lifecycle", long(2**40)), Reason.BAD_INDEX),
-    ("a day after the year 9999", with_piece("subjects[0].date_of_birth", long(2_932_897)), Reason.IMPOSSIBLE_VALUE),
-    ("a day before the year 1", with_piece("subjects[0].date_of_birth", long(-719_163)), Reason.IMPOSSIBLE_VALUE),
-    ("the last day of all", with_piece("subjects[0].date_of_birth", long(2**31 - 1)), Reason.IMPOSSIBLE_VALUE),
-    ("a time after the year 9999", with_piece("occurred_at", long(253_402_300_800_000)), Reason.IMPOSSIBLE_VALUE),
-    ("the last millisecond of all", with_piece("occurred_at", long(LONGEST)), Reason.IMPOSSIBLE_VALUE),
-    ("the first millisecond of all", with_piece("occurred_at", long(-LONGEST - 1)), Reason.IMPOSSIBLE_VALUE),
+LIES: list[tuple[str, bytes | None, GateReason]] = [
+    ("no value, a tombstone", None, GateReason.EMPTY),
+    ("an empty value", b"", GateReason.EMPTY),
+    ("a byte more than the limit", VALUE + bytes(DEFAULT_LIMITS.value_bytes), GateReason.TOO_LARGE),
+    ("JSON", b'{"event_id": "0b0f6ad4"}', GateReason.NOT_SINGLE_OBJECT),
+    ("Confluent's wire format", b"\x00\x00\x00\x00\x07" + VALUE[10:], GateReason.NOT_SINGLE_OBJECT),
+    ("an Avro file", b"Obj\x01" + VALUE, GateReason.NOT_SINGLE_OBJECT),
+    ("a marker alone", b"\xc3\x01", GateReason.NOT_SINGLE_OBJECT),
+    ("half a fingerprint", VALUE[:9], GateReason.NOT_SINGLE_OBJECT),
+    ("another schema", b"\xc3\x01" + bytes(8) + VALUE[10:], GateReason.UNKNOWN_SCHEMA),
+    ("a big-endian fingerprint", b"\xc3\x01" + SCHEMA.fingerprint[::-1] + VALUE[10:], GateReason.UNKNOWN_SCHEMA),
+    ("a record of the bus itself", b"\xc3\x01" + codec.fingerprint_of_bus("register"), GateReason.UNKNOWN_SCHEMA),
+    ("nothing after the fingerprint", HEAD, GateReason.TRUNCATED),
+    ("the last byte cut", VALUE[:-1], GateReason.TRUNCATED),
+    ("a number that never ends", up_to("occurred_at") + b"\x80" * 300, GateReason.TRUNCATED),
+    ("a string of 2**62 bytes", with_piece("event_id", long(2**62)), GateReason.TRUNCATED),
+    ("a string longer than the event", with_piece("purpose", long(10_000) + b"safeguarding"), GateReason.TRUNCATED),
+    ("2**31 records in five bytes", up_to("subjects#") + long(2**31), GateReason.TRUNCATED),
+    ("a byte more", VALUE + b"\0", GateReason.TRAILING_BYTES),
+    ("a second event behind the first", VALUE + VALUE, GateReason.TRAILING_BYTES),
+    ("a text in Latin-1", with_piece("purpose", long(4) + b"caf\xe9"), GateReason.INVALID_UTF8),
+    ("an over-long sign", with_piece("purpose", long(2) + b"\xc0\xaf"), GateReason.INVALID_UTF8),
+    ("a lone surrogate", with_piece("purpose", long(3) + b"\xed\xa0\x80"), GateReason.INVALID_UTF8),
+    (
+        "a pair of surrogates, CESU-8",
+        with_piece("purpose", long(6) + b"\xed\xa0\xbd\xed\xb8\x80"),
+        GateReason.INVALID_UTF8,
+    ),
+    ("a sign above U+10FFFF", with_piece("purpose", long(4) + b"\xf4\x90\x80\x80"), GateReason.INVALID_UTF8),
+    ("half a sign", with_piece("purpose", long(2) + b"\xe2\x82"), GateReason.INVALID_UTF8),
+    ("a branch that is not there", with_piece("correlation_id?", long(2)), GateReason.BAD_INDEX),
+    ("a symbol that is not there", with_piece("lifecycle", long(4)), GateReason.BAD_INDEX),
+    ("symbol -9", with_piece("lifecycle", long(-9)), GateReason.BAD_INDEX),
+    ("symbol 2**40", with_piece("lifecycle", long(2**40)), GateReason.BAD_INDEX),
+    (
+        "a day after the year 9999",
+        with_piece("subjects[0].date_of_birth", long(2_932_897)),
+        GateReason.IMPOSSIBLE_VALUE,
+    ),
+    ("a day before the year 1", with_piece("subjects[0].date_of_birth", long(-719_163)), GateReason.IMPOSSIBLE_VALUE),
+    ("the last day of all", with_piece("subjects[0].date_of_birth", long(2**31 - 1)), GateReason.IMPOSSIBLE_VALUE),
+    ("a time after the year 9999", with_piece("occurred_at", long(253_402_300_800_000)), GateReason.IMPOSSIBLE_VALUE),
+    ("the last millisecond of all", with_piece("occurred_at", long(LONGEST)), GateReason.IMPOSSIBLE_VALUE),
+    ("the first millisecond of all", with_piece("occurred_at", long(-LONGEST - 1)), GateReason.IMPOSSIBLE_VALUE),
     (
         "an id in capitals",
         with_piece("event_id", string("0B0F6AD4-6F0B-4A9C-8D2E-5AFE00000001")),
-        Reason.IMPOSSIBLE_VALUE,
+        GateReason.IMPOSSIBLE_VALUE,
     ),
-    ("an over-long number", with_piece("lifecycle", b"\x80\x00"), Reason.NOT_CANONICAL),
-    ("an over-long length", with_piece("purpose", b"\x98\x80\x00safeguarding"), Reason.NOT_CANONICAL),
-    ("a number of 20 bytes", with_piece("lifecycle", b"\x80" * 19 + b"\x00"), Reason.NOT_CANONICAL),
-    ("a boolean that is 7", with_piece("subjects[0].safe_to_call", b"\x07"), Reason.NOT_CANONICAL),
-    ("a boolean that is 255", with_piece("subjects[0].safe_to_call", b"\xff"), Reason.NOT_CANONICAL),
-    ("symbol -1", with_piece("lifecycle", long(-1)), Reason.NOT_CANONICAL),
-    ("branch -1", with_piece("correlation_id?", long(-1)), Reason.NOT_CANONICAL),
+    ("an over-long number", with_piece("lifecycle", b"\x80\x00"), GateReason.NOT_CANONICAL),
+    ("an over-long length", with_piece("purpose", b"\x98\x80\x00safeguarding"), GateReason.NOT_CANONICAL),
+    ("a number of 20 bytes", with_piece("lifecycle", b"\x80" * 19 + b"\x00"), GateReason.NOT_CANONICAL),
+    ("a boolean that is 7", with_piece("subjects[0].safe_to_call", b"\x07"), GateReason.NOT_CANONICAL),
+    ("a boolean that is 255", with_piece("subjects[0].safe_to_call", b"\xff"), GateReason.NOT_CANONICAL),
+    ("symbol -1", with_piece("lifecycle", long(-1)), GateReason.NOT_CANONICAL),
+    ("branch -1", with_piece("correlation_id?", long(-1)), GateReason.NOT_CANONICAL),
     (
         "an array in two blocks",
         with_pieces(
@@ -141,7 +149,7 @@ LIES: list[tuple[str, bytes | None, Reason]] = [
                 "subjects[0].works_for[1]": long(1) + string("htest-council"),
             }
         ),
-        Reason.NOT_CANONICAL,
+        GateReason.NOT_CANONICAL,
     ),
     (
         "a block that counts its bytes",
@@ -149,25 +157,25 @@ LIES: list[tuple[str, bytes | None, Reason]] = [
             "subjects[0].works_for#",
             long(-2) + long(len(PIECES["subjects[0].works_for[0]"] + PIECES["subjects[0].works_for[1]"])),
         ),
-        Reason.NOT_CANONICAL,
+        GateReason.NOT_CANONICAL,
     ),
     (
         "a block that lies about its bytes",
         with_piece("subjects[0].works_for#", long(-2) + long(0)),
-        Reason.NOT_CANONICAL,
+        GateReason.NOT_CANONICAL,
     ),
     (
         "201 items",
         with_piece("handling.refrain$", long(201) + string("x") * 201 + long(0)),
-        Reason.TOO_MANY_ITEMS,
+        GateReason.TOO_MANY_ITEMS,
     ),
-    ("a NUL in a text", with_piece("subjects[0].given_name", string("CANARY\0Jane")), Reason.IMPOSSIBLE_VALUE),
-    ("20 001 signs", with_piece("correlation_id", string("x" * 20_001)), Reason.TOO_LONG_STRING),
+    ("a NUL in a text", with_piece("subjects[0].given_name", string("CANARY\0Jane")), GateReason.IMPOSSIBLE_VALUE),
+    ("20 001 signs", with_piece("correlation_id", string("x" * 20_001)), GateReason.TOO_LONG_STRING),
 ]
 
 
 @pytest.mark.parametrize(("value", "reason"), [lie[1:] for lie in LIES], ids=[lie[0] for lie in LIES])
-def test_each_lie_has_its_reason_and_is_not_repeated(value: bytes | None, reason: Reason) -> None:
+def test_each_lie_has_its_reason_and_is_not_repeated(value: bytes | None, reason: GateReason) -> None:
     refused = refusal(value)
 
     assert refused.reason == reason
@@ -176,9 +184,9 @@ def test_each_lie_has_its_reason_and_is_not_repeated(value: bytes | None, reason
 
 
 def test_every_reason_has_an_example() -> None:
-    of_wrapping = {Reason.BAD_KEY, Reason.TOO_MANY_HEADERS, *DAMAGES}
+    of_wrapping = {GateReason.BAD_KEY, GateReason.TOO_MANY_HEADERS, *DAMAGES}
 
-    assert {reason for _, _, reason in LIES} | of_wrapping == set(Reason)
+    assert {reason for _, _, reason in LIES} | of_wrapping == set(GateReason)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +232,7 @@ def test_what_is_exactly_at_the_limit_is_let_in() -> None:
 
     assert received.record["correlation_id"] == "é" * 20_000
     assert [len(received.record["handling"][name]) for name in lists] == [200] * 3
-    assert refusal(at_limit, limits=Limits(value_bytes=len(at_limit) - 1)).reason == Reason.TOO_LARGE
+    assert refusal(at_limit, limits=Limits(value_bytes=len(at_limit) - 1)).reason == GateReason.TOO_LARGE
 
 
 # Whatever comes
@@ -265,7 +273,7 @@ def test_any_bit_of_any_byte_may_be_turned() -> None:
 
 
 def test_an_event_cut_anywhere_is_truncated() -> None:
-    assert {refusal(VALUE[:length]).reason for length in range(10, len(VALUE))} == {Reason.TRUNCATED}
+    assert {refusal(VALUE[:length]).reason for length in range(10, len(VALUE))} == {GateReason.TRUNCATED}
 
 
 def _let_in_or_refused(value: bytes) -> None:
@@ -273,7 +281,7 @@ def _let_in_or_refused(value: bytes) -> None:
         received = codec.decode(value)
     except Refused as refused:
         assert CANARY not in str(refused)
-        assert refused.reason in set(Reason)
+        assert refused.reason in set(GateReason)
     else:
         assert gate.MARKER + received.schema.fingerprint + gate.write(received.record, received.schema.parsed) == value
 
@@ -303,7 +311,7 @@ def test_a_bomb_of_items_costs_a_bounded_amount_of_memory(path: str, item: bytes
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert refused.reason == Reason.TOO_MANY_ITEMS
+    assert refused.reason == GateReason.TOO_MANY_ITEMS
     assert peak < 32 * 2**20
 
 
@@ -316,7 +324,12 @@ def test_a_count_that_promises_more_than_comes_costs_nothing(count: int, path: s
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert refused.reason in {Reason.TRUNCATED, Reason.INVALID_UTF8, Reason.BAD_INDEX, Reason.IMPOSSIBLE_VALUE}
+    assert refused.reason in {
+        GateReason.TRUNCATED,
+        GateReason.INVALID_UTF8,
+        GateReason.BAD_INDEX,
+        GateReason.IMPOSSIBLE_VALUE,
+    }
     assert peak < 2**20
 
 
@@ -328,7 +341,7 @@ def test_a_length_that_cannot_be_costs_nothing(length: int) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert refused.reason in {Reason.TRUNCATED, Reason.IMPOSSIBLE_VALUE, Reason.INVALID_UTF8}
+    assert refused.reason in {GateReason.TRUNCATED, GateReason.IMPOSSIBLE_VALUE, GateReason.INVALID_UTF8}
     assert peak < 2**20
 
 
@@ -354,7 +367,7 @@ def test_a_record_without_a_case_key_is_refused(key: bytes | None, detail: str) 
     with pytest.raises(Refused) as refused:
         gate.check_wrapping(key, [])
 
-    assert (refused.value.reason, refused.value.detail) == (Reason.BAD_KEY, detail)
+    assert (refused.value.reason, refused.value.detail) == (GateReason.BAD_KEY, detail)
 
 
 @pytest.mark.parametrize(
@@ -369,7 +382,7 @@ def test_too_many_headers_are_refused(headers: list[tuple[str, bytes]], found: s
     with pytest.raises(Refused) as refused:
         gate.check_wrapping(b"key", headers)
 
-    assert (refused.value.reason, refused.value.detail) == (Reason.TOO_MANY_HEADERS, found)
+    assert (refused.value.reason, refused.value.detail) == (GateReason.TOO_MANY_HEADERS, found)
 
 
 def test_headers_may_be_null_nameless_or_twice() -> None:
@@ -377,11 +390,11 @@ def test_headers_may_be_null_nameless_or_twice() -> None:
     gate.check_wrapping(b"key", [("traceparent", None), ("", None), ("", b"1"), ("ce_id", b"1"), ("ce_id", b"2")])
 
 
-DAMAGES = [Reason.BAD_HEADER, Reason.BATCH_TOO_LARGE, Reason.UNREADABLE_BATCH]
+DAMAGES = [GateReason.BAD_HEADER, GateReason.BATCH_TOO_LARGE, GateReason.UNREADABLE_BATCH]
 
 
 @pytest.mark.parametrize("reason", DAMAGES)
-def test_a_record_that_could_not_be_read_says_why_before_anything_else_is_asked(reason: Reason) -> None:
+def test_a_record_that_could_not_be_read_says_why_before_anything_else_is_asked(reason: GateReason) -> None:
     """Without key and value too: those are what could not be read."""
     with pytest.raises(Refused) as refused:
         gate.check_wrapping(None, [("ce_id", b"x"), (gate.Damaged("", reason, "what was found"), None)])

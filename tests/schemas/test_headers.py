@@ -1,6 +1,6 @@
 """What stands on the outside of a message."""
 
-from schemas.headers import cloud_event
+from safebus.schemas.headers import cloud_event
 
 
 def test_headers_are_cloudevents_in_binary_mode() -> None:

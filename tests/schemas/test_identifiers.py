@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import BadIdentifier
-from schemas.identifiers import PersonKey, agency_id, derived_id, event_id, nhs_number, upn
+from safebus.schemas.errors import BadIdentifier
+from safebus.schemas.identifiers import PersonKey, agency_id, derived_id, event_id, nhs_number, upn
 
 SECRET = b"CANARY-SECRET-of-the-bus-32-bytes!"
 KEY = PersonKey(SECRET)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import BadInput
-from schemas.sealing import new_key, seal, unseal
+from safebus.schemas.errors import BadInput
+from safebus.schemas.sealing import new_key, seal, unseal
 
 PRIVATE, PUBLIC = new_key()
 ORIGIN = "in.htest-police/2/9041"

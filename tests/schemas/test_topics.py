@@ -2,9 +2,9 @@
 
 import pytest
 
-from schemas import topics
-from schemas.errors import BadIdentifier
-from schemas.topics import PARTITIONS, Topic, table
+from safebus.schemas import topics
+from safebus.schemas.errors import BadIdentifier
+from safebus.schemas.topics import PARTITIONS, Topic, table
 
 DAY_MS = 86_400_000
 

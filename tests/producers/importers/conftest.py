@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from producers.importers.mns import import_signal
-from producers.importers.nems import import_message
-from producers.importers.outcome import Outcome
+from safebus.producers.importers.mns import import_signal
+from safebus.producers.importers.nems import import_message
+from safebus.producers.importers.outcome import Outcome
 
 RECEIVED = datetime(2026, 11, 9, 9, 30, tzinfo=UTC)
 

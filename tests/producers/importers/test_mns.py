@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.importers.mns import import_signal
-from producers.importers.outcome import Imported, NotImported, Outcome, Reason
-from schemas import codec
-from schemas.errors import BadInput
-from schemas.events import Confidentiality
-from schemas.identifiers import derived_id
+from safebus.producers.importers.mns import import_signal
+from safebus.producers.importers.outcome import Imported, ImportReason, NotImported, Outcome
+from safebus.schemas import codec
+from safebus.schemas.errors import BadInput
+from safebus.schemas.events import Confidentiality
+from safebus.schemas.identifiers import derived_id
 
 Signal = Callable[[bytes], Outcome]
 REAL = Path(__file__).parents[2] / "data" / "real" / "mns"
@@ -62,7 +62,7 @@ def imported(outcome: Outcome) -> Imported:
     return outcome
 
 
-def reason(outcome: Outcome) -> Reason:
+def reason(outcome: Outcome) -> ImportReason:
     assert isinstance(outcome, NotImported), outcome
     return outcome.reason
 
@@ -101,14 +101,14 @@ def test_the_event_id_comes_from_the_source_id(signal: Signal, source_id: str, e
 def test_a_subject_and_a_record_of_someone_else_are_a_conflict(signal: Signal) -> None:
     other = changed(CLOUD, ("subject",), "9000000009")
 
-    assert reason(signal(json.dumps(other).encode())) is Reason.IDENTITY_CONFLICT
+    assert reason(signal(json.dumps(other).encode())) is ImportReason.IDENTITY_CONFLICT
 
 
 def test_two_subjects_are_a_conflict(signal: Signal) -> None:
     twice = copy.deepcopy(DEATH)
     context(twice).append(copy.deepcopy(context(twice)[2]))
 
-    assert reason(signal(json.dumps(twice).encode())) is Reason.IDENTITY_CONFLICT
+    assert reason(signal(json.dumps(twice).encode())) is ImportReason.IDENTITY_CONFLICT
 
 
 def test_a_signal_without_a_subject_is_about_nobody(signal: Signal) -> None:
@@ -116,19 +116,19 @@ def test_a_signal_without_a_subject_is_about_nobody(signal: Signal) -> None:
     nobody = copy.deepcopy(DEATH)
     del context(nobody)[2]
 
-    assert reason(signal(json.dumps(nobody).encode())) is Reason.MISSING_FIELD
+    assert reason(signal(json.dumps(nobody).encode())) is ImportReason.MISSING_FIELD
 
 
 def test_a_subject_of_another_system_is_no_nhs_number(signal: Signal) -> None:
     other = copy.deepcopy(DEATH)
     context(other)[2]["valueReference"]["identifier"]["system"] = "https://example.test/local-id"
 
-    assert reason(signal(json.dumps(other).encode())) is Reason.BAD_IDENTIFIER
+    assert reason(signal(json.dumps(other).encode())) is ImportReason.BAD_IDENTIFIER
 
 
 @pytest.mark.parametrize("number", ["9912003889", "991200388", "9912003888x", "٩٩١٢٠٠٣٨٨٨"])
 def test_a_number_that_fails_its_check_is_refused(signal: Signal, number: str) -> None:
-    assert reason(signal(json.dumps({**CLOUD, "subject": number}).encode())) is Reason.BAD_IDENTIFIER
+    assert reason(signal(json.dumps({**CLOUD, "subject": number}).encode())) is ImportReason.BAD_IDENTIFIER
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_number_that_fails_its_check_is_refused(signal: Signal, number: str) -
     ],
 )
 def test_a_time_that_cannot_be_is_refused(signal: Signal, time: str) -> None:
-    assert reason(signal(json.dumps({**CLOUD, "time": time}).encode())) is Reason.BAD_TIME
+    assert reason(signal(json.dumps({**CLOUD, "time": time}).encode())) is ImportReason.BAD_TIME
 
 
 def test_a_clock_that_is_a_day_ahead_is_forgiven(signal: Signal) -> None:
@@ -180,32 +180,32 @@ def test_a_label_on_the_record_carried_along_holds_for_the_event(
     "security", [[{"system": "https://example.test", "code": "X"}], [{"code": "R"}], ["R"], "R", 7]
 )
 def test_a_label_nobody_understands_is_never_skipped(signal: Signal, security: object) -> None:
-    assert reason(signal(json.dumps({**DEATH, "meta": {"security": security}}).encode())) is Reason.UNKNOWN_LABEL
+    assert reason(signal(json.dumps({**DEATH, "meta": {"security": security}}).encode())) is ImportReason.UNKNOWN_LABEL
 
 
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", Reason.NOT_JSON),
-        (b"<Bundle/>", Reason.NOT_JSON),
-        (b"\xff\xfe{\x00}\x00", Reason.NOT_JSON),
-        (b'{"specversion": NaN}', Reason.NOT_JSON),
-        (b'{"subject": "1", "subject": "2"}', Reason.NOT_JSON),
-        (b'{"id": "\\ud800"}', Reason.NOT_JSON),
-        (b"[" + b"9" * 5000 + b"]", Reason.NOT_JSON),
-        (b"[" * 100_000, Reason.TOO_DEEP),
-        (b"[" * 65 + b"]" * 65, Reason.TOO_DEEP),
-        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, Reason.TOO_DEEP),
-        (b" " * 10_000_000, Reason.TOO_LARGE),
-        (b"[]", Reason.NOT_A_SIGNAL),
-        (b"null", Reason.NOT_A_SIGNAL),
-        (b'{"specversion": "0.3"}', Reason.NOT_A_SIGNAL),
-        (b'{"specversion": "1.0"}', Reason.MISSING_FIELD),
-        (b'{"resourceType": "Patient"}', Reason.NOT_A_SIGNAL),
+        (b"", ImportReason.NOT_JSON),
+        (b"<Bundle/>", ImportReason.NOT_JSON),
+        (b"\xff\xfe{\x00}\x00", ImportReason.NOT_JSON),
+        (b'{"specversion": NaN}', ImportReason.NOT_JSON),
+        (b'{"subject": "1", "subject": "2"}', ImportReason.NOT_JSON),
+        (b'{"id": "\\ud800"}', ImportReason.NOT_JSON),
+        (b"[" + b"9" * 5000 + b"]", ImportReason.NOT_JSON),
+        (b"[" * 100_000, ImportReason.TOO_DEEP),
+        (b"[" * 65 + b"]" * 65, ImportReason.TOO_DEEP),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, ImportReason.TOO_DEEP),
+        (b" " * 10_000_000, ImportReason.TOO_LARGE),
+        (b"[]", ImportReason.NOT_A_SIGNAL),
+        (b"null", ImportReason.NOT_A_SIGNAL),
+        (b'{"specversion": "0.3"}', ImportReason.NOT_A_SIGNAL),
+        (b'{"specversion": "1.0"}', ImportReason.MISSING_FIELD),
+        (b'{"resourceType": "Patient"}', ImportReason.NOT_A_SIGNAL),
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_what_is_no_signal_is_named(signal: Signal, data: bytes, expected: Reason) -> None:
+def test_what_is_no_signal_is_named(signal: Signal, data: bytes, expected: ImportReason) -> None:
     assert reason(signal(data)) is expected
 
 
@@ -213,11 +213,11 @@ def test_what_is_too_long_for_the_bus_is_too_large(signal: Signal) -> None:
     """An imported event is one that the gate lets in, so nothing imported is refused later."""
     long = {**CLOUD, "dataref": "https://example.test/" + "x" * 30_000}
 
-    assert reason(signal(json.dumps(long).encode())) is Reason.TOO_LARGE
+    assert reason(signal(json.dumps(long).encode())) is ImportReason.TOO_LARGE
 
 
 def test_an_id_that_no_field_holds_is_a_bad_value(signal: Signal) -> None:
-    assert reason(signal(json.dumps({**CLOUD, "id": "x" * 201}).encode())) is Reason.BAD_VALUE
+    assert reason(signal(json.dumps({**CLOUD, "id": "x" * 201}).encode())) is ImportReason.BAD_VALUE
 
 
 @pytest.mark.parametrize(

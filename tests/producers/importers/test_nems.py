@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.importers.nems import import_message
-from producers.importers.outcome import Imported, NotImported, Outcome, Reason
-from schemas import codec
-from schemas.events import Address, Confidentiality, DatedAddress, Lifecycle, Person, PersonRole
-from schemas.identifiers import derived_id
+from safebus.producers.importers.nems import import_message
+from safebus.producers.importers.outcome import Imported, ImportReason, NotImported, Outcome
+from safebus.schemas import codec
+from safebus.schemas.events import Address, Confidentiality, DatedAddress, Lifecycle, Person, PersonRole
+from safebus.schemas.identifiers import derived_id
 
 Message = Callable[[bytes], Outcome]
 REAL = Path(__file__).parents[2] / "data" / "real" / "nems"
@@ -45,7 +45,7 @@ def imported(outcome: Outcome) -> Imported:
     return outcome
 
 
-def reason(outcome: Outcome) -> Reason:
+def reason(outcome: Outcome) -> ImportReason:
     assert isinstance(outcome, NotImported), outcome
     return outcome.reason
 
@@ -90,16 +90,16 @@ def test_a_day_of_death_is_not_made_a_midnight(message: Message) -> None:
 @pytest.mark.parametrize(
     ("text", "pair", "expected"),
     [
-        (FORMAL, ('<code value="2"/>', '<code value="U"/>'), Reason.CONTRADICTION),
-        (FORMAL, ('<code value="2"/>', '<code value="3"/>'), Reason.BAD_VALUE),
-        (FORMAL, ('<code value="2"/>', '<code value="2"/><code value="U"/>'), Reason.BAD_VALUE),
-        (FORMAL, ('<code value="2"/>', ""), Reason.MISSING_FIELD),
+        (FORMAL, ('<code value="2"/>', '<code value="U"/>'), ImportReason.CONTRADICTION),
+        (FORMAL, ('<code value="2"/>', '<code value="3"/>'), ImportReason.BAD_VALUE),
+        (FORMAL, ('<code value="2"/>', '<code value="2"/><code value="U"/>'), ImportReason.BAD_VALUE),
+        (FORMAL, ('<code value="2"/>', ""), ImportReason.MISSING_FIELD),
         (FORMAL, ("<deceasedDateTime value=\"2017-11-01T15:00:00+00:00\"/>", '<deceasedBoolean value="false"/>'),
-         Reason.CONTRADICTION),
-        (FORMAL, ("2017-11-01T15:00:00+00:00", "2031-01-01T00:00:00Z"), Reason.BAD_TIME),
+         ImportReason.CONTRADICTION),
+        (FORMAL, ("2017-11-01T15:00:00+00:00", "2031-01-01T00:00:00Z"), ImportReason.BAD_TIME),
     ],
 )  # fmt: skip
-def test_a_death_is_never_concluded(message: Message, text: str, pair: tuple[str, str], expected: Reason) -> None:
+def test_a_death_is_never_concluded(message: Message, text: str, pair: tuple[str, str], expected: ImportReason) -> None:
     """Without one clear status nothing is told: neither a death nor that there was none."""
     assert reason(message(swapped(text, ONE_NUMBER, ONE_NAME, pair))) is expected
 
@@ -107,13 +107,13 @@ def test_a_death_is_never_concluded(message: Message, text: str, pair: tuple[str
 def test_two_numbers_are_nobody_even_if_one_is_right(message: Message) -> None:
     right_and_right = swapped(FORMAL, ("6101231234", "9000000009"))
 
-    assert reason(message(right_and_right)) is Reason.IDENTITY_CONFLICT
-    assert reason(message(FORMAL.encode())) is Reason.IDENTITY_CONFLICT
+    assert reason(message(right_and_right)) is ImportReason.IDENTITY_CONFLICT
+    assert reason(message(FORMAL.encode())) is ImportReason.IDENTITY_CONFLICT
 
 
 def test_a_number_that_agrees_with_nothing_beside_it_is_a_conflict(message: Message) -> None:
     """The published death, its number mended: the family names still differ, and no birth date stands twice."""
-    assert reason(message(swapped(FORMAL, ONE_NUMBER))) is Reason.IDENTITY_CONFLICT
+    assert reason(message(swapped(FORMAL, ONE_NUMBER))) is ImportReason.IDENTITY_CONFLICT
 
 
 def test_a_name_that_differs_is_left_out_when_the_birth_date_agrees(message: Message) -> None:
@@ -133,17 +133,20 @@ def test_a_birth_date_that_agrees_is_kept(message: Message) -> None:
 
 
 def test_a_number_that_fails_its_check_is_not_replaced(message: Message) -> None:
-    assert reason(message(swapped(ADDRESS, ("9912003888", "9912003889")))) is Reason.BAD_IDENTIFIER
+    assert reason(message(swapped(ADDRESS, ("9912003888", "9912003889")))) is ImportReason.BAD_IDENTIFIER
 
 
 def test_a_number_only_the_header_gives_is_not_taken(message: Message) -> None:
     other = ('https://fhir.nhs.uk/Id/nhs-number"/>\n\t\t\t\t\t<value', 'https://example.test/id"/>\n\t\t\t\t\t<value')
 
-    assert reason(message(swapped(ADDRESS, other))) is Reason.MISSING_FIELD
+    assert reason(message(swapped(ADDRESS, other))) is ImportReason.MISSING_FIELD
 
 
 def test_a_number_that_was_never_verified_is_quarantined(message: Message) -> None:
-    assert reason(message(swapped(ADDRESS, ('<code value="01"/>', '<code value="02"/>')))) is Reason.UNVERIFIED_IDENTITY
+    assert (
+        reason(message(swapped(ADDRESS, ('<code value="01"/>', '<code value="02"/>'))))
+        is ImportReason.UNVERIFIED_IDENTITY
+    )
 
 
 def test_a_birth_is_about_the_baby(message: Message) -> None:
@@ -174,7 +177,7 @@ def test_a_birth_is_about_the_baby(message: Message) -> None:
 
 
 def test_a_birth_with_a_wrong_number_of_the_mother_is_quarantined(message: Message) -> None:
-    assert reason(message(BIRTH.encode())) is Reason.BAD_IDENTIFIER
+    assert reason(message(BIRTH.encode())) is ImportReason.BAD_IDENTIFIER
 
 
 def test_a_mother_without_a_number_keeps_her_name(message: Message) -> None:
@@ -191,17 +194,22 @@ def test_a_mother_without_a_number_keeps_her_name(message: Message) -> None:
 @pytest.mark.parametrize(
     ("pair", "expected"),
     [
-        (('<code value="1"/>\n\t\t\t\t\t\t<display value="Live"/>', '<code value="2"/>'), Reason.NOT_A_LIVE_BIRTH),
-        (('<gender value="male"/>', '<deceasedDateTime value="2017-10-02"/>'), Reason.NOT_A_LIVE_BIRTH),
-        (("237364002", "237364003"), Reason.MISSING_FIELD),
-        (('<value value="9912003888"/>', ""), Reason.MISSING_FIELD),
-        (("9912003888", "9000000009"), Reason.IDENTITY_CONFLICT),
-        (("<link>", "<linked>"), Reason.NOT_XML),
+        (
+            ('<code value="1"/>\n\t\t\t\t\t\t<display value="Live"/>', '<code value="2"/>'),
+            ImportReason.NOT_A_LIVE_BIRTH,
+        ),
+        (('<gender value="male"/>', '<deceasedDateTime value="2017-10-02"/>'), ImportReason.NOT_A_LIVE_BIRTH),
+        (("237364002", "237364003"), ImportReason.MISSING_FIELD),
+        (('<value value="9912003888"/>', ""), ImportReason.MISSING_FIELD),
+        (("9912003888", "9000000009"), ImportReason.IDENTITY_CONFLICT),
+        (("<link>", "<linked>"), ImportReason.NOT_XML),
         (("urn:uuid:d93aeee8-91bf-4da5-8658-ce86cfee4751\"/>\n\t\t\t\t\t</other>", "urn:uuid:nobody\"/></other>"),
-         Reason.MISSING_FIELD),
+         ImportReason.MISSING_FIELD),
     ],
 )  # fmt: skip
-def test_a_birth_that_needs_a_person_is_quarantined(message: Message, pair: tuple[str, str], expected: Reason) -> None:
+def test_a_birth_that_needs_a_person_is_quarantined(
+    message: Message, pair: tuple[str, str], expected: ImportReason
+) -> None:
     """No machine tells a family's health visitor of a new baby that did not live."""
     assert reason(message(swapped(BIRTH, MOTHER, pair))) is expected
 
@@ -221,7 +229,7 @@ def test_a_restricted_mother_restricts_the_whole_event(message: Message) -> None
 def test_a_label_nobody_understands_is_never_skipped(message: Message) -> None:
     data = swapped(ADDRESS, ("<status value", '<meta><security><code value="R"/></security></meta><status value'))
 
-    assert reason(message(data)) is Reason.UNKNOWN_LABEL
+    assert reason(message(data)) is ImportReason.UNKNOWN_LABEL
 
 
 @pytest.mark.parametrize(
@@ -263,17 +271,17 @@ def test_the_new_home_is_the_one_that_started_last(message: Message, addresses: 
 @pytest.mark.parametrize(
     ("addresses", "expected"),
     [
-        (at("one", start="2019-11-01") + at("other", start="2019-11-01"), Reason.AMBIGUOUS),
-        (at("one", start="2019-11-01") + at("other"), Reason.AMBIGUOUS),
-        (at("one", start="2019-11") + at("other", start="2019-10-01"), Reason.AMBIGUOUS),
-        (at("gone", start="2019-10-01", end="2019-10-05"), Reason.MISSING_FIELD),
-        (at("for a while", use="temp"), Reason.MISSING_FIELD),
-        ("", Reason.MISSING_FIELD),
-        (at("one", start="soon"), Reason.BAD_TIME),
-        (at("one", start="2019-02-30"), Reason.BAD_TIME),
+        (at("one", start="2019-11-01") + at("other", start="2019-11-01"), ImportReason.AMBIGUOUS),
+        (at("one", start="2019-11-01") + at("other"), ImportReason.AMBIGUOUS),
+        (at("one", start="2019-11") + at("other", start="2019-10-01"), ImportReason.AMBIGUOUS),
+        (at("gone", start="2019-10-01", end="2019-10-05"), ImportReason.MISSING_FIELD),
+        (at("for a while", use="temp"), ImportReason.MISSING_FIELD),
+        ("", ImportReason.MISSING_FIELD),
+        (at("one", start="soon"), ImportReason.BAD_TIME),
+        (at("one", start="2019-02-30"), ImportReason.BAD_TIME),
     ],
 )
-def test_an_address_is_never_chosen(message: Message, addresses: str, expected: Reason) -> None:
+def test_an_address_is_never_chosen(message: Message, addresses: str, expected: ImportReason) -> None:
     """Telling where someone lives, wrongly, is the worst this feed could do."""
     assert reason(home(addresses, message)) is expected
 
@@ -298,25 +306,25 @@ def test_the_event_does_not_depend_on_when_it_was_received() -> None:
 @pytest.mark.parametrize(
     ("pair", "expected"),
     [
-        (('<type value="message"/>', '<type value="batch"/>'), Reason.NOT_A_MESSAGE),
-        (("<MessageHeader>", "<Basic>"), Reason.NOT_XML),
-        (("http://hl7.org/fhir\">", "http://example.test\">"), Reason.NOT_A_MESSAGE),
-        (("pds-change-of-address-1", "pds-change-of-gp-1"), Reason.UNSUPPORTED_EVENT_TYPE),
-        (("urn:nhs:addressing:asid:477121000323", ""), Reason.MISSING_FIELD),
-        (('<code value="new"/>', '<code value="NEW"/>'), Reason.BAD_VALUE),
-        (('<versionId value="1"/>', '<versionId value="one"/>'), Reason.BAD_VALUE),
-        (("2019-11-01T15:00:00+00:00", "2031-11-01T15:00:00+00:00"), Reason.BAD_TIME),
-        (("2019-11-01T15:00:00+00:00", "2019-11-01"), Reason.BAD_TIME),
-        (("2017-11-01T15:00:33+00:00", "2031-11-01T15:00:00Z"), Reason.BAD_TIME),
+        (('<type value="message"/>', '<type value="batch"/>'), ImportReason.NOT_A_MESSAGE),
+        (("<MessageHeader>", "<Basic>"), ImportReason.NOT_XML),
+        (("http://hl7.org/fhir\">", "http://example.test\">"), ImportReason.NOT_A_MESSAGE),
+        (("pds-change-of-address-1", "pds-change-of-gp-1"), ImportReason.UNSUPPORTED_EVENT_TYPE),
+        (("urn:nhs:addressing:asid:477121000323", ""), ImportReason.MISSING_FIELD),
+        (('<code value="new"/>', '<code value="NEW"/>'), ImportReason.BAD_VALUE),
+        (('<versionId value="1"/>', '<versionId value="one"/>'), ImportReason.BAD_VALUE),
+        (("2019-11-01T15:00:00+00:00", "2031-11-01T15:00:00+00:00"), ImportReason.BAD_TIME),
+        (("2019-11-01T15:00:00+00:00", "2019-11-01"), ImportReason.BAD_TIME),
+        (("2017-11-01T15:00:33+00:00", "2031-11-01T15:00:00Z"), ImportReason.BAD_TIME),
         (("urn:uuid:3f98da8c-3fe9-430e-8e7c-6edd078622f0", "urn:uuid:dffd3330-dc21-11e7-9296-cec278b6b50a"),
-         Reason.NOT_A_MESSAGE),
-        (("Extension-RoutingDemographics-1", "Extension-Other"), Reason.MISSING_FIELD),
-        (('<line value="4 SANDMOOR DRIVE"/>', f'<line value="{"x" * 20_001}"/>'), Reason.TOO_LARGE),
-        (('<line value="4 SANDMOOR DRIVE"/>', '<line value="x"/>' * 201), Reason.TOO_LARGE),
+         ImportReason.NOT_A_MESSAGE),
+        (("Extension-RoutingDemographics-1", "Extension-Other"), ImportReason.MISSING_FIELD),
+        (('<line value="4 SANDMOOR DRIVE"/>', f'<line value="{"x" * 20_001}"/>'), ImportReason.TOO_LARGE),
+        (('<line value="4 SANDMOOR DRIVE"/>', '<line value="x"/>' * 201), ImportReason.TOO_LARGE),
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
-def test_what_is_wrong_with_a_message_is_named(message: Message, pair: tuple[str, str], expected: Reason) -> None:
+def test_what_is_wrong_with_a_message_is_named(message: Message, pair: tuple[str, str], expected: ImportReason) -> None:
     assert reason(message(swapped(ADDRESS, pair))) is expected
 
 
@@ -326,23 +334,23 @@ LAUGHS = "".join(f'<!ENTITY l{n + 1} "{f"&l{n};" * 10}">' for n in range(9))
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", Reason.NOT_XML),
-        (b"{}", Reason.NOT_XML),
-        (b'<?xml version="1.0" encoding="no-such"?><a/>', Reason.NOT_XML),
-        (b"<a>&canary;</a>", Reason.NOT_XML),
-        (b"<a/>", Reason.NOT_A_MESSAGE),
-        (b'<Bundle xmlns="http://hl7.org/fhir"><type value="message"/></Bundle>', Reason.NOT_A_MESSAGE),
-        (f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><a>&l9;</a>'.encode(), Reason.HOSTILE_XML),
-        (b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><a>&x;</a>', Reason.HOSTILE_XML),
-        (b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd"><a/>', Reason.HOSTILE_XML),
-        (b"<!DOCTYPE Bundle><Bundle/>", Reason.HOSTILE_XML),
-        (b"<a>" * 65 + b"</a>" * 65, Reason.TOO_DEEP),
-        (b"<a>" * 200_000, Reason.TOO_DEEP),
-        (b"<a>" + b" " * 10_000_000 + b"</a>", Reason.TOO_LARGE),
+        (b"", ImportReason.NOT_XML),
+        (b"{}", ImportReason.NOT_XML),
+        (b'<?xml version="1.0" encoding="no-such"?><a/>', ImportReason.NOT_XML),
+        (b"<a>&canary;</a>", ImportReason.NOT_XML),
+        (b"<a/>", ImportReason.NOT_A_MESSAGE),
+        (b'<Bundle xmlns="http://hl7.org/fhir"><type value="message"/></Bundle>', ImportReason.NOT_A_MESSAGE),
+        (f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><a>&l9;</a>'.encode(), ImportReason.HOSTILE_XML),
+        (b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><a>&x;</a>', ImportReason.HOSTILE_XML),
+        (b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd"><a/>', ImportReason.HOSTILE_XML),
+        (b"<!DOCTYPE Bundle><Bundle/>", ImportReason.HOSTILE_XML),
+        (b"<a>" * 65 + b"</a>" * 65, ImportReason.TOO_DEEP),
+        (b"<a>" * 200_000, ImportReason.TOO_DEEP),
+        (b"<a>" + b" " * 10_000_000 + b"</a>", ImportReason.TOO_LARGE),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_hostile_xml_is_refused_before_it_is_understood(message: Message, data: bytes, expected: Reason) -> None:
+def test_hostile_xml_is_refused_before_it_is_understood(message: Message, data: bytes, expected: ImportReason) -> None:
     assert reason(message(data)) is expected
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from producers.importers.outcome import Imported, NotImported, Reason
-from producers.importers.report import import_file, table
-from schemas import codec
-from schemas.events import (
+from safebus.producers.importers.outcome import Imported, ImportReason, NotImported
+from safebus.producers.importers.report import import_file, table
+from safebus.schemas import codec
+from safebus.schemas.events import (
     Address,
     ClaimedBasis,
     DatedAddress,
@@ -19,7 +19,7 @@ from schemas.events import (
     Lifecycle,
     Person,
     PersonRole,
-    Publisher,
+    Sender,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -42,7 +42,7 @@ def signalled(event_id: str, payload: IdentityChangePayload) -> IdentityEvent:
         occurred_at=UTC_2020,
         recorded_at=UTC_2020,
         published_at=UTC_2020,
-        publisher=Publisher(agency="nhs-england", org_scheme="ODS", org_code="X26", org_name="NHS England"),
+        publisher=Sender(agency="nhs-england", org_scheme="ODS", org_code="X26", org_name="NHS England"),
         subjects=(Person(ref="person", role=PersonRole.PERSON, nhs_number="9912003888"),),
         claimed_basis=ClaimedBasis(art6="A6-1-e", gateway="NHSA06-13"),
         purpose="record_accuracy",
@@ -98,7 +98,7 @@ EVENTS: Mapping[str, IdentityEvent] = {
         occurred_at=datetime(2017, 11, 1, 15, 0, 33, tzinfo=UTC),
         recorded_at=datetime(2019, 11, 1, 15, 0, tzinfo=UTC),
         published_at=datetime(2019, 11, 1, 15, 0, tzinfo=UTC),
-        publisher=Publisher(agency="nhs-england", org_scheme="ODS", org_code="X26", org_name="NHS England"),
+        publisher=Sender(agency="nhs-england", org_scheme="ODS", org_code="X26", org_name="NHS England"),
         subjects=(
             Person(
                 ref="person",
@@ -123,14 +123,14 @@ EVENTS: Mapping[str, IdentityEvent] = {
     ),
 }
 
-REASONS: Mapping[str, Reason] = {
-    "mns/patientflags-change-1.json": Reason.UNSUPPORTED_EVENT_TYPE,
-    "nems/BirthNotificationWithMother.xml": Reason.BAD_IDENTIFIER,
-    "nems/PDS-Death-Notification-formal-ems-example.xml": Reason.IDENTITY_CONFLICT,
-    "nems/PDS-Death-Notification-removed-ems-example.xml": Reason.IDENTITY_CONFLICT,
-    "nems/Professional-Contacts-1-delete.xml": Reason.UNSUPPORTED_EVENT_TYPE,
-    "nems/Professional-Contacts-1-new.xml": Reason.UNSUPPORTED_EVENT_TYPE,
-    "nems/Professional-Contacts-1-update.xml": Reason.UNSUPPORTED_EVENT_TYPE,
+REASONS: Mapping[str, ImportReason] = {
+    "mns/patientflags-change-1.json": ImportReason.UNSUPPORTED_EVENT_TYPE,
+    "nems/BirthNotificationWithMother.xml": ImportReason.BAD_IDENTIFIER,
+    "nems/PDS-Death-Notification-formal-ems-example.xml": ImportReason.IDENTITY_CONFLICT,
+    "nems/PDS-Death-Notification-removed-ems-example.xml": ImportReason.IDENTITY_CONFLICT,
+    "nems/Professional-Contacts-1-delete.xml": ImportReason.UNSUPPORTED_EVENT_TYPE,
+    "nems/Professional-Contacts-1-new.xml": ImportReason.UNSUPPORTED_EVENT_TYPE,
+    "nems/Professional-Contacts-1-update.xml": ImportReason.UNSUPPORTED_EVENT_TYPE,
 }
 
 
@@ -184,7 +184,7 @@ def test_the_documentation_holds_the_table_as_it_is() -> None:
 
 def test_the_demo_has_the_same_files() -> None:
     """The demo is installed without the tests, so it carries its own copy."""
-    demo = ROOT / "deploy" / "demo" / "real"
+    demo = ROOT / "deploy" / "local" / "demo" / "real"
 
     assert {path.relative_to(demo).as_posix(): path.read_bytes() for path in demo.rglob("*") if path.is_file()} == {
         **FILES,

@@ -4,8 +4,8 @@ import hashlib
 
 from a_register import demo, share
 
-from deploy.demo import story
-from schemas import codec
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec
 
 
 def digest() -> str:

@@ -10,12 +10,12 @@ from typing import Any
 
 from a_register import KEY, NOON, agreement, change, change_flow, demo, put, share
 
-from deploy.demo import story
-from schemas.bus_records import Notification, Reason
-from schemas.events import Confidentiality, Handling
-from streams.rules import sharing
-from streams.rules.consent import State
-from streams.rules.register import Register
+from safebus.deploy.local.demo import story
+from safebus.schemas.bus_records import Notification, Reason
+from safebus.schemas.events import Confidentiality, Handling
+from safebus.streams.register.store import Register
+from safebus.streams.rules import sharing
+from safebus.streams.rules.consent import State
 
 AVA = KEY.token("nhs", "9990079196")
 INCIDENT, MOVE = story.incident(), story.moved_to_temporary_accommodation(1)

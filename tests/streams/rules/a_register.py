@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy import registrar
-from schemas import codec
-from schemas.bus_records import Origin, RegisterRecord
-from schemas.events import Event
-from schemas.identifiers import PersonKey
-from streams.rules import sharing
-from streams.rules.agreements import Agreement, Flow
-from streams.rules.register import Register, body_of
+from safebus.schemas import codec
+from safebus.schemas.bus_records import Origin, RegisterRecord
+from safebus.schemas.events import Event
+from safebus.schemas.identifiers import PersonKey
+from safebus.streams.register import write as registrar
+from safebus.streams.register.store import Register, body_of
+from safebus.streams.rules import sharing
+from safebus.streams.rules.agreements import Agreement, Flow
 
 KEY = PersonKey(b"a key for tests, long enough: 32.")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ORIGIN = Origin(topic="in.fordshire-police", partition=0, offset=7)
-FOLDER = Path(__file__).parents[3] / "deploy" / "demo" / "register"
+FOLDER = Path(__file__).parents[3] / "deploy" / "local" / "demo" / "register"
 ENTRIES = [change.entry for change in registrar.plan(FOLDER, Register(), KEY)]
 
 FLOW: dict[str, Any] = {

@@ -7,8 +7,8 @@ import pytest
 from a_register import AGREEMENT, FLOW, agreement, flow
 from pydantic import ValidationError
 
-from schemas.classes import DataClass
-from streams.rules.agreements import Agreement, Flow, FlowBasis, Group, Release
+from safebus.schemas.classes import DataClass
+from safebus.streams.rules.agreements import Agreement, Flow, FlowBasis, Group, Release
 
 
 def complaints(model: type[Flow] | type[Agreement], values: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streams.rules.bases import Basis, BasisKind, OrgType
+from safebus.streams.rules.bases import Basis, BasisKind, OrgType
 
 
 def basis(**changes: Any) -> Basis:

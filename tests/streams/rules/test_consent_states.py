@@ -9,7 +9,16 @@ from a_register import NOON
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.rules.consent import HOLDS, OBJECTS, ConsentEntry, Meaning, Standing, State, may_follow, standing
+from safebus.streams.rules.consent import (
+    HOLDS,
+    OBJECTS,
+    ConsentEntry,
+    ConsentStanding,
+    Meaning,
+    State,
+    may_follow,
+    standing,
+)
 
 HOUR = timedelta(hours=1)
 
@@ -27,7 +36,7 @@ def said(state: State, *, at: datetime = NOON, **changes: Any) -> ConsentEntry:
     return ConsentEntry(**(values | changes))
 
 
-def stands(*entries: ConsentEntry, recipient: str = "ash-primary", now: datetime = NOON) -> Standing:
+def stands(*entries: ConsentEntry, recipient: str = "ash-primary", now: datetime = NOON) -> ConsentStanding:
     return standing(list(enumerate(entries)), recipient=recipient, now=now)
 
 
@@ -60,12 +69,12 @@ def test_a_move_that_is_not_allowed_names_those_that_are() -> None:
 
 
 def test_only_what_was_given_holds_and_only_a_no_is_an_objection() -> None:
-    assert {state for state in State if Standing(state, 0).holds} == HOLDS == {State.GIVEN, State.RENEWED}
+    assert {state for state in State if ConsentStanding(state, 0).holds} == HOLDS == {State.GIVEN, State.RENEWED}
     assert {State.REFUSED, State.WITHDRAWN} == OBJECTS
 
 
 def test_what_nobody_recorded_is_unknown_and_does_not_hold() -> None:
-    assert stands() == Standing(State.UNKNOWN, None)
+    assert stands() == ConsentStanding(State.UNKNOWN, None)
     assert not stands().holds
 
 
@@ -78,8 +87,8 @@ def test_the_newest_decision_wins_in_whatever_order_they_were_recorded() -> None
 
 
 def test_of_two_at_the_same_instant_the_one_recorded_later_wins() -> None:
-    assert stands(said(State.GIVEN), said(State.REFUSED)) == Standing(State.REFUSED, 1)
-    assert stands(said(State.REFUSED), said(State.GIVEN)) == Standing(State.GIVEN, 1)
+    assert stands(said(State.GIVEN), said(State.REFUSED)) == ConsentStanding(State.REFUSED, 1)
+    assert stands(said(State.REFUSED), said(State.GIVEN)) == ConsentStanding(State.GIVEN, 1)
 
 
 @pytest.mark.parametrize("state", sorted(HOLDS))
@@ -89,7 +98,7 @@ def test_of_two_at_the_same_instant_the_one_recorded_later_wins() -> None:
 def test_an_agreement_for_a_time_ends_at_that_time(state: State, left: timedelta, then: State | None) -> None:
     entry = said(state, at=NOON - HOUR, expires_at=NOON + left)
 
-    assert stands(entry) == Standing(then or state, 0)
+    assert stands(entry) == ConsentStanding(then or state, 0)
 
 
 def test_a_refusal_does_not_run_out() -> None:
@@ -99,8 +108,8 @@ def test_a_refusal_does_not_run_out() -> None:
 def test_a_decision_for_one_recipient_says_nothing_about_another() -> None:
     entry = said(State.GIVEN, recipients=("ash-primary",))
 
-    assert stands(entry) == Standing(State.GIVEN, 0)
-    assert stands(entry, recipient="meadow-practice") == Standing(State.UNKNOWN, None)
+    assert stands(entry) == ConsentStanding(State.GIVEN, 0)
+    assert stands(entry, recipient="meadow-practice") == ConsentStanding(State.UNKNOWN, None)
 
 
 def test_a_decision_for_everyone_and_one_for_one_compete_by_their_time() -> None:
@@ -115,9 +124,9 @@ def test_a_yes_that_is_dated_ahead_does_not_hold_before_its_day() -> None:
     """Nor does it outlast a withdrawal until then."""
     ahead = said(State.GIVEN, at=NOON + HOUR)
 
-    assert stands(ahead) == Standing(State.UNKNOWN, None)
-    assert stands(ahead, said(State.WITHDRAWN)) == Standing(State.WITHDRAWN, 1)
-    assert stands(ahead, now=NOON + HOUR) == Standing(State.GIVEN, 0)
+    assert stands(ahead) == ConsentStanding(State.UNKNOWN, None)
+    assert stands(ahead, said(State.WITHDRAWN)) == ConsentStanding(State.WITHDRAWN, 1)
+    assert stands(ahead, now=NOON + HOUR) == ConsentStanding(State.GIVEN, 0)
 
 
 def test_a_no_that_is_dated_ahead_counts_at_once() -> None:

@@ -6,13 +6,13 @@ import pytest
 from a_reason import AVA, BASIS, CASES, HOUSING, INCIDENT, MOVE, consent, decided, encompass, prohibition, to_schools
 from a_register import NOON, agreement, change, demo, put, share
 
-from deploy.demo import story
-from schemas.bus_records import Outcome, Reason
-from schemas.classes import Category
-from schemas.events import Confidentiality, Handling
-from streams.rules import decision
-from streams.rules.agreements import FlowBasis
-from streams.rules.consent import State
+from safebus.deploy.local.demo import story
+from safebus.schemas.bus_records import Outcome, Reason
+from safebus.schemas.classes import Category
+from safebus.schemas.events import Confidentiality, Handling
+from safebus.streams.rules import decision
+from safebus.streams.rules.agreements import FlowBasis
+from safebus.streams.rules.consent import State
 
 PERMIT = ("PERMITTED", "AGREEMENT_REVIEW_OVERDUE", "RESTRICTED_PERSON", "SUSPECT_NOT_MATCHED", "OBJECTION_RECORDED")
 

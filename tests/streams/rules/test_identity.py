@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from a_register import KEY, demo, put
 
-from deploy.demo import story
-from schemas.events import Event, Person, PersonRole
-from streams.rules.identity import Doubt, Match, confirm_tokens, match_all, match_one, tokens
-from streams.rules.register import Register
+from safebus.deploy.local.demo import story
+from safebus.schemas.events import Event, Person, PersonRole
+from safebus.streams.register.store import Register
+from safebus.streams.rules.identity import Doubt, Match, confirm_tokens, match_all, match_one, tokens
 
 AVA_ID = KEY.token("nhs", "9990079196")
 AMBIGUOUS_TWO = Doubt("IDENTITY_AMBIGUOUS", "two `subjects` are one person; give each their own identifiers")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from streams.rules.parties import Involvement, KnownPerson
+from safebus.streams.rules.parties import Involvement, KnownPerson
 
 DAY = date(2026, 11, 20)
 

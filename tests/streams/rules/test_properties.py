@@ -16,19 +16,18 @@ from a_register import FOLDER, KEY, NOON, ORIGIN, agreement, demo, put, share
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import schemas
-from deploy.demo import story
-from schemas import codec, event_schemas, gate
-from schemas.bus_records import Notification, Outcome
-from schemas.classes import Category, DataClass
-from schemas.event_schemas import EventSchema
-from schemas.events import Address, Event, Person, PersonRole, SafeAddress, SafeKind
-from streams.rules import redaction, sharing
-from streams.rules.agreements import Flow
-from streams.rules.register import Register
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec, event_schemas, gate
+from safebus.schemas.bus_records import Notification, Outcome
+from safebus.schemas.classes import Category, DataClass
+from safebus.schemas.event_schemas import EventSchema
+from safebus.schemas.events import Address, Event, Person, PersonRole, SafeAddress, SafeKind
+from safebus.streams.register.store import Register
+from safebus.streams.rules import redaction, sharing
+from safebus.streams.rules.agreements import Flow
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-AVRO = Path(schemas.__file__ or "").parent / "avro"
+AVRO = Path(event_schemas.__file__ or "").parent / "avro"
 STORY = [event for event, _ in story.first_chapter()]
 
 # Events, with every optional field there or not
@@ -346,7 +345,7 @@ def test_the_time_of_deciding_changes_no_view(event: Event, minutes: int) -> Non
 
 def test_another_process_with_another_hash_seed_gives_the_same_bytes() -> None:
     """What hangs on the order of a set would differ here, and a replay could prove nothing."""
-    root = Path(schemas.__file__ or "").parents[1]
+    root = Path(__file__).parents[3]
     here = Path(a_digest.__file__ or "")
     found = {
         subprocess.run(

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from a_register import flow
 
-from deploy.demo import story
-from schemas import codec, gate
-from schemas.bus_records import FieldRule
-from schemas.classes import Category, DataClass
-from schemas.event_schemas import EventSchema, event_schemas
-from schemas.events import Event, PersonRole
-from streams.rules import redaction
-from streams.rules.agreements import Flow, Group
-from streams.rules.redaction import ViewLeaf, collapse, group_of, groups_in, plan, rule_for, view, view_paths
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec, gate
+from safebus.schemas.bus_records import FieldRule
+from safebus.schemas.classes import Category, DataClass
+from safebus.schemas.event_schemas import EventSchema, event_schemas
+from safebus.schemas.events import Event, PersonRole
+from safebus.streams.rules import redaction
+from safebus.streams.rules.agreements import Flow, Group
+from safebus.streams.rules.redaction import ViewLeaf, collapse, group_of, groups_in, plan, rule_for, view, view_paths
 
 ENCOMPASS = event_schemas().of("police.encompass.v1")
 ORDINARY: frozenset[Category] = frozenset()

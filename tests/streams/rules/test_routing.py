@@ -4,11 +4,11 @@ from datetime import date
 
 from a_register import KEY, NOON, change, demo, put
 
-from deploy.demo import story
-from schemas.events import Event
-from streams.rules.identity import match_all
-from streams.rules.register import Register
-from streams.rules.routing import interested
+from safebus.deploy.local.demo import story
+from safebus.schemas.events import Event
+from safebus.streams.register.store import Register
+from safebus.streams.rules.identity import match_all
+from safebus.streams.rules.routing import interested
 
 
 def considered(event: Event, register: Register, on: date = NOON.date()) -> list[tuple[str, str, tuple[str, ...]]]:

@@ -22,12 +22,12 @@ from a_reason import (
 )
 from a_register import KEY, NOON, ORIGIN, change, change_flow, demo, put, share
 
-from deploy.demo import story
-from schemas import codec, gate
-from schemas.bus_records import DecisionRecord, Notification, Reason
-from streams.rules import sharing
-from streams.rules.consent import State
-from streams.rules.register import Register
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec, gate
+from safebus.schemas.bus_records import DecisionRecord, Notification, Reason
+from safebus.streams.register.store import Register
+from safebus.streams.rules import sharing
+from safebus.streams.rules.consent import State
 
 
 def test_the_record_says_what_was_decided_on_what_and_when() -> None:

@@ -10,22 +10,23 @@ from datetime import UTC, datetime
 
 from aiokafka import TopicPartition
 
-from deploy import registrar
-from deploy.brokers import Broker
-from deploy.provision import apply, partners_of, wanted
-from deploy.up import DEMO_REGISTER
-from schemas import broker_link, codec, sealing, topics
-from schemas.broker_link import Connection
-from schemas.bus_records import DecisionRecord, Notification, Quarantined
-from schemas.event_schemas import event_schemas
-from schemas.identifiers import PersonKey
-from schemas.outbound import Message, Outbound
-from streams.rules.entries import Entry
-from streams.rules.register import Register
-from streams.worker.decision_log import DecisionLog
-from streams.worker.dedupe import Dedupe
-from streams.worker.register_reader import RegisterReader
-from streams.worker.router import Router, RouterKeys
+from safebus.deploy.local.brokers import Broker, make_topics
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.schemas import codec, sealing, topics
+from safebus.schemas.bus_records import DecisionRecord, Notification, Quarantined
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.register import write as registrar
+from safebus.streams.register.entries import Entry
+from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.store import Register
+from safebus.streams.worker.decision_log import DecisionLog
+from safebus.streams.worker.dedupe import Dedupe
+from safebus.streams.worker.router import Router, RouterKeys
 
 KEY = PersonKey(b"k" * 32)
 SEAL_PRIVATE, SEAL_PUBLIC = sealing.new_key()
@@ -40,7 +41,7 @@ def demo_entries() -> list[Entry]:
 async def load_demo(broker: Broker) -> Connection:
     """Topics and register of the demonstration, once for each broker."""
     entries = demo_entries()
-    apply(broker, wanted(partners_of(entries)))
+    make_topics(broker, wanted(partners_of(entries)))
     connection = Connection(broker.bootstrap)
     if not (await registrar.current(connection)).partners:
         await registrar.write(connection, registrar.records(entries, at=NOON, by="test", reason="test"))
@@ -53,7 +54,7 @@ class Running:
 
     router: Router
     register: RegisterReader
-    outbound: Outbound
+    outbound: Writer
     connection: Connection
 
     async def publish(self, value: bytes, *, partition: int = 0, key: bytes = b"case") -> int:
@@ -62,9 +63,7 @@ class Running:
 
     async def handle(self, *offsets: int, partition: int = 0, generation: int = 1) -> None:
         """Hand over the records at these offsets, as one batch."""
-        found = [
-            m async for m in broker_link.read(self.connection, POLICE, partitions=[partition]) if m.offset in offsets
-        ]
+        found = [m async for m in read_topic(self.connection, POLICE, partitions=[partition]) if m.offset in offsets]
         await self.router([(TopicPartition(POLICE, partition), found)], generation)
 
     async def decisions(self, event_id: str) -> list[bytes]:
@@ -75,7 +74,7 @@ class Running:
         return found
 
     async def decisions_now(self, event_id: str) -> list[bytes]:
-        read = broker_link.read(self.connection, topics.DECISIONS)
+        read = read_topic(self.connection, topics.DECISIONS)
         return [m.value async for m in read if m.key.decode() == event_id]
 
     async def decision(self, event_id: str) -> DecisionRecord:
@@ -83,11 +82,11 @@ class Running:
         return codec.decode_record(value, DecisionRecord)
 
     async def sent(self, partner: str, event_id: str) -> list[bytes]:
-        read = broker_link.read(self.connection, topics.notifications_for(partner))
+        read = read_topic(self.connection, topics.notifications_for(partner))
         return [m.value async for m in read if codec.decode_record(m.value, Notification).event_id == event_id]
 
     async def quarantined(self, offset: int) -> list[Quarantined]:
-        read = broker_link.read(self.connection, topics.QUARANTINE)
+        read = read_topic(self.connection, topics.QUARANTINE)
         found = [codec.decode_record(m.value, Quarantined) async for m in read]
         return [q for q in found if q.offset == offset and q.topic == POLICE]
 
@@ -98,7 +97,7 @@ async def running(
 ) -> AsyncIterator[Running]:
     """A new worker, as after a start: nothing remembered but what is on the topics."""
     register = RegisterReader(connection)
-    outbound = Outbound(connection, client_id="test")
+    outbound = Writer(connection, client_id="test")
     decisions = DecisionLog(connection)
     await register.start()
     await outbound.start()

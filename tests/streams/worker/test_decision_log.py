@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator
 import pytest
 from a_router import load_demo, running
 
-from deploy.brokers import Broker
-from deploy.demo import story
-from schemas import broker_link, codec
-from schemas.broker_link import Connection
-from schemas.errors import Overtaken
-from schemas.outbound import Message
-from streams.worker import decision_log
-from streams.worker.decision_log import DecisionLog
+from safebus.deploy.local.brokers import Broker
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec
+from safebus.schemas.errors import Overtaken
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.writer import Message
+from safebus.streams.worker import decision_log
+from safebus.streams.worker.decision_log import DecisionLog
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def there(broker: Broker, topic: str, count: int) -> list[tuple[int, str]]
     """All there is, once there are so many: readers see a transaction a moment after it is committed."""
     async with asyncio.timeout(20):
         while True:
-            read = broker_link.read(Connection(broker.bootstrap), topic)
+            read = read_topic(Connection(broker.bootstrap), topic)
             found = sorted([(m.partition, m.value.decode()) async for m in read])
             if len(found) >= count:
                 return found

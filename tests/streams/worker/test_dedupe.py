@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deploy.brokers import Broker
-from schemas import topics
-from schemas.broker_link import Connection
-from schemas.bus_records import Origin
-from schemas.errors import BrokenPromise
-from schemas.outbound import Message, Outbound
-from streams.worker.dedupe import Decided, Dedupe
+from safebus.deploy.local.brokers import Broker
+from safebus.schemas import topics
+from safebus.schemas.bus_records import Origin
+from safebus.schemas.errors import BrokenPromise
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.worker.dedupe import Dedupe, KnownDecision
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def decided(offset: int) -> Decided:
-    return Decided(
+def decided(offset: int) -> KnownDecision:
+    return KnownDecision(
         origin=Origin(topic="in.ash", partition=1, offset=offset),
         input_digest=f"input-{offset}",
         register_offset=7,
@@ -36,7 +36,7 @@ def connection(broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 async def write(connection: Connection, *offsets: int, header: bool = True) -> None:
-    outbound = Outbound(connection, client_id="test")
+    outbound = Writer(connection, client_id="test")
     await outbound.start()
     await outbound.send_all(
         Message(
@@ -54,7 +54,7 @@ async def write(connection: Connection, *offsets: int, header: bool = True) -> N
 def test_what_stands_in_the_header_is_all_of_it() -> None:
     one = decided(3)
 
-    assert Decided.from_header(one.header()[1]) == one
+    assert KnownDecision.from_header(one.header()[1]) == one
 
 
 async def test_a_takeover_knows_what_another_worker_decided(connection: Connection) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.brokers import Broker
-from schemas.broker_link import Connection
-from schemas.outbound import Message, Outbound
-from streams.worker import app as worker_app
-from streams.worker.lane import Batches
-from streams.worker.run import _live
+from safebus.deploy.local.brokers import Broker
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.worker import app as worker_app
+from safebus.streams.worker.lane import Batches
+from safebus.streams.worker.process import _live
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def topic(broker: Broker, fresh: str, connection: Connection) -> str:
     """A topic with twelve records, three in each partition."""
     name = f"in.{fresh}"
     broker.create_topics({name: 4})
-    outbound = Outbound(connection, client_id="test")
+    outbound = Writer(connection, client_id="test")
     await outbound.start()
     await outbound.send_all(Message(name, b"k", str(i).encode(), (), i % 4) for i in range(12))
     await outbound.stop()
@@ -125,7 +125,7 @@ async def test_what_a_successor_redoes_begins_at_the_first_unfinished_batch(
         await more()
 
     async def more() -> None:
-        outbound = Outbound(connection, client_id="test")
+        outbound = Writer(connection, client_id="test")
         await outbound.start()
         await outbound.send_all([Message(topic, b"k", b"100", (), 0)])
         await outbound.stop()
@@ -150,7 +150,7 @@ async def test_partitions_take_turns_though_each_has_a_backlog(
     """With megabytes fetched of one partition at a time, another would wait for thousands of events."""
     name = f"in.{fresh}"
     broker.create_topics({name: 4})
-    outbound = Outbound(connection, client_id="test")
+    outbound = Writer(connection, client_id="test")
     await outbound.start()
     await outbound.send_all(Message(name, b"k", bytes(1000), (), i % 4) for i in range(8000))
     await outbound.stop()

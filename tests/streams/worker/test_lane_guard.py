@@ -16,7 +16,7 @@ import faust.streams
 import pytest
 from faust.transport.drivers import aiokafka as driver
 
-from streams.worker.lane import IdempotentProducer, LaneConsumer, LaneThread, LaneTransport
+from safebus.streams.worker.lane import IdempotentProducer, LaneConsumer, LaneThread, LaneTransport
 
 #: (method, first 16 hex digits of the SHA-256 of its source) in faust-streaming 0.15.3.
 SEEN = [

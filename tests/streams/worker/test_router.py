@@ -10,18 +10,18 @@ import pytest
 from a_router import KEY, NOON, demo_entries, load_demo, running
 from aiokafka import TopicPartition
 
-from deploy import registrar
-from deploy.brokers import Broker
-from deploy.demo import story
-from schemas import codec
-from schemas.broker_link import Connection
-from schemas.bus_records import Outcome
-from schemas.errors import BadRegister, NotReachable
-from schemas.events import OperationEncompass
-from schemas.outbound import Message
-from streams.rules.consent import ConsentEntry, Meaning, State
-from streams.rules.entries import Entry
-from streams.worker.register_reader import RegisterReader
+from safebus.deploy.local.brokers import Broker
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec
+from safebus.schemas.bus_records import Outcome
+from safebus.schemas.errors import BadRegister, NotReachable
+from safebus.schemas.events import OperationEncompass
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Message
+from safebus.streams.register import write as registrar
+from safebus.streams.register.entries import Entry
+from safebus.streams.register.follow import RegisterReader
+from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 
 @pytest.fixture

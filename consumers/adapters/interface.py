@@ -1,0 +1,111 @@
+"""
+What is handed to a partner, and what may come back, whatever the transport?
+
+An adapter does, and decides nothing: `consumers.delivery.retry.next_step` says what an answer means for the message.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from safebus.schemas import identifiers
+
+Kind = Literal["notification", "consent.withdrawn"]
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """
+    One thing for one partner.
+
+    Attributes:
+        notification_id: A UUID in lower case; it becomes file names and headers, so any other shape is refused here.
+        case: The subject token: a keyed hash that keeps one child's parcels in order, and says nothing outside.
+        body: All that the partner gets, ready for JSON. It is about a person, so it is not in the `repr`.
+        digest: Stands for the content: a repeat has the same, another digest under the same id is never accepted.
+        made_at: When the bus decided it. Give it wherever it is known: a repeat is then the same to the byte.
+
+    Raises:
+        BadIdentifier: `notification_id` is not a UUID in lower case.
+    """
+
+    notification_id: str
+    event_id: str
+    event_type: str
+    case: str
+    urgency: str
+    body: dict[str, Any] = field(repr=False)
+    digest: str
+    kind: Kind
+    made_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        identifiers.event_id(self.notification_id)
+
+    def json_bytes(self) -> bytes:
+        """The body as JSON in UTF-8, keys sorted and without spaces: equal bodies give equal bytes."""
+        return canonical(self.body)
+
+
+def canonical(value: dict[str, Any]) -> bytes:
+    """
+    JSON that equal values always give.
+
+    Raises:
+        ValueError: NaN or infinity, which JSON does not have.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+class Reply(StrEnum):
+    """What an attempt came to, whatever the transport."""
+
+    ACCEPTED = "ACCEPTED"
+    BUSY = "BUSY"
+    REFUSED = "REFUSED"
+    NOT_LET_IN = "NOT_LET_IN"
+    GONE = "GONE"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class PartnerAnswer:
+    """
+    What an attempt came to.
+
+    Attributes:
+        code: A status or a word of ours, such as `202`, `42501`, `timeout`. Never the partner's text: it may repeat
+            what we sent, and ends up in receipts and logs.
+        retry_after_s: Seconds from now, if the partner asked for a time.
+    """
+
+    reply: Reply
+    code: str
+    retry_after_s: float | None = None
+
+
+class Adapter(Protocol):
+    """One destination of one partner."""
+
+    transport: str
+
+    async def open(self) -> None:
+        """Get ready. A partner that cannot be reached is no error here: the first `deliver` says so."""
+        ...
+
+    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
+        """
+        Hand one parcel over; safe to repeat, and to call from several tasks.
+
+        Never raises for what a partner or a network can do: that is an PartnerAnswer. What it raises is a bug.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. May be called twice, or without `open`."""
+        ...

@@ -1,0 +1,128 @@
+"""
+What was decided about this event, why, and what became of it?
+
+Says one event's decision and every receipt about it (`indexing` finds them) in plain words with their sources.
+Field names only; values only when asked for with a reason, and then that is on the command's own record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safebus.consumers.delivery.parcels import plain
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+from safebus.streams.register.store import Register
+from safebus.streams.rules.reasons import say, source_of
+from safebus.streams.rules.sharing import read_view
+
+
+async def views_of(
+    connection: Connection, records: list[DecisionRecord], register: Register
+) -> dict[str, dict[str, Any] | None]:
+    """Notification id -> the released fields, for as long as the partners' topics are kept."""
+    wanted = {a.notification_id for r in records for a in r.answers if a.notification_id}
+    found: dict[str, dict[str, Any] | None] = {}
+    for partner in sorted({a.recipient for r in records for a in r.answers if a.notification_id}):
+        async for message in read_topic(connection, topics.notifications_for(partner)):
+            notification = codec.decode_record(message.value, Notification)
+            if notification.notification_id in wanted:
+                found[notification.notification_id] = plain(read_view(notification, register))
+    return found
+
+
+def as_dict(
+    record: DecisionRecord,
+    receipts: list[Receipt],
+    register: Register,
+    views: Mapping[str, dict[str, Any] | None] | None = None,
+) -> dict[str, Any]:
+    """
+    The decision record as JSON values, each answer with its reasons in words and its deliveries.
+
+    Args:
+        views: Released fields to show, by notification id; None: none are shown.
+    """
+    said: dict[str, Any] = record.model_dump(mode="json")
+    for answer, out in zip(record.answers, said["answers"], strict=True):
+        out["in_words"] = [f"{say(reason)} [{reason.rule}: {source_of(reason.rule)}]" for reason in answer.reasons]
+        out["basis_in_words"] = basis_in_words(answer, register)
+        out["deliveries"] = [
+            r.model_dump(mode="json", include={"stage", "attempt", "at", "transport", "answer", "reason"})
+            for r in receipts
+            if r.notification_id == answer.notification_id
+        ]
+        if views is not None:
+            out["view"] = views.get(answer.notification_id or "")
+    return said
+
+
+def basis_in_words(answer: Answer, register: Register) -> list[str]:
+    """The four answers, each with its title and source in the catalogue."""
+    if answer.basis is None:
+        return []
+    found = []
+    for code in answer.basis.model_dump().values():
+        entry = register.bases.get(code) if code else None
+        if code:
+            found.append(f"{code}: {entry.title} ({entry.source})" if entry else code)
+    return found
+
+
+def as_text(record: DecisionRecord, receipts: list[Receipt], register: Register) -> str:
+    """For a person at a terminal."""
+    lines = [
+        f"event {record.event_id}",
+        f"  {record.event_type}, {record.lifecycle}, from {record.source}, for {record.purpose}",
+        f"  decided {record.decided_at:%Y-%m-%d %H:%M:%S} UTC on register offset {record.register_offset}, "
+        f"by rules {record.rules_digest}",
+        f"  stands at {record.origin.topic} partition {record.origin.partition} offset {record.origin.offset}",
+    ]
+    for answer in record.answers:
+        lines += ["", *_answer_lines(answer, receipts, register)]
+    if not record.answers:
+        lines += [
+            "",
+            "  nobody was considered: none of those it is about is in anyone's care, and no hub watches this type",
+        ]
+    return "\n".join(lines)
+
+
+def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -> list[str]:
+    partner = register.partners.get(answer.recipient)
+    name = partner.name if partner else answer.recipient
+    lines = [
+        f"{answer.outcome}  {name} ({answer.recipient}), about person {answer.subject_token[:8]}, as {answer.interest}"
+    ]
+    lines += [f"    because {say(r)}  [{r.rule}: {source_of(r.rule)}]" for r in answer.reasons]
+    if answer.consent_state:
+        at = "" if answer.consent_offset is None else f", register offset {answer.consent_offset}"
+        lines.append(f"    consent: {answer.consent_state}{at}")
+    if answer.outcome is Outcome.REFUSE and answer.call:
+        lines.append(f"    to speak to a person: {answer.call}")
+    if answer.outcome is Outcome.PERMIT:
+        lines.append(f"    agreement {answer.agreement_id} v{answer.agreement_version}, flow {answer.flow}")
+        lines += [f"    basis {text}" for text in basis_in_words(answer, register)]
+        lines += _fields("released", answer)
+        lines += _fields("withheld", answer)
+        mine = [r for r in receipts if r.notification_id == answer.notification_id]
+        lines += [
+            f"    {r.at:%H:%M:%S} {r.transport}: {r.stage} (attempt {r.attempt}, answer {r.answer}"
+            + (f", {r.reason})" if r.reason else ")")
+            for r in mine
+        ] or ["    not handed over yet"]
+    return lines
+
+
+def _fields(which: str, answer: Answer) -> list[str]:
+    by_rule: dict[str, list[str]] = {}
+    for entry in getattr(answer, which):
+        by_rule.setdefault(entry.rule, []).append(entry.path)
+    lines = []
+    for rule, paths in by_rule.items():
+        detail = f" ({rule.split(', ', 1)[1]})" if ", " in rule else ""
+        lines.append(f"    {which}, {source_of(rule)}{detail}: {', '.join(paths)}")
+    return lines

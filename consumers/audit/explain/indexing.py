@@ -1,0 +1,249 @@
+"""
+Is the index of events up to date, and what stands on the topics about one event?
+
+Bringing it up to date reads keys and headers only, from where the index ends; nothing is decoded. The first record read
+of each partition is the last one the index knows: if it is another, the index is of another broker and is begun again.
+Then the few records about an event are read at their offsets, so the answer takes as long with ten decisions as with
+millions. `safebus index --follow` does the reading ahead; without it, whoever asks first reads what is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import struct
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from safebus.consumers.audit.explain.index_file import (
+    BegunAgain,
+    EventIndex,
+    Reached,
+    Unusable,
+    open_index,
+    throw_away,
+)
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import DecisionRecord, Receipt, RegisterRecord
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.forward import Forward, forward
+from safebus.streams.register.store import Register
+
+INDEXED = frozenset({topics.DECISIONS, topics.RECEIPTS, topics.REGISTER})
+
+#: The kinds of register entries that an explanation names; people are not among them.
+KINDS = ("partner/", "basis/")
+
+#: More than this to read first is said, because the answer then takes longer than a second.
+MANY = 20_000
+
+_AT_ONCE = 100_000  # rows to a transaction: sorted, so that a page is written once for many of them
+_EVERY_S = 1.0  # how often a follower looks
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class AboutEvent:
+    """
+    What stands on the topics about one event.
+
+    Attributes:
+        decisions: One, unless two agencies used the same id.
+        receipts: By time.
+        register: Only its partners and its catalogue of bases, as of now.
+    """
+
+    decisions: list[DecisionRecord]
+    receipts: list[Receipt]
+    register: Register
+
+
+async def about_event(
+    connection: Connection, event_id: str, *, home: Path, say: Callable[[str], None]
+) -> AboutEvent:  # fmt: skip
+    """
+    Bring the index up to date and read exactly the records about one event.
+
+    Raises:
+        NotReachable: A topic cannot be read.
+    """
+    wanted = uuid.UUID(event_id).bytes
+    async with forward(connection, INDEXED.__contains__, must=INDEXED) as reader:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                with open_index(home, say=say) as index:
+                    await bring_up_to_date(reader, index, say=say, progress=lambda _n: None)
+                    return await _read(reader, event_id, index.places(wanted), sorted(index.entries().values()))
+            except (Unusable, BegunAgain) as exc:
+                if not tries_left:
+                    raise
+                _begin_again(home, exc, say)
+                await reader.look()
+    raise AssertionError("the last try returns or raises")
+
+
+async def keep_index(
+    connection: Connection,
+    *,
+    home: Path,
+    follow: bool,
+    say: Callable[[str], None],
+    progress: Callable[[int], None],
+) -> int:
+    """
+    Bring the index up to date once; with `follow`, go on until the task is cancelled.
+
+    Returns:
+        How many records were read.
+    """
+    read = 0
+    async with forward(connection, INDEXED.__contains__, must=INDEXED) as reader:
+        while True:
+            try:
+                with open_index(home, say=say) as index:
+                    read += await bring_up_to_date(reader, index, say=say, progress=progress)
+                    while follow and index.is_there():
+                        await asyncio.sleep(_EVERY_S)
+                        await reader.look()
+                        read += await _read_on(reader, index, progress)
+                if not follow:
+                    return read
+            except (Unusable, BegunAgain) as exc:
+                _begin_again(home, exc, say)
+            await reader.look()
+
+
+def _begin_again(home: Path, exc: Exception, say: Callable[[str], None]) -> None:
+    if isinstance(exc, Unusable):
+        say(f"the index is damaged ({exc}); it is made again from the topics")
+        throw_away(home)
+
+
+async def bring_up_to_date(
+    reader: Forward,
+    index: EventIndex,
+    *,
+    say: Callable[[str], None],
+    progress: Callable[[int], None],
+    many: int = MANY,
+) -> int:
+    """
+    Read into the index what came since it was last read.
+
+    Returns:
+        How many records that were.
+
+    Raises:
+        BegunAgain: Another process cleared it meanwhile.
+        Unusable: The file is damaged.
+    """
+    if not await _goes_on(reader, index.reached()):
+        say("the index is of another broker, or of topics that were made again; it is made again")
+        index.clear()
+        for tp in reader.partitions:
+            reader.seek(tp, reader.begins[tp])
+    known = index.reached()
+    missing = sum(reader.ends[tp] - _next(known, tp, reader) for tp in reader.partitions)
+    if missing > many:
+        say(f"{missing} records are not in the index yet and are read first; `safebus index --follow` keeps it ready")
+    return await _read_on(reader, index, progress)
+
+
+def _next(known: dict[tuple[str, int], Reached], tp: TopicPartition, reader: Forward) -> int:
+    found = known.get((tp.topic, tp.partition))
+    return max(found.next, reader.begins[tp]) if found else reader.begins[tp]
+
+
+async def _goes_on(reader: Forward, known: dict[tuple[str, int], Reached]) -> bool:
+    """Stand after what the index knows; does each partition still hold the last record that was read of it?"""
+    if not known.keys() <= {(tp.topic, tp.partition) for tp in reader.partitions}:
+        return False
+    kept = {}
+    for tp in reader.partitions:
+        found = known.get((tp.topic, tp.partition))
+        if found is not None and reader.begins[tp] <= found.last:
+            kept[tp] = found
+            reader.seek(tp, found.last)
+        else:
+            reader.seek(tp, _next(known, tp, reader))
+    for tp, found in kept.items():
+        record = await reader.peek(tp)
+        if record is None or record.offset != found.last or _digest(record) != found.digest:
+            return False
+        reader.take(tp)
+    return all(reader.ends[tp] >= _next(known, tp, reader) for tp in reader.partitions)
+
+
+async def _read_on(reader: Forward, index: EventIndex, progress: Callable[[int], None]) -> int:
+    count = 0
+    for tp in reader.partitions:
+        rows: list[Any] = []
+        found_in = _entries if tp.topic == topics.REGISTER else _events
+        while records := await reader.take_some(tp):
+            rows += found_in(tp.topic, records)
+            last = records[-1]
+            count += len(records)
+            progress(len(records))
+            if len(rows) >= _AT_ONCE or await reader.peek(tp) is None:
+                reached = Reached(last.offset + 1, last.offset, _digest(last))
+                if tp.topic == topics.REGISTER:
+                    index.add(tp.topic, tp.partition, entries=rows, reached=reached)
+                else:
+                    index.add(tp.topic, tp.partition, events=rows, reached=reached)
+                rows = []
+    return count
+
+
+def _events(topic: str, records: list[Any]) -> list[tuple[bytes, int]]:
+    """(event, offset) of each record that is about one."""
+    found = []
+    for record in records:
+        event_id = record.key if topic == topics.DECISIONS else _event_header(record.headers)
+        try:
+            found.append((bytes.fromhex((event_id or b"").replace(b"-", b"").decode()), record.offset))
+        except ValueError:
+            continue  # nothing of ours: an event id is a UUID
+    return found
+
+
+def _entries(_topic: str, records: list[Any]) -> list[tuple[str, int]]:
+    """(record id, offset) of each register record that an explanation may name."""
+    return [(r.key.decode(), r.offset) for r in records if (r.key or b"").decode("utf-8", "replace").startswith(KINDS)]
+
+
+def _event_header(headers: Any) -> bytes | None:
+    return next((value for name, value in headers if name == "sb_event"), None)
+
+
+def _digest(record: Any) -> bytes:
+    found = hashlib.sha256(struct.pack(">q", record.timestamp))
+    found.update(record.key or b"")
+    found.update(record.value or b"")
+    return found.digest()[:16]
+
+
+async def _read(reader: Forward, event_id: str, places: list[tuple[str, int, int]], entries: list[int]) -> AboutEvent:
+    by_partition: dict[TopicPartition, list[int]] = defaultdict(list)
+    for topic, partition, offset in places:
+        by_partition[TopicPartition(topic, partition)].append(offset)
+    decisions: list[DecisionRecord] = []
+    receipts: list[Receipt] = []
+    for tp, offsets in by_partition.items():
+        for record in (await reader.at(tp, offsets)).values():
+            if tp.topic == topics.RECEIPTS:
+                receipts.append(codec.decode_record(record.value, Receipt))
+            else:
+                decisions.append(codec.decode_record(record.value, DecisionRecord))
+    if {*(d.event_id for d in decisions), *(r.event_id for r in receipts)} - {event_id}:
+        raise Unusable("it names records about another event")
+    register = Register()
+    tp = TopicPartition(topics.REGISTER, 0)
+    for offset, record in sorted((await reader.at(tp, entries)).items()):
+        register.apply(offset, codec.decode_record(record.value, RegisterRecord))
+    return AboutEvent(decisions, sorted(receipts, key=lambda r: r.at), register)

@@ -1,0 +1,45 @@
+"""What is in quarantine, and how does an operator open one original?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from safebus.schemas import codec, sealing, topics
+from safebus.schemas.bus_records import Quarantined
+from safebus.schemas.errors import BadInput
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+
+
+async def entries(connection: Connection) -> list[Quarantined]:
+    """Every entry, oldest first. A redo writes the same entry again under the same id; it stands here once."""
+    found: dict[str, Quarantined] = {}
+    async for message in read_topic(connection, topics.QUARANTINE):
+        entry = codec.decode_record(message.value, Quarantined)
+        found.setdefault(entry.quarantine_id, entry)
+    return sorted(found.values(), key=lambda entry: entry.at)
+
+
+async def open_original(connection: Connection, quarantine_id: str, *, private_key: bytes, to: Path) -> int:
+    """
+    Write the original of an entry into a file that only its owner can read.
+
+    Returns:
+        How many bytes; 0 when the original was too large to be sealed and stands at its origin only.
+
+    Raises:
+        BadInput: There is no such entry, the file exists, or the key is not the one it was sealed to.
+    """
+    entry = next((e for e in await entries(connection) if e.quarantine_id == quarantine_id), None)
+    if entry is None:
+        raise BadInput(f"nothing is in quarantine under `{quarantine_id}`; `safebus quarantine list` shows what is")
+    context = f"{entry.topic}/{entry.partition}/{entry.offset}"
+    data = sealing.unseal(entry.sealed, private_key=private_key, context=context)
+    try:
+        handle = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise BadInput(f"`{to}` exists already; name a new file") from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    return len(data)

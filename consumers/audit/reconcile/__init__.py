@@ -1,0 +1,1 @@
+"""Counting end to end: facts read from the topics, matched, judged, and added up. See `reconcile`."""

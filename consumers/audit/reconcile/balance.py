@@ -1,0 +1,160 @@
+"""
+What do the counts say, and what does not add up?
+
+For each agency:   published = decided + set aside + repeats + waiting + lost
+For each partner:  permitted = on its topic + in flight + not sent + expired
+                   on its topic = handed over + waiting + held + parked + stopped + not yet tried
+
+`lost`, `not sent` and `expired` are the holes: what is counted there is named, one by one, as a `Finding`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """What does not add up. Stable: operators' scripts match on them."""
+
+    LOST = "LOST"
+    TWO_DECISIONS = "TWO_DECISIONS"
+    DECIDED_AND_SET_ASIDE = "DECIDED_AND_SET_ASIDE"
+    OTHER_INPUT = "OTHER_INPUT"
+    NOT_SENT = "NOT_SENT"
+    EXPIRED = "EXPIRED"
+    OVERDUE = "OVERDUE"
+    UNEXPECTED = "UNEXPECTED"
+    OTHER_BYTES = "OTHER_BYTES"
+    HANDED_OVER_OTHER_BYTES = "HANDED_OVER_OTHER_BYTES"
+    UNKNOWN_RECEIPT = "UNKNOWN_RECEIPT"
+    UNREADABLE = "UNREADABLE"
+
+
+TO_DO = {
+    Code.LOST: "ask the agency to publish it again (the same id, harmless if it was decided); then find out who moved "
+    "the worker's offsets",
+    Code.TWO_DECISIONS: "`safebus explain EVENT_ID` shows both; tell the information-governance lead which one was "
+    "carried out",
+    Code.DECIDED_AND_SET_ASIDE: "`safebus explain EVENT_ID` and `safebus quarantine list`; what was sent stands",
+    Code.OTHER_INPUT: "`safebus replay verify` shows what that decision should have been; find who could write "
+    "`decisions`",
+    Code.NOT_SENT: "is a worker running? It sends by itself what a killed one left open; if it does not, publish a "
+    "correction under a new id and ring the partner",
+    Code.EXPIRED: "ring the partner: it has not had this alert, and the topic no longer keeps it; publish a correction "
+    "under a new id",
+    Code.OVERDUE: "ring the partner, then look at its destination: `safebus parked list PARTNER`, `safebus doctor`",
+    Code.UNEXPECTED: "treat as a disclosure nobody decided: stop the partner's adapter; find who could write its topic",
+    Code.OTHER_BYTES: "treat as a disclosure nobody decided: `safebus replay verify` shows what it should have been",
+    Code.HANDED_OVER_OTHER_BYTES: "ask the partner to show what it holds; `safebus explain EVENT_ID` shows what was "
+    "decided",
+    Code.UNKNOWN_RECEIPT: "ask the partner whether it holds this; find who could write `receipts`",
+    Code.UNREADABLE: "find who could write this topic: the bus did not",
+}
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """
+    One thing that does not add up. Ids and places only, never a value.
+
+    Attributes:
+        id: Of the event or notification; the place when it has none.
+        event_id: Empty when it is not known.
+        who: The agency or partner.
+        where: The record that shows it, `topic/partition/offset`.
+    """
+
+    code: Code
+    id: str
+    event_id: str
+    who: str
+    where: str
+    what: str
+
+    @property
+    def to_do(self) -> str:
+        return TO_DO[self.code]
+
+
+@dataclass
+class AgencyCount:
+    """
+    What became of the events of one agency.
+
+    Attributes:
+        permitted, refused, undecided: Answers; one event has one for each recipient and person considered. An undecided
+            one waits for a person.
+        set_aside: By reason.
+    """
+
+    published: int = 0
+    decided: int = 0
+    set_aside: Counter[str] = field(default_factory=Counter)
+    repeats: int = 0
+    waiting: int = 0
+    lost: int = 0
+    permitted: int = 0
+    refused: int = 0
+    undecided: int = 0
+
+    def adds_up(self) -> bool:
+        """Is every event somewhere, and only there?"""
+        return self.published == self.decided + self.set_aside.total() + self.repeats + self.waiting + self.lost
+
+
+@dataclass
+class PartnerCount:
+    """What became of the notifications for one partner."""
+
+    permitted: int = 0
+    on_topic: int = 0
+    in_flight: int = 0
+    not_sent: int = 0
+    expired: int = 0
+    handed_over: int = 0
+    waiting: int = 0
+    held: int = 0
+    parked: int = 0
+    stopped: int = 0
+    not_tried: int = 0
+
+    def adds_up(self) -> bool:
+        """Is every notification somewhere, and only there?"""
+        became = self.handed_over + self.waiting + self.held + self.parked + self.stopped + self.not_tried
+        return (
+            self.permitted == self.on_topic + self.in_flight + self.not_sent + self.expired and self.on_topic == became
+        )
+
+
+@dataclass
+class Noted:
+    """What is as it may be, and worth knowing."""
+
+    same_decision_again: int = 0
+    same_notification_again: int = 0
+    handed_over_again: int = 0
+    decided_and_told_of_nobody: int = 0  # NO_RECIPIENT, REDO_DIFFERS: decided, and a person looks as well
+    oldest_waiting_at: int | None = None  # milliseconds since 1970
+
+
+@dataclass
+class Account:
+    """The whole count."""
+
+    agencies: dict[str, AgencyCount] = field(default_factory=dict)
+    partners: dict[str, PartnerCount] = field(default_factory=dict)
+    noted: Noted = field(default_factory=Noted)
+    findings: list[Finding] = field(default_factory=list)
+
+    def agency(self, name: str) -> AgencyCount:
+        return self.agencies.setdefault(name, AgencyCount())
+
+    def partner(self, name: str) -> PartnerCount:
+        return self.partners.setdefault(name, PartnerCount())
+
+    def adds_up(self) -> bool:
+        """Nothing was lost, doubled or sent that nobody decided."""
+        sums = [a.adds_up() for a in self.agencies.values()] + [p.adds_up() for p in self.partners.values()]
+        return all(sums) and not self.findings

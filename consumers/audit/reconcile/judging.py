@@ -1,0 +1,207 @@
+"""
+What is left when everything is read: still under way, or lost?
+
+First the second look: which decisions must be read again, because something came about them that was forgotten or
+that perhaps nobody decided. Then what is still open is judged, by how far the bus had come when the ends were fixed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from safebus.consumers.audit.reconcile.balance import Account, Code
+from safebus.consumers.audit.reconcile.matching import Expected, Matching
+from safebus.consumers.audit.reconcile.records import Decided, Handled, OnTopic, Place, Published
+from safebus.consumers.delivery import retry as delivery
+from safebus.schemas.bus_records import Stage
+
+_OVERDUE_MS = int(delivery.GIVE_UP_AFTER.total_seconds() * 1000)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """
+    Which decisions a second look must find.
+
+    Attributes:
+        events: Every decision about these event ids.
+        inputs: Any decision of this agency about these bytes (agency, input digest).
+    """
+
+    events: frozenset[str]
+    inputs: frozenset[tuple[str, str]]
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.inputs)
+
+    def ask_for(self, event_id: str, agency: str, input_digest: str) -> bool:
+        """Is this decision one of them?"""
+        return event_id in self.events or (agency, input_digest) in self.inputs
+
+
+@dataclass
+class SecondLook:
+    """What it found."""
+
+    by_event: dict[str, list[Decided]] = field(default_factory=lambda: defaultdict(list))
+    by_input: set[tuple[str, str]] = field(default_factory=set)
+
+    def take(self, decided: Decided) -> None:
+        """One decision that was asked for."""
+        self.by_event[decided.event_id].append(decided)
+        self.by_input.add((decided.agency, decided.input_digest))
+
+    def open(self, asked: Questions) -> Questions:
+        """What was asked and not found."""
+        return Questions(asked.events - self.by_event.keys(), asked.inputs - self.by_input)
+
+
+def questions(matched: Matching) -> Questions:
+    """What must be looked up before the rest can be judged."""
+    strangers = {f.event_id for facts in matched.unmatched.values() for f in facts if matched.in_span(f.at)}
+    again = {decided.event_id for decided in matched.again}
+    # What a worker passed without an answer is lost, unless the same bytes were decided from another place.
+    passed = {(p.agency, p.digest) for p in matched.open.values() if _passed(matched, p.place)}
+    return Questions(frozenset(strangers | again | matched.maybe_twice), frozenset(passed))
+
+
+def judge(matched: Matching, found: SecondLook) -> Account:
+    """Name what does not add up, and count the rest as under way."""
+    _judge_decisions(matched, found)
+    for facts in list(matched.unmatched.values()):
+        _judge_strangers(matched, facts, found)
+    for published in matched.open.values():
+        _judge_event(matched, published, found)
+    for expected in matched.expected.values():
+        if expected.counts:
+            _judge_delivery(matched, expected)
+    matched.account.findings = sorted(set(matched.account.findings))
+    return matched.account
+
+
+def _finished(matched: Matching, place: Place) -> bool:
+    """Had a worker said before the ends were fixed that it was done with this record?"""
+    return place.offset < matched.terms.committed.get(place[:2], -1)
+
+
+def _passed(matched: Matching, place: Place) -> bool:
+    """Must there be an answer to this record?"""
+    if place[:2] in matched.terms.committed:
+        return _finished(matched, place)
+    # No worker of this group ever said how far it is: then an answer for a later record of its partition says it.
+    return place.offset < matched.newest_answered.get(place[:2], -1)
+
+
+def _judge_decisions(matched: Matching, found: SecondLook) -> None:
+    suspected = matched.maybe_twice | {decided.event_id for decided in matched.again}
+    for event_id in sorted(suspected):
+        by_agency: dict[str, dict[str, Decided]] = defaultdict(dict)
+        decisions = found.by_event[event_id]
+        if not any(matched.in_span(d.at) or matched.counts(d.origin) for d in decisions):
+            continue
+        for decided in decisions:
+            if by_agency[decided.agency].setdefault(decided.digest, decided) is not decided:
+                matched.account.noted.same_decision_again += 1
+        for agency, different in by_agency.items():
+            if len(different) > 1:
+                places = ", ".join(sorted(str(d.place) for d in different.values()))
+                last = max(different.values(), key=lambda d: d.at)
+                ids = {"id": event_id, "event_id": event_id, "who": agency}
+                matched.find(Code.TWO_DECISIONS, last.place, what=f"decided differently at {places}", **ids)
+    for decided in matched.again:
+        if [d.agency for d in found.by_event[decided.event_id]].count(decided.agency) == 1:
+            what = f"{decided.origin} was decided before, as another event"
+            ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}
+            matched.find(Code.TWO_DECISIONS, decided.place, what=what, **ids)
+    for origin, facts in matched.unread.items():
+        for fact in facts:
+            if isinstance(fact, Decided):
+                ids = {"id": fact.event_id, "event_id": fact.event_id, "who": fact.agency}
+                matched.find(Code.OTHER_INPUT, fact.place, what=f"was decided, but nothing stands at {origin}", **ids)
+
+
+def _judge_strangers(matched: Matching, facts: list[OnTopic | Handled], found: SecondLook) -> None:
+    """Facts about one notification that waits for no delivery: copies, or what nobody decided."""
+    on_topic = any(isinstance(fact, OnTopic) for fact in facts)
+    for fact in facts:
+        if not matched.in_span(fact.at):
+            continue
+        permits = [d.permits(fact.partner, fact.notification_id) for d in found.by_event[fact.event_id]]
+        digests = {answer.digest for answer in permits if answer is not None}
+        ids = {"id": fact.notification_id, "event_id": fact.event_id, "who": fact.partner}
+        if isinstance(fact, OnTopic):
+            if not digests:
+                matched.find(Code.UNEXPECTED, fact.place, what=f"no decision lets `{fact.partner}` have this", **ids)
+            elif fact.digest in digests:
+                matched.account.noted.same_notification_again += 1
+            else:
+                matched.other_bytes(fact)
+        elif digests:
+            if fact.stage is Stage.HANDED_OVER:
+                matched.handed_over(fact, digests, again=True)
+        elif not on_topic:
+            what = f"a receipt ({fact.stage}) about a notification that no decision lets `{fact.partner}` have"
+            matched.find(Code.UNKNOWN_RECEIPT, fact.place, what=what, **ids)
+
+
+def _judge_event(matched: Matching, published: Published, found: SecondLook) -> None:
+    agency = matched.account.agency(published.agency)
+    if not _passed(matched, published.place):
+        agency.waiting += 1
+        oldest = matched.account.noted.oldest_waiting_at
+        matched.account.noted.oldest_waiting_at = published.at if oldest is None else min(oldest, published.at)
+    elif (published.agency, published.digest) in found.by_input:
+        agency.repeats += 1
+    else:
+        agency.lost += 1
+        entry = matched.told_of_nobody.get(published.place)
+        aside = f"only set aside as {entry.reason}" if entry else "not set aside"
+        matched.find(
+            Code.LOST,
+            published.place,
+            what=f"the worker went past it; not decided, {aside}",
+            id=published.event_id,
+            event_id=published.event_id,
+            who=published.agency,
+        )
+
+
+def _judge_delivery(matched: Matching, expected: Expected) -> None:
+    partner, terms = matched.account.partner(expected.partner), matched.terms
+    gone = expected.on_topic_at is None and matched.no_longer_kept(expected)
+    if gone and expected.stage is not Stage.PARKED:  # what is parked stands on another topic, for ever
+        partner.expired += 1
+        _name(matched, Code.EXPIRED, expected, "never handed over, and its topic does not go back that far any more")
+    elif expected.on_topic_at is None and expected.stage is None:
+        if expected.decided_at <= terms.now - terms.grace or _finished(matched, expected.origin):
+            partner.not_sent += 1
+            _name(matched, Code.NOT_SENT, expected, f"permitted, but not on `out.{expected.partner}`")
+        else:
+            partner.in_flight += 1
+    else:
+        _count_stage(matched, expected)
+
+
+def _count_stage(matched: Matching, expected: Expected) -> None:
+    partner, now = matched.account.partner(expected.partner), matched.terms.now
+    partner.on_topic += 1
+    partner.handed_over += expected.stage is Stage.HANDED_OVER
+    partner.waiting += expected.stage is Stage.WAITING
+    partner.held += expected.stage is Stage.HELD
+    partner.parked += expected.stage is Stage.PARKED
+    partner.stopped += expected.stage is Stage.STOPPED
+    partner.not_tried += expected.stage is None
+    if expected.stage is None:
+        since, what = expected.on_topic_at or now, "on its topic for more than 72 hours, and never tried"
+    elif expected.stage in (Stage.WAITING, Stage.HELD):
+        since, what = expected.stage_since, f"{expected.stage} for more than 72 hours, and not parked"
+    else:
+        return
+    if since < now - _OVERDUE_MS:
+        _name(matched, Code.OVERDUE, expected, what)
+
+
+def _name(matched: Matching, code: Code, expected: Expected, what: str) -> None:
+    ids = {"id": expected.notification_id, "event_id": expected.event_id, "who": expected.partner}
+    matched.find(code, expected.decision, what=what, **ids)

@@ -1,0 +1,125 @@
+"""
+Was anything lost or doubled between these two times?
+
+Counts every record that agencies published in a span of time, and follows each to its end: decided or set aside, what
+was permitted on its partner's topic, what was on the topic handed over, waiting, held, parked or stopped. Names every
+id that does not add up. Reads only; moves no offset of anyone; decodes no event and no notification.
+
+It runs while the bus runs, so the ends of all topics are fixed first, in this order:
+
+    1. how far the workers have committed     2. receipts     3. out.*     4. quarantine     5. decisions     6. in.*
+
+- From 2 to 6 an effect's topic is fixed before its cause's. So whatever we see has its cause among what we see: a
+  notification without a decision, or a receipt without a notification, is none that we are merely too early for.
+- The other way round, an effect may come after its topic was fixed: what has none *yet* would look lost. So nothing is
+  called lost for being absent, but only for being absent although the bus says that it is done: the commit comes
+  first of all, and a worker commits an offset only when the answer to it is acknowledged (`streams.worker.router`).
+  A record before a committed offset has its answer among what we see, or it has none; one after it is waiting.
+- So too for what is sent: the notifications of a record before a committed offset are on their topics, or were never
+  sent. Those of one after it are in flight; when their decision is older than `grace`, they are named all the same,
+  for then a worker stopped between the two and none has taken over.
+
+The span is chosen by the time at which the broker took the published record in; what follows may lie after it. All
+topics are read once, side by side in time; `matching` says what is kept meanwhile: it grows with
+what is open, not with the span. Then decisions alone are read again (and, if that is not enough, those before the
+span), if there is anything that one must be asked about: repeats, redone work, strangers.
+
+What it cannot see: a second decision before `since`; published records that their topic no longer keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from safebus.consumers.audit.reconcile.balance import Account
+from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
+from safebus.consumers.audit.reconcile.matching import Matching, Terms
+from safebus.consumers.audit.reconcile.records import Decided, Place, fact_of, key_of_decision
+from safebus.consumers.audit.reconcile.side_by_side import Ends, ends, side_by_side
+from safebus.schemas import topics
+from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    What to count.
+
+    Attributes:
+        since, until: When the broker took the published record in, UTC; `until` is not included.
+        grace: How long a notification may take after its decision.
+        group: The workers' consumer group.
+    """
+
+    since: datetime
+    until: datetime
+    grace: timedelta
+    group: str
+
+
+async def reconcile(
+    connection: Connection,
+    asked: Asked,
+    *,
+    key: PersonKey,
+    clock: Callable[[], datetime],
+    progress: Callable[[int], None],
+) -> Account:
+    """
+    Count, and name what does not add up.
+
+    Args:
+        key: Only to digest bytes as decisions do.
+        progress: Called with how many records were read since the last call.
+
+    Raises:
+        NotReachable: The broker does not answer, or a topic cannot be read.
+    """
+    fixed = await ends(connection, group=asked.group, since=asked.since, until=asked.until, clock=clock)
+    matched = Matching(_terms(asked, fixed))
+    read = 0
+    async for record in side_by_side(connection, fixed.spans | fixed.others):
+        ours = not record.topic.startswith("in.")
+        if not (ours and record.timestamp < fixed.from_time):
+            place = Place(record.topic, record.partition, record.offset)
+            matched.take(fact_of(place, record.timestamp, record.value, record.headers, key=key))
+        read += 1
+        if read % 1000 == 0:
+            progress(1000)
+    return judge(matched, await _second_look(connection, fixed, questions(matched), key))
+
+
+def _terms(asked: Asked, fixed: Ends) -> Terms:
+    return Terms(
+        since=int(asked.since.timestamp() * 1000),
+        until=int(asked.until.timestamp() * 1000),
+        now=fixed.now,
+        grace=int(asked.grace.total_seconds() * 1000),
+        spans={(tp.topic, tp.partition): span for tp, span in fixed.spans.items()},
+        committed={(tp.topic, tp.partition): offset for tp, offset in fixed.committed.items()},
+        kept_since=fixed.kept_since,
+    )
+
+
+async def _second_look(connection: Connection, fixed: Ends, asked: Questions, key: PersonKey) -> SecondLook:
+    found = SecondLook()
+    for before in (False, True):
+        wanted = found.open(asked)
+        if not wanted:
+            break
+        starts, stops = fixed.decisions(before=before)
+        async for record in read_topic(connection, topics.DECISIONS, partitions=stops, starts=starts, ends=stops):
+            try:
+                if not wanted.ask_for(*key_of_decision(record.value or b"")):
+                    continue
+            except ValueError:
+                continue
+            place = Place(record.topic, record.partition, record.offset)
+            fact = fact_of(place, record.timestamp, record.value, record.headers, key=key)
+            if isinstance(fact, Decided):
+                found.take(fact)
+    return found

@@ -1,0 +1,74 @@
+"""
+What does a decision record say of where its event stands and what it rests on?
+
+Only the beginning of the record is read, its answers are not: they are compared as bytes, and reading them would cost
+more than everything else that verifying adds to deciding.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import fastavro
+from aiokafka import TopicPartition
+
+from safebus.schemas import codec, gate
+from safebus.schemas.bus_records import DecisionRecord, Origin
+from safebus.schemas.event_schemas import bus_schema
+from safebus.schemas.kafka.forward import Forward
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a decision record: what is needed to make it again."""
+
+    event_id: str
+    origin: Origin
+    input_digest: str
+    rules_digest: str
+    register_offset: int
+    decided_at: datetime
+
+
+def head_of(value: bytes | None) -> Head | None:
+    """
+    Read the beginning of a decision record.
+
+    Returns:
+        None: it is no decision record of this version.
+    """
+    if not value or value[:2] != gate.MARKER or value[2:10] != codec.fingerprint_of_bus(DecisionRecord.SCHEMA):
+        return None
+    try:
+        read: Any = fastavro.schemaless_reader(io.BytesIO(value[10:]), _schema(), None)
+    except (ValueError, EOFError, IndexError, StopIteration, OverflowError):
+        return None
+    names = ("event_id", "input_digest", "rules_digest", "register_offset", "decided_at")
+    return Head(origin=Origin(**read["origin"]), **{name: read[name] for name in names})
+
+
+async def events_of(heads: Iterable[Head | None], reader: Forward) -> dict[Origin, bytes]:
+    """The events of these decisions, read again; those that are kept no longer are left out."""
+    wanted: dict[TopicPartition, set[int]] = defaultdict(set)
+    for head in heads:
+        if head is not None:
+            wanted[TopicPartition(head.origin.topic, head.origin.partition)].add(head.origin.offset)
+    return {
+        Origin(topic=tp.topic, partition=tp.partition, offset=offset): record.value
+        for tp, offsets in wanted.items()
+        for offset, record in (await reader.at(tp, offsets)).items()
+    }
+
+
+@cache
+def _schema() -> Any:
+    whole = bus_schema(DecisionRecord.SCHEMA)
+    fields = [f for f in whole["fields"] if f["name"] != "answers"]
+    assert fields == whole["fields"][:-1]  # the answers come last, so what stands before them can be read alone
+    return fastavro.parse_schema({"type": "record", "name": "DecisionHead", "fields": fields})

@@ -1,0 +1,205 @@
+"""
+Can every decision be made again, byte for byte?
+
+Takes the decisions of a span of time, reads each event again from where it came, the register as of the decision's
+offset, and decides again with the time that was recorded. Then looks whether what was permitted stands on the partners'
+topics, and whether anything stands there that was not. Nothing is written anywhere and nothing can be: there is no
+producer here.
+
+Decisions, events and the partners' topics are read forward in step and what agrees is forgotten (`replaying`), so
+memory does not grow with the span. A decision is compared as bytes; only one that differs is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from safebus.consumers.audit.replay import sent
+from safebus.consumers.audit.replay.decision_heads import Head, events_of, head_of
+from safebus.consumers.audit.replay.findings import Difference as Difference
+from safebus.consumers.audit.replay.findings import Findings
+from safebus.consumers.audit.replay.findings import Verified as Verified
+from safebus.consumers.audit.replay.pairing import Key, Permit
+from safebus.consumers.audit.replay.sent import Sent
+from safebus.consumers.audit.replay.time_span import Span
+from safebus.consumers.audit.replay.unmatched import permitted_by
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import DecisionRecord, Origin, RegisterRecord
+from safebus.schemas.errors import Refused
+from safebus.schemas.event_schemas import EventSchemas
+from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.forward import Forward, forward
+from safebus.streams.register.store import Register, RegisterAsOf
+from safebus.streams.rules import sharing
+from safebus.streams.rules.sharing import Shared
+
+_CHUNK = 250  # decisions whose events are read together
+#: No broker has records from before or after, and a little earlier or later is still a time.
+_FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=UTC)
+_EVENTS = topics.published_by("any").removesuffix("any")
+
+
+async def verify(
+    connection: Connection,
+    *,
+    since: datetime,
+    until: datetime,
+    register_log: Sequence[tuple[int, RegisterRecord]],
+    key: PersonKey,
+    schemas: EventSchemas,
+    rules_digest: str,
+    progress: Callable[[int], None],
+    listed: int = 1000,
+) -> Verified:
+    """
+    Make every decision of a span again and compare.
+
+    Args:
+        since, until: When the decision was written, UTC; `until` is not included.
+        progress: Called with how many decisions were looked at since the last call.
+        listed: How many differences to list; those beyond are counted.
+
+    Raises:
+        NotReachable: A topic cannot be read.
+    """
+    since, until = max(since, _FIRST), min(until, _LAST)
+    findings = Findings(listed)
+    async with AsyncExitStack() as stack:
+
+        async def reading(wanted: Callable[[str], bool], fetch_bytes: int, must: Sequence[str] = ()) -> Forward:
+            return await stack.enter_async_context(forward(connection, wanted, must=must, fetch_bytes=fetch_bytes))
+
+        # The decisions first: where they end now, what they led to may already be there.
+        decided = await reading(topics.DECISIONS.__eq__, 1_048_576, [topics.DECISIONS])
+        events = await reading(lambda name: name.startswith(_EVENTS), 131_072)
+        on_topics = await reading(lambda name: name.startswith(sent.PREFIX), 65_536)
+        span = Span(decided, since=since, until=until)
+        outputs = Sent(connection, on_topics, findings, since=since, until=until, key=key)
+        decisions = _Decisions(_Again(register_log, key, schemas), outputs, findings, rules_digest)
+        await span.begin()
+        await outputs.begin()
+        ahead = await span.earliest()
+        while ahead is not None:
+            chunk = [(head_of(ahead.value), ahead)]
+            while (ahead := await span.earliest()) is not None and len(chunk) < _CHUNK:
+                chunk.append((head_of(ahead.value), ahead))
+            decisions.check(chunk, await events_of((head for head, _ in chunk), events))
+            if ahead is not None:
+                await outputs.read_up_to(ahead.timestamp)
+            progress(len(chunk))
+        await outputs.read_the_rest()
+    return findings.so_far
+
+
+class _Again:
+    """
+    Makes decisions again.
+
+    Two states of the register are kept, because decisions of several workers go a little back and forth: going back
+    starts a state from the beginning, so the one behind serves until it has overtaken the other.
+    """
+
+    def __init__(
+        self, register_log: Sequence[tuple[int, RegisterRecord]], key: PersonKey, schemas: EventSchemas
+    ) -> None:
+        self._states = [RegisterAsOf(register_log), RegisterAsOf(register_log)]
+        self._at = [-1, -1]
+        self._key, self._schemas = key, schemas
+
+    def _register(self, offset: int) -> Register:
+        behind = [i for i in (0, 1) if self._at[i] <= offset]
+        best = max(behind or (0, 1), key=lambda i: self._at[i])
+        self._at[best] = offset
+        return self._states[best].at(offset)
+
+    def __call__(self, head: Head, value: bytes | None) -> Shared | str:
+        """The decision and its notifications, or why there is none."""
+        where = f"{head.origin.topic}/{head.origin.partition}/{head.origin.offset}"
+        if value is None:
+            return f"the event is no longer kept at {where}"
+        if self._key.digest(value) != head.input_digest:
+            return f"the event at {where} has other bytes than the one decided"
+        try:
+            received = codec.decode(value, schemas=self._schemas)
+        except Refused as exc:
+            return f"the event at {where} is refused today: {exc.reason}"
+        outcome = sharing.share(
+            received,
+            self._register(head.register_offset),
+            origin=head.origin,
+            now=head.decided_at,
+            key=self._key,
+            rules_digest=head.rules_digest,
+        )
+        return outcome if isinstance(outcome, Shared) else f"would be set aside today: {outcome.reason}"
+
+
+class _Decisions:
+    """The decisions of a span: each is made again, and what it permits is looked for."""
+
+    def __init__(self, again: _Again, outputs: Sent, findings: Findings, rules_digest: str) -> None:
+        self._again, self._outputs, self._findings, self._rules_digest = again, outputs, findings, rules_digest
+
+    def check(self, chunk: Sequence[tuple[Head | None, Any]], events: Mapping[Origin, bytes]) -> None:
+        """Make these again. In the order of the register, so that it is gone through once."""
+        found = self._findings.so_far
+        for head, record in sorted(chunk, key=lambda pair: pair[0].register_offset if pair[0] else -1):
+            found.decisions += 1
+            if head is None:
+                at = f"{record.topic}/{record.partition}/{record.offset}"
+                self._findings.differs("", f"what stands at {at} is no decision record of this version")
+                continue
+            found.other_rules += head.rules_digest != self._rules_digest
+            self._check(head, record.value, self._again(head, events.get(head.origin)))
+
+    def _check(self, head: Head, value: bytes, again: Shared | str) -> None:
+        found = self._findings.so_far
+        if not isinstance(again, str) and codec.encode_record(again.record) == value:
+            found.identical += 1
+            permits = permitted_by(again.record)
+            found.outputs += len(permits)
+            self._look_for(head, permits, made_again=set(permits))
+            return
+        if isinstance(again, str):
+            self._findings.differs(head.event_id, again)
+        then = self._read(head, value)
+        if then is None:
+            return
+        permits = permitted_by(then)
+        if isinstance(again, str):
+            self._look_for(head, permits, made_again=set())
+        else:
+            self._findings.differs(head.event_id, _what_differs(then, again.record))
+            found.outputs += len(permits)
+            self._look_for(head, permits, made_again=set(permitted_by(again.record)))
+
+    def _look_for(self, head: Head, permits: Sequence[Key], *, made_again: set[Key]) -> None:
+        for key in permits:
+            self._outputs.permitted(key, Permit(head.event_id, key in made_again))
+
+    def _read(self, head: Head, value: bytes) -> DecisionRecord | None:
+        try:
+            return codec.decode_record(value, DecisionRecord)
+        except (Refused, ValueError):
+            self._findings.differs(head.event_id, "the decision record is not one that the worker would have written")
+            return None
+
+
+def _what_differs(then: DecisionRecord, now: DecisionRecord) -> str:
+    fields = [
+        name for name in type(then).model_fields if name != "answers" and getattr(then, name) != getattr(now, name)
+    ]
+    before = {a.decision_id: a for a in then.answers}
+    after = {a.decision_id: a for a in now.answers}
+    for decision_id in sorted(before.keys() | after.keys()):
+        was, is_ = before.get(decision_id), after.get(decision_id)
+        if was is None or is_ is None:
+            fields.append(f"answer for `{(was or is_).recipient}` {'is new' if was is None else 'is gone'}")  # type: ignore[union-attr]
+        elif was != is_:
+            names = [n for n in type(was).model_fields if getattr(was, n) != getattr(is_, n)]
+            fields.append(f"answer for `{was.recipient}`: {', '.join(names)}")
+    return "; ".join(fields) or "same content, other encoding"

@@ -1,0 +1,84 @@
+"""
+Which notifications are taken in and not dealt with, and which of them may be tried now?
+
+Each case has a queue of its own, oldest first, and only its first is tried: what a partner learns about one child comes
+in order, and a case that waits does not hold up another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from safebus.consumers.delivery.measures import OpenState, Pile
+from safebus.consumers.delivery.source import Waiting
+from safebus.schemas.bus_records import Notification
+
+
+@dataclass
+class Item:
+    """
+    One notification on its way.
+
+    Attributes:
+        first_sent: When it was first tried; None: not yet, or its destination was held since.
+        not_before: When it may be tried again.
+    """
+
+    waiting: Waiting
+    notification: Notification
+    digest: str
+    attempt: int = 0
+    first_sent: datetime | None = None
+    not_before: datetime | None = None
+
+    def due(self, now: datetime) -> bool:
+        """It may be tried now."""
+        return self.not_before is None or self.not_before <= now
+
+
+@dataclass
+class Case:
+    """The notifications of one case, oldest first. `busy`: its first is being tried."""
+
+    queue: deque[Item] = field(default_factory=deque)
+    busy: bool = False
+
+
+class Cases:
+    """All cases of one partner that have something left to do."""
+
+    def __init__(self) -> None:
+        self._cases: dict[str, Case] = {}
+
+    def __len__(self) -> int:
+        """How many notifications there are."""
+        return sum(len(case.queue) for case in self._cases.values())
+
+    def add(self, item: Item) -> None:
+        """Put one behind those of its case."""
+        self._cases.setdefault(item.notification.subject_token, Case()).queue.append(item)
+
+    def due(self, now: datetime) -> list[Case]:
+        """Those whose first may be tried now, the longest decided first; what is done with is forgotten."""
+        for token in [t for t, case in self._cases.items() if not case.queue and not case.busy]:
+            del self._cases[token]
+        due = [c for c in self._cases.values() if not c.busy and c.queue and c.queue[0].due(now)]
+        return sorted(due, key=lambda case: case.queue[0].notification.decided_at)
+
+    def let_go(self, partitions: Collection[int]) -> None:
+        """Forget what came from these partitions: another process has them."""
+        for case in self._cases.values():
+            case.queue = deque(i for i in case.queue if i.waiting.partition not in partitions)
+
+    def piles(self, *, held: bool) -> dict[OpenState, Pile]:
+        """How they stand; all alike while their destination is held."""
+        piles = {standing: Pile() for standing in OpenState}
+        for case in self._cases.values():
+            for item in case.queue:
+                tried = OpenState.PENDING if item.not_before is None else OpenState.WAITING
+                standing = OpenState.HELD if held else tried
+                piles[standing] = piles[standing].with_one(item.notification.decided_at)
+        return piles

@@ -1,0 +1,230 @@
+"""
+What became of each delivery to one partner, and what do we write down about it?
+
+Receipts are the only memory: the ledger is their tail, so a restarted adapter knows what it handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from safebus.schemas import codec, headers, topics
+from safebus.schemas.bus_records import Notification, Receipt, Stage
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.writer import Message, Writer
+
+#: As `consumers.delivery.retry` says it: the time-out came after the body went, so the partner may have it.
+UNKNOWN = "answer_unknown"
+
+#: Written before an attempt on which a consent stands: until an answer is written too, the partner may have it.
+UNDER_WAY = "attempt_under_way"
+#: The answer of a delivery that ended without an attempt.
+NOT_SENT = "not_sent"
+
+#: After these nothing more happens to a delivery by itself.
+ENDED = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
+
+
+class Ended(NamedTuple):
+    """How a delivery ended, and with which bytes. There are very many, so it is small."""
+
+    stage: Stage
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a partner may hold, and what is needed to tell it that the consent was withdrawn."""
+
+    digest: str
+    event_id: str
+    subject_token: str
+    purpose: str
+    consent_meaning: str | None
+
+
+class Receipts:
+    """
+    The tail of `receipts`, read once for all the ledgers of a process.
+
+    Args:
+        window: How many of the newest of each partition are read at first.
+    """
+
+    def __init__(self, connection: Connection, *, window: int = 100_000) -> None:
+        self._connection, self._window = connection, window
+        self._followers: dict[bytes, Callable[[Receipt], None]] = {}
+        self._next: dict[int, int] = {}
+        self._reading = asyncio.Lock()
+
+    def follow(self, partner: str, note: Callable[[Receipt], None]) -> None:
+        """Whatever is read about this partner goes here; to be said before the first reading."""
+        assert not self._next, "what was read before would be missing"
+        self._followers[partner.encode()] = note
+
+    async def load(self) -> None:
+        """
+        Read what came since the last time, and at first the tail.
+
+        Raises:
+            NotReachable: Not to their end; whoever goes on without could deliver twice.
+        """
+        async with self._reading:
+            last = None if self._next else self._window
+            async for message in read_topic(self._connection, topics.RECEIPTS, last=last, starts=self._next):
+                self._next[message.partition] = message.offset + 1
+                note = self._followers.get(dict(message.headers).get("sb_partner", b""))
+                if note is not None:
+                    note(codec.decode_record(message.value, Receipt))
+
+
+class Ledger:
+    """
+    The deliveries of one partner.
+
+    Args:
+        outbound: None: only to read.
+        receipts: Shared with other partners of this process; None: read for this one alone.
+        window: How many ended deliveries are remembered. Older repeats have one effect all the same: every adapter
+            hands over under the same id.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        outbound: Writer | None,
+        *,
+        partner: str,
+        transport: str,
+        receipts: Receipts | None = None,
+        window: int = 100_000,
+    ):
+        self._outbound = outbound
+        self._partner, self._transport, self._window = partner, transport, window
+        self._receipts = receipts or Receipts(connection, window=window)
+        self._receipts.follow(partner, self._note)
+        self._ended: OrderedDict[str, Ended] = OrderedDict()
+        self._on_consent: dict[str, Delivered] = {}
+        self._waited: dict[str, tuple[datetime, int]] = {}
+        self._maybe_there: set[str] = set()  # tried, and nobody knows whether the partner took it
+        self._under_way: set[str] = set()  # an attempt was begun, and no answer to it is written
+        self._noticed: set[str] = set()
+
+    async def load(self) -> None:
+        """
+        Read the tail of `receipts`, and later what came since.
+
+        Others write receipts about this partner too: an operator who redrives, a process that had a partition before.
+        """
+        await self._receipts.load()
+
+    def ended(self, notification_id: str) -> Ended | None:
+        """How this delivery ended; None: it has not."""
+        return self._ended.get(notification_id)
+
+    def waited(self, notification_id: str) -> tuple[datetime | None, int]:
+        """(when it was first tried, how often): a restart does not begin its 72 hours again."""
+        return self._waited.get(notification_id, (None, 0))
+
+    def on_consent(self) -> dict[str, Delivered]:
+        """What was handed over on somebody's consent and not yet followed by a notice of its end."""
+        return self._on_consent
+
+    async def write(
+        self,
+        about: Notification,
+        stage: Stage,
+        *,
+        digest: str,
+        attempt: int,
+        at: datetime,
+        answer: str,
+        reason: str = "",
+    ) -> None:
+        """Write a receipt and wait until the broker has it."""
+        await self._write(
+            Receipt(
+                notification_id=about.notification_id,
+                event_id=about.event_id,
+                partner=self._partner,
+                transport=self._transport,
+                stage=stage,
+                attempt=attempt,
+                at=at,
+                answer=answer,
+                reason=reason,
+                subject_token=about.subject_token,
+                purpose=about.purpose,
+                consent_meaning=about.consent_meaning,
+                output_digest=digest,
+            )
+        )
+
+    async def write_notice(
+        self, notification_id: str, ended: Delivered, *, at: datetime, answer: str, reason: str
+    ) -> None:
+        """Write that the partner was told that the consent it received something on has ended."""
+        await self._write(
+            Receipt(
+                notification_id=notification_id,
+                event_id=ended.event_id,
+                partner=self._partner,
+                transport=self._transport,
+                stage=Stage.NOTICE_HANDED_OVER,
+                attempt=1,
+                at=at,
+                answer=answer,
+                reason=reason,
+                subject_token=ended.subject_token,
+                purpose=ended.purpose,
+                consent_meaning=ended.consent_meaning,
+                output_digest=ended.digest,
+            )
+        )
+
+    async def _write(self, receipt: Receipt) -> None:
+        about = [
+            *headers.cloud_event(id=receipt.notification_id, source=self._partner, type="safebus.receipt"),
+            ("sb_partner", self._partner.encode()),
+            ("sb_event", receipt.event_id.encode()),
+        ]
+        message = Message(topics.RECEIPTS, receipt.notification_id.encode(), codec.encode_record(receipt), about)
+        assert self._outbound is not None  # only who delivers writes
+        await self._outbound.send_all([message])
+        self._note(receipt)
+
+    def _note(self, receipt: Receipt) -> None:
+        key = receipt.notification_id
+        if receipt.stage is Stage.WAITING:
+            first, _ = self._waited.get(key, (receipt.at, 0))
+            self._waited[key] = (first, receipt.attempt)
+            if receipt.reason == UNKNOWN:
+                self._maybe_there.add(key)
+            (self._under_way.add if receipt.reason == UNDER_WAY else self._under_way.discard)(key)
+            return
+        self._waited.pop(key, None)
+        never_answered = key in self._under_way and receipt.answer == NOT_SENT
+        self._under_way.discard(key)
+        if receipt.stage is Stage.NOTICE_HANDED_OVER:
+            self._noticed.add(key)
+            self._on_consent.pop(key, None)
+        elif receipt.stage in ENDED:
+            self._ended[key] = Ended(receipt.stage, receipt.output_digest)
+            # What the partner may have taken counts as taken when its consent ends: a notice too many harms nobody.
+            there = receipt.stage is Stage.HANDED_OVER or key in self._maybe_there or never_answered
+            if there and receipt.consent_meaning is not None and key not in self._noticed:
+                self._on_consent[key] = Delivered(
+                    digest=receipt.output_digest,
+                    event_id=receipt.event_id,
+                    subject_token=receipt.subject_token,
+                    purpose=receipt.purpose,
+                    consent_meaning=receipt.consent_meaning,
+                )
+            while len(self._ended) > self._window:
+                self._ended.popitem(last=False)

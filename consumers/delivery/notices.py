@@ -1,0 +1,109 @@
+"""
+Whom must we tell that the consent they received something on has ended, and were they told?
+
+The notice names only the notification that the partner already holds, so it discloses nothing new (rule R12). It goes
+out beside the alerts, never before them: a partner that refuses or does not answer notices still gets its alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from safebus.consumers.adapters.interface import Adapter
+from safebus.consumers.delivery import retry as delivery
+from safebus.consumers.delivery.ledger import Delivered, Ledger
+from safebus.consumers.delivery.measures import CourierFacts, Told
+from safebus.consumers.delivery.parcels import notice_of
+from safebus.consumers.delivery.recheck import Recheck
+
+log = structlog.get_logger()
+
+LOOK_EVERY = timedelta(seconds=2)
+#: Some consents end by their date, without any change of the register.
+LOOK_AT_ALL_EVERY = timedelta(minutes=1)
+
+
+class Notices:
+    """One partner's notices. `round` is called again and again, never twice at once."""
+
+    def __init__(
+        self,
+        *,
+        partner: str,
+        adapter: Adapter,
+        ledger: Ledger,
+        recheck: Recheck,
+        facts: CourierFacts,
+        clock: Callable[[], datetime],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._partner, self._adapter, self._ledger, self._recheck = partner, adapter, ledger, recheck
+        self._facts, self._clock, self._jitter = facts, clock, jitter
+        self._not_before: datetime | None = None
+        self._looked: tuple[int, int, datetime] | None = None  # register offset, how many, when
+
+    def due(self, now: datetime) -> bool:
+        """There may be somebody to tell."""
+        return bool(self._ledger.on_consent()) and (self._not_before is None or now >= self._not_before)
+
+    async def round(self) -> None:
+        """Look whose consent has ended, and tell the partner."""
+        now = self._clock()
+        self._not_before = now + LOOK_EVERY
+        register_offset = await self._recheck.refresh()
+        there = self._ledger.on_consent()
+        if self._looked is not None:
+            offset, count, at = self._looked
+            if (offset, count) == (register_offset, len(there)) and now - at < LOOK_AT_ALL_EVERY:
+                return
+        ended = {
+            notification_id: how for notification_id in there if (how := self._how_ended(there[notification_id], now))
+        }
+        if ended:
+            await self._ledger.load()  # another process of this partner, or an operator, may have told it
+        for notification_id, how in ended.items():
+            found = self._ledger.on_consent().get(notification_id)
+            # One that does not answer must not be asked again for each of the others.
+            if found is not None and not await self._tell(notification_id, found, how, self._clock()):
+                return
+        self._looked = register_offset, len(self._ledger.on_consent()), now
+
+    def _how_ended(self, delivered: Delivered, now: datetime) -> str | None:
+        return self._recheck.consent_ended(
+            person=delivered.subject_token,
+            meaning=delivered.consent_meaning or "",
+            purpose=delivered.purpose,
+            partner=self._partner,
+            now=now,
+        )
+
+    async def _tell(self, notification_id: str, ended: Delivered, how: str, now: datetime) -> bool:
+        """Send one notice; False: it waits."""
+        answer = await self._adapter.deliver(notice_of(notification_id, ended, how))
+        step = delivery.next_step(
+            answer.reply,
+            attempt=1,
+            first_sent=now,
+            now=now,
+            retry_after_s=answer.retry_after_s,
+            jitter=self._jitter(),
+        )
+        match step:
+            case delivery.Done():
+                told = f"consent_{how}"
+                await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=told)
+                self._facts.notices[Told.TOLD] += 1
+            case delivery.Park(reason=reason):
+                # Asking again cannot help, and the others must be told: a person has to tell this partner.
+                await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=reason)
+                self._facts.notices[Told.REFUSED] += 1
+                log.error("notice.refused", partner=self._partner, notification_id=notification_id, answer=answer.code)
+            case delivery.TryAgain(at=at) | delivery.Hold(at=at):
+                self._not_before = at
+                self._facts.notices[Told.WAITS] += 1
+                log.warning("notice.waits", partner=self._partner, notification_id=notification_id, answer=answer.code)
+                return False
+        return True

@@ -1,0 +1,77 @@
+"""
+What exactly does a partner's system receive?
+
+The released fields, and around them what the partner needs to file and to ask back: ids, publisher, purpose, agreement,
+labels. One form for every transport; an adapter only wraps it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from safebus.consumers.adapters.interface import Parcel
+from safebus.consumers.delivery.ledger import Delivered
+from safebus.schemas.bus_records import Notification
+
+
+def parcel_of(notification: Notification, view: dict[str, Any], digest: str) -> Parcel:
+    """A notification with its released fields."""
+    n = notification
+    return Parcel(
+        notification_id=n.notification_id,
+        event_id=n.event_id,
+        event_type=n.event_type,
+        case=n.subject_token,
+        urgency=n.urgency,
+        body={
+            "notification_id": n.notification_id,
+            "event_id": n.event_id,
+            "event_type": n.event_type,
+            "lifecycle": n.lifecycle,
+            "publisher": n.publisher,
+            "purpose": n.purpose,
+            "urgency": n.urgency,
+            "agreement": f"{n.agreement_id} v{n.agreement_version} {n.flow}",
+            "labels": list(n.labels),
+            "decided_at": plain(n.decided_at),
+            "fields": plain(view),
+        },
+        digest=digest,
+        kind="notification",
+        made_at=n.decided_at,
+    )
+
+
+def notice_of(notification_id: str, ended: Delivered, how: str) -> Parcel:
+    """That the consent a notification stood on has ended. It says nothing the partner does not hold already."""
+    return Parcel(
+        notification_id=notification_id,
+        event_id=ended.event_id,
+        event_type="consent.withdrawn",
+        case=ended.subject_token,
+        urgency="PRIORITY",
+        body={
+            "notification_id": notification_id,
+            "event_id": ended.event_id,
+            "event_type": "consent.withdrawn",
+            "purpose": ended.purpose,
+            "consent": how,
+            "what_to_do": "stop using what you were sent under this notification unless you have another basis for it",
+        },
+        digest=ended.digest,
+        kind="consent.withdrawn",
+    )
+
+
+def plain(value: Any) -> Any:
+    """JSON values. Times as RFC 3339 in UTC, dates as ISO 8601."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    return value

@@ -1,1 +1,0 @@
-"""Counting end to end: facts read from the topics, matched, judged, and added up. See `consumers.reconcile`."""

@@ -1,1 +1,0 @@
-"""Making decisions again: what is read, matched, looked at twice and found. See `consumers.replay`."""

@@ -1,0 +1,29 @@
+"""
+Which broker carries the bus when nobody gives us one?
+
+Two, behind one small interface (`port.Broker`): `embedded`, in this process and in memory, and
+`kafka`, a real Apache Kafka on loopback. Start either with `open_broker`.
+"""
+
+from safebus.deploy.local.brokers.interface import (
+    Broker,
+    BrokerError,
+    BrokerUnavailable,
+    FetchFailed,
+    MissingTool,
+    UnknownBroker,
+    WrongPartitions,
+)
+from safebus.deploy.local.brokers.opening import make_topics, open_broker
+
+__all__ = [
+    "Broker",
+    "BrokerError",
+    "BrokerUnavailable",
+    "FetchFailed",
+    "MissingTool",
+    "UnknownBroker",
+    "WrongPartitions",
+    "make_topics",
+    "open_broker",
+]

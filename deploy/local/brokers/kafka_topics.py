@@ -1,0 +1,102 @@
+"""
+Does this Kafka answer, and has it our topics?
+
+Asked with librdkafka's admin client, each time with a new one that is closed again: a broker that was
+killed and restarted is then never spoken to over a connection that remembers it as down.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from safebus.deploy.local.brokers.interface import BrokerUnavailable, Configs, WrongPartitions
+
+ANSWER_WITHIN_S: Final = 15.0
+_QUICK: Final = {"log_level": 0, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200}
+
+
+def answers(client: Mapping[str, str]) -> bool:
+    """It serves metadata, with itself in it, within a second."""
+    try:
+        return bool(_admin(client).list_topics(timeout=1.0).brokers)
+    except KafkaException:
+        return False
+
+
+def ensure_topics(client: Mapping[str, str], topics: Mapping[str, int], *, configs: Configs) -> None:
+    """
+    Make those of `topics` that are missing, and return when all can be written to.
+
+    Args:
+        client: How to reach it, as librdkafka names it (`bootstrap.servers`).
+        topics: Name -> number of partitions.
+
+    Raises:
+        WrongPartitions: One is there with another number; then none was made.
+        BrokerUnavailable: It did not answer in time, or refused.
+    """
+    give_up_at = time.monotonic() + ANSWER_WITHIN_S
+    admin = _admin(client)
+    there = _partitions(admin)
+    _compare(there, topics)
+    missing = {topic: count for topic, count in topics.items() if topic not in there}
+    _create(admin, missing, configs=configs)
+    # The controller has them; this node's metadata, which clients are served, follows a moment later.
+    while missing and not missing.keys() <= (there := _partitions(admin)).keys():
+        if time.monotonic() > give_up_at:
+            raise BrokerUnavailable(
+                f"Kafka took topics `{'`, `'.join(missing)}` and did not have them ready "
+                f"within {ANSWER_WITHIN_S:.0f} s; look at its log"
+            )
+        time.sleep(0.01)
+    _compare(there, topics)  # again: another process may have made one in between
+
+
+def _create(admin: AdminClient, topics: Mapping[str, int], *, configs: Configs) -> None:
+    if not topics:
+        return
+    new = [
+        NewTopic(topic, num_partitions=count, replication_factor=1, config=dict(configs.get(topic, {})))
+        for topic, count in topics.items()
+    ]
+    futures = admin.create_topics(new, operation_timeout=ANSWER_WITHIN_S, request_timeout=ANSWER_WITHIN_S)
+    for topic, future in futures.items():
+        try:
+            future.result(ANSWER_WITHIN_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise BrokerUnavailable(
+                    f"Kafka refused topic `{topic}`: {error.args[0].str()}; mend its name or its `configs`"
+                ) from error
+
+
+def _partitions(admin: AdminClient) -> dict[str, int]:
+    """Of every topic whose partitions all have a leader, so that it can be written to."""
+    try:
+        topics = admin.list_topics(timeout=ANSWER_WITHIN_S).topics
+    except KafkaException as error:
+        raise BrokerUnavailable(
+            f"Kafka did not answer within {ANSWER_WITHIN_S:.0f} s; is it running? Start it, or look at its log"
+        ) from error
+    return {
+        name: len(topic.partitions)
+        for name, topic in topics.items()
+        if topic.partitions and all(part.leader >= 0 for part in topic.partitions.values())
+    }
+
+
+def _compare(there: Mapping[str, int], topics: Mapping[str, int]) -> None:
+    for topic, count in topics.items():
+        if there.get(topic, count) != count:
+            raise WrongPartitions(
+                f"topic `{topic}` has {there[topic]} partitions, expected {count}; give the broker an empty folder, "
+                "or change what you ask for: partitions cannot be taken away, and adding some reorders keys"
+            )
+
+
+def _admin(client: Mapping[str, str]) -> AdminClient:
+    return AdminClient({**_QUICK, **client})

@@ -1,0 +1,92 @@
+"""What of this machine and this bus is as it should be, and what is missing?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from safebus.deploy.service import settings
+from safebus.schemas.errors import SafebusError
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One thing looked at. `needed`: without it nothing works; otherwise only what `what` names does not."""
+
+    what: str
+    fine: bool
+    found: str
+    to_do: str = ""
+    needed: bool = True
+
+
+async def examine() -> list[Examined]:
+    """Look at everything."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    checks = [Examined("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")]
+    checks += [_java(), _postgres()]
+    found = settings.load()
+    try:
+        bootstrap = found.bootstrap()
+    except SafebusError as exc:
+        return [*checks, Examined("broker", False, "none set", str(exc), needed=False)]
+    return [*checks, *await _bus(found, bootstrap)]
+
+
+def _java() -> Examined:
+    from safebus.deploy.local.brokers import BrokerError
+    from safebus.deploy.local.brokers.kafka_tools import cache_folder, find_java, find_mvn
+
+    try:
+        java = find_java(os.environ)
+        if not any(cache_folder(os.environ).glob("**/kafka_2.13-*.jar")):
+            find_mvn(os.environ)
+    except BrokerError as exc:
+        return Examined("Apache Kafka on this machine", False, "not to be had", str(exc), needed=False)
+    return Examined("Apache Kafka on this machine", True, f"Java at {java}")
+
+
+def _postgres() -> Examined:
+    from safebus.deploy.local.partner_postgres import find_programs
+
+    try:
+        return Examined("PostgreSQL for the demonstration", True, str(find_programs()))
+    except SafebusError as exc:
+        return Examined("PostgreSQL for the demonstration", False, "not to be had", str(exc), needed=False)
+
+
+async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
+    from safebus.deploy.service.topic_plan import wanted_by
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.schemas.kafka.topic_list import topics_there
+    from safebus.streams.register import write as registrar
+
+    try:
+        connection = Connection(bootstrap, found.tls())
+        there = await topics_there(connection)
+        checks = [Examined("broker", True, f"answers at {bootstrap} with {len(there)} topics")]
+        if "register" not in there:
+            return [
+                *checks,
+                Examined("register", False, "no topic `register`", "`safebus topics apply`, `safebus register load`"),
+            ]
+        register = await registrar.current(connection)
+    except SafebusError as exc:
+        return [Examined("broker", False, bootstrap, str(exc))]
+    missing = [t.name for t in wanted_by(register) if t.name not in there]
+    return [
+        *checks,
+        Examined(
+            "register",
+            bool(register.agreements),
+            f"offset {register.offset}, {len(register.partners)} partners, {len(register.agreements)} agreements",
+            "`safebus register load FOLDER --execute --reason ...`",
+        ),
+        Examined(
+            "topics",
+            not missing,
+            "all there" if not missing else f"missing {', '.join(missing)}",
+            "`safebus topics apply`",
+        ),
+    ]

@@ -1,0 +1,89 @@
+"""How is a whole bus started on one machine, to try things out, and how does it end?"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from safebus.deploy.local.brokers import make_topics, open_broker
+from safebus.deploy.local.processes import Processes
+from safebus.deploy.service import settings
+from safebus.deploy.service.settings import BROKER_FILE
+from safebus.deploy.service.terminal import clock, say
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.schemas.errors import BadInput
+from safebus.schemas.kafka.connection import Connection
+from safebus.streams.register import write as registrar
+from safebus.streams.register.store import Register
+
+DEMO_REGISTER = Path(__file__).parent / "demo" / "register"
+
+
+def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> None:
+    """Start a bus and keep it until Ctrl-C or SIGTERM."""
+    found = settings.load()
+    found.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = register or DEMO_REGISTER
+    address = found.home / BROKER_FILE
+    lock = (found.home / "up.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BadInput(
+            f"a bus is running in `{found.home}` already; end it, or set SAFEBUS_HOME to another folder"
+        ) from None
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    with open_broker(broker_name, data_dir=found.home / "data" / broker_name) as broker:
+        address.write_text(json.dumps({"name": broker_name, "bootstrap": broker.bootstrap}), "utf-8")
+        processes = Processes(found, logs=found.home / "logs", broker=broker.bootstrap)
+        try:
+            say(f"broker `{broker_name}` at {broker.bootstrap}")
+            if not broker_only:
+                changes = registrar.plan(folder, Register(), found.person_key())
+                entries = [change.entry for change in changes]
+                make_topics(broker, wanted(partners_of(entries)))
+                asyncio.run(_load(Connection(broker.bootstrap), folder, found))
+                _start(processes, found.home, partners_of(entries))
+                say(f"logs in {found.home / 'logs'}; each partner's notifications in {found.home / 'inbox'}/<partner>/")
+                say("worker and adapters are starting ...")
+                while not done.wait(0.1) and not processes.said("worker", "worker.started"):
+                    processes.check()
+            say("ready; Ctrl-C ends it all")
+            while not done.wait(0.5):
+                processes.check()
+        finally:
+            processes.stop()
+            address.unlink(missing_ok=True)
+    say("ended; nothing is left running")
+    sys.stderr.flush()
+
+
+async def _load(connection: Connection, folder: Path, found: settings.Settings) -> None:
+    register = await registrar.current(connection)
+    changes = [c for c in registrar.plan(folder, register, found.person_key()) if c.what != "same"]
+    if changes:
+        records = registrar.records(
+            (c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine"
+        )
+        offset = await registrar.write(connection, records)
+        say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
+
+
+def _start(processes: Processes, home: Path, partners: list[str]) -> None:
+    places = {}
+    for partner in partners:
+        inbox = home.resolve() / "inbox" / partner
+        inbox.mkdir(parents=True, exist_ok=True)
+        places[partner] = {"transport": "folder", "folder": str(inbox)}
+    file = home / "destinations.yaml"
+    if not file.exists():
+        file.write_text(json.dumps(places, indent=1), "utf-8")  # JSON is YAML, and needs no library to write
+    processes.start("worker", ["worker"])
+    processes.start("deliver", ["deliver", "--destinations", str(file.resolve())])

@@ -1,0 +1,41 @@
+"""
+How do adapters ask the register, without importing the rules?
+
+This joins the two: the reader that follows the register, and the pure rules that answer from its state.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from safebus.schemas.bus_records import Notification, Reason
+from safebus.streams.register.follow import RegisterReader
+from safebus.streams.rules import sharing
+from safebus.streams.rules.consent import HOLDS, Meaning, State, standing
+
+
+class RegisterRecheck:
+    """`consumers.delivery.recheck.Recheck`, answered from the register as of now."""
+
+    def __init__(self, reader: RegisterReader) -> None:
+        self._reader = reader
+
+    async def refresh(self) -> int:
+        """Wait until everything acknowledged before this call counts."""
+        return (await self._reader.catch_up()).offset
+
+    def why_not(self, notification: Notification, now: datetime) -> Reason | None:
+        """Why a notification may no longer be handed over."""
+        return sharing.still_permitted(notification, self._reader.now, now)
+
+    def view(self, notification: Notification) -> dict[str, Any] | None:
+        """The released fields."""
+        return sharing.read_view(notification, self._reader.now)
+
+    def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
+        """How the consent ended, when it did."""
+        entries = self._reader.now.consents(person, Meaning(meaning), purpose)
+        state = standing(entries, recipient=partner, now=now).state
+        # Unknown would mean that the register lost an entry; it says nothing about the person's wish.
+        return None if state in HOLDS or state is State.UNKNOWN else state.value

@@ -1,0 +1,1 @@
+"""safebus: the folders of this repository, under one name. See README.md."""

@@ -1,0 +1,187 @@
+"""
+How do we write to the broker and know that it is written?
+
+`send_all` returns only when the broker has acknowledged every message, and raises if one was refused: a send that was
+merely handed to a client's buffer proves nothing. `send_as_one` writes all or nothing, and only as long as nobody else
+has started under the same name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaConnectionError,
+    KafkaError,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.partitioner import murmur2
+
+from safebus.schemas import topics
+from safebus.schemas.errors import NotReachable, Overtaken, SafebusError
+from safebus.schemas.kafka.connection import Connection
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to write. `partition` None: by the key."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+    partition: int | None = None
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: bytes, partitions: int = topics.PARTITIONS) -> int:
+    """
+    The partition that Kafka's clients choose for a key; remembered, because aiokafka computes it byte by byte.
+
+    Source: Apache Kafka, `BuiltInPartitioner.partitionForKey`: murmur2, its sign bit cleared.
+    """
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+class Writer:
+    """
+    An idempotent producer that waits for every acknowledgement.
+
+    Args:
+        linger_ms: How long a record waits for others to go with it, milliseconds. Whoever waits for each of its few
+            records before it goes on should say 0.
+        compression: `zstd`, or None: as it is. Many records that say the same in other words become a fifteenth.
+        transactional_id: Whoever starts with it last is the only one who may write under it; what an earlier one had
+            open is undone, and its next write raises `Overtaken`. Then `send_as_one` is how to write. Source: KIP-98.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        client_id: str,
+        timeout_s: float = 20.0,
+        linger_ms: int = 2,
+        compression: str | None = None,
+        transactional_id: str | None = None,
+    ) -> None:
+        self._connection = connection
+        self._timeout_s = timeout_s
+        self._producer = AIOKafkaProducer(
+            client_id=client_id,
+            acks="all",
+            compression_type=compression,
+            enable_idempotence=True,
+            linger_ms=linger_ms,
+            max_batch_size=131_072,
+            max_request_size=1_048_576,
+            request_timeout_ms=int(timeout_s * 1000),
+            transactional_id=transactional_id,
+            # Only for what a killed process leaves open when nobody starts in its place.
+            transaction_timeout_ms=60_000,
+            **connection.settings(),
+        )
+
+    async def start(self) -> None:
+        """
+        Connect; with a transactional id, become the one who writes under it.
+
+        Raises:
+            NotReachable: No broker answers, or this certificate may write nothing.
+        """
+        try:
+            # aiokafka asks for a producer id for ever; a caller must hear when nobody answers.
+            async with asyncio.timeout(self._timeout_s):
+                await self._producer.start()
+        except TimeoutError as exc:
+            raise self._connection.unreachable() from exc
+        except ClusterAuthorizationFailedError as exc:
+            raise NotReachable(
+                f"`{self._connection.bootstrap}` lets this certificate write to no topic; ask the operator"
+            ) from exc
+        except KafkaConnectionError as exc:
+            raise self._connection.unreachable() from exc
+
+    async def send_all(self, messages: Iterable[Message]) -> list[tuple[int, int]]:
+        """
+        Write messages and wait until the broker has all of them.
+
+        Returns:
+            (partition, offset) of each, in order.
+
+        Raises:
+            NotReachable: One was not acknowledged in time, or refused.
+        """
+        found = list(messages)
+        handed_over: list[Any] = []
+        written: list[tuple[int, int]] = []
+        try:
+            # An idempotent aiokafka producer tries for ever; a caller must hear when nobody answers.
+            async with asyncio.timeout(self._timeout_s):
+                for m in found:
+                    sent = await self._producer.send(
+                        m.topic, m.value, key=m.key, partition=m.partition, headers=list(m.headers)
+                    )
+                    handed_over.append(sent)
+                for acknowledged in handed_over:
+                    done = await acknowledged
+                    written.append((done.partition, done.offset))
+        except (KafkaError, TimeoutError) as exc:
+            first = len(handed_over) if len(handed_over) < len(found) else len(written)
+            raise _said_plainly(found[first], exc) from exc
+        return written
+
+    async def send_as_one(self, messages: Iterable[Message]) -> None:
+        """
+        Write messages so that all of them are there or none, and only if nobody started in our place.
+
+        Raises:
+            Overtaken: Somebody did; nothing was written.
+            NotReachable: It was not acknowledged in time. Whether it is written, only a new start can tell.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._producer.begin_transaction()
+                await self.send_all(messages)
+                await self._producer.commit_transaction()
+        except (KafkaError, TimeoutError) as exc:
+            raise _overtaken_or(exc, f"a transaction was not committed ({type(exc).__name__})") from exc
+
+    async def stop(self) -> None:
+        """Flush and disconnect; what nobody takes any more within the timeout is given up."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._producer.stop()
+        except TimeoutError:
+            # A transaction is asked for again and again, for as long as one waits for it: so one second, and no more.
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                async with asyncio.timeout(1.0):
+                    await self._producer._sender.close()
+            await self._producer.client.close()
+
+
+def _said_plainly(message: Message, exc: BaseException) -> SafebusError:
+    """What was refused, without the message."""
+    if isinstance(exc, TopicAuthorizationFailedError):
+        return NotReachable(f"this certificate may not write to `{message.topic}`; ask the operator for WRITE on it")
+    return _overtaken_or(
+        exc,
+        f"`{message.topic}` did not acknowledge a message of {len(message.value)} bytes "
+        f"({type(exc).__name__}); it may or may not be written",
+    )
+
+
+def _overtaken_or(exc: BaseException, text: str) -> SafebusError:
+    if isinstance(exc, ProducerFenced | InvalidProducerEpoch | InvalidProducerIdMapping):
+        return Overtaken("another process has started in our place and writes now; this one must not")
+    return NotReachable(text)

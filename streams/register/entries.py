@@ -1,0 +1,297 @@
+"""
+What stands in a register folder, and does it hold together?
+
+An information-governance lead keeps partners, bases, agreements and involvements as YAML files. This reads them into
+register entries and says, with file and line, everything that does not fit, all at once. Identifiers of people become
+tokens here and never go further.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from safebus.schemas.classes import MASKS, NEVER
+from safebus.schemas.errors import BadRegister, BadSchema
+from safebus.schemas.event_schemas import EventSchemas
+from safebus.schemas.events import NhsNumber, Upn
+from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.streams.register import yaml_text
+from safebus.streams.register.yaml_text import Path, YamlText
+from safebus.streams.rules.agreements import Agreement
+from safebus.streams.rules.bases import Basis, EventRule
+from safebus.streams.rules.consent import ConsentEntry
+from safebus.streams.rules.identity import confirm_tokens
+from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, Partner, Subscription
+
+
+class PersonInFolder(BaseModel):
+    """A person as a folder names them. `alias` is for this folder only and is not kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    alias: str
+    nhs_number: NhsNumber | None = None
+    upn: Upn | None = None
+    local: dict[str, str] = {}
+    unborn_of: str | None = None
+    family_name: str | None = None
+    date_of_birth: date | None = None
+    restricted: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry to be registered. `where`: file and line it came from."""
+
+    record_id: str
+    kind: str
+    body: BaseModel
+    where: str
+
+
+@dataclass
+class _Reading:
+    key: PersonKey
+    schemas: EventSchemas
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    person_ids: dict[str, str] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)  # aliases whose own line is wrong: said once, there
+    numbers: dict[str, str] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        same = next((e for e in self.entries if e.record_id == entry.record_id), None)
+        if same is not None:
+            self.problems.append(f"{entry.where}: {entry.kind} stands already at {same.where}; keep one")
+        else:
+            self.entries.append(entry)
+
+
+def read_folder(files: Mapping[str, str], key: PersonKey, schemas: EventSchemas) -> list[Entry]:
+    """
+    Read a register folder.
+
+    Args:
+        files: Name -> text of every `*.yaml` in it.
+
+    Raises:
+        BadRegister: Every problem found, one line each.
+    """
+    reading = _Reading(key, schemas)
+    texts: list[YamlText] = []
+    for name in sorted(files):
+        try:
+            texts.append(yaml_text.parse(name, files[name]))
+        except BadRegister as exc:
+            reading.problems += exc.problems
+    for text in texts:
+        reading.problems += _unknown_sections(text)
+    # People first: what follows refers to them by alias, whichever file it stands in.
+    for section, reader in _SECTIONS.items():
+        for text in texts:
+            _read_section(reading, text, section, reader)
+    for text in texts:
+        if isinstance(text.data, dict) and "agreement" in text.data:
+            _try(reading, lambda text=text: _agreement(reading, text))  # type: ignore[misc]
+    if reading.problems:
+        raise BadRegister(reading.problems)
+    return reading.entries
+
+
+def _unknown_sections(text: YamlText) -> Iterator[str]:
+    if not isinstance(text.data, dict):
+        yield f"`{text.name}` line 1: no sections; known are {', '.join(_SECTIONS)}, or a file with one `agreement`"
+    elif "agreement" not in text.data:
+        for section in sorted(set(text.data) - set(_SECTIONS)):
+            close = difflib.get_close_matches(section, [*_SECTIONS, "agreement"], n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join([*_SECTIONS, 'agreement'])}"
+            yield f"{text.where((section,))}: unknown section `{section}`; {hint}"
+
+
+def _read_section(reading: _Reading, text: YamlText, section: str, reader: Reader) -> None:
+    rows = text.data.get(section) if isinstance(text.data, dict) and "agreement" not in text.data else None
+    if rows is None:
+        return
+    if not isinstance(rows, list):
+        reading.problems.append(f"{text.where((section,))}: `{section}` must be a list")
+        return
+    for i, row in enumerate(rows):
+        _try(reading, lambda i=i, row=row: reader(reading, text, row, (section, i)))  # type: ignore[misc]
+
+
+def _try(reading: _Reading, read: Callable[[], None]) -> None:
+    try:
+        read()
+    except BadRegister as exc:
+        reading.problems += exc.problems
+
+
+Reader = Callable[[_Reading, YamlText, Any, Path], None]
+
+
+def _partner(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+    body = yaml_text.read(text, row, at, Partner, "partner")
+    reading.add(Entry(f"partner/{body.partner}", "partner", body, text.where(at)))
+
+
+def _basis(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+    body = yaml_text.read(text, row, at, Basis, "basis")
+    reading.add(Entry(f"basis/{body.code}", "basis", body, text.where(at)))
+
+
+def _event_rule(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+    body = yaml_text.read(text, row, at, EventRule, "event rule")
+    _known_type(reading, text, body.event_type, (*at, "event_type"))
+    reading.add(Entry(f"event_rule/{body.event_type}", "event_rule", body, text.where(at)))
+
+
+def _known_type(reading: _Reading, text: YamlText, event_type: str, at: Path) -> None:
+    # A misspelt type is never sent: its rule would guard nothing, its subscriber would wait for ever.
+    try:
+        reading.schemas.of(event_type)
+    except BadSchema as exc:
+        raise BadRegister([f"{text.where(at)}: {exc}"]) from None
+
+
+def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+    try:
+        body = yaml_text.read(text, row, at, PersonInFolder, "person")
+    except BadRegister:
+        # Said here, once: lines that name this person are not wrong for it.
+        reading.broken.add(str(row.get("alias")) if isinstance(row, dict) else "")
+        raise
+    if body.alias in reading.person_ids:
+        raise BadRegister([f"{text.where(at)}: alias `{body.alias}` stands twice; keep one"])
+    if body.unborn_of is not None and body.unborn_of not in reading.numbers:
+        raise BadRegister(
+            [
+                f"{text.where((*at, 'unborn_of'))}: person `{body.alias}` is `unborn_of` `{body.unborn_of}`, "
+                "who does not stand before it with an nhs_number"
+            ]
+        )
+    tokens = _tokens(reading, body)
+    if not tokens:
+        raise BadRegister([f"{text.where(at)}: person `{body.alias}` has no identifier; give nhs_number, upn or local"])
+    if body.nhs_number:
+        reading.numbers[body.alias] = body.nhs_number
+    person_id = next(iter(tokens.values()))
+    reading.person_ids[body.alias] = person_id
+    confirm = confirm_tokens(body.family_name, body.date_of_birth, reading.key)
+    known = KnownPerson(person_id=person_id, tokens=tokens, confirm=confirm, restricted=body.restricted)
+    reading.add(Entry(f"person/{person_id}", "person", known, text.where(at)))
+
+
+def _tokens(reading: _Reading, body: PersonInFolder) -> dict[str, str]:
+    key = reading.key
+    found: dict[str, str] = {}
+    if body.unborn_of:
+        found["unborn"] = key.token("unborn", reading.numbers[body.unborn_of])
+    if body.nhs_number:
+        found["nhs"] = key.token("nhs", body.nhs_number)
+    if body.upn:
+        found["upn"] = key.token("upn", body.upn)
+    for agency, number in sorted(body.local.items()):
+        found[f"local:{agency}"] = key.token(f"local:{agency}", number)
+    return found
+
+
+def _tie(kind: str, model: type[BaseModel]) -> Reader:
+    """Involvements, affiliations, consents: rows that name a person by alias."""
+
+    def read(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+        row = dict(row) if isinstance(row, dict) else {}
+        alias = row.pop("person", None)
+        if isinstance(alias, str) and alias in reading.broken:
+            return
+        if not isinstance(alias, str) or alias not in reading.person_ids:
+            known = ", ".join(sorted(reading.person_ids)) or "nobody"
+            raise BadRegister([f"{text.where(at)}: {kind} names person `{alias}`, who is not in `people` ({known})"])
+        body = yaml_text.read(text, {**row, "person_id": reading.person_ids[alias]}, at, model, kind)
+        reading.add(Entry(f"{kind}/{_id_of(body)}", kind, body, text.where(at)))
+
+    return read
+
+
+def _id_of(body: BaseModel) -> str:
+    """Ties are told apart by what they say, except how long it holds: saying it again changes the dates."""
+    values = body.model_dump(mode="json", exclude={"starts_on", "ends_on", "expires_at", "method", "expressed_by"})
+    return derived_id(type(body).__name__, *(f"{k}={v}" for k, v in sorted(values.items())))
+
+
+def consent_record_id(body: ConsentEntry) -> str:
+    """The register id of one consent decision."""
+    return f"consent/{_id_of(body)}"
+
+
+def _subscription(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+    body = yaml_text.read(text, row, at, Subscription, "subscription")
+    _known_type(reading, text, body.event_type, (*at, "event_type"))
+    reading.add(Entry(f"subscription/{body.partner}/{body.event_type}", "subscription", body, text.where(at)))
+
+
+_SECTIONS: dict[str, Reader] = {
+    "partners": _partner,
+    "bases": _basis,
+    "event_rules": _event_rule,
+    "people": _person,
+    "involvements": _tie("involvement", Involvement),
+    "affiliations": _tie("affiliation", Affiliation),
+    "subscriptions": _subscription,
+    "consents": _tie("consent", ConsentEntry),
+}
+
+
+def _agreement(reading: _Reading, text: YamlText) -> None:
+    what = f"agreement `{text.data['agreement']}`"
+    body = yaml_text.read(text, text.data, (), Agreement, what)
+    found = [
+        f"{text.where(('flows', i, name))}: {what} flow `{body.flows[i].flow}`: {problem}"
+        for i, name, problem in against_schemas(body, reading.schemas)
+    ]
+    if found:
+        raise BadRegister(found)
+    reading.add(Entry(f"agreement/{body.agreement}", "agreement", body, text.where(("agreement",))))
+
+
+def against_schemas(agreement: Agreement, schemas: EventSchemas) -> Iterator[tuple[int, str, str]]:
+    """
+    What does not fit between an agreement and the event schemas.
+
+    Yields:
+        (index of the flow, field of the flow, what was found and what was expected).
+    """
+    from safebus.streams.rules.redaction import view_paths
+
+    for i, flow in enumerate(agreement.flows):
+        try:
+            schema = schemas.of(flow.event_type)
+        except BadSchema as exc:
+            yield i, "event_type", str(exc)
+            continue
+        if flow.schema_version > schema.version:
+            yield i, "schema_version", f"version {flow.schema_version} of `{flow.event_type}` does not exist yet"
+        paths = view_paths(schema)
+        for path in flow.fields:
+            if path not in paths:
+                close = difflib.get_close_matches(path, paths, n=1, cutoff=0.8)
+                hint = f"; did you mean `{close[0]}`?" if close else ""
+                yield i, "fields", f"`{path}` is no field of `{flow.event_type}`{hint}"
+            elif paths[path].data_class in NEVER:
+                yield i, "fields", f"`{path}` may be released by no agreement"
+        for path, mask in flow.mask.items():
+            if (path, mask) == ("other_children", "count"):
+                continue
+            if path not in paths:
+                yield i, "mask", f"`{path}` is no field of `{flow.event_type}`"
+            elif mask not in MASKS:
+                yield i, "mask", f"unknown mask `{mask}`; known are {', '.join(sorted(MASKS))}"
+            elif MASKS[mask].leaf not in (None, path.rsplit(".", 1)[-1]):
+                yield i, "mask", f"mask `{mask}` is for a `{MASKS[mask].leaf}` only, and `{path}` is none"
+            elif MASKS[mask].takes != paths[path].kind:
+                yield i, "mask", f"mask `{mask}` blurs a {MASKS[mask].takes}, and `{path}` is a {paths[path].kind}"

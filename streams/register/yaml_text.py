@@ -1,0 +1,143 @@
+"""
+What does this YAML say, and on which line?
+
+An information-governance lead edits agreements by hand, so every complaint must name file, line, what was found and
+what was expected. PyYAML gives marks for nodes; this keeps them beside the plain values.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from safebus.schemas.errors import BadRegister
+
+M = TypeVar("M", bound=BaseModel)
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class YamlText:
+    """
+    One parsed file.
+
+    Attributes:
+        data: Plain values.
+        lines: The line of every value, counted from 1, by its path.
+    """
+
+    name: str
+    data: Any
+    lines: Mapping[Path, int]
+
+    def where(self, path: Path) -> str:
+        """`file` line 4, for the value at this path or the nearest one around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"`{self.name}` line {self.lines.get(path, 1)}"
+
+
+def parse(name: str, text: str) -> YamlText:
+    """
+    Parse one YAML file.
+
+    Raises:
+        BadRegister: It is not YAML, or a key stands twice.
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as exc:
+        line = text[: exc.position].count("\n") + 1
+        raise BadRegister([f"`{name}` line {line}: a control character stands here; type the line again"]) from None
+    try:
+        node = loader.get_single_node()
+        lines: dict[Path, int] = {}
+        data = _plain(loader, node, (), lines, name) if node is not None else None
+    except yaml.MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
+        raise BadRegister([f"`{name}` line {line}: this is not YAML: {exc.problem}"]) from None
+    except RecursionError:
+        raise BadRegister([f"`{name}`: it is nested too deep, or a part of it contains itself"]) from None
+    finally:
+        loader.dispose()
+    return YamlText(name=name, data=data, lines=lines)
+
+
+def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(loader.construct_object(key_node))
+            if key in found:
+                raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: `{key}` stands twice; keep one"])
+            found[key] = _plain(loader, value_node, (*path, key), lines, name)
+            lines[(*path, key)] = key_node.start_mark.line + 1
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
+    try:
+        return loader.construct_object(node)
+    except ValueError as exc:  # a date such as 2026-02-30
+        raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value cannot be read: {exc}"]) from None
+
+
+def read(text: YamlText, data: Any, at: Path, model: type[M], what: str) -> M:
+    """
+    Read one entry as a model.
+
+    Args:
+        at: Where in the file `data` stands.
+        what: How to name the entry in a complaint: "agreement `school-gp`".
+
+    Raises:
+        BadRegister: One line for each problem.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as exc:
+        raise BadRegister([_complaint(text, at, what, problem, model) for problem in exc.errors()]) from None
+
+
+def _complaint(text: YamlText, at: Path, what: str, problem: Any, model: type[BaseModel]) -> str:
+    loc: Path = tuple(problem["loc"])
+    place = f"{text.where((*at, *loc))}: {what}"
+    field = ".".join(str(step) for step in loc)
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(loc[-1]), names_near(model, loc), n=1)
+        hint = f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(names_near(model, loc))}"
+        return f"{place}: unknown field `{loc[-1]}`{hint}"
+    if problem["type"] == "missing":
+        return f"{place}: `{field}` is missing"
+    if problem["type"] in ("enum", "literal_error"):
+        expected = str(problem["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        close = difflib.get_close_matches(str(problem["input"]), expected, n=1)
+        hint = f"; did you mean `{close[0]}`?" if close else f"; expected one of {', '.join(expected)}"
+        return f"{place}: `{field}`: found `{problem['input']}`{hint}"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"].startswith("date"):
+        message = "expected a date as 2026-11-22"
+    return f"{place}: `{field}`: {message}" if field else f"{place}: {message}"
+
+
+def names_near(model: type[BaseModel], loc: Path) -> list[str]:
+    """The fields that the model at this place knows."""
+    current: Any = model
+    for step in loc[:-1]:
+        if isinstance(step, int):
+            continue
+        field = current.model_fields.get(step) if isinstance(current, type) and issubclass(current, BaseModel) else None
+        current = next(iter(_models_in(field.annotation if field else None)), current)
+    return sorted(field.alias or name for name, field in current.model_fields.items())
+
+
+def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _models_in(part)

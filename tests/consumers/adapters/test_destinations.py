@@ -1,0 +1,57 @@
+"""Where each partner wants its notifications, and what is wrong with the file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from safebus.consumers.adapters import destinations
+from safebus.schemas.errors import BadInput
+
+
+def read(tmp_path: Path, text: str) -> dict[str, object]:
+    file = tmp_path / "destinations.yaml"
+    file.write_text(text, "utf-8")
+    return dict(destinations.read(file))
+
+
+def test_relative_files_stand_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, "a-school: {transport: folder, folder: drop}\nb-hub: {transport: postgres, dsn_file: b.dsn}\n"
+    )
+
+    assert found == {
+        "a-school": destinations.Folder(transport="folder", folder=tmp_path / "drop"),
+        "b-hub": destinations.Postgres(transport="postgres", dsn_file=tmp_path / "b.dsn"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a-school: {transport: pigeon}", "`a-school`"),
+        ("a-school: {transport: folder, foldr: x}", "`a-school.folder.foldr`"),
+        ("A School: {transport: folder, folder: x}", "agency id"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        read(tmp_path, text)
+
+
+def test_every_transport_has_its_adapter(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("whsec_" + "b2xk" * 8, "utf-8")
+    (tmp_path / "d").write_text("postgresql://u:p@127.0.0.1:1/x", "utf-8")
+    text = (
+        "a-one: {transport: folder, folder: x}\n"
+        "b-two: {transport: webhook, url: 'http://127.0.0.1:1/', secrets_file: s, allow_private: true}\n"
+        "c-three: {transport: postgres, dsn_file: d}\n"
+    )
+    file = tmp_path / "destinations.yaml"
+    file.write_text(text, "utf-8")
+    made = [destinations.adapter(d, clock=lambda: datetime.now(UTC)) for d in destinations.read(file).values()]
+
+    assert [adapter.transport for adapter in made] == ["folder", "webhook", "postgres"]

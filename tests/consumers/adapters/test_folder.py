@@ -1,0 +1,251 @@
+"""A partner's folder holds each parcel once, and whole."""
+
+import asyncio
+import json
+import os
+import resource
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from a_parcel import ALERT, ID, WITHDRAWAL, parcel
+
+from safebus.consumers.adapters.folder import FolderAdapter, file_name
+from safebus.consumers.adapters.interface import PartnerAnswer, Reply
+from safebus.schemas.errors import BadIdentifier
+
+WRITTEN = PartnerAnswer(Reply.ACCEPTED, "written")
+ALREADY_THERE = PartnerAnswer(Reply.ACCEPTED, "already_there")
+OTHER_CONTENT = PartnerAnswer(Reply.REFUSED, "other_content")
+PART = f"{ID}.json.00112233aabbccdd.part"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+async def test_a_parcel_becomes_one_file_that_only_its_owner_reads(tmp_path: Path) -> None:
+    assert await FolderAdapter(tmp_path).deliver(ALERT) == WRITTEN
+
+    assert names(tmp_path) == [f"{ID}.json"]
+    file = tmp_path / f"{ID}.json"
+    assert file.read_bytes() == ALERT.json_bytes()
+    assert json.loads(file.read_text("utf-8")) == ALERT.body
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+async def test_a_repeat_has_one_effect(tmp_path: Path) -> None:
+    adapter = FolderAdapter(tmp_path)
+
+    assert [await adapter.deliver(ALERT) for _ in range(3)] == [WRITTEN, ALREADY_THERE, ALREADY_THERE]
+    assert names(tmp_path) == [f"{ID}.json"]
+
+
+async def test_what_the_partner_has_collected_does_not_come_again(tmp_path: Path) -> None:
+    adapter = FolderAdapter(tmp_path)
+    await adapter.deliver(ALERT)
+    (tmp_path / "collected").mkdir()
+    (tmp_path / f"{ID}.json").rename(tmp_path / "collected" / f"{ID}.json")
+
+    assert await adapter.deliver(ALERT) == ALREADY_THERE
+    assert await adapter.deliver(parcel(body={"other": 1})) == OTHER_CONTENT
+    assert names(tmp_path) == ["collected", f"collected/{ID}.json"]
+
+
+async def test_the_same_id_with_other_content_changes_nothing(tmp_path: Path) -> None:
+    adapter = FolderAdapter(tmp_path)
+    await adapter.deliver(ALERT)
+
+    assert await adapter.deliver(parcel(body={"other": 1})) == OTHER_CONTENT
+    assert (tmp_path / f"{ID}.json").read_bytes() == ALERT.json_bytes()
+
+
+async def test_a_withdrawal_is_a_file_of_its_own(tmp_path: Path) -> None:
+    adapter = FolderAdapter(tmp_path)
+
+    assert [await adapter.deliver(p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)] == [WRITTEN, WRITTEN, ALREADY_THERE]
+    assert names(tmp_path) == [f"{ID}.json", f"{ID}.withdrawn.json"]
+
+
+@pytest.mark.parametrize("at", ["open", "deliver"])
+async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path, at: str) -> None:
+    """It is about a person, and a message that is stopped meanwhile would leave it there for ever."""
+    (tmp_path / PART).write_bytes(ALERT.json_bytes()[:7])
+    for not_ours in ("notes.part", f"{ID}.json.part.txt", "readme"):
+        (tmp_path / not_ours).write_text("the partner's")
+    adapter = FolderAdapter(tmp_path)
+
+    if at == "open":
+        await adapter.open()
+        assert names(tmp_path) == sorted(["notes.part", f"{ID}.json.part.txt", "readme"])
+    assert await adapter.deliver(ALERT) == WRITTEN
+    assert names(tmp_path) == sorted([f"{ID}.json", "notes.part", f"{ID}.json.part.txt", "readme"])
+
+
+async def test_what_another_process_left_is_removed_after_a_minute_and_what_is_under_way_is_not(tmp_path: Path) -> None:
+    """The folder is not listed for every delivery: a partner may leave tens of thousands of files there."""
+    now = [time.time()]
+    adapter = FolderAdapter(tmp_path, seconds=lambda: now[0])
+    await adapter.open()
+    left, young = tmp_path / PART, tmp_path / PART.replace("0011", "ffff")
+    left.write_bytes(b"half")
+    await adapter.deliver(ALERT)
+    at_once = left.exists()
+    now[0] += 60.0
+    young.write_bytes(b"half")
+    os.utime(young, (now[0], now[0]))
+    os.utime(left, (now[0] - 60.0, now[0] - 60.0))
+    await adapter.deliver(WITHDRAWAL)
+
+    assert at_once
+    assert (left.exists(), young.exists()) == (False, True)
+
+
+async def test_a_crash_at_any_moment_leaves_nothing_or_the_whole_file(tmp_path: Path) -> None:
+    """Killed again and again while it writes; the file is never there in part, and at the end it is there."""
+    big = parcel(body={"text": "x" * 2_000_000})
+    code = (
+        "import asyncio, pathlib, sys; sys.path.insert(0, sys.argv[2]); from a_parcel import parcel\n"
+        "from safebus.consumers.adapters.folder import FolderAdapter\n"
+        "adapter = FolderAdapter(pathlib.Path(sys.argv[1])); print('ready', flush=True); sys.stdin.readline()\n"
+        "print(asyncio.run(adapter.deliver(parcel(body={'text': 'x' * 2_000_000}))).code, flush=True)"
+    )
+    file = tmp_path / f"{ID}.json"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for _ in range(4):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parents[1])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environ,
+        ) as child:
+            assert child.stdin is not None and child.stdout is not None
+            child.stdout.readline()
+            child.stdin.write(b"\n")
+            before = names(tmp_path)
+            child.stdin.flush()
+            while child.poll() is None and set(names(tmp_path)) <= set(before):  # the first sign of a new file
+                pass
+            child.kill()
+        assert not file.exists() or file.read_bytes() == big.json_bytes()
+        file.unlink(missing_ok=True)
+
+    assert (await FolderAdapter(tmp_path).deliver(big)).reply is Reply.ACCEPTED
+    assert names(tmp_path) == [f"{ID}.json"]
+
+
+async def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    """A process that was thought dead, and its successor."""
+    answers = await asyncio.gather(*(FolderAdapter(tmp_path).deliver(ALERT) for _ in range(20)))
+
+    assert {a.code for a in answers} <= {"written", "already_there", "part_taken_away"}
+    assert names(tmp_path) == [f"{ID}.json"]
+    assert (tmp_path / f"{ID}.json").read_bytes() == ALERT.json_bytes()
+
+
+async def test_a_folder_that_is_not_there_holds_the_destination(tmp_path: Path) -> None:
+    """It is not made: a share that is not mounted would be filled beside the partner's back."""
+    adapter = FolderAdapter(tmp_path / "not-mounted")
+    await adapter.open()
+
+    assert await adapter.deliver(ALERT) == PartnerAnswer(Reply.NOT_LET_IN, "enoent")
+    (tmp_path / "file").touch()
+    assert await FolderAdapter(tmp_path / "file").deliver(ALERT) == PartnerAnswer(Reply.NOT_LET_IN, "enotdir")
+    assert names(tmp_path) == ["file"]
+
+
+def deliver_in_child(folder: Path, *, before: str = "", wrap: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Deliver in a process of its own, which may first give up rights or room."""
+    code = (
+        "import asyncio, os, pathlib, resource, subprocess, sys; sys.path.insert(0, sys.argv[2])\n"
+        "from a_parcel import parcel; from safebus.consumers.adapters.folder import FolderAdapter\n"
+        f"folder = pathlib.Path(sys.argv[1])\n{before}\n"
+        "print(asyncio.run(FolderAdapter(folder).deliver(parcel(body={'text': 'x' * 100_000}))))\n"
+        "print(sorted(os.listdir(folder)) if os.access(folder, os.R_OK) else 'closed')"
+    )
+    return subprocess.run(
+        [*wrap, sys.executable, "-c", code, str(folder), str(Path(__file__).parents[1])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o500], ids=["closed", "read only"])
+def test_a_folder_that_is_closed_to_us_holds_the_destination(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    # Root may go anywhere, so as root the child becomes somebody else, who finds the folder from where it stands.
+    become = f"os.chmod(folder, {mode})"
+    if os.geteuid() == 0:
+        tmp_path.chmod(0o711)
+        become = (
+            "asyncio.run(asyncio.to_thread(int))\n"  # while it may still import what a thread needs
+            f"os.chown(folder, 65534, 65534); {become}\n"
+            "os.chdir(folder.parent); folder = pathlib.Path(folder.name); os.seteuid(65534)"
+        )
+    done = deliver_in_child(folder, before=become)
+    folder.chmod(0o700)
+
+    assert done.stdout.startswith("PartnerAnswer(reply=<Reply.NOT_LET_IN: 'NOT_LET_IN'>, code='eacces'"), done.stderr
+    assert names(folder) == []
+
+
+def test_a_full_disk_is_tried_again_and_nothing_half_written_stays(tmp_path: Path) -> None:
+    """A real file system of 64 kB, which ends with the child's own mount namespace."""
+    wrap = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
+    mount = ("mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path))
+    try:
+        subprocess.run([*wrap, *mount], check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.fail(f"this test mounts a small disk: it needs `unshare --mount` (util-linux) and the right to: {error}")
+    done = deliver_in_child(tmp_path, before=f"subprocess.run({mount!r}, check=True)", wrap=wrap)
+
+    answer = "PartnerAnswer(reply=<Reply.BUSY: 'BUSY'>, code='disk_full', retry_after_s=None)"
+    assert done.stdout.splitlines() == [answer, "[]"], done.stderr
+
+
+def test_a_write_that_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
+    """Where nothing may be mounted: the kernel ends the write at 64 kB."""
+    room = f"resource.setrlimit(resource.RLIMIT_FSIZE, (65536, {resource.RLIM_INFINITY}))"
+    done = deliver_in_child(tmp_path, before=room)
+
+    answer = "PartnerAnswer(reply=<Reply.BUSY: 'BUSY'>, code='efbig', retry_after_s=None)"
+    assert done.stdout.splitlines() == [answer, "[]"], done.stderr
+
+
+@pytest.mark.parametrize("trap", ["link", "pipe", "folder"])
+async def test_what_someone_put_where_our_file_should_be_is_neither_followed_nor_waited_for(
+    tmp_path: Path, trap: str
+) -> None:
+    (tmp_path / "drop").mkdir()
+    elsewhere, place = tmp_path / "elsewhere", tmp_path / "drop" / f"{ID}.json"
+    elsewhere.write_bytes(ALERT.json_bytes())
+    {"link": lambda: place.symlink_to(elsewhere), "pipe": lambda: os.mkfifo(place), "folder": place.mkdir}[trap]()
+
+    assert await FolderAdapter(tmp_path / "drop").deliver(ALERT) == OTHER_CONTENT
+    assert elsewhere.read_bytes() == ALERT.json_bytes()
+
+
+@pytest.mark.parametrize(
+    "hostile", ["", "..", "../../etc/cron.d/x", "/etc/passwd", f"{ID}/../x", f"{ID}\n", f"{ID}\0", ID.upper(), "n-1"]
+)
+def test_no_path_can_be_built_from_an_id(hostile: str) -> None:
+    with pytest.raises(BadIdentifier):
+        parcel(notification_id=hostile)
+
+
+def test_a_file_name_says_nothing_about_a_person() -> None:
+    assert (file_name(ALERT), file_name(WITHDRAWAL)) == (f"{ID}.json", f"{ID}.withdrawn.json")
+
+
+def test_a_parcel_in_a_log_line_does_not_show_the_person() -> None:
+    assert "Zoë" not in repr(ALERT)
+
+
+def test_equal_bodies_give_equal_bytes() -> None:
+    assert parcel(body={"b": [1, "é"], "a": None}).json_bytes() == '{"a":null,"b":[1,"é"]}'.encode()

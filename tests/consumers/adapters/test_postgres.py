@@ -1,0 +1,469 @@
+"""A partner's table holds each parcel once; all on a real PostgreSQL, with no more rights than the GRANT gives."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from a_listener import hang_up, listening
+from a_parcel import ALERT, ID, WITHDRAWAL, parcel
+
+from safebus.consumers.adapters.interface import PartnerAnswer, Reply
+from safebus.consumers.adapters.postgres import (
+    CREATE_TABLE,
+    GRANT,
+    PostgresAdapter,
+    PostgresSettings,
+    create_table,
+    grant,
+    meaning_of,
+)
+from safebus.deploy.local.partner_postgres import open_postgres
+from safebus.schemas.errors import BadInput
+
+COMMITTED = PartnerAnswer(Reply.ACCEPTED, "committed")
+ALREADY_THERE = PartnerAnswer(Reply.ACCEPTED, "already_there")
+OTHER_CONTENT = PartnerAnswer(Reply.REFUSED, "other_content")
+PASSWORD = secrets.token_hex(8)
+DEADLINE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """DSN of the partner's own administrator."""
+    with open_postgres(tmp_path_factory.mktemp("partner")) as dsn:
+        yield dsn
+
+
+async def as_partner(dsn: str, *statements: str) -> list[asyncpg.Record]:
+    """What the partner's administrator does; gives the rows of the last statement."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        for statement in statements[:-1]:
+            await connection.execute(statement)
+        return await connection.fetch(statements[-1])
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def admin(server: str) -> str:
+    """The partner with a new table and a role that has what GRANT gives, and nothing else."""
+    await as_partner(
+        server,
+        "DROP TABLE IF EXISTS safebus_inbound",
+        "DO $$ BEGIN CREATE ROLE safebus LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
+        f"ALTER ROLE safebus PASSWORD '{PASSWORD}' CONNECTION LIMIT -1",
+        CREATE_TABLE,
+        GRANT,
+    )
+    return server
+
+
+def as_bus(dsn: str, *, port: int | None = None, password: str = PASSWORD, database: str = "postgres") -> str:
+    return f"postgresql://safebus:{password}@127.0.0.1:{port or urlsplit(dsn).port}/{database}"
+
+
+@asynccontextmanager
+async def adapter(dsn: str, **more: Any) -> AsyncIterator[PostgresAdapter]:
+    opened = PostgresAdapter(PostgresSettings(dsn, **more))
+    await opened.open()
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def once(dsn: str, **more: Any) -> PartnerAnswer:
+    async with adapter(dsn, **more) as opened:
+        return await opened.deliver(ALERT)
+
+
+async def rows(admin: str) -> list[tuple[str, str, str]]:
+    found = await as_partner(admin, "SELECT notification_id, kind, digest FROM safebus_inbound ORDER BY kind")
+    return [tuple(row) for row in found]
+
+
+# What the partner gets
+
+
+async def test_a_parcel_becomes_one_row(admin: str) -> None:
+    assert await once(as_bus(admin)) == COMMITTED
+
+    found = await as_partner(
+        admin,
+        "SELECT notification_id, kind, event_id, event_type, case_token, urgency, digest, taken_at, taken_by,"
+        " body #>> '{fields,name}' AS name, now() - received_at < '1 minute' AS fresh FROM safebus_inbound",
+    )
+    assert [dict(row) for row in found] == [
+        {
+            "notification_id": ALERT.notification_id,
+            "kind": "notification",
+            "event_id": ALERT.event_id,
+            "event_type": ALERT.event_type,
+            "case_token": ALERT.case,
+            "urgency": ALERT.urgency,
+            "digest": ALERT.digest,
+            "taken_at": None,
+            "taken_by": None,
+            "name": "Zoë Ó Briain",
+            "fresh": True,
+        }
+    ]
+
+
+async def test_a_repeat_has_one_effect(admin: str) -> None:
+    """The same adapter, and another after a crash; also when the partner has taken the row meanwhile."""
+    async with adapter(as_bus(admin)) as opened:
+        assert [await opened.deliver(ALERT) for _ in range(2)] == [COMMITTED, ALREADY_THERE]
+    await as_partner(admin, "UPDATE safebus_inbound SET taken_at = now(), taken_by = 'duty desk'")
+
+    assert await once(as_bus(admin)) == ALREADY_THERE
+    assert await rows(admin) == [(ID, "notification", "d1")]
+
+
+async def test_many_at_once_have_one_effect(admin: str) -> None:
+    """Several tasks of one adapter, and a second adapter that took over too early."""
+    async with adapter(as_bus(admin)) as one, adapter(as_bus(admin)) as other:
+        answers = await asyncio.gather(*(a.deliver(ALERT) for a in (one, other) for _ in range(10)))
+
+    assert sorted(a.code for a in answers) == ["already_there"] * 19 + ["committed"]
+    assert await rows(admin) == [(ID, "notification", "d1")]
+
+
+async def test_the_same_id_with_other_content_changes_nothing(admin: str) -> None:
+    async with adapter(as_bus(admin)) as opened:
+        await opened.deliver(ALERT)
+
+        assert await opened.deliver(parcel(body={"other": 1}, digest="d2")) == OTHER_CONTENT
+    assert await rows(admin) == [(ID, "notification", "d1")]
+
+
+async def test_a_withdrawal_is_a_row_of_its_own(admin: str) -> None:
+    """It has the alert's id and digest, and must not be taken for a repeat of it."""
+    async with adapter(as_bus(admin)) as opened:
+        answers = [await opened.deliver(p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)]
+
+    assert answers == [COMMITTED, COMMITTED, ALREADY_THERE]
+    assert await rows(admin) == [(ID, "consent.withdrawn", "d1"), (ID, "notification", "d1")]
+
+
+async def test_a_table_may_have_any_name_in_any_schema(server: str) -> None:
+    """`order` is a word of SQL."""
+    await as_partner(
+        server,
+        "DROP SCHEMA IF EXISTS care CASCADE",
+        "DROP ROLE IF EXISTS mover",
+        f"CREATE ROLE mover LOGIN PASSWORD '{PASSWORD}'",
+        "CREATE SCHEMA care",
+        create_table("care.order"),
+        grant("mover", "care.order"),
+        "GRANT USAGE ON SCHEMA care TO mover",
+    )
+    dsn = f"postgresql://mover:{PASSWORD}@127.0.0.1:{urlsplit(server).port}/postgres"
+
+    assert await once(dsn, table="care.order") == COMMITTED
+
+
+# What the bus may do there
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT body FROM safebus_inbound",
+        "SELECT case_token FROM safebus_inbound",
+        "SELECT * FROM safebus_inbound",
+        "UPDATE safebus_inbound SET digest = 'x'",
+        "DELETE FROM safebus_inbound",
+        "TRUNCATE safebus_inbound",
+        "INSERT INTO safebus_inbound (notification_id, taken_by) VALUES ('x', 'us')",
+        "INSERT INTO safebus_inbound (notification_id, received_at) VALUES ('x', now())",
+    ],
+)
+async def test_the_grant_lets_the_bus_neither_read_nor_change_what_was_sent(admin: str, sql: str) -> None:
+    await once(as_bus(admin))
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await as_partner(as_bus(admin), sql)
+
+
+# What is not as agreed: hold, and a person
+
+
+async def test_a_wrong_password_holds_the_destination(admin: str) -> None:
+    assert await once(as_bus(admin, password="wrong")) == PartnerAnswer(Reply.NOT_LET_IN, "28P01")
+
+
+async def test_a_database_that_is_not_there_holds_the_destination(admin: str) -> None:
+    assert await once(as_bus(admin, database="other")) == PartnerAnswer(Reply.NOT_LET_IN, "3D000")
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ("DROP TABLE safebus_inbound", "42P01"),
+        ("REVOKE ALL ON safebus_inbound FROM safebus; REVOKE INSERT (body) ON safebus_inbound FROM safebus", "42501"),
+        ("ALTER TABLE safebus_inbound RENAME urgency TO priority", "42703"),
+        ("ALTER TABLE safebus_inbound DROP CONSTRAINT safebus_inbound_pkey", "42P10"),
+    ],
+    ids=["no table", "no right", "another column", "no key"],
+)
+async def test_a_table_that_is_not_as_agreed_holds_the_destination_until_it_is_mended(
+    admin: str, change: str, state: str
+) -> None:
+    async with adapter(as_bus(admin)) as opened:
+        await opened.deliver(WITHDRAWAL)
+        await as_partner(admin, *change.split("; "))
+        assert await opened.deliver(ALERT) == PartnerAnswer(Reply.NOT_LET_IN, state)
+        await as_partner(admin, "DROP TABLE IF EXISTS safebus_inbound", CREATE_TABLE, GRANT)
+
+        assert await opened.deliver(ALERT) == COMMITTED
+
+
+# What the table does not take: park this one
+
+
+async def test_a_row_that_the_partners_own_rule_refuses_is_refused(admin: str) -> None:
+    await as_partner(admin, "ALTER TABLE safebus_inbound ADD CHECK (urgency <> 'URGENT')")
+
+    assert await once(as_bus(admin)) == PartnerAnswer(Reply.REFUSED, "23514")
+
+
+async def test_a_sign_that_postgres_cannot_hold_is_refused(admin: str) -> None:
+    """jsonb has no U+0000. Source: PostgreSQL manual, 8.14."""
+    async with adapter(as_bus(admin)) as opened:
+        assert await opened.deliver(parcel(body={"x": "\0"})) == PartnerAnswer(Reply.REFUSED, "22P05")
+        assert await opened.deliver(ALERT) == COMMITTED
+
+
+# What passes: try again
+
+
+async def test_a_server_that_has_no_room_for_us_is_tried_again(admin: str) -> None:
+    await as_partner(admin, "ALTER ROLE safebus CONNECTION LIMIT 0")
+
+    assert await once(as_bus(admin)) == PartnerAnswer(Reply.BUSY, "53300")
+
+
+@asynccontextmanager
+async def locked(admin: str) -> AsyncIterator[None]:
+    """The partner rebuilds its table, and holds it meanwhile."""
+    connection = await asyncpg.connect(admin, timeout=10)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE safebus_inbound IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
+
+
+async def waiting_pid(admin: str) -> int:
+    """The session of ours that waits for the lock."""
+    give_up_at = time.monotonic() + DEADLINE_S
+    while time.monotonic() < give_up_at:
+        found = await as_partner(
+            admin, "SELECT pid FROM pg_stat_activity WHERE application_name = 'safebus' AND wait_event_type = 'Lock'"
+        )
+        if found:
+            return int(found[0]["pid"])
+    raise AssertionError("our statement never came to wait for the lock")
+
+
+async def test_a_table_that_is_locked_is_tried_again(admin: str) -> None:
+    """The server cancels our statement, so it is certain that nothing was committed."""
+    async with adapter(as_bus(admin), statement_s=0.2) as opened:
+        async with locked(admin):
+            assert await opened.deliver(ALERT) == PartnerAnswer(Reply.BUSY, "57014")
+
+        assert await opened.deliver(ALERT) == COMMITTED
+
+
+async def test_a_session_that_is_ended_under_us_leaves_it_unknown_and_a_repeat_settles_it(admin: str) -> None:
+    async with adapter(as_bus(admin)) as opened:
+        async with locked(admin):
+            sending = asyncio.create_task(opened.deliver(ALERT))
+            pid = await waiting_pid(admin)
+            await as_partner(admin, f"SELECT pg_terminate_backend({pid})")
+            answer = await sending
+
+        assert answer.reply is Reply.UNKNOWN
+        assert answer.code in ("57P01", "connection_lost")  # whichever asyncpg sees first
+        assert await opened.deliver(ALERT) == COMMITTED
+
+
+async def test_a_session_that_was_ended_while_nothing_was_sent_costs_no_attempt(admin: str) -> None:
+    """A partner that restarts its server at night is no trouble in the morning."""
+    ours = "FROM pg_stat_activity WHERE application_name = 'safebus'"
+    async with adapter(as_bus(admin)) as opened:
+        await opened.deliver(ALERT)
+        await as_partner(admin, f"SELECT pg_terminate_backend(pid, 10000) {ours}")
+
+        assert await opened.deliver(WITHDRAWAL) == COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("state", "reply"),
+    [
+        *((s, Reply.UNKNOWN) for s in ("08006", "08P01", "40003", "57P01", "57P02")),
+        *((s, Reply.BUSY) for s in ("25006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P03", "58030")),
+        *((s, Reply.NOT_LET_IN) for s in ("42501", "42P01", "42703", "42P10", "3F000", "0A000")),
+        *((s, Reply.REFUSED) for s in ("22P05", "23502", "23505", "23514", "44000", "P0001")),
+    ],
+)
+def test_a_server_s_word_for_its_trouble_is_understood(state: str, reply: Reply) -> None:
+    """Committed for certain, not committed for certain, or nobody knows. Source: PostgreSQL manual, appendix A."""
+    assert meaning_of(state) == PartnerAnswer(reply, state)
+
+
+async def test_a_task_that_is_stopped_half_way_leaves_the_adapter_usable(admin: str) -> None:
+    async with adapter(as_bus(admin)) as opened:
+        async with locked(admin):
+            sending = asyncio.create_task(opened.deliver(ALERT))
+            await waiting_pid(admin)
+            sending.cancel()
+            with suppress(asyncio.CancelledError):
+                await sending
+
+        # The server may or may not have committed what we no longer waited for; either way there is one row.
+        assert (await opened.deliver(ALERT)).reply is Reply.ACCEPTED
+    assert await rows(admin) == [(ID, "notification", "d1")]
+
+
+# The network between
+
+
+@dataclass
+class Line:
+    """A network line on loopback, which can be laid to another server and can lose what comes back."""
+
+    to_port: int
+    port: int = 0
+    lose_answers: bool = False
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            to, back = await asyncio.open_connection("127.0.0.1", self.to_port)
+        except OSError:
+            return
+        ways = [asyncio.create_task(self._there(reader, back)), asyncio.create_task(self._back(to, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)  # one end hung up: so does the other
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            await hang_up(back)
+
+    async def _there(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if self.lose_answers and b"INSERT 0" in data:
+                self.lost.set()
+                return
+            writer.write(data)
+
+
+@asynccontextmanager
+async def line(dsn: str) -> AsyncIterator[Line]:
+    found = Line(to_port=urlsplit(dsn).port or 0)
+    async with listening(found.carry) as found.port:
+        yield found
+
+
+async def test_a_commit_whose_answer_is_lost_is_unknown_and_its_repeat_is_known(admin: str) -> None:
+    """The case that a delivery repeated after a crash comes to: one row, and a plain answer."""
+    async with line(admin) as between, adapter(as_bus(admin, port=between.port)) as opened:
+        between.lose_answers = True
+        assert await opened.deliver(ALERT) == PartnerAnswer(Reply.UNKNOWN, "connection_lost")
+        assert between.lost.is_set()
+        assert await rows(admin) == [(ID, "notification", "d1")]
+        between.lose_answers = False
+
+        assert await opened.deliver(ALERT) == ALREADY_THERE
+    assert await rows(admin) == [(ID, "notification", "d1")]
+
+
+async def test_a_connection_refused_is_tried_again(admin: str) -> None:
+    async with line(admin) as between:
+        port = between.port  # nobody listens there when the line is gone
+
+    assert await once(as_bus(admin, port=port)) == PartnerAnswer(Reply.BUSY, "connection_refused")
+
+
+async def test_a_server_that_does_not_answer_is_tried_again() -> None:
+    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(say_nothing) as port:
+        assert await once(as_bus("", port=port), connect_s=0.2) == PartnerAnswer(Reply.BUSY, "connect_timeout")
+
+
+async def test_a_server_that_is_stopped_and_started_again_gets_everything_once(tmp_path: Path) -> None:
+    """One adapter, and nobody who tells it to connect again."""
+    async with AsyncExitStack() as stack:
+        with open_postgres(tmp_path) as dsn:
+            await as_partner(dsn, f"CREATE ROLE safebus LOGIN PASSWORD '{PASSWORD}'", CREATE_TABLE, GRANT)
+            between = await stack.enter_async_context(line(dsn))
+            opened = await stack.enter_async_context(adapter(as_bus(dsn, port=between.port)))
+            assert await opened.deliver(ALERT) == COMMITTED
+        down = [await opened.deliver(p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)]
+        with open_postgres(tmp_path) as dsn:
+            between.to_port = urlsplit(dsn).port or 0
+            again = [await opened.deliver(p) for p in (ALERT, WITHDRAWAL)]
+            found = await rows(dsn)
+
+    assert {answer.reply for answer in down} <= {Reply.BUSY, Reply.UNKNOWN}
+    assert again == [ALREADY_THERE, COMMITTED]
+    assert found == [(ID, "consent.withdrawn", "d1"), (ID, "notification", "d1")]
+
+
+# Settings
+
+
+@pytest.mark.parametrize("table", ["", "a b", "a;drop table x", 'a"b', "A", "1a", "a.b.c", "a" * 64, "a.", "á"])
+def test_a_table_name_that_could_be_more_than_a_name_is_refused(table: str) -> None:
+    with pytest.raises(BadInput, match="a table is `name` or"):
+        PostgresSettings("postgresql://safebus@127.0.0.1/x", table)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "",
+        "mysql://safebus@127.0.0.1/x",
+        "postgresql:///x",
+        "postgresql://safebus:hunter2@db.partner.example/x",
+        "postgresql://safebus:hunter2@db.partner.example/x?sslmode=require",
+        "postgresql://safebus:hunter2@10.0.0.5/x?sslmode=prefer",
+        "postgresql://safebus:hunter2@127.0.0.1,db.partner.example/x",
+        "postgresql://safebus:hunter2@127.0.0.1/x?host=db.partner.example",
+        "postgresql://safebus:hunter2@[::1/x",
+    ],
+)
+def test_a_dsn_that_could_leave_the_machine_in_the_clear_is_refused(dsn: str) -> None:
+    """asyncpg's own default goes on without TLS when the server has none."""
+    with pytest.raises(BadInput) as found:
+        PostgresSettings(dsn)
+
+    assert "hunter2" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:5432/x", "localhost/x", "[::1]/x", "db.partner.example/x?sslmode=verify-full"]
+)
+def test_a_dsn_may_name_this_machine_or_one_with_a_checked_certificate(host: str) -> None:
+    found = PostgresSettings(f"postgresql://safebus:hunter2@{host}")
+
+    assert "hunter2" not in repr(found)

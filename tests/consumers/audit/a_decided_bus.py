@@ -1,0 +1,142 @@
+"""Topics as a worker leaves them, without a worker: a test writes each part, rightly or with a fault."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from safebus.consumers.audit.replay.verify import Verified, verify
+from safebus.deploy.local.brokers import Broker, make_topics
+from safebus.deploy.local.demo import story
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.schemas import codec, headers, topics
+from safebus.schemas.bus_records import DecisionRecord, Notification, Origin, RegisterRecord
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.register import write as registrar
+from safebus.streams.register.entries import Entry
+from safebus.streams.register.store import Register
+from safebus.streams.rules import sharing
+from safebus.streams.rules.sharing import Output, Shared
+
+KEY = PersonKey(b"k" * 32)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+POLICE = topics.published_by("fordshire-police")
+RULES = "rules"
+
+
+@cache
+def entries() -> Sequence[Entry]:
+    return [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), KEY)]
+
+
+@cache
+def register_log() -> Sequence[tuple[int, RegisterRecord]]:
+    return list(enumerate(registrar.records(list(entries()), at=NOON, by="test", reason="test")))
+
+
+@dataclass
+class DecidedBus:
+    """
+    Topics, and what this test wrote to them.
+
+    Attributes:
+        since: Everything this test writes, the broker took then or later.
+    """
+
+    connection: Connection
+    outbound: Writer
+    since: datetime
+
+    async def publish(self, *, partition: int = 0) -> Origin:
+        event = story.incident().model_copy(update={"event_id": str(uuid.uuid4())})
+        [(_, offset)] = await self.outbound.send_all([Message(POLICE, b"case", codec.encode(event), (), partition)])
+        return Origin(topic=POLICE, partition=partition, offset=offset)
+
+    async def shared(self, origin: Origin) -> Shared:
+        """What the worker would decide about the event there."""
+        [message] = [
+            m
+            async for m in read_topic(
+                self.connection,
+                origin.topic,
+                partitions=[origin.partition],
+                starts={origin.partition: origin.offset},
+                ends={origin.partition: origin.offset + 1},
+            )
+        ]
+        register = Register.at(register_log(), len(register_log()))
+        received = codec.decode(message.value)
+        found = sharing.share(received, register, origin=origin, now=NOON, key=KEY, rules_digest=RULES)
+        assert isinstance(found, Shared)
+        return found
+
+    async def record(self, decision: DecisionRecord | bytes, *, event_id: str = "", partition: int = 0) -> None:
+        """Write a decision record."""
+        value = decision if isinstance(decision, bytes) else codec.encode_record(decision)
+        key = event_id if isinstance(decision, bytes) else decision.event_id
+        await self.outbound.send_all([Message(topics.DECISIONS, key.encode(), value, (), partition)])
+
+    async def send(self, *outputs: Output | Notification) -> None:
+        """Write notifications to their partners' topics."""
+        await self.outbound.send_all(
+            Message(
+                topics.notifications_for(n.recipient),
+                n.subject_token.encode(),
+                codec.encode_record(n),
+                headers.cloud_event(id=n.notification_id, source="safebus", type=n.event_type),
+            )
+            for n in (o.notification if isinstance(o, Output) else o for o in outputs)
+        )
+
+    async def decide(self, *, partition: int = 0) -> Shared:
+        """An event, its decision and its notifications, as they should be."""
+        shared = await self.shared(await self.publish(partition=partition))
+        await self.record(shared.record, partition=partition)
+        await self.send(*shared.outputs)
+        return shared
+
+    async def last_decided_at(self) -> datetime:
+        """When the broker took the newest decision."""
+        times = [m.timestamp async for m in read_topic(self.connection, topics.DECISIONS, last=1)]
+        return datetime.fromtimestamp(max(times) / 1000, UTC)
+
+    async def verify(
+        self, *, since: datetime | None = None, until: datetime | None = None, **settings: Any
+    ) -> Verified:
+        """Verify all that this test wrote."""
+        return await verify(
+            self.connection,
+            since=since or self.since,
+            until=until or datetime.now(UTC) + timedelta(minutes=1),
+            register_log=register_log(),
+            key=KEY,
+            schemas=event_schemas(),
+            rules_digest=RULES,
+            progress=lambda _n: None,
+            **settings,
+        )
+
+
+@asynccontextmanager
+async def decided_bus(broker: Broker) -> AsyncIterator[DecidedBus]:
+    make_topics(broker, wanted(partners_of(entries())))
+    connection = Connection(broker.bootstrap)
+    outbound = Writer(connection, client_id="test")
+    now = datetime.now(UTC)
+    # A later millisecond than anything another test wrote: this one's writes come after a start that takes many.
+    since = now.replace(microsecond=now.microsecond // 1000 * 1000) + timedelta(milliseconds=1)
+    await outbound.start()
+    try:
+        yield DecidedBus(connection, outbound, since)
+    finally:
+        await outbound.stop()

@@ -1,0 +1,542 @@
+"""Counting end to end, with plain facts: what adds up, what is under way, and what each hole is called."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from safebus.consumers.audit.reconcile.balance import TO_DO, Account, AgencyCount, Code, Finding, Noted, PartnerCount
+from safebus.consumers.audit.reconcile.bloom_filter import BloomFilter
+from safebus.consumers.audit.reconcile.judging import SecondLook, judge, questions
+from safebus.consumers.audit.reconcile.matching import Matching, Terms
+from safebus.consumers.audit.reconcile.records import (
+    Answered,
+    Decided,
+    Fact,
+    Handled,
+    OnTopic,
+    Place,
+    Published,
+    Unreadable,
+    WasSetAside,
+    fact_of,
+    key_of_decision,
+)
+from safebus.schemas import codec
+from safebus.schemas.bus_records import Outcome, Quarantined, Stage
+from safebus.schemas.identifiers import PersonKey
+
+HOUR = 3_600_000
+NOON = 500_000 * HOUR
+EVENT = "00000000-0000-4000-8000-000000000001"
+IN = ("in.police", 0)
+TERMS = Terms(
+    since=NOON,
+    until=NOON + HOUR,
+    now=NOON + HOUR,
+    grace=60_000,
+    spans={IN: (10, 20)},
+    committed={IN: 20},
+    kept_since={},
+)
+
+
+def published(n: int = 0, **changes: Any) -> Published:
+    return replace(Published(Place("in.police", 0, 10 + n), NOON + n, f"input-{n}", EVENT), **changes)
+
+
+def decided(n: int = 0, **changes: Any) -> Decided:
+    """What was decided about `published(n)`: the school may have a notification, the GP may not."""
+    answers = (
+        Answered("school", Outcome.PERMIT, f"note-{n}", f"view-{n}"),
+        Answered("gp", Outcome.REFUSE, None, None),
+    )
+    event_id = EVENT if n == 0 else f"event-{n}"
+    fact = Decided(
+        place=Place("decisions", 0, 100 + n),
+        at=NOON + n,
+        event_id=event_id,
+        agency="police",
+        origin=Place("in.police", 0, 10 + n),
+        input_digest=f"input-{n}",
+        digest=f"record-{n}",
+        answers=answers,
+    )
+    return replace(fact, **changes)
+
+
+def on_topic(n: int = 0, **changes: Any) -> OnTopic:
+    place = Place("out.school", 3, 200 + n)
+    return replace(OnTopic(place, NOON + n, "school", f"note-{n}", decided(n).event_id, f"view-{n}"), **changes)
+
+
+def receipt(stage: Stage = Stage.HANDED_OVER, n: int = 0, **changes: Any) -> Handled:
+    place = Place("receipts", 1, 300 + n)
+    fact = Handled(place, NOON + n, "school", f"note-{n}", decided(n).event_id, stage, f"view-{n}")
+    return replace(fact, **changes)
+
+
+def aside(reason: str = "NOT_CANONICAL", n: int = 0) -> WasSetAside:
+    return WasSetAside(Place("quarantine", 2, 400 + n), NOON + n, Place("in.police", 0, 10 + n), reason)
+
+
+def whole(n: int = 0) -> list[Fact]:
+    """One event, from the agency to the school."""
+    return [published(n), decided(n), on_topic(n), receipt(n=n)]
+
+
+def account(facts: Iterable[Fact], terms: Terms = TERMS, *, before: Iterable[Decided] = ()) -> Account:
+    """As `reconcile` does it: everything once, then the decisions that were asked for. `before` is older than that."""
+    facts = list(facts)
+    matched = Matching(terms)
+    for fact in facts:
+        matched.take(fact)
+    asked, found = questions(matched), SecondLook()
+    for decision in [f for f in facts if isinstance(f, Decided)] + list(before):
+        if asked.ask_for(decision.event_id, decision.agency, decision.input_digest):
+            found.take(decision)
+    return judge(matched, found)
+
+
+def named(found: Account) -> list[tuple[Code, str]]:
+    return [(f.code, f.id) for f in found.findings]
+
+
+SCHOOL = PartnerCount(permitted=1, on_topic=1, handed_over=1)
+POLICE = AgencyCount(published=1, decided=1, permitted=1, refused=1)
+
+
+def test_an_event_that_went_all_the_way_adds_up_and_is_forgotten() -> None:
+    matched = Matching(TERMS)
+    for fact in whole():
+        matched.take(fact)
+    kept = (matched.open, matched.expected, dict(matched.unmatched), dict(matched.unread), matched.again)
+    found = account(whole())
+
+    assert kept == ({}, {}, {}, {}, [])
+    assert found == Account({"police": POLICE}, {"school": SCHOOL}, Noted(), [])
+    assert found.adds_up()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_order_of_reading_changes_no_count(seed: int) -> None:
+    """Topics are read side by side, but never exactly in step."""
+    facts = [f for n in range(4) for f in whole(n)] + [published(5), aside("EMPTY", 5), published(6, digest="input-2")]
+    shuffled = random.Random(seed).sample(facts, len(facts))
+    in_order = iter(f for f in facts if isinstance(f, Published))  # within a partition the broker keeps it
+    shuffled = [next(in_order) if isinstance(f, Published) else f for f in shuffled]
+
+    assert account(shuffled) == account(facts)
+    assert account(facts).adds_up()
+
+
+def test_what_was_set_aside_is_counted_by_reason() -> None:
+    found = account(
+        [published(0), aside("EMPTY", 0), published(1), aside("EMPTY", 1), published(2), aside("BAD_KEY", 2)]
+    )
+
+    assert found.agencies == {"police": AgencyCount(published=3, set_aside=Counter(EMPTY=2, BAD_KEY=1))}
+    assert found.adds_up()
+
+
+def test_what_no_worker_came_to_waits() -> None:
+    found = account([*whole(), published(1), published(2)], replace(TERMS, committed={IN: 11}))
+
+    assert found.agencies["police"] == replace(POLICE, published=3, waiting=2)
+    assert found.noted.oldest_waiting_at == NOON + 1
+    assert found.adds_up()
+
+
+def test_what_a_worker_went_past_without_an_answer_is_lost() -> None:
+    found = account([*whole(1), published(0)])
+
+    assert found.findings == [
+        Finding(
+            Code.LOST,
+            EVENT,
+            EVENT,
+            "police",
+            "in.police/0/10",
+            "the worker went past it; not decided, not set aside",
+        )
+    ]
+    assert found.agencies["police"] == replace(POLICE, published=2, lost=1)
+    assert found.agencies["police"].adds_up()
+
+
+def test_lost_without_a_usable_id_is_named_by_its_place() -> None:
+    assert named(account([published(0, event_id=None)])) == [(Code.LOST, "in.police/0/10")]
+
+
+def test_where_no_commit_is_known_an_old_answer_for_a_later_record_shows_the_loss() -> None:
+    facts = [published(0), *whole(1)]
+    unknown = replace(TERMS, committed={})
+    young = replace(unknown, now=NOON + 30_000)
+
+    assert named(account(facts, unknown)) == [(Code.LOST, EVENT)]
+    assert named(account(facts, young)) == []
+    assert account(facts, young).agencies["police"].waiting == 1
+
+
+def test_a_commit_that_has_not_come_by_is_believed_over_later_answers() -> None:
+    """A worker that was killed between decision and quarantine redoes both: nothing is lost yet."""
+    found = account([published(0), *whole(1)], replace(TERMS, committed={IN: 10}))
+
+    assert (named(found), found.agencies["police"].waiting) == ([], 1)
+
+
+def test_the_same_bytes_again_are_a_repeat() -> None:
+    found = account([*whole(), published(1, digest="input-0"), published(2, digest="input-0")])
+
+    assert found.agencies["police"] == replace(POLICE, published=3, repeats=2)
+    assert found.adds_up()
+
+
+def test_a_repeat_of_what_was_decided_before_the_span_is_found() -> None:
+    before = decided(origin=Place("in.police", 0, 2))
+
+    assert account([published()], before=[before]).agencies["police"] == AgencyCount(published=1, repeats=1)
+
+
+def test_the_same_bytes_from_another_agency_are_no_repeat() -> None:
+    before = decided(origin=Place("in.housing", 0, 2), agency="housing")
+
+    assert named(account([published()], before=[before])) == [(Code.LOST, EVENT)]
+
+
+def test_a_decision_that_was_written_twice_alike_is_only_noted() -> None:
+    found = account([*whole(), decided(place=Place("decisions", 0, 150))])
+
+    assert (found.findings, found.noted) == ([], Noted(same_decision_again=1))
+
+
+def test_two_decisions_about_one_event_are_named() -> None:
+    other = decided(place=Place("decisions", 0, 150), digest="record-x", at=NOON + 9)
+    found = account([*whole(), other])
+
+    assert found.findings == [
+        Finding(
+            Code.TWO_DECISIONS,
+            EVENT,
+            EVENT,
+            "police",
+            "decisions/0/150",
+            "decided differently at decisions/0/100, decisions/0/150",
+        )
+    ]
+    assert (found.agencies, found.partners) == ({"police": POLICE}, {"school": SCHOOL})
+
+
+def test_a_repeat_that_was_decided_as_well_is_two_decisions() -> None:
+    again = decided(
+        place=Place("decisions", 0, 150),
+        origin=Place("in.police", 0, 11),
+        digest="record-x",
+        answers=(Answered("school", Outcome.PERMIT, "note-0", "view-x"),),
+    )
+    sent = [on_topic(digest="view-x"), receipt(Stage.PARKED, digest="view-x")]
+    found = account([*whole(), published(1, digest="input-0"), again, *sent])
+
+    assert named(found) == [(Code.TWO_DECISIONS, EVENT)]
+    assert found.partners == {"school": PartnerCount(permitted=2, on_topic=2, handed_over=1, parked=1)}
+
+
+def test_of_two_decisions_either_notification_is_the_one_decided() -> None:
+    """Which of them was carried out is not this command's to say; both were decided."""
+    again = decided(
+        place=Place("decisions", 0, 150),
+        origin=Place("in.police", 0, 11),
+        digest="record-x",
+        answers=(Answered("school", Outcome.PERMIT, "note-0", "view-x"),),
+    )
+    found = account([published(), decided(), published(1, digest="input-0"), again, on_topic(digest="view-x")])
+
+    assert named(found) == [(Code.TWO_DECISIONS, EVENT)]
+
+
+def test_two_decisions_before_the_span_are_not_named() -> None:
+    first = decided(5, origin=Place("in.police", 0, 2), at=NOON - 2)
+    second = replace(first, place=Place("decisions", 0, 160), digest="record-x", at=NOON - 1)
+
+    assert named(account([*whole(), first, second])) == []
+
+
+def test_one_id_used_by_two_agencies_is_two_events() -> None:
+    theirs = decided(1, agency="housing", event_id=EVENT, origin=Place("in.housing", 0, 10))
+    terms = replace(TERMS, spans={IN: (10, 20), ("in.housing", 0): (10, 20)})
+    mine = [published(), decided(), on_topic(), receipt()]
+    other = [published(place=Place("in.housing", 0, 10), digest="input-1"), theirs]
+
+    assert named(account([*mine, *other, on_topic(1, event_id=EVENT), receipt(n=1, event_id=EVENT)], terms)) == []
+
+
+def test_a_decision_from_an_origin_that_has_another_event_is_named() -> None:
+    assert named(account([*whole(), decided(event_id="stray", digest="x")])) == [(Code.TWO_DECISIONS, "stray")]
+
+
+def test_a_decision_about_other_bytes_than_stand_there_is_named() -> None:
+    facts = [published(), decided(input_digest="x"), on_topic(), receipt()]
+
+    assert named(account(facts)) == [(Code.OTHER_INPUT, EVENT)]
+
+
+def test_a_decision_about_nothing_is_named() -> None:
+    assert named(account([*whole(), decided(7)])) == [(Code.OTHER_INPUT, "event-7")]
+
+
+@pytest.mark.parametrize("reason", ["NO_RECIPIENT", "REDO_DIFFERS"])
+def test_told_of_nobody_goes_with_a_decision(reason: str) -> None:
+    for facts in ([*whole(), aside(reason)], [published(), aside(reason), decided(), on_topic(), receipt()]):
+        assert account(facts) == Account(
+            {"police": POLICE}, {"school": SCHOOL}, Noted(decided_and_told_of_nobody=1), []
+        )
+
+
+def test_told_of_nobody_without_a_decision_is_lost() -> None:
+    [finding] = account([published(), aside("NO_RECIPIENT")]).findings
+
+    assert (finding.code, finding.what) == (
+        Code.LOST,
+        "the worker went past it; not decided, only set aside as NO_RECIPIENT",
+    )
+
+
+def test_decided_and_set_aside_for_another_reason_is_named() -> None:
+    what = "decided, and set aside as ID_REUSED all the same"
+    finding = Finding(Code.DECIDED_AND_SET_ASIDE, "in.police/0/10", "", "police", "in.police/0/10", what)
+    last = [published(), aside("ID_REUSED"), decided(), on_topic(), receipt()]
+    for facts in ([*whole(), aside("ID_REUSED")], [*whole(), aside("ID_REUSED"), aside("ID_REUSED")], last):
+        found = account(facts)
+
+        assert found == Account({"police": POLICE}, {"school": SCHOOL}, Noted(), [finding])
+        assert dict(found.agencies["police"].set_aside) == {}
+
+
+def test_set_aside_again_by_a_redo_is_once() -> None:
+    found = account([published(), aside("EMPTY"), aside("EMPTY")])
+
+    assert (found.agencies["police"].set_aside, found.findings) == (Counter(EMPTY=1), [])
+
+
+def test_permitted_and_not_on_the_topic_is_not_sent_once_the_grace_is_over() -> None:
+    facts, under_way = [published(), decided()], replace(TERMS, committed={IN: 10})
+    late, young = account(facts, under_way), account(facts, replace(under_way, now=NOON + 59_000))
+
+    assert late.findings == [
+        Finding(Code.NOT_SENT, "note-0", EVENT, "school", "decisions/0/100", "permitted, but not on `out.school`")
+    ]
+    assert late.partners == {"school": PartnerCount(permitted=1, not_sent=1)}
+    assert (young.findings, young.partners) == ([], {"school": PartnerCount(permitted=1, in_flight=1)})
+
+
+def test_no_grace_is_given_to_what_a_worker_says_it_has_finished() -> None:
+    found = account([published(), decided()], replace(TERMS, now=NOON + 10))
+
+    assert named(found) == [(Code.NOT_SENT, "note-0")]
+
+
+def test_a_notification_that_no_decision_permits_is_unexpected() -> None:
+    found = account([*whole(), on_topic(notification_id="stray"), on_topic(3), receipt(n=3)])
+
+    assert named(found) == [(Code.UNEXPECTED, "note-3"), (Code.UNEXPECTED, "stray")]
+    assert found.partners == {"school": SCHOOL}
+
+
+def test_a_notification_on_another_partners_topic_is_unexpected() -> None:
+    astray = on_topic(place=Place("out.gp", 0, 1), partner="gp")
+
+    assert account([*whole(), astray]).findings == [
+        Finding(Code.UNEXPECTED, "note-0", EVENT, "gp", "out.gp/0/1", "no decision lets `gp` have this")
+    ]
+
+
+def test_what_was_permitted_before_the_span_is_expected() -> None:
+    earlier = decided(1, origin=Place("in.police", 0, 2))
+    found = account([*whole(), on_topic(1), receipt(n=1)], before=[earlier])
+
+    assert (named(found), found.partners) == ([], {"school": SCHOOL})
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_notification_with_other_bytes_than_decided_is_named(late: bool) -> None:
+    """As the only one, and as a second one after the first was handed over and forgotten."""
+    changed = on_topic(digest="x", place=Place("out.school", 3, 250))
+    facts = [*whole(), changed] if late else [published(), decided(), changed, receipt()]
+
+    assert account(facts).findings == [
+        Finding(
+            Code.OTHER_BYTES,
+            "note-0",
+            EVENT,
+            "school",
+            "out.school/3/250",
+            "the notification on `out.school` has other bytes than were decided",
+        )
+    ]
+
+
+def test_the_same_notification_again_is_only_noted() -> None:
+    assert account([*whole(), on_topic()]).noted == Noted(same_notification_again=1)
+    assert account([published(), decided(), on_topic(), on_topic()]).noted == Noted(same_notification_again=1)
+
+
+def test_handed_over_twice_alike_is_noted_and_under_other_bytes_named() -> None:
+    alike, other = account([*whole(), receipt()]), account([*whole(), receipt(digest="x")])
+
+    assert (alike.findings, alike.noted) == ([], Noted(handed_over_again=1))
+    assert named(other) == [(Code.HANDED_OVER_OTHER_BYTES, "note-0")]
+
+
+def test_a_receipt_about_an_unknown_notification_is_named() -> None:
+    found = account([*whole(), receipt(Stage.PARKED, n=2), receipt(Stage.NOTICE_HANDED_OVER, n=3)])
+
+    assert named(found) == [(Code.UNKNOWN_RECEIPT, "note-2")]
+
+
+def test_each_delivery_is_counted_where_it_stands() -> None:
+    stages = (Stage.HANDED_OVER, Stage.WAITING, Stage.HELD, Stage.PARKED, Stage.STOPPED)
+    facts = [f for n, stage in enumerate(stages) for f in (published(n), decided(n), on_topic(n), receipt(stage, n))]
+    found = account([*facts, published(6), decided(6), on_topic(6)])
+
+    assert found.partners == {
+        "school": PartnerCount(
+            permitted=6, on_topic=6, handed_over=1, waiting=1, held=1, parked=1, stopped=1, not_tried=1
+        )
+    }
+    assert found.adds_up()
+
+
+def test_the_last_stage_counts() -> None:
+    facts = [published(), decided(), on_topic(), receipt(Stage.WAITING), receipt(Stage.PARKED), receipt()]
+
+    assert account(facts).partners == {"school": SCHOOL}
+
+
+def test_what_was_handed_over_stays_so() -> None:
+    """An adapter parks a second notification of the same id with other bytes; the first is at the partner."""
+    early = [published(), decided(), receipt(), receipt(Stage.PARKED, digest="x"), on_topic()]
+
+    for facts in (early, [*whole(), receipt(Stage.PARKED, digest="x")]):
+        assert account(facts) == Account({"police": POLICE}, {"school": SCHOOL}, Noted(), [])
+
+
+@pytest.mark.parametrize("stage", [Stage.WAITING, Stage.HELD, None])
+def test_what_is_neither_handed_over_nor_parked_after_72_hours_is_overdue(stage: Stage | None) -> None:
+    tries = [receipt(stage, at=NOON + 5), receipt(stage, at=NOON + HOUR)] if stage else []
+    facts = [published(), decided(), on_topic(at=NOON + 5), *tries]
+    at_72 = NOON + 5 + int(timedelta(hours=72).total_seconds() * 1000)
+
+    assert named(account(facts, replace(TERMS, now=at_72))) == []
+    assert named(account(facts, replace(TERMS, now=at_72 + 1))) == [(Code.OVERDUE, "note-0")]
+
+
+def test_the_72_hours_begin_again_when_a_hold_ends() -> None:
+    later = NOON + 100 * HOUR
+    facts = [published(), decided(), on_topic(), receipt(Stage.HELD), receipt(Stage.WAITING, at=later)]
+
+    assert named(account(facts, replace(TERMS, now=later + HOUR))) == []
+
+
+def test_what_the_topic_no_longer_keeps_counts_if_a_receipt_shows_it() -> None:
+    gone = replace(TERMS, kept_since={"school": NOON + 10})
+    found = account([published(), decided(), receipt()], gone)
+
+    assert (found.partners, found.findings) == ({"school": SCHOOL}, [])
+
+
+def test_what_is_parked_is_not_gone_with_its_topic() -> None:
+    found = account([published(), decided(), receipt(Stage.PARKED)], replace(TERMS, kept_since={"school": NOON + 10}))
+
+    assert (found.partners, found.findings) == ({"school": PartnerCount(permitted=1, on_topic=1, parked=1)}, [])
+
+
+@pytest.mark.parametrize("tried", [[], [receipt(Stage.WAITING)]])
+def test_what_the_topic_no_longer_keeps_and_nobody_got_is_named(tried: list[Fact]) -> None:
+    gone = replace(TERMS, kept_since={"school": NOON + 10})
+    found = account([published(), decided(), *tried], gone)
+
+    assert (named(found), found.partners) == (
+        [(Code.EXPIRED, "note-0")],
+        {"school": PartnerCount(permitted=1, expired=1)},
+    )
+
+
+def test_what_lies_outside_the_span_is_not_counted_and_not_named() -> None:
+    earlier, later = decided(1, origin=Place("in.police", 0, 3)), decided(2, origin=Place("in.police", 0, 30))
+    stray = on_topic(7, at=NOON + 2 * HOUR)
+    found = account([*whole(), earlier, on_topic(1), receipt(n=1), later, stray, Unreadable(stray.place, stray.at)])
+
+    assert found == Account({"police": POLICE}, {"school": SCHOOL}, Noted(), [])
+
+
+def test_a_record_that_the_bus_did_not_write_is_named() -> None:
+    place = Place("out.school", 0, 1)
+
+    assert named(account([*whole(), Unreadable(place, NOON)])) == [(Code.UNREADABLE, "out.school/0/1")]
+
+
+def test_every_code_says_what_to_do() -> None:
+    assert set(TO_DO) == set(Code)
+
+
+def test_a_sum_that_is_off_does_not_add_up() -> None:
+    assert Account(agencies={"police": replace(POLICE, published=2)}).adds_up() is False
+    assert Account(partners={"school": replace(SCHOOL, permitted=2)}).adds_up() is False
+    assert Account(partners={"school": replace(SCHOOL, handed_over=0)}).adds_up() is False
+
+
+def test_an_id_seen_before_is_never_taken_for_new() -> None:
+    seen = BloomFilter()
+    first = [seen.again("police", str(n)) for n in range(5000)]
+
+    assert [seen.again("police", str(n)) for n in range(5000)] == [True] * 5000
+    assert sum(first) == 0  # at this filling the chance of one is 10**-17
+    assert seen.again("polic", "e0") is False
+
+
+KEY = PersonKey(b"k" * 32)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"x" * 50, b"\xc3\x01" + b"\0" * 40])
+@pytest.mark.parametrize("topic", ["decisions", "quarantine", "receipts", "out.school"])
+def test_bytes_that_are_not_ours_are_unreadable(topic: str, value: bytes | None) -> None:
+    place = Place(topic, 0, 1)
+
+    assert fact_of(place, NOON, value, [], key=KEY) == Unreadable(place, NOON)
+
+
+def test_a_record_that_is_cut_off_is_unreadable() -> None:
+    entry = Quarantined(
+        quarantine_id="q",
+        reason="EMPTY",
+        detail="",
+        topic="in.police",
+        partition=0,
+        offset=10,
+        at=datetime(2026, 11, 22, tzinfo=UTC),
+        size=0,
+        sealed=b"",
+    )
+    value, place = codec.encode_record(entry), Place("quarantine", 0, 1)
+
+    assert fact_of(place, NOON, value, [], key=KEY) == WasSetAside(place, NOON, Place("in.police", 0, 10), "EMPTY")
+    assert fact_of(place, NOON, value[:20], [], key=KEY) == Unreadable(place, NOON)
+    with pytest.raises(ValueError, match="expected a `decision` record"):
+        key_of_decision(value)
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [(EVENT.encode(), EVENT), (b"Ava Hart", None), (b"9990079196", None), (b"\xff\xfe", None), (None, None)],
+)
+def test_a_publishers_header_is_shown_only_if_it_is_an_id(header: bytes | None, shown: str | None) -> None:
+    headers: Any = [("ce_id", header)]
+    fact = fact_of(Place("in.police", 0, 1), NOON, b"value", headers, key=KEY)
+
+    assert fact == Published(Place("in.police", 0, 1), NOON, KEY.digest(b"value"), shown)

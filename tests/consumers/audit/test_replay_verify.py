@@ -1,0 +1,199 @@
+"""A good bus is found identical, and every planted fault is named, on both brokers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from a_decided_bus import DecidedBus, decided_bus
+
+from safebus.consumers.audit.replay.verify import Difference, Verified
+from safebus.deploy.local.brokers import Broker, open_broker
+from safebus.schemas.bus_records import Notification, Outcome
+from safebus.streams.rules.sharing import Shared
+
+
+@pytest.fixture(scope="module", params=["embedded", "kafka"])
+def own_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """Not the one that all share: a worker there would stop at decisions that no worker wrote."""
+    with open_broker(request.param, data_dir=tmp_path_factory.mktemp(request.param)) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def bus(own_broker: Broker) -> AsyncIterator[DecidedBus]:
+    async with decided_bus(own_broker) as found:
+        yield found
+
+
+def only(found: Verified, shared: Shared) -> list[str]:
+    """What differs, all of it about this one event."""
+    assert {d.event_id for d in found.differences} <= {shared.record.event_id}
+    return [d.what for d in found.differences]
+
+
+def to_haven(shared: Shared) -> Notification:
+    [found] = [o.notification for o in shared.outputs if o.notification.recipient == "haven"]
+    return found
+
+
+async def test_a_bus_on_which_all_is_as_decided_is_identical(bus: DecidedBus) -> None:
+    made = [await bus.decide(partition=p) for p in (0, 1, 2, 0)]
+    found = await bus.verify()
+
+    outputs = sum(len(shared.outputs) for shared in made)
+    assert found == Verified(decisions=4, identical=4, outputs=outputs, outputs_identical=outputs)
+    assert outputs >= 4
+
+
+async def test_decisions_in_another_order_than_their_events_are_made_again_too(bus: DecidedBus) -> None:
+    """After a crash or a rebalance a worker may decide what lies behind."""
+    origins = [await bus.publish() for _ in range(4)]
+    for i in (3, 1, 2, 0):
+        shared = await bus.shared(origins[i])
+        await bus.record(shared.record)
+        await bus.send(*shared.outputs)
+    found = await bus.verify()
+
+    assert (found.decisions, found.identical, found.differences) == (4, 4, [])
+
+
+async def test_what_a_redo_sent_twice_is_no_difference(bus: DecidedBus) -> None:
+    shared = await bus.decide()
+    await bus.send(*shared.outputs)
+    found = await bus.verify()
+
+    n = len(shared.outputs)
+    assert found == Verified(decisions=1, identical=1, outputs=n, outputs_identical=n)
+
+
+async def test_what_was_decided_before_the_span_and_sent_within_is_no_difference(bus: DecidedBus) -> None:
+    early = await bus.shared(await bus.publish())
+    await bus.record(early.record)
+    since = await bus.last_decided_at() + timedelta(milliseconds=1)
+    await bus.send(*early.outputs)
+    await bus.decide()
+    found = await bus.verify(since=since)
+
+    assert (found.decisions, found.identical, found.differences) == (1, 1, [])
+
+
+async def test_what_was_decided_within_the_span_and_sent_after_is_no_difference(bus: DecidedBus) -> None:
+    shared = await bus.shared(await bus.publish())
+    await bus.record(shared.record)
+    until = await bus.last_decided_at() + timedelta(milliseconds=1)
+    await bus.send(*shared.outputs)
+    found = await bus.verify(until=until)
+
+    n = len(shared.outputs)
+    assert found == Verified(decisions=1, identical=1, outputs=n, outputs_identical=n)
+
+
+async def test_all_of_time_is_a_span(bus: DecidedBus) -> None:
+    await bus.decide()
+    found = await bus.verify(since=datetime.min.replace(tzinfo=UTC), until=datetime.max.replace(tzinfo=UTC))
+
+    assert found.decisions >= 1
+
+
+async def test_an_event_that_is_gone_is_named(bus: DecidedBus) -> None:
+    good = await bus.shared(await bus.publish())
+    gone = good.record.origin.model_copy(update={"offset": 10**6})
+    await bus.record(good.record.model_copy(update={"origin": gone}))
+    await bus.send(*good.outputs)
+    found = await bus.verify()
+
+    assert only(found, good) == [f"the event is no longer kept at {gone.topic}/0/{10**6}"]
+    assert (found.identical, found.outputs, found.outputs_identical) == (0, 0, 0)
+
+
+async def test_an_event_with_other_bytes_is_named(bus: DecidedBus) -> None:
+    good = await bus.shared(await bus.publish())
+    other = await bus.publish()
+    await bus.record(good.record.model_copy(update={"origin": other}))
+    await bus.send(*good.outputs)
+    found = await bus.verify()
+
+    assert only(found, good) == [
+        f"the event at {other.topic}/0/{other.offset} has other bytes than the one decided",
+    ]
+
+
+async def test_an_altered_decision_is_named_with_what_differs(bus: DecidedBus) -> None:
+    good = await bus.shared(await bus.publish())
+    answers = [
+        a.model_copy(update={"outcome": Outcome.REFUSE, "call": "nobody"}) if a.recipient == "beech-primary" else a
+        for a in good.record.answers
+    ]
+    await bus.record(good.record.model_copy(update={"answers": tuple(answers), "purpose": "another"}))
+    await bus.send(*good.outputs)
+    found = await bus.verify()
+
+    [what, *_] = only(found, good)
+    assert what.startswith("purpose; answer for `beech-primary`: ")
+    assert (found.decisions, found.identical) == (1, 0)
+
+
+async def test_what_is_no_decision_record_is_named_and_stops_nothing(bus: DecidedBus) -> None:
+    await bus.record(b"not a decision", event_id="e")
+    shared = await bus.decide()
+    found = await bus.verify()
+
+    [difference] = found.differences
+    assert difference.what.endswith("is no decision record of this version")
+    assert (found.decisions, found.identical, found.outputs_identical) == (2, 1, len(shared.outputs))
+
+
+async def test_a_notification_that_is_not_there_is_named(bus: DecidedBus) -> None:
+    shared = await bus.shared(await bus.publish())
+    await bus.record(shared.record)
+    await bus.send(*(o for o in shared.outputs if o.notification.recipient != "haven"))
+    found = await bus.verify()
+
+    assert only(found, shared) == ["notification for `haven` is not on its topic (never sent, or no longer kept)"]
+    assert found.outputs_identical == found.outputs - 1
+
+
+async def test_a_notification_with_other_bytes_is_named_once(bus: DecidedBus) -> None:
+    shared = await bus.shared(await bus.publish())
+    await bus.record(shared.record)
+    await bus.send(*(o for o in shared.outputs if o.notification.recipient != "haven"))
+    await bus.send(to_haven(shared).model_copy(update={"urgency": "other"}))
+    found = await bus.verify()
+
+    assert only(found, shared) == ["notification for `haven` has other bytes"]
+    assert found.outputs_identical == found.outputs - 1
+
+
+async def test_a_second_copy_with_other_bytes_is_named_though_the_right_one_is_there(bus: DecidedBus) -> None:
+    shared = await bus.decide()
+    await bus.send(to_haven(shared).model_copy(update={"urgency": "other"}))
+    found = await bus.verify()
+
+    assert only(found, shared) == ["notification for `haven` has other bytes"]
+    assert found.outputs_identical == found.outputs
+
+
+async def test_a_notification_that_nobody_permitted_is_named(bus: DecidedBus) -> None:
+    await bus.decide()
+    undecided = await bus.shared(await bus.publish())
+    await bus.send(to_haven(undecided))
+    found = await bus.verify()
+
+    name = to_haven(undecided).notification_id
+    assert found.differences == [
+        Difference(
+            undecided.record.event_id,
+            f"notification {name} for `haven` stands on its topic, and no decision permits it",
+        )
+    ]
+
+
+async def test_only_so_many_differences_are_listed_and_the_others_counted(bus: DecidedBus) -> None:
+    shared = await bus.shared(await bus.publish())
+    await bus.record(shared.record)
+    found = await bus.verify(listed=2)
+
+    assert (len(found.differences), found.not_listed) == (2, len(shared.outputs) - 2)
+    assert len(shared.outputs) > 2

@@ -1,0 +1,336 @@
+"""
+How a partner that is down, full, wrong or gone is dealt with, and what a restart does not repeat.
+
+A real broker, a real drop folder, the real register check; only the clock is the test's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from safebus.consumers.adapters.folder import FolderAdapter
+from safebus.consumers.delivery import courier as courier_module
+from safebus.consumers.delivery import parked
+from safebus.consumers.delivery.courier import Courier
+from safebus.consumers.delivery.ledger import UNDER_WAY
+from safebus.deploy.local.brokers import make_topics, open_broker
+from safebus.deploy.local.demo import story
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service.register_checks import RegisterRecheck
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import Origin, Receipt, Stage
+from safebus.schemas.events import Event
+from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.register import write as registrar
+from safebus.streams.register.entries import Entry
+from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.store import Register
+from safebus.streams.rules import sharing
+from safebus.streams.rules.consent import ConsentEntry, Meaning, State
+
+KEY = PersonKey(b"k" * 32)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PARTNER = "ash-primary"
+
+
+@dataclass
+class Clock:
+    """A clock that moves when the test says so."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class School:
+    """A school with a drop folder, a bus before it, and a courier between."""
+
+    connection: Connection
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+
+    async def send(self, event: Event) -> str:
+        """Decide about an event and put the school's notification on its topic; returns its id."""
+        register = await registrar.current(self.connection)
+        received = codec.decode(codec.encode(event))
+        origin = Origin(topic=f"in.{event.publisher.agency}", partition=0, offset=0)
+        outcome = sharing.share(received, register, origin=origin, now=NOON, key=KEY, rules_digest="test")
+        assert isinstance(outcome, sharing.Shared)
+        [output] = [o for o in outcome.outputs if o.notification.recipient == PARTNER]
+        outbound = Writer(self.connection, client_id="test")
+        await outbound.start()
+        n = output.notification
+        await outbound.send_all([Message(topics.notifications_for(PARTNER), n.subject_token.encode(), output.value)])
+        await outbound.stop()
+        return n.notification_id
+
+    async def write(self, entry: Entry) -> None:
+        await registrar.write(self.connection, registrar.records([entry], at=NOON, by="test", reason="test"))
+
+    async def receipts(self) -> list[Receipt]:
+        read = read_topic(self.connection, topics.RECEIPTS)
+        return sorted([codec.decode_record(m.value, Receipt) async for m in read], key=lambda r: (r.at, r.attempt))
+
+    def files(self) -> list[str]:
+        return sorted(f.name for f in self.folder.glob("*.json"))
+
+    @asynccontextmanager
+    async def courier(
+        self, recheck: Callable[[RegisterReader], RegisterRecheck] = RegisterRecheck
+    ) -> AsyncIterator[Courier]:
+        """A courier process, started and stopped in order."""
+        reader = RegisterReader(self.connection)
+        await reader.start()
+        courier = Courier(
+            self.connection,
+            partner=PARTNER,
+            adapter=FolderAdapter(self.folder),
+            recheck=recheck(reader),
+            key=KEY,
+            clock=self.clock,
+            jitter=lambda: 0.0,
+        )
+        stop = asyncio.Event()
+        running = asyncio.ensure_future(courier.run(stop))
+        try:
+            yield courier
+        finally:
+            stop.set()
+            await running
+            await reader.stop()
+
+    async def until(self, done: Callable[[list[Receipt]], bool]) -> list[Receipt]:
+        async with asyncio.timeout(60):
+            while not done(found := await self.receipts()):
+                await asyncio.sleep(0.05)
+        return found
+
+
+@pytest.fixture
+async def school(tmp_path: Path) -> AsyncIterator[School]:
+    with open_broker("embedded", data_dir=tmp_path / "broker") as broker:
+        entries = [c.entry for c in registrar.plan(DEMO_REGISTER, Register(), KEY)]
+        make_topics(broker, wanted(partners_of(entries)))
+        connection = Connection(broker.bootstrap)
+        await registrar.write(connection, registrar.records(entries, at=NOON, by="test", reason="test"))
+        (tmp_path / "drop").mkdir()
+        yield School(connection, tmp_path / "drop")
+
+
+def stages(receipts: list[Receipt]) -> list[Stage]:
+    """Without what is written before an attempt that a consent stands on."""
+    return [r.stage for r in receipts if r.reason != UNDER_WAY]
+
+
+async def test_it_arrives_once_and_a_restart_does_not_repeat_it(school: School) -> None:
+    notification_id = await school.send(story.incident())
+    async with school.courier():
+        await school.until(lambda r: Stage.HANDED_OVER in stages(r))
+    again = await school.send(story.incident())
+    async with school.courier():
+        marker = await school.send(story.moved_to_temporary_accommodation(1))
+        receipts = await school.until(lambda r: any(x.notification_id == marker for x in r))
+
+    assert again == notification_id
+    assert school.files() == sorted([f"{notification_id}.json", f"{marker}.json"])
+    assert stages(receipts) == [Stage.HANDED_OVER, Stage.HANDED_OVER]
+
+
+async def test_what_arrives_holds_the_released_fields_and_how_to_ask_back(school: School) -> None:
+    notification_id = await school.send(story.moved_to_temporary_accommodation(1))
+    async with school.courier():
+        await school.until(lambda r: Stage.HANDED_OVER in stages(r))
+    found = json.loads((school.folder / f"{notification_id}.json").read_text("utf-8"))
+
+    event = story.moved_to_temporary_accommodation(1)
+    assert found == {
+        "notification_id": notification_id,
+        "event_id": event.event_id,
+        "event_type": "housing.temporary-accommodation.v1",
+        "lifecycle": "NEW",
+        "publisher": "fordshire-housing",
+        "purpose": "temporary_accommodation_notice",
+        "urgency": "ROUTINE",
+        "agreement": "fordshire-temporary-accommodation v1 to-school-and-health",
+        "labels": ["confidentiality:N"],
+        "decided_at": "2026-11-22T12:00:00.000Z",
+        "fields": {
+            "event_id": event.event_id,
+            "event_type": "housing.temporary-accommodation.v1",
+            "lifecycle": "NEW",
+            "recorded_at": "2026-11-21T09:30:00.000Z",
+            "published_at": "2026-11-21T09:31:00.000Z",
+            "purpose": "temporary_accommodation_notice",
+            "urgency": "ROUTINE",
+            "respond_by": None,
+            "payload": {
+                "application_reference": "TEST-H-1",
+                "placed_on": "2026-11-21",
+                "agreed_on": "2026-11-02",
+                "agreed_by": "PARENT",
+            },
+            "subject": {"given_name": "Ava", "family_name": "Hart", "date_of_birth": "2015-03-02"},
+        },
+    }
+
+
+async def test_a_destination_that_is_gone_is_held_and_what_waited_is_delivered_when_it_is_back(school: School) -> None:
+    school.folder.rmdir()
+    notification_id = await school.send(story.incident())
+    async with school.courier():
+        await school.until(lambda r: Stage.HELD in stages(r))
+        school.folder.mkdir()
+        school.clock.now += timedelta(minutes=16)
+        receipts = await school.until(lambda r: Stage.HANDED_OVER in stages(r))
+
+    assert stages(receipts) == [Stage.HELD, Stage.HANDED_OVER]
+    assert school.files() == [f"{notification_id}.json"]
+
+
+async def test_a_held_destination_is_not_asked_again_before_its_time(school: School) -> None:
+    school.folder.rmdir()
+    await school.send(story.incident())
+    async with school.courier():
+        await school.until(lambda r: Stage.HELD in stages(r))
+        school.folder.mkdir()
+        school.clock.now += timedelta(minutes=14)
+    # The courier was stopped while holding: nothing was skipped, and nothing was sent.
+    assert school.files() == []
+    school.clock.now += timedelta(minutes=2)
+    async with school.courier():
+        await school.until(lambda r: Stage.HANDED_OVER in stages(r))
+    assert len(school.files()) == 1
+
+
+async def test_what_the_partner_refuses_for_good_is_parked_and_can_be_redriven(school: School, tmp_path: Path) -> None:
+    """Someone wrote another file under the notification's name; asking again cannot help."""
+    event = story.incident()
+    notification_id = await school.send(event)
+    (school.folder / f"{notification_id}.json").write_text("something else", "utf-8")
+    async with school.courier():
+        receipts = await school.until(lambda r: Stage.PARKED in stages(r))
+    waiting = await parked.waiting(school.connection, PARTNER)
+
+    assert stages(receipts) == [Stage.PARKED]
+    assert [(p.notification.notification_id, p.reason) for p in waiting] == [(notification_id, "refused_by_partner")]
+    assert (school.folder / f"{notification_id}.json").read_text("utf-8") == "something else"
+
+
+async def test_a_withdrawal_stops_what_waits(school: School) -> None:
+    """Decided while the agreement held, withdrawn before it could be handed over: it is not handed over."""
+    school.folder.rmdir()
+    await school.send(story.moved_to_temporary_accommodation(1))
+    async with school.courier():
+        await school.until(lambda r: Stage.HELD in stages(r))
+        await school.write(withdrawal())
+        school.folder.mkdir()
+        school.clock.now += timedelta(minutes=16)
+        receipts = await school.until(lambda r: Stage.STOPPED in stages(r))
+
+    assert stages(receipts) == [Stage.HELD, Stage.STOPPED]
+    assert receipts[-1].reason == "CONSENT_WITHDRAWN (R12)"
+    assert school.files() == []
+
+
+async def test_a_withdrawal_after_delivery_is_told_once_also_after_a_restart(school: School) -> None:
+    notification_id = await school.send(story.moved_to_temporary_accommodation(1))
+    async with school.courier():
+        await school.until(lambda r: Stage.HANDED_OVER in stages(r))
+    await school.write(withdrawal())
+    async with school.courier():
+        await school.until(lambda r: Stage.NOTICE_HANDED_OVER in stages(r))
+    marker = await school.send(story.incident())
+    async with school.courier():
+        receipts = await school.until(lambda r: any(x.notification_id == marker for x in r))
+
+    assert stages(receipts).count(Stage.NOTICE_HANDED_OVER) == 1
+    notice = json.loads((school.folder / f"{notification_id}.withdrawn.json").read_text("utf-8"))
+    assert notice == {
+        "notification_id": notification_id,
+        "event_id": story.moved_to_temporary_accommodation(1).event_id,
+        "event_type": "consent.withdrawn",
+        "purpose": "temporary_accommodation_notice",
+        "consent": "withdrawn",
+        "what_to_do": "stop using what you were sent under this notification unless you have another basis for it",
+    }
+
+
+async def test_a_suspended_partner_is_handed_nothing_more(school: School) -> None:
+    partner = (await registrar.current(school.connection)).partners[PARTNER]
+    await school.send(story.incident())
+    await school.write(Entry(f"partner/{PARTNER}", "partner", partner.model_copy(update={"suspended": True}), "test"))
+    async with school.courier():
+        receipts = await school.until(lambda r: Stage.STOPPED in stages(r))
+
+    assert receipts[-1].reason == "PARTNER_SUSPENDED (R01)"
+    assert school.files() == []
+
+
+def withdrawal() -> Entry:
+    body = ConsentEntry(
+        person_id=KEY.token("nhs", story.AVA.nhs_number or ""),
+        meaning=Meaning.SERVICE_AGREEMENT,
+        purpose="temporary_accommodation_notice",
+        state=State.WITHDRAWN,
+        decided_at=NOON,
+        expressed_by="parent",
+        method="test",
+    )
+    return Entry("consent/test-withdrawal", "consent", body, "test")
+
+
+class SlowRegister(RegisterRecheck):
+    """The register answers when the test says so."""
+
+    def __init__(self, reader: RegisterReader) -> None:
+        super().__init__(reader)
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+
+    async def refresh(self) -> int:
+        self.asked.set()
+        await self.answers.wait()
+        return await super().refresh()
+
+
+async def test_what_was_let_go_while_the_register_was_slow_is_not_handed_over(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its attempt outlasts the time that a rebalance waits for; then it must neither go on nor end the process."""
+    monkeypatch.setattr(courier_module, "_FINISH_WITHIN_S", 0.1)
+    slow: list[SlowRegister] = []
+
+    def recheck(reader: RegisterReader) -> SlowRegister:
+        slow.append(SlowRegister(reader))
+        return slow[0]
+
+    await school.send(story.incident())
+    async with school.courier(recheck) as courier:
+        async with asyncio.timeout(30):
+            await slow[0].asked.wait()
+        [attempt] = courier._tasks
+        source = courier._source
+        await source.on_partitions_revoked(source._consumer.assignment())
+        # The others go on being ours: the broker says so, for the process as a whole.
+        source._ours_at = source._seconds()
+        slow[0].answers.set()
+        await asyncio.wait([attempt], timeout=30)
+        while_slow = (attempt.exception(), school.files(), await school.receipts())
+    async with school.courier():
+        receipts = await school.until(lambda found: len(found) == 1)
+
+    assert while_slow == (None, [], [])
+    assert (stages(receipts), len(school.files())) == ([Stage.HANDED_OVER], 1)

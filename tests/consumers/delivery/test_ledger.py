@@ -1,0 +1,125 @@
+"""What became of each delivery, as its receipts tell it; an ended consent reaches whoever may hold something."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from a_parcel import ID
+
+from safebus.consumers.delivery import retry as delivery
+from safebus.consumers.delivery.ledger import NOT_SENT, UNDER_WAY, UNKNOWN, Ledger
+from safebus.deploy.local.brokers import open_broker
+from safebus.schemas.bus_records import Notification, Stage
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Writer
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ON_CONSENT = Notification(
+    notification_id=ID,
+    decision_id="d",
+    event_id="e",
+    event_type="housing.temporary-accommodation.v1",
+    lifecycle="NEW",
+    recipient="ash-primary",
+    publisher="fordshire-housing",
+    purpose="temporary_accommodation_notice",
+    urgency="ROUTINE",
+    subject_token="t",
+    agreement_id="a",
+    agreement_version=1,
+    flow="f",
+    consent_meaning="service_agreement",
+    labels=(),
+    restricted=False,
+    decided_at=NOON,
+    view_schema="0" * 16,
+    view=b"",
+)
+
+
+@pytest.fixture
+async def connection(tmp_path: Path) -> AsyncIterator[Connection]:
+    with open_broker("embedded", data_dir=tmp_path) as broker:
+        broker.create_topics({"receipts": 4})
+        yield Connection(broker.bootstrap)
+
+
+@asynccontextmanager
+async def a_process(connection: Connection) -> AsyncIterator[Ledger]:
+    outbound = Writer(connection, client_id="test")
+    await outbound.start()
+    ledger = Ledger(connection, outbound, partner="ash-primary", transport="webhook")
+    await ledger.load()
+    yield ledger
+    await outbound.stop()
+
+
+async def note(ledger: Ledger, stage: Stage, reason: str = "", answer: str = "-") -> None:
+    await ledger.write(ON_CONSENT, stage, digest="x", attempt=1, at=NOON, answer=answer, reason=reason)
+
+
+async def test_what_the_partner_may_have_taken_counts_when_the_consent_ends(connection: Connection) -> None:
+    """The answer was lost, then the consent was withdrawn: a notice too many harms nobody, one too few does."""
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.WAITING, UNKNOWN)
+        await note(ledger, Stage.STOPPED, "CONSENT_WITHDRAWN (R12)")
+        here = set(ledger.on_consent())
+    async with a_process(connection) as successor:
+        assert here == set(successor.on_consent()) == {ID}
+
+
+async def test_an_attempt_whose_answer_was_never_written_counts_too(connection: Connection) -> None:
+    """Killed between the partner's yes and the receipt; before the restart the consent was withdrawn."""
+    async with a_process(connection) as killed:
+        await note(killed, Stage.WAITING, UNDER_WAY)
+    async with a_process(connection) as successor:
+        await note(successor, Stage.STOPPED, "CONSENT_WITHDRAWN (R12)", answer=NOT_SENT)
+
+        assert set(successor.on_consent()) == {ID}
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [(Stage.WAITING, "partner_busy"), (Stage.HELD, "not_let_in"), (Stage.PARKED, "refused_by_partner")],
+)
+async def test_an_attempt_that_the_partner_answered_with_no_does_not(
+    connection: Connection, stage: Stage, reason: str
+) -> None:
+    """A notice would tell the partner of an event that it was never told of."""
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.WAITING, UNDER_WAY)
+        await note(ledger, stage, reason, answer="503")
+        await note(ledger, Stage.STOPPED, "CONSENT_WITHDRAWN (R12)", answer=NOT_SENT)
+
+        assert ledger.on_consent() == {}
+
+
+async def test_what_was_certainly_not_taken_does_not(connection: Connection) -> None:
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.WAITING, "partner_busy")
+        await note(ledger, Stage.STOPPED, "CONSENT_WITHDRAWN (R12)")
+
+        assert ledger.on_consent() == {}
+
+
+async def test_what_another_process_handed_over_is_seen_without_a_restart(connection: Connection) -> None:
+    """An operator redrives, or a process had the partition before."""
+    async with a_process(connection) as running, a_process(connection) as other:
+        await note(other, Stage.HANDED_OVER)
+        before = running.ended(ID)
+        await running.load()
+
+        assert before is None
+        assert running.ended(ID) == other.ended(ID) is not None
+        assert set(running.on_consent()) == {ID}
+
+
+def test_the_unknown_answer_is_named_as_the_policy_names_it() -> None:
+    step = delivery.next_step(delivery.Reply.UNKNOWN, attempt=1, first_sent=NOON, now=NOON, jitter=0.0)
+
+    assert isinstance(step, delivery.TryAgain)
+    assert step.reason == UNKNOWN

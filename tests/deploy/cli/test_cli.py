@@ -1,0 +1,91 @@
+"""The command without a bus: help, dry runs, policy, schemas."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from safebus.deploy.local.demo import story
+from safebus.deploy.local.up import DEMO_REGISTER
+
+COMMANDS = (
+    "demo up doctor worker deliver topics register consent publish import "
+    "explain index reconcile policy replay parked quarantine schemas bench"
+)
+
+
+def safebus(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "SAFEBUS_HOME": str(tmp_path / "home")}
+    env.pop("SAFEBUS_BROKER", None)
+    return subprocess.run(
+        [sys.executable, "-m", "safebus.deploy.cli", *words], env=env, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS.split())
+def test_every_command_has_help(tmp_path: Path, command: str) -> None:
+    done = safebus(tmp_path, command, "--help")
+
+    assert (done.returncode, "Usage" in done.stdout) == (0, True)
+
+
+def test_an_unknown_command_is_exit_code_2(tmp_path: Path) -> None:
+    assert safebus(tmp_path, "exlain").returncode == 2
+
+
+def test_policy_try_shows_what_each_would_get(tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(story.incident().model_dump_json(), "utf-8")
+    done = safebus(tmp_path, "policy", "try", str(file), "--register", str(DEMO_REGISTER), "--now", "2026-11-22T12:00")
+
+    answers = {a["recipient"]: a for a in json.loads(done.stdout)["answers"]}
+    assert done.returncode == 0, done.stderr
+    assert answers["beech-primary"]["view"] is None
+    assert answers["ash-primary"]["view"]["subject"]["given_name"] == "Ava"
+    assert story.REFUGE not in done.stdout
+
+
+def test_policy_try_before_the_duty_was_in_force_refuses(tmp_path: Path) -> None:
+    """R09: s.49A came into force on 7 November 2025; an incident of the day before rests on nothing."""
+    file = tmp_path / "event.json"
+    file.write_text(story.incident().model_dump_json().replace("2026-11-19T21:40", "2025-11-06T21:40"), "utf-8")
+    done = safebus(tmp_path, "policy", "try", str(file), "--register", str(DEMO_REGISTER), "--now", "2026-11-22T12:00")
+
+    school = next(a for a in json.loads(done.stdout)["answers"] if a["recipient"] == "ash-primary")
+    assert [(r["code"], r["about"]) for r in school["reasons"]] == [("BASIS_NOT_IN_FORCE", "DAA21-49A")]
+
+
+def test_an_event_that_does_not_fit_says_where(tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_text('{"event_type": "police.encompass.v2"}', "utf-8")
+    done = safebus(tmp_path, "policy", "try", str(file), "--register", str(DEMO_REGISTER))
+
+    assert done.returncode == 1
+    assert "expected one of police.encompass.v1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_schema_that_a_partner_takes_is_whole(tmp_path: Path) -> None:
+    import avro.schema
+
+    done = safebus(tmp_path, "schemas", "show", "police.encompass.v1")
+
+    assert avro.schema.parse(done.stdout).fullname == "safebus.PoliceEncompassV1"
+
+
+def test_schemas_check_passes_here(tmp_path: Path) -> None:
+    assert safebus(tmp_path, "schemas", "check").returncode == 0
+
+
+def test_import_is_a_dry_run_that_tells_each_file(tmp_path: Path) -> None:
+    files = sorted(str(f) for f in (DEMO_REGISTER.parent / "real" / "mns").glob("*-2.json"))
+    done = safebus(tmp_path, "import", "mns", *files)
+
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(files)
+    assert "dry run" in done.stderr

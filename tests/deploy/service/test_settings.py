@@ -1,0 +1,47 @@
+"""Where everything is, and what is refused before it can do harm."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from safebus.deploy.service import settings
+from safebus.schemas.errors import BadInput
+
+
+def test_without_a_broker_it_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="run `safebus up` or set it"):
+        settings.load({"SAFEBUS_HOME": str(tmp_path)}).bootstrap()
+
+
+def test_the_broker_that_up_started_is_found(tmp_path: Path) -> None:
+    (tmp_path / "broker.json").write_text(json.dumps({"name": "embedded", "bootstrap": "127.0.0.1:7"}), "utf-8")
+
+    assert settings.load({"SAFEBUS_HOME": str(tmp_path)}).bootstrap() == "127.0.0.1:7"
+
+
+def test_a_broker_elsewhere_is_never_spoken_to_in_clear_text(tmp_path: Path) -> None:
+    found = settings.load({"SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": "kafka.example.com:9092"})
+
+    with pytest.raises(BadInput, match="not on this machine and TLS is not set up"):
+        found.tls()
+
+
+def test_half_of_a_tls_setting_is_an_error(tmp_path: Path) -> None:
+    found = settings.load({"SAFEBUS_BROKER": "127.0.0.1:1", "SAFEBUS_TLS_CA": str(tmp_path / "ca.pem")})
+
+    with pytest.raises(BadInput, match="go together"):
+        found.tls()
+
+
+def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
+    first, second = (settings.load({"SAFEBUS_HOME": str(tmp_path)}) for _ in range(2))
+
+    assert first.person_key() == second.person_key()
+    assert first.case_secret("a-school") != first.case_secret("b-school")
+    assert first.seal_public() == second.seal_public()
+    assert {stat.S_IMODE(f.stat().st_mode) for f in (tmp_path / "keys").iterdir()} == {0o600}
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700

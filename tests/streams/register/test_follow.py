@@ -1,0 +1,89 @@
+"""Whatever was acknowledged before somebody asks has been applied when the answer comes, on both brokers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from a_router import NOON, load_demo
+from aiokafka import TopicPartition
+
+from safebus.deploy.local.brokers import Broker
+from safebus.schemas import codec
+from safebus.schemas.bus_records import RegisterRecord
+from safebus.schemas.errors import BadRegister
+from safebus.schemas.kafka.connection import Connection
+from safebus.streams.register import write as registrar
+from safebus.streams.register.follow import RegisterReader
+
+
+@pytest.fixture
+async def connection(broker: Broker) -> Connection:
+    return await load_demo(broker)
+
+
+@pytest.fixture
+async def reader(connection: Connection) -> AsyncIterator[RegisterReader]:
+    found = RegisterReader(connection)
+    await found.start()
+    yield found
+    await found.stop()
+
+
+async def change(connection: Connection, *, suspended: bool) -> int:
+    """A change of the register; returns its offset."""
+    partner = (await registrar.current(connection)).partners["haven"]
+    entry = registrar.Entry("partner/haven", "partner", partner.model_copy(update={"suspended": suspended}), "test")
+    return await registrar.write(connection, registrar.records([entry], at=NOON, by="test", reason="test"))
+
+
+async def test_what_was_acknowledged_before_the_question_counts_in_the_answer(
+    connection: Connection, reader: RegisterReader
+) -> None:
+    for suspended in (True, False, True, False):
+        offset = await change(connection, suspended=suspended)
+
+        register = await reader.catch_up()
+
+        assert (register.offset >= offset, register.partners["haven"].suspended) == (True, suspended)
+
+
+async def test_many_who_ask_at_once_share_one_question_that_was_put_after_all_of_them(
+    reader: RegisterReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never one that was put before: it may not know what was acknowledged in between."""
+    asked: list[int] = []
+    ends = reader._asking.end_offsets
+
+    async def counted(tps: list[object]) -> object:
+        asked.append(len(asked))
+        return await ends(tps)
+
+    monkeypatch.setattr(reader._asking, "end_offsets", counted)
+    first = asyncio.create_task(reader.catch_up())
+    async with asyncio.timeout(30):
+        while not asked:
+            await asyncio.sleep(0)
+    await asyncio.gather(*(reader.catch_up() for _ in range(50)))
+
+    assert first.done()
+    assert asked == [0, 1]
+
+
+async def test_all_who_ask_after_a_record_that_is_not_understood_hear_of_it(reader: RegisterReader) -> None:
+    """A register with a hole is not decided on, by nobody."""
+    strange = RegisterRecord(record_id="x", kind="override", recorded_at=NOON, recorded_by="t", reason="t", body="{}")
+    with pytest.raises(BadRegister):
+        reader._apply({TopicPartition("register", 0): [_Fetched(10_000, codec.encode_record(strange))]})
+
+    answers = await asyncio.gather(*(reader.catch_up() for _ in range(3)), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [BadRegister] * 3
+
+
+class _Fetched:
+    """A record as aiokafka hands it over."""
+
+    def __init__(self, offset: int, value: bytes) -> None:
+        self.offset, self.value = offset, value
