@@ -87,7 +87,15 @@ class FieldRule(BusRecord):
 
 
 class Answer(BusRecord):
-    """What was decided for one recipient and one person."""
+    """
+    What was decided for one recipient and one person; with the event it is all that a notification is made from.
+
+    Attributes:
+        released, withheld: For people: a part of which every field has one answer stands once, as `part.*`.
+        subject_index: Which of the event's subjects it is about, from 0; -1: recorded before there was this field.
+        view_fields: Every field of the view, as `path` or `path: mask`.
+        consent_meaning, labels, restricted: As the notification has them.
+    """
 
     decision_id: str
     recipient: str
@@ -107,10 +115,21 @@ class Answer(BusRecord):
     call: str | None
     notification_id: str | None
     output_digest: str | None
+    subject_index: int = -1
+    view_fields: tuple[str, ...] = ()
+    consent_meaning: str | None = None
+    labels: tuple[str, ...] = ()
+    restricted: bool = False
 
 
 class DecisionRecord(BusRecord):
-    """What was decided about one event, for every recipient considered."""
+    """
+    What was decided about one event, for every recipient considered.
+
+    Attributes:
+        unheard: Of how many persons that it is about nobody was told, because nobody has them in care or because the
+            alleged perpetrator is on the inside; then the event is also in quarantine.
+    """
 
     SCHEMA: ClassVar[str] = "decision"
     event_id: str
@@ -123,6 +142,7 @@ class DecisionRecord(BusRecord):
     rules_digest: str
     register_offset: int
     decided_at: datetime
+    unheard: int = 0
     answers: tuple[Answer, ...]
 
 

@@ -15,8 +15,16 @@ from pydantic import ValidationError
 from safebus.schemas import gate
 from safebus.schemas.bus_records import BusRecord
 from safebus.schemas.errors import Refused
-from safebus.schemas.event_schemas import EventSchema, EventSchemas, bus_schema, event_schemas, fingerprint_of
+from safebus.schemas.event_schemas import (
+    EventSchema,
+    EventSchemas,
+    bus_schema,
+    bus_schemas,
+    event_schemas,
+    fingerprint_of,
+)
 from safebus.schemas.events import EVENT_CLASSES, Event, what_is_wrong
+from safebus.schemas.identifiers import PersonKey
 
 R = TypeVar("R", bound=BusRecord)
 
@@ -35,6 +43,10 @@ class Received:
     record: dict[str, Any]
     schema: EventSchema
     value: bytes
+
+    def digest(self, key: PersonKey) -> str:
+        """The keyed digest of its bytes, by which a decision knows what it was about."""
+        return key.digest(self.value)
 
 
 def encode(event: Event, *, schemas: EventSchemas | None = None) -> bytes:
@@ -56,22 +68,42 @@ def decode(value: bytes | None, *, schemas: EventSchemas | None = None, limits: 
         Refused: With a `gate.GateReason`. Values that Avro allows and the world does not (a bad check digit, a person
             referred to who is not there) are IMPOSSIBLE_VALUE and name the field.
     """
-    schema, record = gate.decode(value, schemas or event_schemas(), limits=limits or gate.DEFAULT_LIMITS)
+    schema, record = decode_plain(value, schemas=schemas, limits=limits)
     try:
         event = EVENT_CLASSES[schema.event_type].model_validate(record)
     except ValidationError as exc:
         raise Refused(gate.GateReason.IMPOSSIBLE_VALUE, what_is_wrong(exc)) from None
-    # One spelling for everyone: a number that came in groups of three reaches partners as ten digits.
-    for plain, person in zip(record["subjects"], event.subjects, strict=True):
-        plain["nhs_number"] = person.nhs_number
     assert value is not None  # gate.decode refuses None
     return Received(event=event, record=record, schema=schema, value=value)
 
 
-def encode_record(record: BusRecord) -> bytes:
-    """Write a record of the bus itself (notification, decision, receipt ...) as a message value."""
-    parsed = bus_schema(record.SCHEMA)
-    return gate.MARKER + fingerprint_of_bus(record.SCHEMA) + gate.write(record.model_dump(), parsed)
+def decode_plain(
+    value: bytes | None, *, schemas: EventSchemas | None = None, limits: gate.Limits | None = None
+) -> tuple[EventSchema, dict[str, Any]]:
+    """
+    Read an event as plain values under the current schema of its type, without asking what the world allows.
+
+    Raises:
+        Refused: With a `gate.GateReason`.
+    """
+    schema, record = gate.decode(value, schemas or event_schemas(), limits=limits or gate.DEFAULT_LIMITS)
+    # One spelling for everyone: a number that came in groups of three reaches partners as ten digits.
+    for person in record["subjects"]:
+        if person["nhs_number"]:
+            person["nhs_number"] = person["nhs_number"].replace(" ", "")
+    return schema, record
+
+
+def encode_record(record: BusRecord, *, like: bytes | None = None) -> bytes:
+    """
+    Write a record of the bus itself (notification, decision, receipt ...) as a message value.
+
+    Args:
+        like: A value of the same kind: written under the schema that this one was written under. None: the present one.
+    """
+    parsed = bus_schemas(record.SCHEMA)[like[2:10]] if like else bus_schema(record.SCHEMA)
+    mark = like[2:10] if like else fingerprint_of_bus(record.SCHEMA)
+    return gate.MARKER + mark + gate.write(record.model_dump(), parsed)
 
 
 def decode_record(value: bytes, kind: type[R]) -> R:
@@ -81,9 +113,15 @@ def decode_record(value: bytes, kind: type[R]) -> R:
     Raises:
         Refused: It is not of this kind, or not exactly what the bus would have written.
     """
-    if value[:2] != gate.MARKER or value[2:10] != fingerprint_of_bus(kind.SCHEMA):
+    written = written_under(value, kind.SCHEMA)
+    if written is None:
         raise Refused(gate.GateReason.UNKNOWN_SCHEMA, f"expected a `{kind.SCHEMA}` record of this version of safebus")
-    return kind.model_validate(gate.read(value[10:], bus_schema(kind.SCHEMA)))
+    return kind.model_validate(gate.resolve(gate.read(value[10:], written), written, bus_schema(kind.SCHEMA)))
+
+
+def written_under(value: bytes, name: str) -> Any | None:
+    """The parsed schema that a record of the bus itself was written under, now or once; None: it is no such record."""
+    return bus_schemas(name).get(value[2:10]) if value[:2] == gate.MARKER else None
 
 
 _BUS_FINGERPRINTS: dict[str, bytes] = {}

@@ -267,5 +267,15 @@ def bus_schema(name: str) -> Any:
     return _fs.parse_schema(_json(resources.files("safebus.schemas") / "avro" / "bus" / f"{name}.avsc"))
 
 
+@cache
+def bus_schemas(name: str) -> Mapping[bytes, Any]:
+    """Fingerprint -> parsed schema, of every version that records of the bus itself may be written under."""
+    past = resources.files("safebus.schemas") / "avro" / "bus" / "released" / name
+    files = [entry for entry in past.iterdir() if entry.name.endswith(".avsc")] if past.is_dir() else []
+    found = {fingerprint_of(raw): _fs.parse_schema(raw) for raw in map(_json, files)}
+    current = bus_schema(name)
+    return found | {fingerprint_of(current): current}
+
+
 def _json(entry: Traversable) -> Any:
     return json.loads(entry.read_text("utf-8"))

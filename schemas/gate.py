@@ -140,8 +140,7 @@ def decode(
         )
     record = read(value[10:], schema.parsed)
     current = schemas.current[schema.event_type]
-    if current is not schema:
-        record = _as(record, schema.parsed, current.parsed)
+    record = resolve(record, schema.parsed, current.parsed)
     _bounded(record, limits, "")
     return current, record
 
@@ -185,8 +184,10 @@ def write(record: dict[str, Any], parsed: Any) -> bytes:
     return out.getvalue()
 
 
-def _as(record: dict[str, Any], writer: Any, reader: Any) -> dict[str, Any]:
+def resolve(record: dict[str, Any], writer: Any, reader: Any) -> dict[str, Any]:
     """The same record under a later schema. Source: Avro 1.11 specification, Schema Resolution."""
+    if writer is reader:
+        return record
     return cast("dict[str, Any]", fastavro.schemaless_reader(io.BytesIO(write(record, writer)), writer, reader))
 
 

@@ -20,7 +20,8 @@ from safebus.schemas.identifiers import PersonKey
 from safebus.streams.register import write as registrar
 from safebus.streams.register.store import Register
 from safebus.streams.rules import sharing
-from safebus.streams.rules.sharing import SetAside, read_view
+from safebus.streams.rules.asked_again import read_view
+from safebus.streams.rules.sharing import SetAside
 
 
 def policy_try(event_file: Path, folder: Path, *, now: datetime, key: PersonKey, rules_digest: str) -> dict[str, Any]:

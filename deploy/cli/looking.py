@@ -244,7 +244,7 @@ def parked_show(
     from safebus.deploy.service import settings
     from safebus.schemas.kafka.connection import Connection
     from safebus.streams.register import write as registrar
-    from safebus.streams.rules.sharing import read_view
+    from safebus.streams.rules.asked_again import read_view
 
     needs_reason(show_released, reason)
     found = settings.load()

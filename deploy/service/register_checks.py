@@ -11,7 +11,7 @@ from typing import Any
 
 from safebus.schemas.bus_records import Notification, Reason
 from safebus.streams.register.follow import RegisterReader
-from safebus.streams.rules import sharing
+from safebus.streams.rules import asked_again
 from safebus.streams.rules.consent import HOLDS, Meaning, State, standing
 
 
@@ -27,11 +27,11 @@ class RegisterRecheck:
 
     def why_not(self, notification: Notification, now: datetime) -> Reason | None:
         """Why a notification may no longer be handed over."""
-        return sharing.still_permitted(notification, self._reader.now, now)
+        return asked_again.still_permitted(notification, self._reader.now, now)
 
     def view(self, notification: Notification) -> dict[str, Any] | None:
         """The released fields."""
-        return sharing.read_view(notification, self._reader.now)
+        return asked_again.read_view(notification, self._reader.now)
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
         """How the consent ended, when it did."""

@@ -266,7 +266,7 @@ def against_schemas(agreement: Agreement, schemas: EventSchemas) -> Iterator[tup
     Yields:
         (index of the flow, field of the flow, what was found and what was expected).
     """
-    from safebus.streams.rules.redaction import view_paths
+    from safebus.streams.rules.release import view_paths
 
     for i, flow in enumerate(agreement.flows):
         try:

@@ -4,7 +4,7 @@ Was this event decided before, and from where?
 `decisions` has as many partitions as every `in.*` topic, and a decision is written to the partition number of its
 source. So whoever is given a source partition reads the tail of that one decisions partition and knows.
 
-    same id, same origin                a redo after a crash: decide again as of then
+    same origin, same bytes             a redo after a crash: carry out what is on record
     same id, other origin, same bytes   the publisher's repeat: drop and count
     same id, other bytes                quarantine
 """
@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from safebus.schemas import topics
+from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Origin
 from safebus.schemas.errors import BrokenPromise
 from safebus.schemas.kafka.connection import Connection
@@ -28,7 +28,7 @@ HEADER = "sb_decided"
 @dataclass(frozen=True)
 class KnownDecision:
     """
-    What a redo needs to know of a decision.
+    What is remembered of a decision.
 
     Attributes:
         record_digest: Keyed digest of the decision record's bytes.
@@ -80,9 +80,7 @@ class Dedupe:
         self._connection = connection
         self._window = window
         self._patience_s = patience_s
-        # As they stand in the header: 20 000 for each partition are a tenth of the memory that objects would take.
-        self._known: dict[int, OrderedDict[tuple[str, str], bytes]] = {}
-        self._next: dict[int, int] = {}  # partition -> offset of the first decision not read yet
+        self._decided: dict[int, _Decided] = {}
 
     async def read_tails(self, partitions: Iterable[int]) -> None:
         """
@@ -96,23 +94,49 @@ class Dedupe:
 
     def find(self, partition: int, source: str, event_id: str) -> KnownDecision | None:
         """What is known of an event of this agency."""
-        found = self._known[partition].get((source, event_id))
+        found = self._decided[partition].headers.get((source, event_id))
         return None if found is None else KnownDecision.from_header(found)
 
     def add(self, partition: int, source: str, event_id: str, decided: KnownDecision) -> None:
         """Remember one more, and forget the oldest beyond the window."""
-        self._remember(partition, source, event_id, decided.header()[1])
+        found = self._decided[partition]
+        found.remember((source, event_id), decided.header()[1], decided.origin, most=self._window)
+        found.unread = True
 
-    def _remember(self, partition: int, source: str, event_id: str, header: bytes) -> None:
-        known = self._known[partition]
-        known[(source, event_id)] = header
-        if len(known) > self._window:
-            known.popitem(last=False)
+    async def on_record(self, origins: Iterable[Origin]) -> dict[Origin, DecisionRecord]:
+        """
+        The decisions about these that were made before a crash, as they stand on record.
+
+        Raises:
+            NotReachable: `decisions` cannot be read.
+            Refused: What stands there is no decision record.
+        """
+        found: dict[Origin, DecisionRecord] = {}
+        for partition, again in _by_partition(origins, self._decided).items():
+            decided = self._decided[partition]
+            if decided.unread:
+                await self._read_tail(partition)
+            places = decided.places()
+            offsets = {at for origin in again if (at := places.get((origin.topic, origin.offset))) is not None}
+            if offsets:
+                found |= {record.origin: record for record in await self._records(partition, offsets)}
+        return found
+
+    async def _records(self, partition: int, offsets: set[int]) -> list[DecisionRecord]:
+        read = read_topic(
+            self._connection,
+            topics.DECISIONS,
+            partitions=[partition],
+            starts={partition: min(offsets)},
+            ends={partition: max(offsets) + 1},
+            patience_s=self._patience_s,
+        )
+        return [codec.decode_record(m.value, DecisionRecord) async for m in read if m.offset in offsets]
 
     async def _read_tail(self, partition: int) -> None:
-        self._known.setdefault(partition, OrderedDict())
+        decided = self._decided.setdefault(partition, _Decided())
         # One that was ours before the rebalance too: only what came since. Ours or another's, it is the same to us.
-        starts = {partition: self._next[partition]} if partition in self._next else {}
+        starts = {} if decided.next is None else {partition: decided.next}
         async for message in read_topic(
             self._connection,
             topics.DECISIONS,
@@ -124,5 +148,53 @@ class Dedupe:
             headers = dict(message.headers)
             if HEADER not in headers:
                 raise BrokenPromise(f"`decisions` {partition}/{message.offset} was not written by the worker")
-            self._remember(partition, headers["ce_source"].decode(), message.key.decode(), headers[HEADER])
-            self._next[partition] = message.offset + 1
+            key = (headers["ce_source"].decode(), message.key.decode())
+            decided.remember(key, headers[HEADER], KnownDecision.from_header(headers[HEADER]).origin, most=self._window)
+            decided.offsets[key] = message.offset
+            decided.next = message.offset + 1
+        decided.unread = False
+
+
+@dataclass
+class _Decided:
+    """
+    What was decided of one partition.
+
+    Attributes:
+        headers: As they stand on the records: 20 000 for each partition are a tenth of the memory that objects take.
+        offsets: Where the records stand in `decisions`, for those that were read there.
+        last: Topic -> offset of the last event of it that was decided; what comes after it cannot be a redo.
+        next: Offset of the first decision not read yet.
+        unread: There are decisions that this worker made and has not read.
+    """
+
+    headers: OrderedDict[tuple[str, str], bytes] = field(default_factory=OrderedDict)
+    offsets: dict[tuple[str, str], int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+    next: int | None = None
+    unread: bool = False
+
+    def remember(self, key: tuple[str, str], header: bytes, origin: Origin, *, most: int) -> None:
+        """One more decision; beyond `most` the oldest is forgotten."""
+        self.headers[key] = header
+        self.last[origin.topic] = max(origin.offset, self.last.get(origin.topic, -1))
+        if len(self.headers) > most:
+            oldest, _header = self.headers.popitem(last=False)
+            self.offsets.pop(oldest, None)
+
+    def places(self) -> dict[tuple[str, int], int]:
+        """(topic, offset) of an event -> offset of its decision."""
+        found: dict[tuple[str, int], int] = {}
+        for key, at in self.offsets.items():
+            origin = KnownDecision.from_header(self.headers[key]).origin
+            found[origin.topic, origin.offset] = at
+        return found
+
+
+def _by_partition(origins: Iterable[Origin], decided: dict[int, _Decided]) -> dict[int, list[Origin]]:
+    """Those that may have been decided before: not beyond the last that was."""
+    found: dict[int, list[Origin]] = {}
+    for origin in origins:
+        if origin.offset <= decided[origin.partition].last.get(origin.topic, -1):
+            found.setdefault(origin.partition, []).append(origin)
+    return found

@@ -28,9 +28,10 @@ from faust.transport.drivers.aiokafka import Producer as _Producer
 from faust.transport.drivers.aiokafka import Transport as _Transport
 
 from safebus.schemas.kafka.assigning import SeeingAssignor
+from safebus.schemas.kafka.records import FetchedRecord, InPartition
 
 #: (topic partition, its records in order), one for each partition of a poll.
-Batches = Sequence[tuple[Any, Sequence[Any]]]
+Batches = Sequence[tuple[InPartition, Sequence[FetchedRecord]]]
 Handler = Callable[[Batches, int], Awaitable[None]]
 
 

@@ -29,7 +29,7 @@ from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.streams.register import write as registrar
 from safebus.streams.register.store import Register
-from safebus.streams.rules.sharing import read_view
+from safebus.streams.rules.asked_again import read_view
 
 _AT_ONCE = 8  # as `consumers.delivery.courier` has it
 

@@ -19,7 +19,7 @@ from safebus.schemas.identifiers import PersonKey
 from safebus.streams.register import write as registrar
 from safebus.streams.register.entries import consent_record_id
 from safebus.streams.register.store import KINDS, Register, body_of
-from safebus.streams.rules import sharing
+from safebus.streams.rules import asked_again, sharing
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 KEY = PersonKey(b"a key for examples, 32 bytes long")
@@ -218,7 +218,7 @@ def what_they_see(decided: Decided, recipient: str, about: Person) -> dict[str, 
     """What one recipient has of the event, in full."""
     notification = decided.notification(recipient, about)
     assert notification is not None, reasons(decided, recipient, about)
-    return gate.read(notification.view, sharing.view_schema(notification, decided.register))
+    return gate.read(notification.view, asked_again.view_schema(notification, decided.register))
 
 
 def it_reaches(decided: Decided, recipient: str, about: Person) -> bool:

@@ -21,7 +21,7 @@ from a_case import (
 
 from safebus.deploy.local.demo import story
 from safebus.streams.register.store import Register
-from safebus.streams.rules import sharing
+from safebus.streams.rules import asked_again
 from safebus.streams.rules.consent import Meaning, State
 
 MOVE = story.moved_to_temporary_accommodation(1)
@@ -167,8 +167,8 @@ def test_r12_a_withdrawal_stops_a_notice_that_was_decided_and_not_yet_handed_ove
     notification = decide(MOVE, the_register()).notification("ash-primary", AVA)
     assert notification is not None
 
-    before = sharing.still_permitted(notification, the_register(), NOON)
-    after = sharing.still_permitted(notification, with_consent(the_register(), AVA, State.WITHDRAWN), NOON)
+    before = asked_again.still_permitted(notification, the_register(), NOON)
+    after = asked_again.still_permitted(notification, with_consent(the_register(), AVA, State.WITHDRAWN), NOON)
 
     assert before is None
     assert after is not None

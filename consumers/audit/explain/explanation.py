@@ -16,8 +16,8 @@ from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Ou
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.streams.register.store import Register
+from safebus.streams.rules.asked_again import read_view
 from safebus.streams.rules.reasons import say, source_of
-from safebus.streams.rules.sharing import read_view
 
 
 async def views_of(

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple, cast
 
 import fastavro
 
-from safebus.schemas import codec, gate, identifiers, topics
+from safebus.schemas import codec, identifiers, topics
 from safebus.schemas.bus_records import Outcome, Stage
 from safebus.schemas.errors import BadIdentifier
-from safebus.schemas.event_schemas import bus_schema
+from safebus.schemas.event_schemas import bus_schemas
 from safebus.schemas.identifiers import PersonKey
 
 
@@ -146,14 +146,14 @@ def fact_of(
         if place.topic == topics.DECISIONS:
             return _decided(place, at, value or b"", key)
         if place.topic == topics.QUARANTINE:
-            found = _read(value or b"", "quarantined", _up_to("quarantined", "offset"), None)
+            found = _read(value or b"", "quarantined", last="offset")
             return WasSetAside(place, at, Place(found["topic"], found["partition"], found["offset"]), found["reason"])
         if place.topic == topics.RECEIPTS:
-            found = _read(value or b"", "receipt", bus_schema("receipt"), None)
+            found = _read(value or b"", "receipt", last="output_digest")
             stage = Stage(found["stage"])
             ids = found["partner"], found["notification_id"], found["event_id"]
             return Handled(place, at, *ids, stage, found["output_digest"])
-        found = _read(value or b"", "notification", _up_to("notification", "event_id"), None)
+        found = _read(value or b"", "notification", last="event_id")
         partner = place.topic.removeprefix("out.")
         return OnTopic(place, at, partner, found["notification_id"], found["event_id"], key.digest(value or b""))
     except _NOT_OURS:
@@ -168,15 +168,17 @@ def key_of_decision(value: bytes) -> tuple[str, str, str]:
         ValueError: It is none, or is cut off.
     """
     try:
-        found = _read(value, "decision", _up_to("decision", "input_digest"), None)
+        found = _read(value, "decision", last="input_digest")
     except _NOT_OURS as exc:
         raise ValueError("expected a `decision` record") from exc
     return found["event_id"], found["source"], found["input_digest"]
 
 
-def _read(value: bytes, name: str, written: Any, wanted: Any) -> dict[str, Any]:
-    if value[:2] != gate.MARKER or value[2:10] != codec.fingerprint_of_bus(name):
+def _read(value: bytes, name: str, *, last: str | None = None, wanted: Any = None) -> dict[str, Any]:
+    """Read a record up to a field, or of the whole of it only what is wanted."""
+    if codec.written_under(value, name) is None:
         raise ValueError(f"expected a `{name}` record")
+    written = _up_to(name, value[2:10], last)
     return cast("dict[str, Any]", fastavro.schemaless_reader(io.BytesIO(value[10:]), written, wanted))
 
 
@@ -184,7 +186,7 @@ _NOT_OURS = (ValueError, EOFError, struct.error, StopIteration, IndexError, Over
 
 
 def _decided(place: Place, at: int, value: bytes, key: PersonKey) -> Decided:
-    found = _read(value, "decision", bus_schema("decision"), _counted_of_decision())
+    found = _read(value, "decision", wanted=_counted_of_decision())
     origin = found["origin"]
     return Decided(
         place=place,
@@ -203,10 +205,13 @@ def _decided(place: Place, at: int, value: bytes, key: PersonKey) -> Decided:
 
 # Avro has no way to a field but through all before it, so reading ends after the last one that is needed.
 @cache
-def _up_to(name: str, last: str) -> Any:
-    whole = _raw(name)
+def _up_to(name: str, fingerprint: bytes, last: str | None) -> Any:
+    whole = bus_schemas(name)[fingerprint]
+    if last is None:
+        return whole
     names = [field["name"] for field in whole["fields"]]
-    return fastavro.parse_schema({**whole, "fields": whole["fields"][: names.index(last) + 1]})
+    fields = whole["fields"][: names.index(last) + 1]
+    return fastavro.parse_schema({"type": "record", "name": whole["name"], "fields": fields})
 
 
 @cache

@@ -18,9 +18,9 @@ from typing import Any
 import fastavro
 from aiokafka import TopicPartition
 
-from safebus.schemas import codec, gate
+from safebus.schemas import codec
 from safebus.schemas.bus_records import DecisionRecord, Origin
-from safebus.schemas.event_schemas import bus_schema
+from safebus.schemas.event_schemas import bus_schemas
 from safebus.schemas.kafka.forward import Forward
 
 
@@ -43,10 +43,10 @@ def head_of(value: bytes | None) -> Head | None:
     Returns:
         None: it is no decision record of this version.
     """
-    if not value or value[:2] != gate.MARKER or value[2:10] != codec.fingerprint_of_bus(DecisionRecord.SCHEMA):
+    if not value or codec.written_under(value, DecisionRecord.SCHEMA) is None:
         return None
     try:
-        read: Any = fastavro.schemaless_reader(io.BytesIO(value[10:]), _schema(), None)
+        read: Any = fastavro.schemaless_reader(io.BytesIO(value[10:]), _head_schema(value[2:10]), None)
     except (ValueError, EOFError, IndexError, StopIteration, OverflowError):
         return None
     names = ("event_id", "input_digest", "rules_digest", "register_offset", "decided_at")
@@ -67,8 +67,8 @@ async def events_of(heads: Iterable[Head | None], reader: Forward) -> dict[Origi
 
 
 @cache
-def _schema() -> Any:
-    whole = bus_schema(DecisionRecord.SCHEMA)
+def _head_schema(fingerprint: bytes) -> Any:
+    whole = bus_schemas(DecisionRecord.SCHEMA)[fingerprint]
     fields = [f for f in whole["fields"] if f["name"] != "answers"]
     assert fields == whole["fields"][:-1]  # the answers come last, so what stands before them can be read alone
     return fastavro.parse_schema({"type": "record", "name": "DecisionHead", "fields": fields})

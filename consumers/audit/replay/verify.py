@@ -158,7 +158,7 @@ class _Decisions:
 
     def _check(self, head: Head, value: bytes, again: Shared | str) -> None:
         found = self._findings.so_far
-        if not isinstance(again, str) and codec.encode_record(again.record) == value:
+        if not isinstance(again, str) and codec.encode_record(again.record, like=value) == value:
             found.identical += 1
             permits = permitted_by(again.record)
             found.outputs += len(permits)

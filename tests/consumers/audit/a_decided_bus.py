@@ -26,7 +26,8 @@ from safebus.streams.register import write as registrar
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register
 from safebus.streams.rules import sharing
-from safebus.streams.rules.sharing import Output, Shared
+from safebus.streams.rules.notifications import Output
+from safebus.streams.rules.sharing import Shared
 
 KEY = PersonKey(b"k" * 32)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -143,7 +143,7 @@ def test_every_reason_that_the_worker_sets_aside_for_has_a_name_of_its_own() -> 
     given = {
         reason
         for source in sources
-        for reason in re.findall(r'(?:_reject|_quarantine|Refused|Doubt)\(\s*"([A-Z_]+)"', source.read_text("utf-8"))
+        for reason in re.findall(r'(?:_reject|_quarantined|Refused|Doubt)\(\s*"([A-Z_]+)"', source.read_text("utf-8"))
     }
 
     assert given == set(metrics.SET_ASIDE_FOR)

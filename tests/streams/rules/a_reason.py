@@ -14,7 +14,7 @@ from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import Notification, Reason
 from safebus.schemas.events import Confidentiality, Handling
 from safebus.streams.register.store import Register
-from safebus.streams.rules import sharing
+from safebus.streams.rules import asked_again
 from safebus.streams.rules.consent import State
 
 AVA = KEY.token("nhs", "9990079196")
@@ -41,7 +41,7 @@ def looked_at(
     register: Register, notification: Notification | None = None, *, now: datetime = NOON
 ) -> Sequence[Reason]:
     """Why it may no longer be handed over."""
-    found = sharing.still_permitted(notification or sent(), register, now)
+    found = asked_again.still_permitted(notification or sent(), register, now)
     return [] if found is None else [found]
 
 

@@ -23,7 +23,7 @@ from safebus.schemas.classes import Category, DataClass
 from safebus.schemas.event_schemas import EventSchema
 from safebus.schemas.events import Address, Event, Person, PersonRole, SafeAddress, SafeKind
 from safebus.streams.register.store import Register
-from safebus.streams.rules import redaction, sharing
+from safebus.streams.rules import asked_again, release, sharing
 from safebus.streams.rules.agreements import Flow
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -131,7 +131,7 @@ def may_hold(path: str, flow: dict[str, Any], classes: dict[str, str]) -> bool:
 
 
 def read(notification: Notification, register: Register) -> dict[str, Any]:
-    return gate.read(notification.view, sharing.view_schema(notification, register))
+    return gate.read(notification.view, asked_again.view_schema(notification, register))
 
 
 @quick
@@ -275,8 +275,8 @@ def local_authority_only(home: Address | None) -> bytes:
     event = story.protection_plan()
     ava = event.subjects[0].model_copy(update={"home_address": home})
     received = codec.decode(codec.encode(event.model_copy(update={"subjects": (ava,)})))
-    made = redaction.plan(received.schema, under, restricted=False, conditions=frozenset())
-    return redaction.view(made, received.record, subject_ref="ava")
+    made = release.plan(received.schema, under, restricted=False, conditions=frozenset())
+    return made.view.value(received.record, subject_ref="ava")
 
 
 @quick
@@ -445,14 +445,12 @@ def test_a_new_leaf_is_withheld_and_changes_no_byte_of_any_view(data: st.DataObj
         for flow in flows:
             for restricted in (False, True):
                 old, new = (
-                    redaction.plan(schema, flow, restricted=restricted, conditions=everything)
+                    release.plan(schema, flow, restricted=restricted, conditions=everything)
                     for schema in (received.schema, bigger)
                 )
                 assert [rule for path, rule in new.withheld if "brand_new" in path] != []
-                assert new.fingerprint == old.fingerprint
-                assert redaction.view(new, record, subject_ref="ava") == redaction.view(
-                    old, received.record, subject_ref="ava"
-                )
+                assert new.view.fingerprint == old.view.fingerprint
+                assert new.view.value(record, subject_ref="ava") == old.view.value(received.record, subject_ref="ava")
 
 
 def test_a_new_leaf_is_released_once_the_agreement_is_signed_over_it() -> None:
@@ -469,7 +467,7 @@ def test_a_new_leaf_is_released_once_the_agreement_is_signed_over_it() -> None:
 
     shown = [
         ("payload.reviewed", "AGREEMENT")
-        in redaction.plan(bigger, each, restricted=False, conditions=frozenset()).released
+        in release.plan(bigger, each, restricted=False, conditions=frozenset()).released
         for each in (flow, signed_again)
     ]
 

@@ -26,7 +26,7 @@ from safebus.deploy.local.demo import story
 from safebus.schemas import codec, gate
 from safebus.schemas.bus_records import DecisionRecord, Notification, Reason
 from safebus.streams.register.store import Register
-from safebus.streams.rules import sharing
+from safebus.streams.rules import asked_again, sharing
 from safebus.streams.rules.consent import State
 
 
@@ -45,6 +45,7 @@ def test_the_record_says_what_was_decided_on_what_and_when() -> None:
         "rules_digest": "rules-1",
         "register_offset": demo().offset,
         "decided_at": NOON,
+        "unheard": 0,
     }
 
 
@@ -102,8 +103,8 @@ def test_a_child_for_whom_nobody_is_considered_is_counted_as_unheard() -> None:
     """Someone must look: a notice that reaches nobody protects nobody."""
     unknown = story.AVA.model_copy(update={"nhs_number": "9990554331", "upn": None})
 
-    assert share(MOVE.model_copy(update={"subjects": (unknown,)}), demo()).unheard == 1
-    assert share(MOVE, demo()).unheard == 0
+    assert share(MOVE.model_copy(update={"subjects": (unknown,)}), demo()).record.unheard == 1
+    assert share(MOVE, demo()).record.unheard == 0
 
 
 def test_a_restricted_notification_is_labelled_so() -> None:
@@ -260,7 +261,7 @@ def test_a_view_is_read_under_the_version_it_was_made_under() -> None:
     notification = sent()
     later = to_schools(fields=[])
 
-    assert gate.read(notification.view, sharing.view_schema(notification, later))["payload"]["children"] == [
+    assert gate.read(notification.view, asked_again.view_schema(notification, later))["payload"]["children"] == [
         {"present": True, "spoken_to": True, "words": "I took Cora upstairs."}
     ]
 
@@ -278,7 +279,7 @@ def test_a_view_is_read_under_the_version_it_was_made_under() -> None:
 def test_every_view_can_be_read_from_the_register_alone(made: Callable[[], Notification]) -> None:
     notification = made()
 
-    parsed = sharing.view_schema(notification, demo())
+    parsed = asked_again.view_schema(notification, demo())
 
     assert gate.write(gate.read(notification.view, parsed), parsed) == notification.view
 
@@ -295,7 +296,7 @@ def test_every_view_can_be_read_from_the_register_alone(made: Callable[[], Notif
 def test_a_view_nobody_can_place_is_not_guessed_at(register: Register, changes: dict[str, Any]) -> None:
     notification = sent().model_copy(update=changes)
 
-    assert sharing.view_schema(notification, register) is None
+    assert asked_again.view_schema(notification, register) is None
 
 
 def test_what_nobody_can_place_is_not_handed_over_under_a_new_agreement() -> None:

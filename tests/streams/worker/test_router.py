@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from a_router import KEY, NOON, demo_entries, load_demo, running
+from a_router import KEY, NOON, POLICE, demo_entries, load_demo, running
 from aiokafka import TopicPartition
+from pydantic import model_validator
 
 from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Outcome
 from safebus.schemas.errors import BadRegister, NotReachable
-from safebus.schemas.events import OperationEncompass
+from safebus.schemas.events import EVENT_CLASSES, OperationEncompass
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message
 from safebus.streams.register import write as registrar
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import RegisterReader
+from safebus.streams.rules import decision, notifications, release
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
+from safebus.streams.rules.views import view_of
 
 
 @pytest.fixture
@@ -106,19 +111,88 @@ class NoOutputs:
         raise Killed
 
 
-async def test_a_redo_under_other_rules_goes_to_a_person(connection: Connection) -> None:
-    """An upgrade between crash and redo must not leave two truths."""
+class Stricter(OperationEncompass):
+    """The same type of event in a release that takes none of them."""
+
+    @model_validator(mode="after")
+    def _takes_none(self) -> Stricter:
+        raise ValueError("refused by a later release")
+
+
+def change_the_rules(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """What an upgrade between crash and restart can change."""
+    if how == "refuses everyone":
+        monkeypatch.setattr(decision, "is_adversary", lambda _case: True)
+    elif how == "releases nothing":
+        monkeypatch.setattr(release, "_PLANS", {})
+        monkeypatch.setattr(release, "rule_for", lambda *_args, **_how: ("NOT_NAMED", False))
+    else:
+        monkeypatch.setitem(EVENT_CLASSES, Stricter.TYPE, Stricter)
+
+
+@pytest.mark.parametrize("changed", ["refuses everyone", "releases nothing", "does not take the event"])
+async def test_a_redo_under_other_rules_carries_out_what_is_on_record(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """A crash once decisions are committed, a restart under changed rules: what is sent has the bytes on record."""
     event = incident()
     async with running(connection, rules_digest="old rules") as worker:
         offset = await worker.publish(codec.encode(event))
+        worker.router._outbound = NoOutputs()  # type: ignore[assignment]  # the process dies here
+        with pytest.raises(Killed):
+            await worker.handle(offset)
+        [on_record] = await worker.decisions(event.event_id)
+    change_the_rules(monkeypatch, changed)
+    async with running(connection, now=NOON + timedelta(hours=1), rules_digest="new rules") as successor:
+        await successor.handle(offset)
+        records = await successor.decisions(event.event_id)
+        record = await successor.decision(event.event_id)
+        sent = {
+            a.notification_id: await successor.sent(a.recipient, event.event_id)
+            for a in record.answers
+            if a.outcome is Outcome.PERMIT
+        }
+        quarantined = await successor.quarantined(offset)
+
+    assert records == [on_record]
+    assert {KEY.digest(value) for values in sent.values() for value in values} == {
+        a.output_digest for a in record.answers if a.output_digest is not None
+    }
+    assert len(sent) == 7
+    assert quarantined == []
+
+
+async def test_a_redo_that_cannot_make_the_same_bytes_goes_to_a_person(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that builds views in another way must not send a second truth."""
+    event = incident()
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
         await worker.handle(offset)
-    async with running(connection, rules_digest="new rules") as successor:
+    monkeypatch.setattr(notifications, "view_of", lambda schema, fields: view_of(schema, fields[1:]))
+    async with running(connection) as successor:
         await successor.handle(offset)
         records = await successor.decisions(event.event_id)
         quarantined = await successor.quarantined(offset)
 
     assert len(records) == 1
     assert [q.reason for q in quarantined] == ["REDO_DIFFERS"]
+
+
+async def test_another_event_where_a_decided_one_stood_is_decided(connection: Connection) -> None:
+    """A topic that was made again has other events at the same offsets; their ids tell."""
+    first, second = incident(), incident()
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(first))
+        await worker.handle(offset)
+    async with running(connection) as successor:
+        [record] = [m async for m in read_topic(connection, POLICE, partitions=[0]) if m.offset == offset]
+        there_now = replace(record, value=codec.encode(second))
+        await successor.router([(TopicPartition(POLICE, 0), [there_now])], 1)
+
+        assert (successor.router.counts.decided, successor.router.counts.redone) == (1, 0)
+        assert len(await successor.decisions(second.event_id)) == 1
 
 
 async def test_a_repeat_is_known_by_a_new_worker_too(connection: Connection) -> None:

@@ -12,9 +12,10 @@ from safebus.schemas.bus_records import FieldRule
 from safebus.schemas.classes import Category, DataClass
 from safebus.schemas.event_schemas import EventSchema, event_schemas
 from safebus.schemas.events import Event, PersonRole
-from safebus.streams.rules import redaction
+from safebus.streams.rules import release
 from safebus.streams.rules.agreements import Flow, Group
-from safebus.streams.rules.redaction import ViewLeaf, collapse, group_of, groups_in, plan, rule_for, view, view_paths
+from safebus.streams.rules.release import ViewLeaf, collapse, plan, rule_for, view_paths
+from safebus.streams.rules.views import group_of, groups_in
 
 ENCOMPASS = event_schemas().of("police.encompass.v1")
 ORDINARY: frozenset[Category] = frozenset()
@@ -23,7 +24,7 @@ ALL = frozenset({Category.SPECIAL, Category.CRIMINAL})
 
 def made(
     of: Flow, schema: EventSchema = ENCOMPASS, *, restricted: bool = False, conditions: frozenset[Category] = ORDINARY
-) -> redaction.Plan:
+) -> release.Plan:
     return plan(schema, of, restricted=restricted, conditions=conditions)
 
 
@@ -31,7 +32,7 @@ def seen(of: Flow, *, subject: str = "ava", event: Event | None = None, **how: A
     """What a recipient under this flow reads, from the bytes."""
     found = made(of, **how)
     record = codec.decode(codec.encode(event or story.incident())).record
-    return gate.read(view(found, record, subject_ref=subject), found.parsed)
+    return gate.read(found.view.value(record, subject_ref=subject), found.view.parsed)
 
 
 def releasing(*, fields: tuple[str, ...] = (), mask: dict[str, str] | None = None, **classes: list[str]) -> Flow:
@@ -219,7 +220,7 @@ def test_a_code_leaves_as_its_word_so_that_a_later_word_changes_no_schema() -> N
     under = releasing(adults=["ROLE"])
 
     assert seen(under)["adults"] == [{"role": "ADULT_VICTIM"}]
-    assert made(under).raw["fields"][0]["type"]["items"]["fields"] == [{"name": "role", "type": "string"}]
+    assert made(under).view.raw["fields"][0]["type"]["items"]["fields"] == [{"name": "role", "type": "string"}]
 
 
 # Plans
@@ -234,15 +235,15 @@ def test_a_plan_is_made_once_and_follows_from_what_it_rests_on() -> None:
 
 
 def test_plans_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_MOST_PLANS", 1)
-    monkeypatch.setattr(redaction, "_PLANS", {})
+    monkeypatch.setattr(release, "_MOST_PLANS", 1)
+    monkeypatch.setattr(release, "_PLANS", {})
     first, second = releasing(subject=["ID_CORE"]), releasing(subject=["UPN"])
 
     before = made(first)
     made(second)
 
     assert made(first) is not before
-    assert made(first).raw == before.raw
+    assert made(first).view.raw == before.view.raw
 
 
 def test_a_leaf_that_was_classified_anew_is_decided_anew() -> None:
@@ -321,7 +322,7 @@ def test_a_type_that_is_used_twice_is_released_place_by_place() -> None:
     under = releasing(event=["INCIDENT_FACT"], fields=("subject.second.town", "then[].where.town", "at.place.town"))
     found = made(under, TWICE)
 
-    built = [gate.read(view(found, record, subject_ref=ref), found.parsed) for ref in ("a", "b")]
+    built = [gate.read(found.view.value(record, subject_ref=ref), found.view.parsed) for ref in ("a", "b")]
 
     assert built == [
         {

@@ -1,0 +1,127 @@
+"""
+May what was permitted still be handed over, and can its view still be read?
+
+Hours may lie between a decision and a partner that answers again, so an adapter asks before every attempt. What is
+asked is what the decision asked (`streams.rules.decision`), as far as a notification tells of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from safebus.schemas import gate
+from safebus.schemas.bus_records import Notification, Reason
+from safebus.schemas.classes import Category
+from safebus.schemas.event_schemas import event_schemas
+from safebus.streams.rules import decision, release
+from safebus.streams.rules.agreements import Agreement, Flow, Status
+from safebus.streams.rules.consent import Meaning, standing
+from safebus.streams.rules.lookups import Lookups
+from safebus.streams.rules.release import Plan
+from safebus.streams.rules.routing import SUBSCRIPTION
+
+
+def still_permitted(notification: Notification, register: Lookups, now: datetime) -> Reason | None:
+    """
+    May a notification that was permitted still be handed over?
+
+    Asked before every attempt, because hours may lie between the decision and a partner that answers again.
+
+    Returns:
+        None: it may. Otherwise why not; a newer agreement that releases the same fields is no reason.
+    """
+    for who in (notification.recipient, notification.publisher):
+        partner = register.partner(who)
+        if partner is None or partner.suspended:
+            return Reason(code="PARTNER_SUSPENDED", rule="R01", about=who)
+    agreement = register.agreement(notification.agreement_id)
+    found = register.flows(notification.event_type, notification.publisher, notification.recipient)
+    flow = next((f for a, f in found if (a.agreement, f.flow) == (notification.agreement_id, notification.flow)), None)
+    if agreement is None or flow is None or agreement.status is not Status.ACTIVE:
+        return Reason(code="AGREEMENT_ENDED", rule="R01", about=notification.agreement_id)
+    if flow.purpose != notification.purpose:
+        return Reason(code="AGREEMENT_ENDED", rule="R01", about=notification.agreement_id)
+    if now.date() > agreement.last_day():
+        return Reason(code="AGREEMENT_EXPIRED", rule="R02", about=notification.agreement_id)
+    if any(decision.prohibits(a, f, purpose=notification.purpose, on=now.date()) for a, f in found):
+        return Reason(code="PROHIBITED", rule="R28", about=notification.recipient)
+    if not _still_interested(notification, flow, register, now):
+        return Reason(code="NOT_IN_CARE", rule="R01", about=f"{agreement.agreement} v{agreement.version}")
+    known = register.person(notification.subject_token)
+    if known is not None and known.restricted and not notification.restricted:
+        return Reason(code="RESTRICTED_SINCE", rule="R16", about="decided before the record was restricted")
+    if agreement.version != notification.agreement_version and not _still_releases(
+        notification, agreement, flow, register
+    ):
+        return Reason(code="AGREEMENT_NARROWED", rule="R21", about=notification.agreement_id)
+    # The flow as it stands may wait for an agreement that it did not wait for when this was decided.
+    meaning = flow.consent or notification.consent_meaning
+    if meaning is not None:
+        consent = standing(
+            register.consents(notification.subject_token, Meaning(meaning), notification.purpose),
+            recipient=notification.recipient,
+            now=now,
+        )
+        if not consent.holds:
+            return Reason(code=f"CONSENT_{consent.state.upper()}", rule="R12", about=notification.purpose)
+    return None
+
+
+def _still_interested(notification: Notification, flow: Flow, register: Lookups, now: datetime) -> bool:
+    """Has the recipient this person in its care, or watches over this type, as the flow asks?"""
+    on = now.date()
+    roles = {
+        i.role
+        for i in register.involvements(notification.subject_token)
+        if i.partner == notification.recipient and i.holds(on)
+    }
+    if any(
+        s.partner == notification.recipient and s.holds(on) for s in register.subscriptions(notification.event_type)
+    ):
+        roles.add(SUBSCRIPTION)
+    # A twin has a token of its own, so its involvements are its mother's and cannot be looked up by it.
+    return bool(roles & set(flow.interest)) or register.person(notification.subject_token) is None
+
+
+def _still_releases(notification: Notification, agreement: Agreement, flow: Flow, register: Lookups) -> bool:
+    """Does the flow as it stands release all that the view holds? A wider one is no reason to stop."""
+    then = _plan_of(notification, register)
+    if then is None or flow.basis is None:
+        return False
+    # A basis that lost its Art 9 condition no longer carries what it carried then (rule R07).
+    held = decision.conditions(register, flow.basis, territory=agreement.territory, on=notification.decided_at.date())
+    now = release.plan(then.schema, flow, restricted=notification.restricted, conditions=held)
+    return now.covers(then)
+
+
+def read_view(notification: Notification, register: Lookups) -> dict[str, Any] | None:
+    """The released fields of a notification as plain values; None: its agreement is not in this register."""
+    schema = view_schema(notification, register)
+    return None if schema is None else gate.read(notification.view, schema)
+
+
+def view_schema(notification: Notification, register: Lookups) -> Any | None:
+    """
+    The parsed schema of a notification's view, from the version of the agreement it was made under.
+
+    Returns:
+        None: this register does not hold that version, so nobody here can read the view.
+    """
+    made = _plan_of(notification, register)
+    return made.view.parsed if made else None
+
+
+_ALL = frozenset({Category.SPECIAL, Category.CRIMINAL})
+_CONDITIONS = (_ALL, frozenset({Category.SPECIAL}), frozenset({Category.CRIMINAL}), frozenset[Category]())
+
+
+def _plan_of(notification: Notification, register: Lookups) -> Plan | None:
+    agreement = register.agreement_version(notification.agreement_id, notification.agreement_version)
+    flow = next((f for f in agreement.flows if f.flow == notification.flow), None) if agreement else None
+    if flow is None:
+        return None
+    schema = event_schemas().of(notification.event_type)
+    # Which conditions the basis held is not in the notification; the fingerprint says which plan it was.
+    made = (release.plan(schema, flow, restricted=notification.restricted, conditions=c) for c in _CONDITIONS)
+    return next((plan for plan in made if plan.view.fingerprint == notification.view_schema), None)

@@ -1,0 +1,79 @@
+"""
+What is sent for an answer that is on record?
+
+The first time and after a crash alike, a notification is made from the answer as the decision record holds it and from
+the event: recipient, person, fields, labels, time. No rule is asked and no register is looked at, so a redo under a
+later release of the rules sends the very bytes that were decided (`output_digest` says whether it did).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from safebus.schemas import codec
+from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome
+from safebus.schemas.event_schemas import EventSchema
+from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.streams.rules.views import view_of
+
+
+@dataclass(frozen=True)
+class Output:
+    """One notification, and its bytes as they go to `out.<recipient>`."""
+
+    notification: Notification
+    value: bytes
+
+
+def outputs_of(
+    record: DecisionRecord, schema: EventSchema, event: Mapping[str, Any], *, key: PersonKey
+) -> tuple[Output, ...] | None:
+    """
+    Everything that a decision on record lets out.
+
+    Args:
+        event: The event as plain values, under `schema`.
+
+    Returns:
+        None: What can be made today is not, byte for byte, what was decided; nothing of it may be sent.
+    """
+    permits = [answer for answer in record.answers if answer.outcome is Outcome.PERMIT]
+    outputs = tuple(output_of(answer, record, schema, event) for answer in permits)
+    same = all(key.digest(o.value) == a.output_digest for o, a in zip(outputs, permits, strict=True))
+    return outputs if same else None
+
+
+def notification_id_of(answer: Answer) -> str:
+    """The id of the notification that a permit leads to."""
+    return derived_id("notification", answer.decision_id)
+
+
+def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event: Mapping[str, Any]) -> Output:
+    """The notification for one permit."""
+    assert answer.agreement_id is not None and answer.agreement_version is not None and answer.flow is not None
+    view = view_of(schema, answer.view_fields)
+    subject = event["subjects"][answer.subject_index]["ref"]
+    notification = Notification(
+        notification_id=notification_id_of(answer),
+        decision_id=answer.decision_id,
+        event_id=record.event_id,
+        event_type=record.event_type,
+        lifecycle=record.lifecycle,
+        recipient=answer.recipient,
+        publisher=record.source,
+        purpose=answer.purpose,
+        urgency=event["urgency"],
+        subject_token=answer.subject_token,
+        agreement_id=answer.agreement_id,
+        agreement_version=answer.agreement_version,
+        flow=answer.flow,
+        consent_meaning=answer.consent_meaning,
+        labels=answer.labels,
+        restricted=answer.restricted,
+        decided_at=record.decided_at,
+        view_schema=view.fingerprint,
+        view=view.value(event, subject_ref=subject),
+    )
+    return Output(notification, codec.encode_record(notification))

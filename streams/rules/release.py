@@ -1,0 +1,205 @@
+"""
+Which fields of this event may this recipient have?
+
+A view is built from what the agreement names; nothing is ever removed from a copy. For each flow a plan is made once:
+every leaf of the event's schema, for each group of persons, with the rule that releases or withholds it. How the view
+follows from that is in `streams.rules.views`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from safebus.schemas.bus_records import FieldRule
+from safebus.schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Category, DataClass, category
+from safebus.schemas.event_schemas import EventSchema
+from safebus.streams.rules.agreements import Flow, Group
+from safebus.streams.rules.views import COUNT, View, groups_in, view_of
+
+_PERSONS = "subjects[]."
+_PERSON_GROUPS = frozenset(group.value for group in Group if group is not Group.EVENT)
+_STRIPPED_GROUPS = frozenset({Group.OTHER_CHILDREN, Group.ADULTS})  # related persons, as PDS leaves them out
+
+
+@dataclass(frozen=True)
+class ViewLeaf:
+    """A leaf as a recipient sees it: `path` is the view path, `source` the path in the event."""
+
+    path: str
+    source: str
+    group: Group
+    data_class: DataClass
+    kind: str
+    since: int
+
+
+class Listing(NamedTuple):
+    """Released and withheld fields as a decision record lists them: a part with one answer stands once, as `part.*`."""
+
+    released: tuple[FieldRule, ...]
+    withheld: tuple[FieldRule, ...]
+
+
+NOTHING = Listing((), ())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What one flow releases of one event type.
+
+    Attributes:
+        released, withheld: (view path, rule) in the order of the schema.
+        masks: View path -> name of the mask.
+        view: What builds the released ones.
+    """
+
+    schema: EventSchema
+    released: tuple[tuple[str, str], ...]
+    withheld: tuple[tuple[str, str], ...]
+    masks: Mapping[str, str]
+    view: View
+    _listings: dict[frozenset[Group], Listing] = field(default_factory=dict)
+
+    def of(self, event: Mapping[str, Any], *, subject_ref: str) -> Listing:
+        """What is released and withheld of an event (plain values), in a message about this person."""
+        return self.listing(groups_in(event, subject_ref=subject_ref))
+
+    def listing(self, groups: frozenset[Group]) -> Listing:
+        """The same for the groups that an event has anyone in."""
+        if groups not in self._listings:
+            present = {Group.EVENT, *groups}
+            leaves = {path: (True, rule) for path, rule in self.released if _group_of(path) in present}
+            leaves |= {path: (False, rule) for path, rule in self.withheld if _group_of(path) in present}
+            self._listings[groups] = collapse(leaves)
+        return self._listings[groups]
+
+    def covers(self, other: Plan) -> bool:
+        """Does this plan release all that the other does, as clearly or more so?"""
+        mine = {path for path, _ in self.released}
+        # Who may have the children one by one may have their number.
+        mine |= {COUNT} if any(_group_of(path) is Group.OTHER_CHILDREN for path in mine) else set()
+        return all(path in mine and self.masks.get(path) in (None, other.masks.get(path)) for path, _ in other.released)
+
+
+def collapse(leaves: Mapping[str, tuple[bool, str]]) -> Listing:
+    """
+    Leaves as a person would list them: a part of which every leaf has the same answer stands once, as `part.*`.
+
+    Args:
+        leaves: Path -> (released, rule).
+    """
+    answers: dict[str, set[tuple[bool, str]]] = {}
+    for path, answer in leaves.items():
+        for prefix in _prefixes(path):
+            answers.setdefault(prefix, set()).add(answer)
+    listed: dict[str, tuple[bool, str]] = {}
+    for path, answer in leaves.items():
+        part = next((p for p in _prefixes(path) if len(answers[p]) == 1), None)
+        listed[f"{part}.*" if part else path] = answer
+    return Listing(
+        tuple(FieldRule(path=path, rule=rule) for path, (is_released, rule) in listed.items() if is_released),
+        tuple(FieldRule(path=path, rule=rule) for path, (is_released, rule) in listed.items() if not is_released),
+    )
+
+
+def _prefixes(path: str) -> list[str]:
+    """`a.b.c` -> `a`, `a.b`."""
+    steps = path.split(".")
+    return [".".join(steps[:i]) for i in range(1, len(steps))]
+
+
+def view_leaves(schema: EventSchema) -> tuple[ViewLeaf, ...]:
+    """Every leaf of an event type as it could appear in a view: a person's leaf once for each group."""
+    found: list[ViewLeaf] = []
+    for leaf in schema.leaves:
+        if leaf.path.startswith(_PERSONS):
+            rest = leaf.path.removeprefix(_PERSONS)
+            for group in Group:
+                if group is not Group.EVENT:
+                    prefix = "subject." if group is Group.SUBJECT else f"{group.value}[]."
+                    found.append(ViewLeaf(prefix + rest, leaf.path, group, leaf.data_class, leaf.kind, leaf.since))
+        else:
+            found.append(ViewLeaf(leaf.path, leaf.path, Group.EVENT, leaf.data_class, leaf.kind, leaf.since))
+    return tuple(found)
+
+
+def view_paths(schema: EventSchema) -> dict[str, ViewLeaf]:
+    """View path -> leaf."""
+    return {leaf.path: leaf for leaf in view_leaves(schema)}
+
+
+def plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> Plan:
+    """
+    What this flow releases of this type of event.
+
+    Args:
+        restricted: The person's record is restricted (rule R16).
+        conditions: The categories for which the basis holds a condition (rule R07); ORDINARY needs none.
+    """
+    key = (schema.fingerprint, flow.key, restricted, conditions)
+    made = _PLANS.get(key)
+    # The fingerprint leaves out data classes and `since`, and a plan rests on both.
+    if made is None or (made.schema is not schema and made.schema.raw != schema.raw):
+        if len(_PLANS) >= _MOST_PLANS:
+            _PLANS.clear()
+        made = _PLANS[key] = _plan(schema, flow, restricted=restricted, conditions=conditions)
+    return made
+
+
+# A plan follows from its key alone, so keeping it changes no answer. Bounded: agreements come and go.
+_MOST_PLANS = 4096
+_PLANS: dict[tuple[bytes, str, bool, frozenset[Category]], Plan] = {}
+
+
+def _plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> Plan:
+    released: list[tuple[str, str]] = []
+    withheld: list[tuple[str, str]] = []
+    masks: dict[str, str] = {}
+    for leaf in view_leaves(schema):
+        rule, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions)
+        if is_released and leaf.path in flow.mask:
+            masks[leaf.path] = flow.mask[leaf.path]
+            rule = f"{rule}, {MASKS[flow.mask[leaf.path]].says}"
+        (released if is_released else withheld).append((leaf.path, rule))
+    if flow.mask.get("other_children") == "count" and not restricted:
+        released.append((COUNT, "AGREEMENT, how many only"))
+    fields = tuple(f"{path}: {masks[path]}" if path in masks else path for path, _ in released)
+    return Plan(
+        schema=schema,
+        released=tuple(released),
+        withheld=tuple(withheld),
+        masks=masks,
+        view=view_of(schema, fields),
+    )
+
+
+def rule_for(leaf: ViewLeaf, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> tuple[str, bool]:
+    """
+    The rule that decides about one leaf, and whether it releases it.
+
+    Refusals are looked for first, so none can be overridden by naming a field twice.
+    """
+    if leaf.data_class in NEVER:
+        return "NEVER", False
+    if leaf.since > flow.schema_version:
+        return "SINCE", False
+    if restricted and (leaf.data_class in RESTRICTED_STRIPS or leaf.group in _STRIPPED_GROUPS):
+        return "R16", False
+    named = leaf.path in flow.fields
+    if leaf.data_class in PROSE and not named:
+        return "PROSE", False
+    if not named and leaf.data_class not in flow.release.of(leaf.group):
+        return "NOT_NAMED", False
+    if category(leaf.data_class) not in conditions | {Category.ORDINARY}:
+        return "R07", False
+    return "AGREEMENT", True
+
+
+def _group_of(path: str) -> Group:
+    if path == COUNT:
+        return Group.OTHER_CHILDREN
+    head = path.split(".", 1)[0].removesuffix("[]")
+    return Group(head) if head in _PERSON_GROUPS else Group.EVENT
