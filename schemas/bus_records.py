@@ -10,13 +10,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from safebus.schemas.frozen_model import FrozenModel
 
 
-class BusRecord(BaseModel):
+class BusRecord(FrozenModel):
     """A record that only the bus writes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     SCHEMA: ClassVar[str]
 
 

@@ -17,7 +17,6 @@ from typing import Annotated, ClassVar
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -27,6 +26,7 @@ from pydantic import (
 
 from safebus.schemas import identifiers
 from safebus.schemas.errors import BadInput
+from safebus.schemas.frozen_model import FrozenModel
 
 
 def _no_number(value: object) -> object:
@@ -53,9 +53,11 @@ EventId = Annotated[str, AfterValidator(identifiers.event_id)]
 Code = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Model(BaseModel):
+class EventPart(FrozenModel):
+    """A part of an event."""
+
     # hide_input_in_errors: a message may be logged, and the input is about a person.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_enum_values=False)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
 
 class Lifecycle(StrEnum):
@@ -113,7 +115,7 @@ class SafeKind(StrEnum):
     OTHER = "OTHER"
 
 
-class Sender(_Model):
+class Sender(EventPart):
     """Who says so. `agency` must be the one that owns the topic."""
 
     agency: AgencyId
@@ -123,7 +125,7 @@ class Sender(_Model):
     contact: str | None = None
 
 
-class Address(_Model):
+class Address(EventPart):
     """Where someone lives."""
 
     lines: tuple[str, ...]
@@ -132,7 +134,7 @@ class Address(_Model):
     local_authority: str | None = None
 
 
-class SafeAddress(_Model):
+class SafeAddress(EventPart):
     """Where someone is safe because others do not know it."""
 
     lines: tuple[str, ...]
@@ -140,7 +142,7 @@ class SafeAddress(_Model):
     kind: SafeKind
 
 
-class Person(_Model):
+class Person(EventPart):
     """Someone in the event. `ref` names them inside this event only."""
 
     ref: Code
@@ -162,7 +164,7 @@ class Person(_Model):
     confidentiality: Confidentiality = Confidentiality.N
 
 
-class ClaimedBasis(_Model):
+class ClaimedBasis(EventPart):
     """The legal basis the publisher claims, in codes of the basis catalogue. The agreement's basis decides."""
 
     art6: Code
@@ -172,7 +174,7 @@ class ClaimedBasis(_Model):
     confidentiality: str | None = None
 
 
-class Handling(_Model):
+class Handling(EventPart):
     """Labels on the whole event. Source: HL7 v3-Confidentiality, v3-ActCode."""
 
     confidentiality: Confidentiality = Confidentiality.N
@@ -196,7 +198,7 @@ _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,59}")
 Purpose = Annotated[str, AfterValidator(_purpose)]
 
 
-class Event(_Model):
+class Event(EventPart):
     """What every notification carries."""
 
     TYPE: ClassVar[str]
@@ -255,7 +257,7 @@ class RiskGrade(StrEnum):
     HIGH = "HIGH"
 
 
-class ChildAtIncident(_Model):
+class ChildAtIncident(EventPart):
     """One child's part in the incident. `words`: the voice of the child."""
 
     subject_ref: Code
@@ -264,7 +266,7 @@ class ChildAtIncident(_Model):
     words: str | None = None
 
 
-class EncompassPayload(_Model):
+class EncompassPayload(EventPart):
     police_reference: Code
     incident_type: Code
     incident_address: str | None = None
@@ -299,7 +301,7 @@ class PlanType(StrEnum):
     UNBORN_CHILD_PROTECTION = "UNBORN_CHILD_PROTECTION"
 
 
-class ProtectionPlanPayload(_Model):
+class ProtectionPlanPayload(EventPart):
     plan_type: PlanType
     snomed_code: Code
     start_date: date
@@ -323,7 +325,7 @@ class ProtectionPlan(Event):
     payload: ProtectionPlanPayload
 
 
-class EdAttendancePayload(_Model):
+class EdAttendancePayload(EventPart):
     provider_ods: Code
     arrived_at: Time
     left_at: Time | None = None
@@ -362,7 +364,7 @@ class AgreedBy(StrEnum):
     YOUNG_PERSON = "YOUNG_PERSON"
 
 
-class TemporaryAccommodationPayload(_Model):
+class TemporaryAccommodationPayload(EventPart):
     application_reference: Code
     placed_on: date
     placed_in_authority: Code
@@ -396,13 +398,13 @@ class IdentityChange(StrEnum):
     ADDRESS_CHANGED = "ADDRESS_CHANGED"
 
 
-class DatedAddress(_Model):
+class DatedAddress(EventPart):
     lines: tuple[str, ...]
     postcode: str | None = None
     from_date: date | None = None
 
 
-class IdentityChangePayload(_Model):
+class IdentityChangePayload(EventPart):
     change: IdentityChange
     source_event_type: Code
     source_event_id: Code

@@ -10,8 +10,14 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from safebus.deploy.local.brokers import Broker, open_broker
+
+# A machine that does other work is slow, and being slow is no fault of what is tested.
+hypothesis_settings.register_profile("safebus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("safebus")
 
 _numbers = count(1)
 

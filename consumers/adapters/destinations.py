@@ -18,25 +18,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from safebus.consumers.adapters.interface import Adapter
 from safebus.schemas.errors import BadInput
+from safebus.schemas.frozen_model import FrozenModel
 from safebus.schemas.identifiers import agency_id
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Folder(_Model):
+class Folder(FrozenModel):
     """A drop folder."""
 
     transport: Literal["folder"]
     folder: Path
 
 
-class Webhook(_Model):
+class Webhook(FrozenModel):
     """Standard Webhooks. `secrets_file`: one `whsec_...` a line, newest first; all of them sign."""
 
     transport: Literal["webhook"]
@@ -45,7 +42,7 @@ class Webhook(_Model):
     allow_private: bool = False
 
 
-class Postgres(_Model):
+class Postgres(FrozenModel):
     """A staging table in the partner's own database."""
 
     transport: Literal["postgres"]

@@ -17,8 +17,9 @@ from safebus.schemas.bus_records import Origin
 from safebus.schemas.errors import BadInput
 from safebus.schemas.events import from_json
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import register_of
 from safebus.streams.rules import sharing
 from safebus.streams.rules.asked_again import read_view
 from safebus.streams.rules.sharing import SetAside
@@ -36,7 +37,7 @@ def policy_try(event_file: Path, folder: Path, *, now: datetime, key: PersonKey,
         event = from_json(event_file.read_text("utf-8"))
     except OSError as exc:
         raise BadInput(f"`{event_file}` cannot be read: {exc.strerror}") from None
-    register = registrar.register_of((c.entry for c in registrar.plan(folder, Register(), key)), at=now)
+    register = register_of((c.entry for c in changes_of(folder, Register(), key)), at=now)
     received = codec.decode(codec.encode(event))
     outcome = sharing.share(
         received,

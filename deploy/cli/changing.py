@@ -66,7 +66,8 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
     from safebus.deploy.service import settings, topic_plan
     from safebus.schemas.kafka.connection import Connection
     from safebus.schemas.kafka.topic_list import topics_there
-    from safebus.streams.register import write as registrar
+    from safebus.streams.register.changes import changes_of
+    from safebus.streams.register.follow import current_register
     from safebus.streams.register.store import Register
 
     found = settings.load()
@@ -74,10 +75,10 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
     there = run(lambda: topics_there(connection))
     if folder is not None:
         wanted = topic_plan.wanted(
-            topic_plan.partners_of(c.entry for c in registrar.plan(folder, Register(), found.person_key()))
+            topic_plan.partners_of(c.entry for c in changes_of(folder, Register(), found.person_key()))
         )
     else:
-        wanted = topic_plan.wanted_by(run(lambda: registrar.current(connection)))
+        wanted = topic_plan.wanted_by(run(lambda: current_register(connection)))
     rows = [
         {
             "topic": t.name,
@@ -113,19 +114,21 @@ def register_load(
     """Check a register folder and write what changes. Every problem is named with file and line."""
     from safebus.deploy.service import settings
     from safebus.schemas.kafka.connection import Connection
-    from safebus.streams.register import write as registrar
+    from safebus.streams.register.changes import changes_of, left_out, likely_slips
+    from safebus.streams.register.follow import current_register
+    from safebus.streams.register.write import as_records, write_records
 
     needs_reason(execute, reason)
     found = settings.load()
     connection = Connection(found.bootstrap(), found.tls())
-    register = run(lambda: registrar.current(connection))
-    changes = registrar.plan(folder, register, found.person_key())
+    register = run(lambda: current_register(connection))
+    changes = changes_of(folder, register, found.person_key())
     changed = [c for c in changes if c.what != "same"]
     rows = [{"what": c.what, "kind": c.entry.kind, "record": c.entry.record_id, "from": c.entry.where} for c in changed]
     show(rows, output, columns=["what", "kind", "record", "from"])
-    for line in registrar.odd((c.entry for c in changed), register, today=clock().date()):
+    for line in likely_slips((c.entry for c in changed), register, today=clock().date()):
         say(f"look again: {line}")
-    staying = registrar.not_in(folder, register, found.person_key())
+    staying = left_out(folder, register, found.person_key())
     if staying:
         say(f"{len(staying)} entries stand in the register and not in this folder; they stay in force:")
         say("\n".join(f"  {record_id}" for record_id in staying[:20]) + ("\n  ..." if len(staying) > 20 else ""))
@@ -133,8 +136,8 @@ def register_load(
     if not execute:
         say(f"dry run: {len(changed)} of {len(changes)} entries would be written; --execute --reason ... does it")
         return
-    records = registrar.records((c.entry for c in changed), at=clock(), by=by, reason=reason)
-    offset = run(lambda: registrar.write(connection, records)) if records else None
+    records = as_records((c.entry for c in changed), at=clock(), by=by, reason=reason)
+    offset = run(lambda: write_records(connection, records)) if records else None
     say(f"wrote {len(records)} entries" + (f"; they count from register offset {offset}" if records else ""))
 
 
@@ -147,17 +150,18 @@ def register_end(
     """End one entry from now on: an involvement, a subscription, an agreement. What was decided stays as it was."""
     from safebus.deploy.service import settings
     from safebus.schemas.kafka.connection import Connection
-    from safebus.streams.register import write as registrar
+    from safebus.streams.register.follow import current_register
+    from safebus.streams.register.write import ending_record, write_records
 
     needs_reason(execute, reason)
     found = settings.load()
     connection = Connection(found.bootstrap(), found.tls())
-    register = run(lambda: registrar.current(connection))
-    record = registrar.ending(record_id, register, at=clock(), by=by, reason=reason)
+    register = run(lambda: current_register(connection))
+    record = ending_record(record_id, register, at=clock(), by=by, reason=reason)
     if not execute:
         say(f"dry run: {record.kind} `{record_id}` would end; --execute --reason ... does it")
         return
-    offset = run(lambda: registrar.write(connection, [record]))
+    offset = run(lambda: write_records(connection, [record]))
     say(f"ended; it no longer counts from register offset {offset}")
 
 
@@ -168,11 +172,11 @@ def register_show(
     """Show what is in the register. People stand in it as tokens only."""
     from safebus.deploy.service import settings
     from safebus.schemas.kafka.connection import Connection
-    from safebus.streams.register import write as registrar
+    from safebus.streams.register.follow import current_register
     from safebus.streams.register.store import body_of
 
     found = settings.load()
-    register = run(lambda: registrar.current(Connection(found.bootstrap(), found.tls())))
+    register = run(lambda: current_register(Connection(found.bootstrap(), found.tls())))
     entries = register.entries()
     if record_id and record_id not in entries:
         raise stop(USAGE, f"the register has no `{record_id}`; `safebus register show` lists all {len(entries)}")
@@ -208,7 +212,8 @@ def consent_record(
     from safebus.schemas.events import what_is_wrong
     from safebus.schemas.identifiers import nhs_number
     from safebus.schemas.kafka.connection import Connection
-    from safebus.streams.register import write as registrar
+    from safebus.streams.register.follow import current_register
+    from safebus.streams.register.write import check_consent, consent_record, write_records
     from safebus.streams.rules.consent import ConsentEntry
 
     needs_reason(execute, reason)
@@ -217,7 +222,7 @@ def consent_record(
     value = typer.prompt(f"{scheme} identifier", err=True, hide_input=True).strip()
     token = found.person_key().token(scheme, nhs_number(value) if scheme == "nhs" else value)
     connection = Connection(found.bootstrap(), found.tls())
-    register = run(lambda: registrar.current(connection))
+    register = run(lambda: current_register(connection))
     ids = register.persons_with(scheme, token)
     now = clock()
     try:
@@ -236,12 +241,12 @@ def consent_record(
         )
     except ValidationError as exc:
         raise stop(USAGE, what_is_wrong(exc)) from None
-    registrar.check_consent(entry, register, now=now)
+    check_consent(entry, register, now=now)
     if not execute:
         say(f"dry run: `{state}` for {purpose} would be recorded; --execute --reason ... does it")
         return
-    record = registrar.consent_record(entry, at=now, by=by, reason=reason)
-    offset = run(lambda: registrar.write(connection, [record]))
+    record = consent_record(entry, at=now, by=by, reason=reason)
+    offset = run(lambda: write_records(connection, [record]))
     say(f"recorded; it counts for every decision and every delivery attempt from now on (register offset {offset})")
 
 

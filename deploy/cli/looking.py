@@ -70,7 +70,7 @@ def explain(
     from safebus.deploy.service import settings
     from safebus.schemas import identifiers
     from safebus.schemas.kafka.connection import Connection
-    from safebus.streams.register import write as registrar
+    from safebus.streams.register.follow import current_register
 
     identifiers.event_id(event_id)
     needs_reason(show_released, reason)
@@ -86,7 +86,7 @@ def explain(
         if output is Form.JSON:
             views = None
             if show_released:
-                views = await explaining.views_of(connection, about.decisions, await registrar.current(connection))
+                views = await explaining.views_of(connection, about.decisions, await current_register(connection))
             said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
             typer.echo(json.dumps(said, indent=2))
         else:
@@ -243,7 +243,7 @@ def parked_show(
     from safebus.consumers.delivery.parcels import plain
     from safebus.deploy.service import settings
     from safebus.schemas.kafka.connection import Connection
-    from safebus.streams.register import write as registrar
+    from safebus.streams.register.follow import current_register
     from safebus.streams.rules.asked_again import read_view
 
     needs_reason(show_released, reason)
@@ -253,7 +253,7 @@ def parked_show(
     out = json.loads(one.notification.model_dump_json(exclude={"view"}))
     out["parked_because"] = one.reason
     if show_released:
-        out["view"] = plain(read_view(one.notification, run(lambda: registrar.current(connection))))
+        out["view"] = plain(read_view(one.notification, run(lambda: current_register(connection))))
     typer.echo(json.dumps(out, indent=2))
 
 

@@ -60,7 +60,7 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
     from safebus.deploy.service.topic_plan import wanted_by
     from safebus.schemas.kafka.connection import Connection
     from safebus.schemas.kafka.topic_list import topics_there
-    from safebus.streams.register import write as registrar
+    from safebus.streams.register.follow import current_register
 
     try:
         connection = Connection(bootstrap, found.tls())
@@ -71,7 +71,7 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
                 *checks,
                 Examined("register", False, "no topic `register`", "`safebus topics apply`, `safebus register load`"),
             ]
-        register = await registrar.current(connection)
+        register = await current_register(connection)
     except SafebusError as exc:
         return [Examined("broker", False, bootstrap, str(exc))]
     missing = [t.name for t in wanted_by(register) if t.name not in there]

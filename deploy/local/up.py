@@ -18,8 +18,10 @@ from safebus.deploy.service.terminal import clock, say
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
+from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, write_records
 
 DEMO_REGISTER = Path(__file__).parent / "demo" / "register"
 
@@ -46,7 +48,7 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
         try:
             say(f"broker `{broker_name}` at {broker.bootstrap}")
             if not broker_only:
-                changes = registrar.plan(folder, Register(), found.person_key())
+                changes = changes_of(folder, Register(), found.person_key())
                 entries = [change.entry for change in changes]
                 make_topics(broker, wanted(partners_of(entries)))
                 asyncio.run(_load(Connection(broker.bootstrap), folder, found))
@@ -66,13 +68,11 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
 
 
 async def _load(connection: Connection, folder: Path, found: settings.Settings) -> None:
-    register = await registrar.current(connection)
-    changes = [c for c in registrar.plan(folder, register, found.person_key()) if c.what != "same"]
+    register = await current_register(connection)
+    changes = [c for c in changes_of(folder, register, found.person_key()) if c.what != "same"]
     if changes:
-        records = registrar.records(
-            (c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine"
-        )
-        offset = await registrar.write(connection, records)
+        records = as_records((c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine")
+        offset = await write_records(connection, records)
         say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
 
 

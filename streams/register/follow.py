@@ -144,3 +144,13 @@ class RegisterReader:
         """Disconnect."""
         await stop_consumer(self._consumer)
         await stop_consumer(self._asking)
+
+
+async def current_register(connection: Connection) -> Register:
+    """The register as it stands."""
+    reader = RegisterReader(connection)
+    try:
+        await reader.start()
+        return reader.now
+    finally:
+        await reader.stop()

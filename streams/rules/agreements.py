@@ -14,16 +14,13 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from safebus.schemas.classes import NEVER, DataClass
 from safebus.schemas.events import PersonRole
+from safebus.schemas.frozen_model import FrozenModel
 from safebus.streams.rules.bases import OrgType
 from safebus.streams.rules.consent import Meaning
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Status(StrEnum):
@@ -45,7 +42,7 @@ class Group(StrEnum):
     ALLEGED_PERPETRATORS = "alleged_perpetrators"
 
 
-class FlowBasis(_Model):
+class FlowBasis(FrozenModel):
     """
     The four answers, in codes of the catalogue.
 
@@ -69,7 +66,7 @@ class FlowBasis(_Model):
                 yield question, code
 
 
-class Release(_Model):
+class Release(FrozenModel):
     """Which data classes of whom. A group that is left out gives nothing."""
 
     event: tuple[DataClass, ...] = ()
@@ -83,7 +80,7 @@ class Release(_Model):
         return frozenset(getattr(self, group.value))
 
 
-class Flow(_Model):
+class Flow(FrozenModel):
     """
     One row of an agreement.
 
@@ -147,7 +144,7 @@ class Flow(_Model):
         return self
 
 
-class Party(_Model):
+class Party(FrozenModel):
     """A signatory."""
 
     partner: str
@@ -156,7 +153,7 @@ class Party(_Model):
     signed_on: date
 
 
-class Agreement(_Model):
+class Agreement(FrozenModel):
     """
     One information-sharing agreement, one version.
 

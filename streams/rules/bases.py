@@ -10,11 +10,9 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from safebus.schemas.frozen_model import FrozenModel
 
 
 class OrgType(StrEnum):
@@ -35,7 +33,7 @@ class BasisKind(StrEnum):
     CONFIDENTIALITY = "confidentiality"
 
 
-class Basis(_Model):
+class Basis(FrozenModel):
     """
     One entry of the catalogue.
 
@@ -69,7 +67,7 @@ class Basis(_Model):
         return not self.available_to or org_type in self.available_to
 
 
-class EventRule(_Model):
+class EventRule(FrozenModel):
     """
     What the law asks of a type of event, whatever an agreement says.
 

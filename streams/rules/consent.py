@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
+
+from safebus.schemas.frozen_model import FrozenModel
 
 
 class Meaning(StrEnum):
@@ -61,7 +63,7 @@ NEXT: dict[State, frozenset[State]] = {
 }
 
 
-class ConsentEntry(BaseModel):
+class ConsentEntry(FrozenModel):
     """
     One decision about sharing, as someone took it down.
 
@@ -70,8 +72,6 @@ class ConsentEntry(BaseModel):
         decided_at: When they said it, UTC; not when it was typed in.
         expressed_by: In which capacity: `subject`, `parent`, `young_person` ...; never a name.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     person_id: str
     meaning: Meaning

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from safebus.schemas.frozen_model import FrozenModel
 from safebus.streams.rules.bases import OrgType
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Partner(_Model):
+class Partner(FrozenModel):
     """
     An organisation on the bus.
 
@@ -36,7 +33,7 @@ class Partner(_Model):
     suspended: bool = False
 
 
-class KnownPerson(_Model):
+class KnownPerson(FrozenModel):
     """
     One person, known by tokens.
 
@@ -48,11 +45,11 @@ class KnownPerson(_Model):
 
     person_id: str
     tokens: dict[str, str] = Field(min_length=1)
-    confirm: dict[str, str] = {}
+    confirm: dict[str, str] = Field(default_factory=dict)
     restricted: bool = False
 
 
-class _Dated(_Model):
+class _Dated(FrozenModel):
     starts_on: date | None = None
     ends_on: date | None = None
 

@@ -24,7 +24,7 @@ from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import topics
 from safebus.schemas.errors import SafebusError
 from safebus.schemas.kafka.connection import Connection
-from safebus.streams.register import write as registrar
+from safebus.streams.register.write import as_records, write_records
 from tests.bench import world
 
 IN = topics.published_by(world.POLICE)
@@ -151,8 +151,8 @@ def open_bus(folder: Path, *, events: int, families: int = 200, size: world.Size
         there = [p for p in partners_of(entries) if not p.startswith("other-")]
         make_topics(broker, wanted(there))
         bus = Bus(broker, found, folder, events)
-        records = registrar.records(entries, at=now, by="bench", reason="bench")
-        asyncio.run(registrar.write(bus.connection, records))
+        records = as_records(entries, at=now, by="bench", reason="bench")
+        asyncio.run(write_records(bus.connection, records))
         _publish(bus, world.values(world.events(among, events, before=now)), families)
         yield bus
 

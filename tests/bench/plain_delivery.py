@@ -27,7 +27,7 @@ from safebus.schemas.bus_records import Notification
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
-from safebus.streams.register import write as registrar
+from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
 from safebus.streams.rules.asked_again import read_view
 
@@ -44,7 +44,7 @@ def main() -> None:
 async def _deliver_all(partner: str, file: Path) -> float:
     found = settings.load()
     connection = Connection(found.bootstrap(), found.tls())
-    register = await registrar.current(connection)
+    register = await current_register(connection)
     values = [m.value async for m in read_topic(connection, topics.notifications_for(partner))]
     adapter = destinations.adapter(destinations.read(file)[partner], clock=lambda: datetime.now(UTC))
     await adapter.open()

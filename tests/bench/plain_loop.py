@@ -27,7 +27,7 @@ from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Origin
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
-from safebus.streams.register import write as registrar
+from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
 from safebus.streams.rules import sharing
 from safebus.streams.worker.dedupe import KnownDecision
@@ -40,7 +40,7 @@ _AT_ONCE = 500
 def main() -> None:
     """Work until SIGTERM."""
     found = settings.load()
-    register = asyncio.run(registrar.current(Connection(found.bootstrap())))
+    register = asyncio.run(current_register(Connection(found.bootstrap())))
     consumer, producer = _clients(found)
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))

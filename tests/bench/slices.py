@@ -19,7 +19,7 @@ from typing import Any
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Origin
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.register import write as registrar
+from safebus.streams.register.write import register_of
 from safebus.streams.rules import sharing
 from tests.bench import world
 
@@ -35,7 +35,7 @@ class Pure:
     def __init__(self, size: world.Size, *, families: int, now: datetime) -> None:
         among = world.families(families)
         entries = world.entries(size, among, key=KEY, today=now.date())
-        self._register = registrar.register_of(entries, at=now)
+        self._register = register_of(entries, at=now)
         self._now = now
         self.values = world.values(world.events(among, families, before=now))
         self.received = [codec.decode(value) for value in self.values]

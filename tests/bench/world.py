@@ -22,7 +22,7 @@ from safebus.schemas import codec
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.events import Event
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import read_files
 from safebus.streams.register.entries import Entry, consent_record_id, read_folder
 from safebus.streams.rules.agreements import Agreement
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
@@ -88,7 +88,7 @@ def _entry(kind: str, record_id: str, body: Any) -> Entry:
 
 def _law(key: PersonKey) -> list[Entry]:
     """The demonstration's catalogue of bases."""
-    files = registrar.read_files(DEMO_REGISTER)
+    files = read_files(DEMO_REGISTER)
     return read_folder({"bases.yaml": files["bases.yaml"]}, key, event_schemas())
 
 

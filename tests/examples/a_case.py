@@ -16,9 +16,10 @@ from safebus.schemas import codec, gate
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Origin, RegisterRecord
 from safebus.schemas.events import Event, OperationEncompass, Person
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.entries import consent_record_id
 from safebus.streams.register.store import KINDS, Register, body_of
+from safebus.streams.register.write import register_of
 from safebus.streams.rules import asked_again, sharing
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
@@ -26,7 +27,7 @@ KEY = PersonKey(b"a key for examples, 32 bytes long")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ORIGIN = Origin(topic="in.fordshire-police", partition=0, offset=7)
 FOLDER = Path(__file__).parents[2] / "deploy" / "local" / "demo" / "register"
-_ENTRIES = [change.entry for change in registrar.plan(FOLDER, Register(), KEY)]
+_ENTRIES = [change.entry for change in changes_of(FOLDER, Register(), KEY)]
 
 AVA, BEN, CORA, MAYA, GARY = story.AVA, story.BEN, story.CORA, story.MAYA, story.GARY
 
@@ -36,7 +37,7 @@ AVA, BEN, CORA, MAYA, GARY = story.AVA, story.BEN, story.CORA, story.MAYA, story
 
 def the_register() -> Register:
     """The register of the demonstration, as a folder of YAML says it."""
-    return registrar.register_of(_ENTRIES, at=NOON)
+    return register_of(_ENTRIES, at=NOON)
 
 
 def with_entry(register: Register, record_id: str, kind: str, body: dict[str, Any]) -> Register:

@@ -40,8 +40,9 @@ from safebus.schemas.bus_records import DecisionRecord, Notification, Quarantine
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic, stop_consumer
 from safebus.schemas.kafka.writer import Message
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, write_records
 
 SESSION_S = 3.0
 #: What every process here gets: short sessions, and short waits between attempts.
@@ -327,10 +328,10 @@ def open_ground(folder: Path) -> Iterator[Ground]:
     broker.start()
     try:
         connection = Connection(broker.bootstrap)
-        entries = [c.entry for c in registrar.plan(write_register(folder / "register"), Register(), found.person_key())]
+        entries = [c.entry for c in changes_of(write_register(folder / "register"), Register(), found.person_key())]
         make_topics(broker, wanted(partners_of(entries)))
-        records = registrar.records(entries, at=datetime.now(UTC), by="test", reason="test")
-        asyncio.run(registrar.write(connection, records))
+        records = as_records(entries, at=datetime.now(UTC), by="test", reason="test")
+        asyncio.run(write_records(connection, records))
         found.seal_public()  # made once, here: processes that start together would each make a pair
         with open_partners(folder / "partners") as partners:
             processes = Supervisor(home=found.home, broker=broker.bootstrap, logs=folder / "logs")

@@ -17,7 +17,7 @@ from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Receipt
 from safebus.schemas.identifiers import derived_id
 from safebus.schemas.kafka.writer import Message
-from safebus.streams.register import write as registrar
+from safebus.streams.register.write import consent_record, write_records
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 pytestmark = pytest.mark.flow
@@ -158,8 +158,8 @@ def withdraw(ground: Ground, cases: range, state: State) -> None:
         )
         for case in cases
     ]
-    records = [registrar.consent_record(entry, at=now, by="test", reason="test") for entry in entries]
-    asyncio.run(registrar.write(ground.connection, records))
+    records = [consent_record(entry, at=now, by="test", reason="test") for entry in entries]
+    asyncio.run(write_records(ground.connection, records))
 
 
 def test_other_content_under_an_id_that_waits_is_parked(ground: Ground, story: Story) -> None:

@@ -26,8 +26,10 @@ from safebus.producers.publisher import Accepted, Publisher
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
+from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, check_consent, consent_record, write_records
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 
@@ -77,7 +79,7 @@ class Bus:
         return await self.until(lambda seen: seen.settled(ids), "these events to be decided and delivered")
 
     async def register_now(self) -> Register:
-        return await registrar.current(self.connection)
+        return await current_register(self.connection)
 
     async def consent(self, number: str, state: State, *, purpose: str, by: str = "parent") -> int:
         now = utc_now()
@@ -90,10 +92,8 @@ class Bus:
             expressed_by=by,
             method="test",
         )
-        registrar.check_consent(entry, await self.register_now(), now=now)
-        return await registrar.write(
-            self.connection, [registrar.consent_record(entry, at=now, by="test", reason="test")]
-        )
+        check_consent(entry, await self.register_now(), now=now)
+        return await write_records(self.connection, [consent_record(entry, at=now, by="test", reason="test")])
 
     def start_worker(self) -> None:
         self._children["worker"] = self.processes.start("worker", ["worker"])
@@ -113,12 +113,12 @@ def open_bus(broker_name: str, folder: Path) -> Iterator[Bus]:
     runner = asyncio.Runner()
     with open_broker(broker_name, data_dir=folder / "broker") as broker, runner:
         connection = Connection(broker.bootstrap)
-        entries = [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), found.person_key())]
+        entries = [change.entry for change in changes_of(DEMO_REGISTER, Register(), found.person_key())]
         make_topics(broker, wanted(partners_of(entries)))
         processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
         try:
-            records = registrar.records(entries, at=utc_now(), by="test", reason="test")
-            runner.run(registrar.write(connection, records))
+            records = as_records(entries, at=utc_now(), by="test", reason="test")
+            runner.run(write_records(connection, records))
             with _receivers(folder) as partners:
                 bus = Bus(broker, found, connection, processes, partners, folder)
                 bus.start_worker()

@@ -28,8 +28,9 @@ from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.producers.publisher import Publisher
 from safebus.schemas.events import OperationEncompass
 from safebus.schemas.kafka.connection import Connection
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, write_records
 
 #: One takes everything, the folder of one is gone, and the database of one does not answer.
 THERE, GONE, DOWN = "ash-primary", "haven", "fordshire-0-19"
@@ -106,11 +107,11 @@ def watched_bus(folder: Path, *partners: str) -> Iterator[WatchedBus]:
     processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
     try:
         broker.start()
-        entries = [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), found.person_key())]
+        entries = [change.entry for change in changes_of(DEMO_REGISTER, Register(), found.person_key())]
         make_topics(broker, wanted(partners_of(entries)))
         connection = Connection(broker.bootstrap)
-        records = registrar.records(entries, at=datetime.now(UTC), by="test", reason="test")
-        asyncio.run(registrar.write(connection, records))
+        records = as_records(entries, at=datetime.now(UTC), by="test", reason="test")
+        asyncio.run(write_records(connection, records))
         (folder / THERE).mkdir()
         places = {partner: {"transport": "folder", "folder": str(folder / partner)} for partner in (THERE, GONE)}
         (folder / "down.dsn").write_text(f"postgresql://safebus@127.0.0.1:{free_port()}/none", "utf-8")

@@ -44,8 +44,9 @@ from safebus.schemas.bus_records import DecisionRecord, Quarantined
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.batches import UNPACKED_BYTES
 from safebus.schemas.kafka.connection import Connection
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, write_records
 
 UNDER_FIRE = topics.published_by(POLICE)
 NEIGHBOUR = topics.published_by("county-hospital")
@@ -369,10 +370,10 @@ def open_flooded_bus(folder: Path) -> Iterator[FloodedBus]:
     with open_broker("kafka", data_dir=folder / "broker") as broker:
         shutil.copytree(DEMO_REGISTER, folder / "register")
         (folder / "register" / "samples.yaml").write_text(register_text(FAMILIES, school=PARTNER), "utf-8")
-        entries = [change.entry for change in registrar.plan(folder / "register", Register(), found.person_key())]
+        entries = [change.entry for change in changes_of(folder / "register", Register(), found.person_key())]
         make_topics(broker, wanted(partners_of(entries)))
-        records = registrar.records(entries, at=utc_now(), by="test", reason="test")
-        asyncio.run(registrar.write(Connection(broker.bootstrap), records))
+        records = as_records(entries, at=utc_now(), by="test", reason="test")
+        asyncio.run(write_records(Connection(broker.bootstrap), records))
         processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
         try:
             worker = processes.start("worker", ["worker"])

@@ -10,7 +10,7 @@ from safebus.producers import samples
 from safebus.schemas import codec, identifiers
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import read_files
 from safebus.streams.register.entries import read_folder
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
@@ -42,8 +42,8 @@ def test_what_the_samples_publish_the_gate_lets_in() -> None:
 
 
 def test_the_register_that_knows_them_loads_beside_the_demonstrations() -> None:
-    files = registrar.read_files(DEMO_REGISTER)
+    files = read_files(DEMO_REGISTER)
     files["samples.yaml"] = samples.register_text(samples.families(7, 5), school="ash-primary")
-    before = len(read_folder(registrar.read_files(DEMO_REGISTER), PersonKey(b"k" * 32), event_schemas()))
+    before = len(read_folder(read_files(DEMO_REGISTER), PersonKey(b"k" * 32), event_schemas()))
 
     assert len(read_folder(files, PersonKey(b"k" * 32), event_schemas())) > before + 15

@@ -32,9 +32,10 @@ from safebus.schemas.errors import BadInput, BrokenPromise
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
-from safebus.streams.register import write as registrar
-from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.changes import changes_of
+from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, check_consent, consent_record, write_records
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 REAL = Path(__file__).parent / "real"
@@ -98,17 +99,17 @@ async def _set_the_stage(stack: AsyncExitStack, broker_name: str, folder: Path) 
     say(f"starting a broker ({broker_name}), a PostgreSQL, an HTTP receiver and drop folders on this machine ...")
     broker = await asyncio.to_thread(stack.enter_context, open_broker(broker_name, data_dir=folder / "broker"))
     connection = Connection(broker.bootstrap)
-    changes = registrar.plan(DEMO_REGISTER, Register(), found.person_key())
+    changes = changes_of(DEMO_REGISTER, Register(), found.person_key())
     entries = [change.entry for change in changes]
     await asyncio.to_thread(make_topics, broker, wanted(partners_of(entries)))
-    records = registrar.records(entries, at=clock(), by="demonstration", reason="the story begins")
-    offset = await registrar.write(connection, records)
+    records = as_records(entries, at=clock(), by="demonstration", reason="the story begins")
+    offset = await write_records(connection, records)
     partners = await open_partners(stack, folder)
     processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
     stack.callback(processes.stop)
     processes.start("worker", ["worker"])
     processes.start("deliver", ["deliver", "--destinations", str(partners.destinations(RECIPIENTS))])
-    register = await registrar.current(connection)
+    register = await current_register(connection)
     show.chapter(
         "The agreements",
         f"{len(register.partners)} agencies, {len(register.agreements)} agreements and {len(register.bases)} legal "
@@ -206,9 +207,9 @@ async def _consent_withdrawn(stage: RunningDemo) -> None:
         expressed_by="parent",
         method="telephone call to the housing officer",
     )
-    registrar.check_consent(entry, await registrar.current(stage.connection), now=now)
-    record = registrar.consent_record(entry, at=now, by="housing officer", reason="mother rang")
-    offset = await registrar.write(stage.connection, [record])
+    check_consent(entry, await current_register(stage.connection), now=now)
+    record = consent_record(entry, at=now, by="housing officer", reason="mother rang")
+    offset = await write_records(stage.connection, [record])
     before = story.moved_to_temporary_accommodation(1)
     after = story.moved_to_temporary_accommodation(2)
     await _publish(stage, [(after, "H-1")])

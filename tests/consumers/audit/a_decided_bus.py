@@ -22,9 +22,10 @@ from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records
 from safebus.streams.rules import sharing
 from safebus.streams.rules.notifications import Output
 from safebus.streams.rules.sharing import Shared
@@ -37,12 +38,12 @@ RULES = "rules"
 
 @cache
 def entries() -> Sequence[Entry]:
-    return [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), KEY)]
+    return [change.entry for change in changes_of(DEMO_REGISTER, Register(), KEY)]
 
 
 @cache
 def register_log() -> Sequence[tuple[int, RegisterRecord]]:
-    return list(enumerate(registrar.records(list(entries()), at=NOON, by="test", reason="test")))
+    return list(enumerate(as_records(list(entries()), at=NOON, by="test", reason="test")))
 
 
 @dataclass

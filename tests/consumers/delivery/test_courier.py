@@ -33,10 +33,11 @@ from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.entries import Entry
-from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, write_records
 from safebus.streams.rules import sharing
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
@@ -65,7 +66,7 @@ class School:
 
     async def send(self, event: Event) -> str:
         """Decide about an event and put the school's notification on its topic; returns its id."""
-        register = await registrar.current(self.connection)
+        register = await current_register(self.connection)
         received = codec.decode(codec.encode(event))
         origin = Origin(topic=f"in.{event.publisher.agency}", partition=0, offset=0)
         outcome = sharing.share(received, register, origin=origin, now=NOON, key=KEY, rules_digest="test")
@@ -79,7 +80,7 @@ class School:
         return n.notification_id
 
     async def write(self, entry: Entry) -> None:
-        await registrar.write(self.connection, registrar.records([entry], at=NOON, by="test", reason="test"))
+        await write_records(self.connection, as_records([entry], at=NOON, by="test", reason="test"))
 
     async def receipts(self) -> list[Receipt]:
         read = read_topic(self.connection, topics.RECEIPTS)
@@ -123,10 +124,10 @@ class School:
 @pytest.fixture
 async def school(tmp_path: Path) -> AsyncIterator[School]:
     with open_broker("embedded", data_dir=tmp_path / "broker") as broker:
-        entries = [c.entry for c in registrar.plan(DEMO_REGISTER, Register(), KEY)]
+        entries = [c.entry for c in changes_of(DEMO_REGISTER, Register(), KEY)]
         make_topics(broker, wanted(partners_of(entries)))
         connection = Connection(broker.bootstrap)
-        await registrar.write(connection, registrar.records(entries, at=NOON, by="test", reason="test"))
+        await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"))
         (tmp_path / "drop").mkdir()
         yield School(connection, tmp_path / "drop")
 
@@ -270,7 +271,7 @@ async def test_a_withdrawal_after_delivery_is_told_once_also_after_a_restart(sch
 
 
 async def test_a_suspended_partner_is_handed_nothing_more(school: School) -> None:
-    partner = (await registrar.current(school.connection)).partners[PARTNER]
+    partner = (await current_register(school.connection)).partners[PARTNER]
     await school.send(story.incident())
     await school.write(Entry(f"partner/{PARTNER}", "partner", partner.model_copy(update={"suspended": True}), "test"))
     async with school.courier():

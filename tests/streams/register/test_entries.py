@@ -10,10 +10,10 @@ from a_register import AGREEMENT, ENTRIES, FLOW, FOLDER, KEY, NOON, demo
 
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.event_schemas import event_schemas
+from safebus.streams.register.changes import read_files
 from safebus.streams.register.cross_checks import cross_check
 from safebus.streams.register.entries import Entry, consent_record_id, read_folder
 from safebus.streams.register.store import Register, body_of
-from safebus.streams.register.write import read_files
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 FILES = read_files(FOLDER)

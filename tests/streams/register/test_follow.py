@@ -14,8 +14,9 @@ from safebus.schemas import codec
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.kafka.connection import Connection
-from safebus.streams.register import write as registrar
-from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.entries import Entry
+from safebus.streams.register.follow import RegisterReader, current_register
+from safebus.streams.register.write import as_records, write_records
 
 
 @pytest.fixture
@@ -33,9 +34,9 @@ async def reader(connection: Connection) -> AsyncIterator[RegisterReader]:
 
 async def change(connection: Connection, *, suspended: bool) -> int:
     """A change of the register; returns its offset."""
-    partner = (await registrar.current(connection)).partners["haven"]
-    entry = registrar.Entry("partner/haven", "partner", partner.model_copy(update={"suspended": suspended}), "test")
-    return await registrar.write(connection, registrar.records([entry], at=NOON, by="test", reason="test"))
+    partner = (await current_register(connection)).partners["haven"]
+    entry = Entry("partner/haven", "partner", partner.model_copy(update={"suspended": suspended}), "test")
+    return await write_records(connection, as_records([entry], at=NOON, by="test", reason="test"))
 
 
 async def test_what_was_acknowledged_before_the_question_counts_in_the_answer(

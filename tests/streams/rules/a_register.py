@@ -10,8 +10,9 @@ from safebus.schemas import codec
 from safebus.schemas.bus_records import Origin, RegisterRecord
 from safebus.schemas.events import Event
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register, body_of
+from safebus.streams.register.write import register_of
 from safebus.streams.rules import sharing
 from safebus.streams.rules.agreements import Agreement, Flow
 
@@ -19,7 +20,7 @@ KEY = PersonKey(b"a key for tests, long enough: 32.")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ORIGIN = Origin(topic="in.fordshire-police", partition=0, offset=7)
 FOLDER = Path(__file__).parents[3] / "deploy" / "local" / "demo" / "register"
-ENTRIES = [change.entry for change in registrar.plan(FOLDER, Register(), KEY)]
+ENTRIES = [change.entry for change in changes_of(FOLDER, Register(), KEY)]
 
 FLOW: dict[str, Any] = {
     "flow": "to-school",
@@ -59,7 +60,7 @@ def agreement(**changes: Any) -> Agreement:
 
 def demo() -> Register:
     """The register of the demonstration, fresh."""
-    return registrar.register_of(ENTRIES, at=NOON)
+    return register_of(ENTRIES, at=NOON)
 
 
 def record(record_id: str, kind: str, body: str | None) -> RegisterRecord:

@@ -20,10 +20,11 @@ from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of
 from safebus.streams.register.entries import Entry
-from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, write_records
 from safebus.streams.worker.decision_log import DecisionLog
 from safebus.streams.worker.dedupe import Dedupe
 from safebus.streams.worker.router import Router, RouterKeys
@@ -35,7 +36,7 @@ POLICE = "in.fordshire-police"
 
 
 def demo_entries() -> list[Entry]:
-    return [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), KEY)]
+    return [change.entry for change in changes_of(DEMO_REGISTER, Register(), KEY)]
 
 
 async def load_demo(broker: Broker) -> Connection:
@@ -43,8 +44,8 @@ async def load_demo(broker: Broker) -> Connection:
     entries = demo_entries()
     make_topics(broker, wanted(partners_of(entries)))
     connection = Connection(broker.bootstrap)
-    if not (await registrar.current(connection)).partners:
-        await registrar.write(connection, registrar.records(entries, at=NOON, by="test", reason="test"))
+    if not (await current_register(connection)).partners:
+        await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"))
     return connection
 
 

@@ -21,9 +21,9 @@ from safebus.schemas.events import EVENT_CLASSES, OperationEncompass
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message
-from safebus.streams.register import write as registrar
 from safebus.streams.register.entries import Entry
-from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.follow import RegisterReader, current_register
+from safebus.streams.register.write import as_records, consent_record, write_records
 from safebus.streams.rules import decision, notifications, release
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 from safebus.streams.rules.views import view_of
@@ -40,9 +40,9 @@ def incident(**changes: Any) -> OperationEncompass:
 
 async def suspend(connection: Connection, partner: str, *, suspended: bool) -> None:
     """A change of the register that changes the next decision."""
-    found = (await registrar.current(connection)).partners[partner]
+    found = (await current_register(connection)).partners[partner]
     entry = Entry(f"partner/{partner}", "partner", found.model_copy(update={"suspended": suspended}), "test")
-    await registrar.write(connection, registrar.records([entry], at=NOON, by="test", reason="test"))
+    await write_records(connection, as_records([entry], at=NOON, by="test", reason="test"))
 
 
 async def test_a_register_change_acknowledged_before_the_batch_counts_for_it(connection: Connection) -> None:
@@ -263,9 +263,7 @@ async def test_a_consent_given_after_the_decision_changes_nothing_that_was_decid
         offset = await worker.publish(codec.encode(event))
         await worker.handle(offset)
         before = await worker.decision(event.event_id)
-        written = await registrar.write(
-            connection, [registrar.consent_record(entry, at=NOON, by="test", reason="test")]
-        )
+        written = await write_records(connection, [consent_record(entry, at=NOON, by="test", reason="test")])
         await worker.register.catch_up()
 
         assert written > before.register_offset
@@ -320,7 +318,7 @@ async def test_a_register_that_is_not_understood_stops_every_later_look(connecti
     """Going on would mean deciding on a register with a hole: a suspension behind it would be missed."""
     reader = RegisterReader(connection)
     await reader.start()
-    unknown = registrar.records(demo_entries()[:1], at=NOON, by="test", reason="test")[0]
+    unknown = as_records(demo_entries()[:1], at=NOON, by="test", reason="test")[0]
     reader._apply({_REGISTER: [_Record(10_000, codec.encode_record(unknown))]})
     strange = unknown.model_copy(update={"kind": "override"})
     for _ in range(2):

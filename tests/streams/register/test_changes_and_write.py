@@ -10,8 +10,9 @@ import pytest
 from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.schemas.errors import BadInput
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.register import write as registrar
+from safebus.streams.register.changes import changes_of, left_out, likely_slips
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import check_consent, consent_record, ending_record, register_of
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 KEY = PersonKey(b"k" * 32)
@@ -20,7 +21,7 @@ AVA = KEY.token("nhs", "9990079196")
 
 
 def demo() -> Register:
-    return registrar.register_of((c.entry for c in registrar.plan(DEMO_REGISTER, Register(), KEY)), at=NOW)
+    return register_of((c.entry for c in changes_of(DEMO_REGISTER, Register(), KEY)), at=NOW)
 
 
 def decided(
@@ -40,7 +41,7 @@ def decided(
 
 def with_(register: Register, *entries: ConsentEntry) -> Register:
     for entry in entries:
-        record = registrar.consent_record(entry, at=NOW, by="test", reason="test")
+        record = consent_record(entry, at=NOW, by="test", reason="test")
         register.apply(register.offset + 1, record)
     return register
 
@@ -49,7 +50,7 @@ def test_a_withdrawal_for_all_takes_back_what_was_given_for_some() -> None:
     """Given to two named recipients; whoever takes it back need not name them again."""
     register = with_(demo(), decided(State.GIVEN, recipients=("ash-primary", "meadow-practice")))
 
-    registrar.check_consent(decided(State.WITHDRAWN, at=NOW + timedelta(0)), register, now=NOW)
+    check_consent(decided(State.WITHDRAWN, at=NOW + timedelta(0)), register, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -64,23 +65,23 @@ def test_a_withdrawal_for_all_takes_back_what_was_given_for_some() -> None:
 )
 def test_what_cannot_be_is_refused_with_what_could(entry: ConsentEntry, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        registrar.check_consent(entry, demo(), now=NOW)
+        check_consent(entry, demo(), now=NOW)
 
 
 def test_an_older_decision_than_the_one_on_record_is_refused() -> None:
     register = with_(demo(), decided(State.GIVEN))
 
     with pytest.raises(BadInput, match="the newest decides"):
-        registrar.check_consent(decided(State.WITHDRAWN, at=NOW - timedelta(days=1)), register, now=NOW)
+        check_consent(decided(State.WITHDRAWN, at=NOW - timedelta(days=1)), register, now=NOW)
 
 
 def test_loading_what_is_there_changes_nothing() -> None:
-    assert {change.what for change in registrar.plan(DEMO_REGISTER, demo(), KEY)} == {"same"}
+    assert {change.what for change in changes_of(DEMO_REGISTER, demo(), KEY)} == {"same"}
 
 
 def test_an_empty_folder_is_not_taken_for_an_empty_register(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="holds no"):
-        registrar.plan(tmp_path, Register(), KEY)
+        changes_of(tmp_path, Register(), KEY)
 
 
 def test_what_is_left_out_of_a_folder_stays_in_force_and_is_named(tmp_path: Path) -> None:
@@ -88,20 +89,20 @@ def test_what_is_left_out_of_a_folder_stays_in_force_and_is_named(tmp_path: Path
     for file in DEMO_REGISTER.rglob("*.yaml"):
         text = file.read_text("utf-8")
         (tmp_path / file.name).write_text(text.replace("  - {person: ava, partner: ash-primary", "  #"), "utf-8")
-    staying = registrar.not_in(tmp_path, demo(), KEY)
+    staying = left_out(tmp_path, demo(), KEY)
 
     assert [record_id.split("/")[0] for record_id in staying] == ["involvement"]
-    assert registrar.not_in(DEMO_REGISTER, demo(), KEY) == []
+    assert left_out(DEMO_REGISTER, demo(), KEY) == []
 
 
 def test_an_entry_can_be_ended_and_the_past_stays() -> None:
     register = demo()
     record_id = "subscription/fordshire-mash/police.encompass.v1"
-    register.apply(register.offset + 1, registrar.ending(record_id, register, at=NOW, by="test", reason="test"))
+    register.apply(register.offset + 1, ending_record(record_id, register, at=NOW, by="test", reason="test"))
 
     assert register.entry(record_id) is None
     with pytest.raises(BadInput, match="the register has no"):
-        registrar.ending(record_id, register, at=NOW, by="test", reason="test")
+        ending_record(record_id, register, at=NOW, by="test", reason="test")
 
 
 @pytest.mark.parametrize(
@@ -129,9 +130,9 @@ def test_a_slip_that_would_silently_stop_sharing_is_pointed_at(
     for path in DEMO_REGISTER.rglob("*.yaml"):
         text = path.read_text("utf-8")
         (tmp_path / path.name).write_text(text.replace(old, new, 1) if path.name == file else text, "utf-8")
-    entries = [change.entry for change in registrar.plan(tmp_path, Register(), KEY)]
+    entries = [change.entry for change in changes_of(tmp_path, Register(), KEY)]
 
-    lines = registrar.odd(entries, Register(), today=NOW.date())
+    lines = likely_slips(entries, Register(), today=NOW.date())
     assert any(said in line for line in lines), lines
-    clean = [change.entry for change in registrar.plan(DEMO_REGISTER, Register(), KEY)]
-    assert not any(said in line for line in registrar.odd(clean, Register(), today=NOW.date()))
+    clean = [change.entry for change in changes_of(DEMO_REGISTER, Register(), KEY)]
+    assert not any(said in line for line in likely_slips(clean, Register(), today=NOW.date()))

@@ -1,0 +1,109 @@
+"""
+What would loading a register folder change?
+
+Everything is checked against the register as it stands, and against itself, before anything is written; leaving a line
+out of a folder ends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from safebus.schemas.errors import BadInput, BadRegister
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.identifiers import PersonKey
+from safebus.streams.register.cross_checks import cross_check
+from safebus.streams.register.entries import Entry, read_folder
+from safebus.streams.register.store import Register
+from safebus.streams.rules.agreements import Agreement
+from safebus.streams.rules.consent import ConsentEntry
+from safebus.streams.rules.parties import Involvement
+from safebus.streams.rules.routing import SUBSCRIPTION
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry to write: `added`, `changed` or `same`."""
+
+    entry: Entry
+    what: str
+
+
+def read_files(folder: Path) -> dict[str, str]:
+    """
+    Name -> text of every YAML file below a folder.
+
+    Raises:
+        BadInput: There is no such folder, or no YAML file in it.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"`{folder}` does not exist; give a folder of YAML files")
+    files = {str(p.relative_to(folder)): p.read_text("utf-8") for p in sorted(folder.rglob("*.yaml"))}
+    if not files:
+        raise BadInput(f"`{folder}` holds no *.yaml file; a register folder has partners, bases and agreements")
+    return files
+
+
+def changes_of(folder: Path, register: Register, key: PersonKey) -> list[Change]:
+    """
+    What loading a folder would change.
+
+    Raises:
+        BadRegister: Everything that does not fit, with file and line.
+    """
+    entries = read_folder(read_files(folder), key, event_schemas())
+    problems = cross_check(entries, register)
+    if problems:
+        raise BadRegister(problems)
+    return [Change(entry, _what(entry, register)) for entry in entries]
+
+
+def _what(entry: Entry, register: Register) -> str:
+    before = register.entry(entry.record_id)
+    if before is None:
+        return "added"
+    return "same" if before == entry.body else "changed"
+
+
+def left_out(folder: Path, register: Register, key: PersonKey) -> list[str]:
+    """
+    Records that stand in the register and not in this folder: leaving a line out ends nothing.
+
+    Consents are left out: people's decisions come one by one and are in no folder.
+    """
+    named = {entry.record_id for entry in read_folder(read_files(folder), key, event_schemas())}
+    return sorted(rid for rid, (kind, _) in register.entries().items() if rid not in named and kind != "consent")
+
+
+def likely_slips(entries: Iterable[Entry], register: Register, *, today: date) -> list[str]:
+    """
+    What is allowed and looks like a slip: a word that nothing else uses makes a flow silently carry nothing.
+
+    Returns:
+        One line each, with file and line of the entry.
+    """
+    new = list(entries)
+    ties = [e.body for e in new] + [body for _, body in register.entries().values()]
+    roles = {b.role for b in ties if isinstance(b, Involvement)}
+    flows = [f for b in ties if isinstance(b, Agreement) for f in b.flows]
+    asked = {role for f in flows for role in f.interest}
+    consents = {f.purpose for f in flows if f.consent is not None}
+    found = []
+    for entry in new:
+        body = entry.body
+        if isinstance(body, Agreement):
+            if today > body.last_day():
+                found.append(f"{entry.where}: agreement `{body.agreement}` has expired already; everything is refused")
+            for flow in body.flows:
+                lost = sorted(set(flow.interest) - roles - {SUBSCRIPTION})
+                if lost:
+                    roles_lost = ", ".join(f"`{r}`" for r in lost)
+                    found.append(f"{entry.where}: flow `{flow.flow}`: nobody has anyone in care as {roles_lost}")
+        if isinstance(body, Involvement) and body.role not in asked:
+            found.append(f"{entry.where}: no agreement is for those in the role `{body.role}`")
+        if isinstance(body, ConsentEntry) and body.purpose not in consents:
+            found.append(f"{entry.where}: no flow waits for consent to `{body.purpose}`")
+    return found
