@@ -62,3 +62,15 @@ def test_the_reader_of_a_page_asks_no_other_server() -> None:
 
     assert site["theme"]["font"] is False
     assert site["plugins"] == ["search"]
+
+
+def test_a_commit_is_checked_by_what_make_runs() -> None:
+    """Otherwise `pre-commit` and `make static` could say different things of the same commit."""
+    [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    hooks = {hook["entry"].replace(" --force-exclude", "") for hook in local["hooks"]}
+    target = (ROOT / "Makefile").read_text("utf-8").split("static: $(READY)\n")[1].split("\n\n")[0]
+    made = {line.strip().removeprefix("@$(BIN)/") for line in target.splitlines()}
+
+    assert {entry.removeprefix(".venv/bin/") for entry in hooks} == {
+        line.replace(" --quiet", "").removesuffix(" .") for line in made if not line.startswith("safebus ")
+    }

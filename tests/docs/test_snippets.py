@@ -20,6 +20,10 @@ def test_the_readme_shows_the_example_as_it_is() -> None:
     assert shown in EXAMPLE.read_text("utf-8")
 
 
+def test_the_tutorial_shows_all_of_it() -> None:
+    assert EXAMPLE.read_text("utf-8") in Page("docs/tutorial/first-event.md").blocks
+
+
 @pytest.mark.parametrize("file", ["mns/pds-death-notification-2.json", "nems/PDS-Change-Of-Address-ems-example.xml"])
 def test_importing_is_as_it_is_shown(file: str) -> None:
     [shown] = [block for block in Page("docs/importers.md").blocks if "import_signal" in block]
