@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import EXECUTE, REASON, USAGE, example, needs_reason, parse_time, stop
 from safebus.deploy.service.terminal import clock, say
+
+if TYPE_CHECKING:
+    from safebus.streams.rules.consent import ConsentEntry
 
 app = typer.Typer(
     name="consent", help="What people agreed to.", no_args_is_help=True, epilog=example("safebus consent record --help")
@@ -35,13 +40,9 @@ def consent_record(
     reason: str = REASON,
 ) -> None:
     """Record what someone agreed to or took back. The person's identifier is asked for, never an argument."""
-    from pydantic import ValidationError
-
     from safebus.deploy.service import settings
-    from safebus.schemas.events import what_is_wrong
     from safebus.schemas.identifiers import nhs_number
     from safebus.streams.register import write as registrar
-    from safebus.streams.rules.consent import ConsentEntry
 
     needs_reason(execute, reason)
     found = settings.load()
@@ -52,22 +53,19 @@ def consent_record(
     register = run(lambda: registrar.current(connection))
     ids = register.persons_with(scheme, token)
     now = clock()
-    try:
-        entry = ConsentEntry.model_validate(
-            {
-                "person_id": next(iter(ids), token),
-                "meaning": meaning,
-                "purpose": purpose,
-                "state": state,
-                "decided_at": parse_time(decided_at, now),
-                "expires_at": parse_time(expires_at, now) if expires_at else None,
-                "recipients": tuple(recipients),
-                "expressed_by": expressed_by,
-                "method": method,
-            }
-        )
-    except ValidationError as exc:
-        raise stop(USAGE, what_is_wrong(exc)) from None
+    entry = _entry(
+        {
+            "person_id": next(iter(ids), token),
+            "meaning": meaning,
+            "purpose": purpose,
+            "state": state,
+            "decided_at": parse_time(decided_at, now),
+            "expires_at": parse_time(expires_at, now) if expires_at else None,
+            "recipients": tuple(recipients),
+            "expressed_by": expressed_by,
+            "method": method,
+        }
+    )
     registrar.check_consent(entry, register, now=now)
     if not execute:
         say(f"dry run: `{state}` for {purpose} would be recorded; --execute --reason ... does it")
@@ -75,3 +73,15 @@ def consent_record(
     record = registrar.consent_record(entry, at=now, by=by, reason=reason)
     offset = run(lambda: registrar.write(connection, [record]))
     say(f"recorded; it counts for every decision and every delivery attempt from now on (register offset {offset})")
+
+
+def _entry(said: dict[str, object]) -> ConsentEntry:
+    from pydantic import ValidationError
+
+    from safebus.schemas.events import what_is_wrong
+    from safebus.streams.rules.consent import ConsentEntry
+
+    try:
+        return ConsentEntry.model_validate(said)
+    except ValidationError as exc:
+        raise stop(USAGE, what_is_wrong(exc)) from None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import typer
 
 from safebus.deploy.cli.event_loop import run
-from safebus.deploy.cli.options import DONE, FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
+from safebus.deploy.cli.options import FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import progress
 from safebus.deploy.service.terminal import say
+
+if TYPE_CHECKING:
+    from safebus.deploy.service.settings import Settings
 
 app = typer.Typer()
 
@@ -22,40 +26,40 @@ def explain(
     reason: str = REASON,
 ) -> None:
     """Say what was decided about an event, for whom, why, and what became of each delivery."""
-    from safebus.consumers.audit.explain import explanation as explaining
-    from safebus.consumers.audit.explain import indexing
     from safebus.deploy.service import settings
     from safebus.schemas import identifiers
-    from safebus.streams.register import write as registrar
 
     identifiers.event_id(event_id)
     needs_reason(show_released, reason)
     if show_released and output is not Form.JSON:
         raise stop(USAGE, "--show-released goes with -o json")
     found = settings.load()
-    connection = found.connection()
-
-    async def main() -> int:
-        about = await indexing.about_event(connection, event_id, home=found.home, say=say)
-        if not about.decisions:
-            return FAILED
-        if output is Form.JSON:
-            views = None
-            if show_released:
-                views = await explaining.views_of(connection, about.decisions, await registrar.current(connection))
-            said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
-            typer.echo(json.dumps(said, indent=2))
-        else:
-            for record in about.decisions:
-                typer.echo(explaining.as_text(record, about.receipts, about.register))
-        return DONE
-
-    if run(main):
+    if not run(lambda: _explained(found, event_id, output, show_released=show_released)):
         raise stop(
             FAILED,
             f"no decision about `{event_id}`; was it published, and is a worker running? "
             "`safebus quarantine list` shows what could not be decided",
         )
+
+
+async def _explained(found: Settings, event_id: str, output: Form, *, show_released: bool) -> bool:
+    """Print what is on record about an event; False: nothing is."""
+    from safebus.consumers.audit.explain import explanation as explaining
+    from safebus.consumers.audit.explain import indexing
+    from safebus.streams.register import write as registrar
+
+    connection = found.connection()
+    about = await indexing.about_event(connection, event_id, home=found.home, say=say)
+    if about.decisions and output is Form.JSON:
+        views = None
+        if show_released:
+            views = await explaining.views_of(connection, about.decisions, await registrar.current(connection))
+        said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
+        typer.echo(json.dumps(said, indent=2))
+    elif about.decisions:
+        for record in about.decisions:
+            typer.echo(explaining.as_text(record, about.receipts, about.register))
+    return bool(about.decisions)
 
 
 @app.command(epilog=example("safebus index --follow"))

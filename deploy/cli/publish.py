@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import EXECUTE, REASON, example, needs_reason
 from safebus.deploy.service.terminal import say
+
+if TYPE_CHECKING:
+    from safebus.deploy.service.settings import Settings
+    from safebus.schemas.events import Event
 
 app = typer.Typer()
 
@@ -26,12 +31,25 @@ def publish(
 ) -> None:
     """Check events and publish them. Everything that does not fit is said before anything is sent."""
     from safebus.deploy.service import settings
-    from safebus.producers.publisher import Publisher
     from safebus.schemas.errors import BadInput
-    from safebus.schemas.events import Event, from_json
 
     needs_reason(execute, reason)
     found = settings.load()
+    events = _read(files)
+    if not execute:
+        say(f"dry run: {len(events)} events fit their schemas; --execute --reason ... publishes them")
+        return
+    agencies = sorted({e.publisher.agency for e in events})
+    if len(agencies) != 1:
+        raise BadInput(f"these files are of {', '.join(agencies)}; publish each agency's events by themselves")
+    run(lambda: _publish(found, agencies[0], events, case))
+    say("accepted by the broker; `safebus explain EVENT_ID` says what was decided")
+
+
+def _read(files: list[Path]) -> list[Event]:
+    from safebus.schemas.errors import BadInput
+    from safebus.schemas.events import from_json
+
     events: list[Event] = []
     problems: list[str] = []
     for file in files:
@@ -43,18 +61,12 @@ def publish(
             problems.append(f"{file}: {exc}")
     if problems:
         raise BadInput("\n".join(problems))
-    if not execute:
-        say(f"dry run: {len(events)} events fit their schemas; --execute --reason ... publishes them")
-        return
-    agencies = sorted({e.publisher.agency for e in events})
-    if len(agencies) != 1:
-        raise BadInput(f"these files are of {', '.join(agencies)}; publish each agency's events by themselves")
+    return events
 
-    async def main() -> None:
-        connection = found.connection()
-        async with Publisher(connection, agency=agencies[0], case_secret=found.case_secret(agencies[0])) as publisher:
-            for accepted in await publisher.publish_all([(e, case) for e in events]):
-                typer.echo(f"{accepted.event_id} {accepted.topic} {accepted.partition} {accepted.offset}")
 
-    run(main)
-    say("accepted by the broker; `safebus explain EVENT_ID` says what was decided")
+async def _publish(found: Settings, agency: str, events: list[Event], case: str) -> None:
+    from safebus.producers.publisher import Publisher
+
+    async with Publisher(found.connection(), agency=agency, case_secret=found.case_secret(agency)) as publisher:
+        for accepted in await publisher.publish_all([(e, case) for e in events]):
+            typer.echo(f"{accepted.event_id} {accepted.topic} {accepted.partition} {accepted.offset}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,6 +13,10 @@ from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, nee
 from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import say
 
+if TYPE_CHECKING:
+    from safebus.deploy.service.settings import Settings
+    from safebus.schemas.topics import Topic
+
 app = typer.Typer(
     name="topics",
     help="The topics that the register asks for.",
@@ -18,7 +24,7 @@ app = typer.Typer(
     epilog=example("safebus topics plan"),
 )
 
-
+_COLUMNS = ("topic", "partitions", "kept_days", "written_by", "read_by", "state")
 FOLDER = typer.Option(None, "--register", help="take the partners from this folder instead of the register")
 
 
@@ -39,36 +45,14 @@ def topics_apply(
 
 def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
     from safebus.deploy.local.brokers.kafka_topics import ensure_topics
-    from safebus.deploy.service import settings, topic_plan
+    from safebus.deploy.service import settings
     from safebus.schemas.kafka.topic_list import topics_there
-    from safebus.streams.register import write as registrar
-    from safebus.streams.register.store import Register
 
     found = settings.load()
     connection = found.connection()
     there = run(lambda: topics_there(connection))
-    if folder is not None:
-        wanted = topic_plan.wanted(
-            topic_plan.partners_of(c.entry for c in registrar.plan(folder, Register(), found.person_key()))
-        )
-    else:
-        wanted = topic_plan.wanted_by(run(lambda: registrar.current(connection)))
-    rows = [
-        {
-            "topic": t.name,
-            "partitions": t.partitions,
-            "kept_days": "for ever" if t.kept_ms < 0 else t.kept_ms // 86_400_000,
-            "written_by": t.written_by,
-            "read_by": t.read_by,
-            "state": "create"
-            if t.name not in there
-            else "same"
-            if there[t.name] >= t.partitions
-            else f"has {there[t.name]} partitions",
-        }
-        for t in wanted
-    ]
-    show(rows, output, columns=["topic", "partitions", "kept_days", "written_by", "read_by", "state"])
+    wanted = _wanted(found, folder)
+    show([_row(topic, there) for topic in wanted], output, columns=_COLUMNS)
     missing = [t for t in wanted if t.name not in there]
     if execute:
         client = {"bootstrap.servers": connection.bootstrap}
@@ -76,3 +60,29 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
         say(f"created {len(missing)} topics")
     elif missing:
         say(f"dry run: {len(missing)} topics would be created; --execute --reason ... does it")
+
+
+def _wanted(found: Settings, folder: Path | None) -> list[Topic]:
+    from safebus.deploy.service import topic_plan
+    from safebus.streams.register import write as registrar
+    from safebus.streams.register.store import Register
+
+    if folder is None:
+        return topic_plan.wanted_by(run(lambda: registrar.current(found.connection())))
+    entries = (change.entry for change in registrar.plan(folder, Register(), found.person_key()))
+    return topic_plan.wanted(topic_plan.partners_of(entries))
+
+
+def _row(topic: Topic, there: Mapping[str, int]) -> dict[str, object]:
+    if topic.name not in there:
+        state = "create"
+    else:
+        state = "same" if there[topic.name] >= topic.partitions else f"has {there[topic.name]} partitions"
+    return {
+        "topic": topic.name,
+        "partitions": topic.partitions,
+        "kept_days": "for ever" if topic.kept_ms < 0 else topic.kept_ms // 86_400_000,
+        "written_by": topic.written_by,
+        "read_by": topic.read_by,
+        "state": state,
+    }
