@@ -265,6 +265,8 @@ class ChildAtIncident(_Model):
 
 
 class EncompassPayload(_Model):
+    """What the police tell of an incident, and of each child who was there."""
+
     police_reference: Code
     incident_type: Code
     incident_address: str | None = None
@@ -300,6 +302,8 @@ class PlanType(StrEnum):
 
 
 class ProtectionPlanPayload(_Model):
+    """Which plan, since when, and whom to ring at the council."""
+
     plan_type: PlanType
     snomed_code: Code
     start_date: date
@@ -324,6 +328,8 @@ class ProtectionPlan(Event):
 
 
 class EdAttendancePayload(_Model):
+    """When the child came, and what the department was worried about."""
+
     provider_ods: Code
     arrived_at: Time
     left_at: Time | None = None
@@ -363,6 +369,8 @@ class AgreedBy(StrEnum):
 
 
 class TemporaryAccommodationPayload(_Model):
+    """Where the household was placed, and who agreed that others are told."""
+
     application_reference: Code
     placed_on: date
     placed_in_authority: Code
@@ -397,12 +405,16 @@ class IdentityChange(StrEnum):
 
 
 class DatedAddress(_Model):
+    """Where someone lives, and since when."""
+
     lines: tuple[str, ...]
     postcode: str | None = None
     from_date: date | None = None
 
 
 class IdentityChangePayload(_Model):
+    """What changed, and in which message of which source it was told."""
+
     change: IdentityChange
     source_event_type: Code
     source_event_id: Code

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from docs.generate import command, destinations, events, register
+from docs.generate import command, destinations, events, python, register
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 
@@ -19,6 +19,7 @@ REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 def pages() -> dict[str, str]:
     """File name -> text of every page that is made from the code."""
     return {
+        "python.md": python.page(),
         "command.md": command.page(),
         "register.md": register.page(),
         "destinations.md": destinations.page(),
