@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check static bench soak lock clean
+.PHONY: demo test check static docs bench soak lock clean
 
 demo: $(READY)
 	@$(BIN)/safebus demo --broker $(BROKER)
@@ -25,6 +25,12 @@ static: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/safebus schemas check
+
+# The site, in site/: what is made from the code first, then all of docs/.
+docs: $(READY)
+	@$(BIN)/python -m docs.generate
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html" >&2
 
 # What docs/measured/ shows; `make bench PARTS="pure flat"` measures a part of it again.
 PARTS ?=
@@ -54,4 +60,4 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .safebus build *.egg-info
+	rm -rf $(VENV) .safebus build site *.egg-info

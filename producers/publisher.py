@@ -1,6 +1,8 @@
 """
 How does an agency publish an event?
 
+    from safebus import Connection, Publisher
+
     async with Publisher(Connection("127.0.0.1:9092"), agency="fordshire-police", case_secret=secret) as publisher:
         accepted = await publisher.publish(event, case="case 4711")
 

@@ -267,6 +267,8 @@ class ChildAtIncident(EventPart):
 
 
 class EncompassPayload(EventPart):
+    """What the police tell of an incident, and of each child who was there."""
+
     police_reference: Code
     incident_type: Code
     incident_address: str | None = None
@@ -302,6 +304,8 @@ class PlanType(StrEnum):
 
 
 class ProtectionPlanPayload(EventPart):
+    """Which plan, since when, and whom to ring at the council."""
+
     plan_type: PlanType
     snomed_code: Code
     start_date: date
@@ -326,6 +330,8 @@ class ProtectionPlan(Event):
 
 
 class EdAttendancePayload(EventPart):
+    """When the child came, and what the department was worried about."""
+
     provider_ods: Code
     arrived_at: Time
     left_at: Time | None = None
@@ -365,6 +371,8 @@ class AgreedBy(StrEnum):
 
 
 class TemporaryAccommodationPayload(EventPart):
+    """Where the household was placed, and who agreed that others are told."""
+
     application_reference: Code
     placed_on: date
     placed_in_authority: Code
@@ -399,12 +407,16 @@ class IdentityChange(StrEnum):
 
 
 class DatedAddress(EventPart):
+    """Where someone lives, and since when."""
+
     lines: tuple[str, ...]
     postcode: str | None = None
     from_date: date | None = None
 
 
 class IdentityChangePayload(EventPart):
+    """What changed, and in which message of which source it was told."""
+
     change: IdentityChange
     source_event_type: Code
     source_event_id: Code

@@ -2,7 +2,7 @@
 The `safebus` command.
 
 Commands import what they need when they run, so that `--help` answers at once. Errors that people can mend are one
-line on stderr and an exit code (see `deploy.cli.common`), never a traceback: a traceback quotes values.
+line on stderr and an exit code (see `deploy.cli.options`), never a traceback: a traceback quotes values.
 """
 
 from __future__ import annotations
@@ -13,21 +13,56 @@ import traceback
 
 import typer
 
-from safebus.deploy.cli import changing, looking, measuring, proving, running
-from safebus.deploy.cli.common import FAILED, UNREACHABLE
+from safebus.deploy.cli import (
+    bench,
+    consent,
+    deliver,
+    explain,
+    import_,
+    local,
+    parked,
+    policy,
+    publish,
+    quarantine,
+    reconcile,
+    register,
+    replay,
+    schemas,
+    topics,
+    worker,
+)
+from safebus.deploy.cli.options import FAILED, UNREACHABLE, example
 
 app = typer.Typer(
     name="safebus",
     help="Share safeguarding notifications between agencies, by agreement, lawful basis and consent.",
+    epilog=example("safebus demo", "safebus publish EVENT.json --case MY-1"),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-running.add_to(app)
-changing.add_to(app)
-looking.add_to(app)
-proving.add_to(app)
-measuring.add_to(app)
+# In the order in which `--help` lists them. What has no name of its own adds its commands to these.
+for one in (local, worker, deliver, publish, import_, explain, reconcile, bench):
+    app.add_typer(one.app)
+for one in (topics, register, consent, policy, replay, parked, quarantine, schemas):
+    app.add_typer(one.app)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"safebus {version('safebus')}")
+        raise typer.Exit
+
+
+@app.callback()
+def safebus(
+    version: bool = typer.Option(
+        False, "--version", callback=_say_version, is_eager=True, help="say which version this is"
+    ),
+) -> None:
+    """Nothing happens before a command but its own options; `--version` alone ends here."""
 
 
 def main() -> None:

@@ -58,12 +58,11 @@ def _postgres() -> Examined:
 
 async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
     from safebus.deploy.service.topic_plan import wanted_by
-    from safebus.schemas.kafka.connection import Connection
     from safebus.schemas.kafka.topic_list import topics_there
     from safebus.streams.register.follow import current_register
 
     try:
-        connection = Connection(bootstrap, found.tls())
+        connection = found.connection()
         there = await topics_there(connection)
         checks = [Examined("broker", True, f"answers at {bootstrap} with {len(there)} topics")]
         if "register" not in there:

@@ -17,10 +17,14 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safebus.schemas import sealing
 from safebus.schemas.errors import BadInput
 from safebus.schemas.identifiers import PersonKey
+
+if TYPE_CHECKING:
+    from safebus.schemas.kafka.connection import Connection
 
 BROKER_FILE = "broker.json"
 
@@ -70,6 +74,18 @@ class Settings:
                     f"broker `{address}` is not on this machine and TLS is not set up; set SAFEBUS_TLS_CA and _CERT"
                 )
         return None
+
+    def connection(self) -> Connection:
+        """
+        How to reach the broker.
+
+        Raises:
+            BadInput: Nobody said where it is, or what was said does not go together.
+        """
+        # A Kafka client is loaded only by what speaks to a broker: `policy try` and `import` without --execute do not.
+        from safebus.schemas.kafka.connection import Connection
+
+        return Connection(self.bootstrap(), self.tls())
 
     def person_key(self) -> PersonKey:
         """The key that makes tokens, kept in the home; made there once."""

@@ -9,26 +9,27 @@ import asyncio
 import uuid
 from datetime import UTC, datetime
 
-from safebus.deploy.service import settings
-from safebus.producers.publisher import Publisher
-from safebus.schemas.events import (
+from safebus import (
     ChildAtIncident,
     ClaimedBasis,
     EncompassPayload,
     OperationEncompass,
     Person,
     PersonRole,
+    Publisher,
+    Sender,
+    settings,
 )
-from safebus.schemas.events import Sender as From
-from safebus.schemas.kafka.connection import Connection
 
+mine = settings.load()  # what `safebus up` wrote into .safebus: where the broker is, and this agency's own secret
 now = datetime.now(UTC)
+
 event = OperationEncompass(
     event_id=str(uuid.uuid4()),
     occurred_at=now,
     recorded_at=now,
     published_at=now,
-    publisher=From(agency="fordshire-police", org_scheme="CJS-OU", org_code="99", org_name="Fordshire Police"),
+    publisher=Sender(agency="fordshire-police", org_scheme="CJS-OU", org_code="99", org_name="Fordshire Police"),
     subjects=(Person(ref="child", role=PersonRole.CHILD, given_name="Ava", nhs_number="9990079196"),),
     claimed_basis=ClaimedBasis(art6="A6-1-c", gateway="DAA21-49A"),
     purpose="safeguarding",
@@ -42,14 +43,11 @@ event = OperationEncompass(
 
 
 async def main() -> None:
-    """Publish it, and say where to look."""
-    mine = settings.load()
-    broker = Connection(mine.bootstrap(), mine.tls())
     secret = mine.case_secret("fordshire-police")
-    async with Publisher(broker, agency="fordshire-police", case_secret=secret) as publisher:
-        accepted = await publisher.publish(event, case="my case 1")
-    print(accepted)  # noqa: T201 - an example talks to its reader
-    print(f"now: .venv/bin/safebus explain {event.event_id}")  # noqa: T201
+    async with Publisher(mine.connection(), agency="fordshire-police", case_secret=secret) as publisher:
+        accepted = await publisher.publish(event, case="my case 1")  # returns when the broker has it
+    print(accepted)
+    print(f"now: .venv/bin/safebus explain {event.event_id}")
 
 
 asyncio.run(main())

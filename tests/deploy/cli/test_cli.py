@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,32 @@ def test_every_command_has_help(tmp_path: Path, command: str) -> None:
     done = safebus(tmp_path, command, "--help")
 
     assert (done.returncode, "Usage" in done.stdout) == (0, True)
+
+
+def test_help_loads_nothing_of_the_bus() -> None:
+    """It answers within 0.3 s because of this; a clock would say so on a quiet machine only."""
+    code = "import safebus.deploy.cli, sys; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    heavy = (
+        "aiohttp",
+        "aiokafka",
+        "confluent_kafka",
+        "cryptography",
+        "fastavro",
+        "faust",
+        "pydantic",
+        "structlog",
+        "yaml",
+    )
+    ours = ("safebus.schemas", "safebus.streams", "safebus.consumers", "safebus.producers", "safebus.deploy.local")
+    assert [name for name in done.stdout.split() if name.startswith((*heavy, *ours))] == []
+
+
+def test_it_says_which_version_it_is(tmp_path: Path) -> None:
+    done = safebus(tmp_path, "--version")
+
+    assert (done.returncode, done.stdout) == (0, f"safebus {version('safebus')}\n")
 
 
 def test_an_unknown_command_is_exit_code_2(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from safebus.deploy.service import settings
 from safebus.schemas.errors import BadInput
+from safebus.schemas.kafka.connection import Connection
 
 
 def test_without_a_broker_it_says_how_to_get_one(tmp_path: Path) -> None:
@@ -45,3 +46,12 @@ def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -
     assert first.seal_public() == second.seal_public()
     assert {stat.S_IMODE(f.stat().st_mode) for f in (tmp_path / "keys").iterdir()} == {0o600}
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+
+
+def test_a_connection_is_refused_where_its_parts_are(tmp_path: Path) -> None:
+    here = settings.load({"SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": "127.0.0.1:7"})
+    elsewhere = settings.load({"SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": "kafka.example.com:9092"})
+
+    assert here.connection() == Connection("127.0.0.1:7", None)
+    with pytest.raises(BadInput, match="not on this machine and TLS is not set up"):
+        elsewhere.connection()

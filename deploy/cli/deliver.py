@@ -1,4 +1,4 @@
-"""Commands that work until they are stopped: worker, deliver."""
+"""`safebus deliver`: hand notifications over to partners' own systems until stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from safebus.deploy.cli.common import FAILED, USAGE, clock, run, say, stop
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.options import FAILED, HEALTH_PORT, USAGE, example, stop
+from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` answers at once
     from asyncio import Event
@@ -17,103 +19,12 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from safebus.consumers.adapters.destinations import Folder, Postgres, Webhook
     from safebus.consumers.delivery.courier import Courier
     from safebus.deploy.service.settings import Settings
-    from safebus.schemas.kafka.topic_list import TopicsThere
     from safebus.streams.register.follow import RegisterReader
-    from safebus.streams.worker.counts import Counts
-    from safebus.streams.worker.watchdog import Progress
 
-HEALTH_PORT = typer.Option(
-    None,
-    "--health-port",
-    min=0,
-    max=65_535,
-    help="answer /livez, /readyz and /metrics here, on 127.0.0.1; 0: a free port; default: SAFEBUS_HEALTH_PORT, or off",
-)
+app = typer.Typer()
 
 
-def worker(health_port: int | None = HEALTH_PORT) -> None:
-    """Decide, redact and route: one worker process. Start as many as there are partitions."""
-    import structlog
-
-    from safebus.deploy.service import logs, settings
-    from safebus.schemas.errors import SafebusError
-
-    found = settings.load()
-    logs.set_up(found.log_level)
-    log = structlog.get_logger()
-    try:
-        run(lambda: _work(found, found.health_port if health_port is None else health_port))
-    except SafebusError as exc:
-        log.error("worker.failed", error=f"{type(exc).__name__}: {exc}")
-        raise
-    except Exception as exc:
-        # The last line says what stopped it; the message of a foreign error may quote an event, so only its name.
-        log.error("worker.failed", error=type(exc).__name__)
-        raise stop(
-            FAILED, f"safebus: worker stopped by {type(exc).__name__}; no offset moved past the last batch"
-        ) from exc
-
-
-async def _work(found: Settings, health_port: int | None) -> None:
-    import asyncio
-
-    import structlog
-
-    from safebus.deploy.service.rules_digest import rules_digest
-    from safebus.schemas.kafka.connection import Connection
-    from safebus.schemas.kafka.topic_list import TopicsThere
-    from safebus.streams.worker.counts import Counts
-    from safebus.streams.worker.process import WorkerSettings, stop_on_signals
-    from safebus.streams.worker.process import run as run_worker
-    from safebus.streams.worker.router import RouterKeys
-    from safebus.streams.worker.watchdog import Progress
-
-    connection = Connection(found.bootstrap(), found.tls())
-    asked_to_stop = asyncio.Event()
-    stop_on_signals(asked_to_stop)
-    there = TopicsThere(connection)
-    await there.look()  # before anything is shown of them
-    wanted = WorkerSettings(
-        connection=connection,
-        publishing=there.look,
-        keys=RouterKeys(found.person_key(), found.seal_public()),
-        rules_digest=rules_digest(),
-        scratch=found.home / "scratch",
-    )
-    pulse, counts = Progress(), Counts()
-    async with _watched_worker(health_port, wanted.rules_digest, there, pulse, counts, asked_to_stop):
-        await run_worker(wanted, clock=clock, stop=asked_to_stop, pulse=pulse, counts=counts)
-    structlog.get_logger().info(
-        "worker.stopped",
-        events=counts.events,
-        decided=counts.decided,
-        redone=counts.redone,
-        repeats=counts.repeats,
-        quarantined=sum(counts.quarantined.values()),
-    )
-
-
-@asynccontextmanager
-async def _watched_worker(
-    health_port: int | None,
-    rules_digest: str,
-    there: TopicsThere,
-    pulse: Progress,
-    counts: Counts,
-    asked_to_stop: Event,
-) -> AsyncIterator[None]:
-    """Others can see how this worker is, where that is asked for."""
-    if health_port is None:
-        yield
-        return
-    from safebus.deploy.service import health, metrics
-
-    registry = metrics.registry(metrics.WorkerNumbers(counts, pulse, there), rules_digest=rules_digest)
-    state = health.WorkerHealth(pulse, asked_to_stop)
-    async with health.serving(health_port, state, lambda accept: metrics.exposition(registry, accept)):
-        yield
-
-
+@app.command(epilog=example("safebus deliver ash-primary --destinations destinations.yaml"))
 def deliver(
     partners: list[str] = typer.Argument(None, help="partners to deliver to; default: all in the file"),
     destinations: Path = typer.Option(..., "--destinations", help="YAML: where each partner wants its notifications"),
@@ -161,11 +72,10 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     from safebus.consumers.delivery.courier import Courier
     from safebus.consumers.delivery.ledger import Receipts
     from safebus.deploy.service.register_checks import RegisterRecheck
-    from safebus.schemas.kafka.connection import Connection
     from safebus.streams.register.follow import RegisterReader
     from safebus.streams.worker.process import stop_on_signals
 
-    connection = Connection(found.bootstrap(), found.tls())
+    connection = found.connection()
     asked_to_stop = asyncio.Event()
     stop_on_signals(asked_to_stop)
     reader = RegisterReader(connection)

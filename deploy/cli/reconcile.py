@@ -1,4 +1,4 @@
-"""Commands that prove: reconcile."""
+"""`safebus reconcile`: was any event lost, doubled or sent undecided?"""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from safebus.deploy.cli.common import DONE, FORM, SOME, USAGE, Form, clock, parse_time, progress, run, say, show, stop
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.options import DONE, FORM, SOME, USAGE, Form, example, parse_time, stop
+from safebus.deploy.cli.output import progress, show
+from safebus.deploy.service.terminal import clock, say
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` answers at once
     from safebus.consumers.audit.reconcile.balance import Account, AgencyCount
+
+app = typer.Typer()
+
 
 _AGENCY = ["published", "decided", "set_aside", "repeats", "waiting", "lost", "permitted", "refused", "undecided"]
 _PARTNER = ["permitted", "on_topic", "in_flight", "not_sent", "expired"]
@@ -22,11 +28,7 @@ _BECAME = ["handed_over", "waiting", "held", "parked", "stopped", "not_tried"]
 _ROW = ["kind", "who", "name", "number", "id", "event_id", "where", "what", "to_do"]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put these commands into the application."""
-    app.command()(reconcile)
-
-
+@app.command(epilog=example("safebus reconcile --from 2026-11-22T00:00 --to 2026-11-23T00:00"))
 def reconcile(
     since: str | None = typer.Option(None, "--from", help="ISO 8601; default: a day ago"),
     until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
@@ -37,7 +39,6 @@ def reconcile(
     from safebus.consumers.audit.reconcile.reconcile import Asked
     from safebus.consumers.audit.reconcile.reconcile import reconcile as count
     from safebus.deploy.service import settings
-    from safebus.schemas.kafka.connection import Connection
     from safebus.streams.worker.app import GROUP
 
     found = settings.load()
@@ -50,7 +51,7 @@ def reconcile(
     )
     if asked.since >= asked.until:
         raise stop(USAGE, f"--from {asked.since.isoformat()} is not before --to {asked.until.isoformat()}; swap them")
-    connection = Connection(found.bootstrap(), found.tls())
+    connection = found.connection()
     bar, advance = progress("records read")
 
     async def main() -> Account:

@@ -1,4 +1,4 @@
-"""The command that measures: bench."""
+"""`safebus bench`: what does the bus cost?"""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 
 import typer
 
-from safebus.deploy.cli.common import DONE, SOME, USAGE, Form, clock, say, show, stop
+from safebus.deploy.cli.options import DONE, SOME, USAGE, Form, example, stop
+from safebus.deploy.cli.output import show
+from safebus.deploy.service.terminal import clock, say
+
+app = typer.Typer()
+
 
 _COLUMNS = ("part", "what", "value", "unit", "beside", "beside_value", "ratio", "low", "high", "target", "met")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put this command into the application."""
-    app.command()(bench)
-
-
+@app.command(epilog=example("safebus bench --quick", "safebus bench pure flat --out docs/measured"))
 def bench(
     parts: list[str] = typer.Argument(
         None, help="pure, flat, worker, sizes, deliver, replay, explain, soak; default: all but soak"

@@ -1,4 +1,4 @@
-"""Commands that run something: demo, up, doctor; with `deploy.cli.serving`: worker, deliver."""
+"""`safebus demo`, `up` and `doctor`: a bus on this machine."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ from pathlib import Path
 
 import typer
 
-from safebus.deploy.cli.common import FAILED, SOME, run, stop
-from safebus.deploy.cli.serving import deliver, worker
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.options import FAILED, SOME, example, stop
+
+app = typer.Typer()
+
 
 BROKER = typer.Option("embedded", "--broker", help="embedded (in memory, no Java) or kafka (Apache Kafka)")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put these commands into the application."""
-    app.command()(demo)
-    app.command()(up)
-    app.command()(doctor)
-    app.command()(worker)
-    app.command()(deliver)
-
-
+@app.command(epilog=example("safebus demo --broker kafka --keep demo-files"))
 def demo(
     broker: str = BROKER,
     keep: Path | None = typer.Option(None, "--keep", help="keep everything that was written, in this folder"),
@@ -33,6 +28,7 @@ def demo(
         raise stop(code)
 
 
+@app.command(epilog=example("safebus up", "safebus up --broker kafka --register FOLDER"))
 def up(
     broker: str = BROKER,
     register: Path | None = typer.Option(
@@ -46,6 +42,7 @@ def up(
     stay_up(broker, register=register, broker_only=broker_only)
 
 
+@app.command(epilog=example("safebus doctor"))
 def doctor() -> None:
     """Look at this machine and this bus, and say what is missing."""
     from safebus.deploy.local.doctor import examine

@@ -1,0 +1,78 @@
+"""`safebus explain` and `safebus index`: what was decided about an event, and where does that stand?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.options import FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
+from safebus.deploy.cli.output import progress
+from safebus.deploy.service.terminal import say
+
+if TYPE_CHECKING:
+    from safebus.deploy.service.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command(epilog=example("safebus explain 3b241101-e2bb-4255-8caf-4136c566a962 -o json"))
+def explain(
+    event_id: str = typer.Argument(..., help="the event's id"),
+    output: Form = FORM,
+    show_released: bool = typer.Option(False, "--show-released", help="the values too; needs --reason and -o json"),
+    reason: str = REASON,
+) -> None:
+    """Say what was decided about an event, for whom, why, and what became of each delivery."""
+    from safebus.deploy.service import settings
+    from safebus.schemas import identifiers
+
+    identifiers.event_id(event_id)
+    needs_reason(show_released, reason)
+    if show_released and output is not Form.JSON:
+        raise stop(USAGE, "--show-released goes with -o json")
+    found = settings.load()
+    if not run(lambda: _explained(found, event_id, output, show_released=show_released)):
+        raise stop(
+            FAILED,
+            f"no decision about `{event_id}`; was it published, and is a worker running? "
+            "`safebus quarantine list` shows what could not be decided",
+        )
+
+
+async def _explained(found: Settings, event_id: str, output: Form, *, show_released: bool) -> bool:
+    """Print what is on record about an event; False: nothing is."""
+    from safebus.consumers.audit.explain import explanation as explaining
+    from safebus.consumers.audit.explain import indexing
+    from safebus.streams.register.follow import current_register
+
+    connection = found.connection()
+    about = await indexing.about_event(connection, event_id, home=found.home, say=say)
+    if about.decisions and output is Form.JSON:
+        views = None
+        if show_released:
+            views = await explaining.views_of(connection, about.decisions, await current_register(connection))
+        said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
+        typer.echo(json.dumps(said, indent=2))
+    elif about.decisions:
+        for record in about.decisions:
+            typer.echo(explaining.as_text(record, about.receipts, about.register))
+    return bool(about.decisions)
+
+
+@app.command(epilog=example("safebus index --follow"))
+def index(
+    follow: bool = typer.Option(False, "--follow", help="keep it up to date until stopped, as a service"),
+) -> None:
+    """Bring the index that `explain` looks in up to date. It is a cache: `explain` does the same when it is asked."""
+    from safebus.consumers.audit.explain import indexing
+    from safebus.deploy.service import settings
+
+    found = settings.load()
+    connection = found.connection()
+    bar, advance = progress("records read into the index")
+    with bar:
+        read = run(lambda: indexing.keep_index(connection, home=found.home, follow=follow, say=say, progress=advance))
+    say(f"{read} records were read into the index; it is up to date")

@@ -1,0 +1,73 @@
+"""
+Which options and exit codes do all commands share?
+
+    0 done   1 failed   2 usage   3 done, but some refused or failed   4 cannot reach a broker or store
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import typer
+
+from safebus.deploy.service.terminal import say
+
+DONE, FAILED, USAGE, SOME, UNREACHABLE = 0, 1, 2, 3, 4
+
+
+class Form(StrEnum):
+    """How data are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+FORM = typer.Option(Form.TABLE, "-o", "--output", help="table, json or csv; data go to stdout")
+EXECUTE = typer.Option(False, "--execute", help="do it; without this it only says what it would do")
+REASON = typer.Option("", "--reason", help="why; kept on record, needed with --execute")
+HEALTH_PORT = typer.Option(
+    None,
+    "--health-port",
+    min=0,
+    max=65_535,
+    help="answer /livez, /readyz and /metrics here, on 127.0.0.1; 0: a free port; default: SAFEBUS_HEALTH_PORT, or off",
+)
+
+
+def example(*commands: str) -> str:
+    """What stands below the options in `--help`: commands to copy."""
+    # A blank line between them: typer joins what stands on neighbouring lines.
+    return "\n\n".join(("Example:" if len(commands) == 1 else "Examples:", *commands))
+
+
+def stop(code: int, text: str = "") -> typer.Exit:
+    """End the command with a code, and say why on stderr."""
+    if text:
+        say(text)
+    return typer.Exit(code)
+
+
+def needs_reason(execute: bool, reason: str) -> None:
+    """Whatever sends or changes says why."""
+    if execute and not reason.strip():
+        raise stop(USAGE, "--execute needs --reason: it is kept on record with what was done")
+
+
+def parse_time(text: str | None, default: datetime) -> datetime:
+    """
+    A time as people write it: ISO 8601, UTC when no zone is given.
+
+    Raises:
+        typer.Exit: It is none; says what was expected.
+    """
+    if text is None:
+        return default
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise stop(
+            USAGE, f"`{text}` is no time; expected ISO 8601, such as 2026-11-22T09:30 or 2026-11-22T09:30+00:00"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,59 @@
+"""How are data shown: on stdout as table, JSON or CSV, and progress on stderr?"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import typer
+
+from safebus.deploy.cli.options import Form
+
+
+def show(rows: Sequence[Mapping[str, Any]], form: Form, *, columns: Sequence[str]) -> None:
+    """Print rows on stdout."""
+    if form is Form.JSON:
+        typer.echo(json.dumps([dict(r) for r in rows], indent=2, default=str))
+    elif form is Form.CSV:
+        out = io.StringIO()
+        writer = csv.DictWriter(out, fieldnames=list(columns), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        typer.echo(out.getvalue(), nl=False)
+    else:
+        _table(rows, columns)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def progress(what: str, total: int | None = None) -> tuple[Any, Callable[[int], None]]:
+    """A progress bar on stderr, and what moves it on. It shows only where a person watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task(what, total=total)
+    return bar, lambda n: bar.advance(task, n)

@@ -1,0 +1,54 @@
+"""`safebus policy`: what would the rules decide, by a folder alone?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from safebus.deploy.cli.options import SOME, Form, example, parse_time, stop
+from safebus.deploy.cli.output import show
+from safebus.deploy.service.terminal import clock
+
+app = typer.Typer(
+    name="policy",
+    help="What the rules would decide.",
+    no_args_is_help=True,
+    epilog=example("safebus policy try EVENT.json --register FOLDER"),
+)
+
+
+@app.command("try", epilog=example("safebus policy try EVENT.json --register deploy/local/demo/register -o table"))
+def policy_try(
+    event: Path = typer.Argument(..., help="an event as JSON"),
+    register: Path = typer.Option(..., "--register", help="folder of YAML files"),
+    now: str | None = typer.Option(None, "--now", help="decide as if it were this time, ISO 8601"),
+    output: Form = typer.Option(Form.JSON, "-o", "--output", help="json or table"),
+) -> None:
+    """Decide about one event by a folder alone, without a broker, and show what each recipient would get."""
+    from safebus.consumers.audit.policy_try import policy_try as try_it
+    from safebus.deploy.service import settings
+    from safebus.deploy.service.rules_digest import rules_digest
+    from safebus.schemas.bus_records import Reason
+    from safebus.streams.rules.reasons import say as say_reason
+
+    found = try_it(
+        event, register, now=parse_time(now, clock()), key=settings.load().person_key(), rules_digest=rules_digest()
+    )
+    if output is Form.JSON:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        rows = [
+            {
+                "recipient": a["recipient"],
+                "outcome": a["outcome"],
+                "about": a["subject_token"][:8],
+                "why": "; ".join(say_reason(Reason.model_validate(r)) for r in a["reasons"]),
+                "fields": json.dumps(a["view"], ensure_ascii=False) if a["view"] else "",
+            }
+            for a in found.get("answers", [])
+        ]
+        show(rows, output, columns=["recipient", "about", "outcome", "why", "fields"])
+    if "quarantine" in found:
+        raise stop(SOME, f"set aside: {found['quarantine']['reason']}: {found['quarantine']['detail']}")

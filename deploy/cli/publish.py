@@ -1,0 +1,72 @@
+"""`safebus publish`: check events that stand in files, and publish them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.options import EXECUTE, REASON, example, needs_reason
+from safebus.deploy.service.terminal import say
+
+if TYPE_CHECKING:
+    from safebus.deploy.service.settings import Settings
+    from safebus.schemas.events import Event
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=example(
+        "safebus publish EVENT.json --case MY-1", 'safebus publish EVENT.json --case MY-1 --execute --reason "trying"'
+    )
+)
+def publish(
+    files: list[Path] = typer.Argument(..., help="events as JSON, one a file"),
+    case: str = typer.Option(..., help="your own reference of the case; it leaves this process only as a keyed token"),
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+) -> None:
+    """Check events and publish them. Everything that does not fit is said before anything is sent."""
+    from safebus.deploy.service import settings
+    from safebus.schemas.errors import BadInput
+
+    needs_reason(execute, reason)
+    found = settings.load()
+    events = _read(files)
+    if not execute:
+        say(f"dry run: {len(events)} events fit their schemas; --execute --reason ... publishes them")
+        return
+    agencies = sorted({e.publisher.agency for e in events})
+    if len(agencies) != 1:
+        raise BadInput(f"these files are of {', '.join(agencies)}; publish each agency's events by themselves")
+    run(lambda: _publish(found, agencies[0], events, case))
+    say("accepted by the broker; `safebus explain EVENT_ID` says what was decided")
+
+
+def _read(files: list[Path]) -> list[Event]:
+    from safebus.schemas.errors import BadInput
+    from safebus.schemas.events import from_json
+
+    events: list[Event] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            events.append(from_json(file.read_text("utf-8")))
+        except OSError as exc:
+            problems.append(f"{file}: cannot be read: {exc.strerror}")
+        except BadInput as exc:
+            problems.append(f"{file}: {exc}")
+    if problems:
+        raise BadInput("\n".join(problems))
+    return events
+
+
+async def _publish(found: Settings, agency: str, events: list[Event], case: str) -> None:
+    from safebus.producers.publisher import Publisher
+
+    async with Publisher(found.connection(), agency=agency, case_secret=found.case_secret(agency)) as publisher:
+        for accepted in await publisher.publish_all([(e, case) for e in events]):
+            typer.echo(f"{accepted.event_id} {accepted.topic} {accepted.partition} {accepted.offset}")

@@ -1,0 +1,61 @@
+"""`safebus quarantine`: list and open what could not be decoded, verified or matched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.options import FORM, REASON, Form, example, needs_reason
+from safebus.deploy.cli.output import show
+from safebus.deploy.service.terminal import say
+
+app = typer.Typer(
+    name="quarantine",
+    help="Events that could not be decoded, verified or matched.",
+    no_args_is_help=True,
+    epilog=example("safebus quarantine list"),
+)
+
+
+@app.command("list", epilog=example("safebus quarantine list -o csv"))
+def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="only this reason")) -> None:
+    """List what could not be decoded, verified or matched."""
+    from safebus.consumers.audit import quarantine
+    from safebus.deploy.service import settings
+
+    found = settings.load()
+    entries = run(lambda: quarantine.entries(found.connection()))
+    rows = [
+        {
+            "quarantine_id": e.quarantine_id,
+            "reason": e.reason,
+            "where": f"{e.topic}/{e.partition}/{e.offset}",
+            "size": e.size,
+            "at": e.at.isoformat(timespec="seconds"),
+            "detail": e.detail,
+        }
+        for e in entries
+        if not reason or e.reason == reason
+    ]
+    show(rows, output, columns=["quarantine_id", "reason", "where", "size", "at", "detail"])
+
+
+@app.command(
+    "open", epilog=example('safebus quarantine open QUARANTINE_ID --to original.bin --reason "the publisher asked"')
+)
+def quarantine_open(
+    quarantine_id: str = typer.Argument(..., help="as `safebus quarantine list` shows it"),
+    to: Path = typer.Option(..., "--to", help="a new file for the original; only you can read it"),
+    reason: str = REASON,
+) -> None:
+    """Open one sealed original with the operators' key. It is about people, so it needs a reason."""
+    from safebus.consumers.audit import quarantine
+    from safebus.deploy.service import settings
+
+    needs_reason(True, reason)
+    found = settings.load()
+    connection = found.connection()
+    size = run(lambda: quarantine.open_original(connection, quarantine_id, private_key=found.seal_private(), to=to))
+    say(f"wrote {size} bytes to {to}" if size else "the original was too large to be sealed; it stands at its origin")

@@ -1,0 +1,67 @@
+"""`safebus schemas`: list, print, check and release the schemas of events."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from safebus.deploy.cli.options import EXECUTE, FAILED, FORM, REASON, Form, example, needs_reason
+from safebus.deploy.cli.output import show
+from safebus.deploy.service.terminal import say
+
+app = typer.Typer(
+    name="schemas", help="The schemas of events.", no_args_is_help=True, epilog=example("safebus schemas list")
+)
+
+
+@app.command("list", epilog=example("safebus schemas list -o json"))
+def schemas_list(output: Form = FORM) -> None:
+    """List the event types and the fingerprints that bytes may come in."""
+    from safebus.schemas.event_schemas import event_schemas
+    from safebus.schemas.events import EVENT_CLASSES
+
+    found = event_schemas()
+    rows = [
+        {
+            "code": EVENT_CLASSES[s.event_type].CODE,
+            "event_type": s.event_type,
+            "version": s.version,
+            "fingerprint": s.fingerprint.hex(),
+            "leaves": len(s.leaves),
+        }
+        for s in sorted(found.by_fingerprint.values(), key=lambda s: (s.event_type, s.version))
+    ]
+    show(rows, output, columns=["code", "event_type", "version", "fingerprint", "leaves"])
+
+
+@app.command("show", epilog=example("safebus schemas show police.encompass.v1"))
+def schemas_show(event_type: str = typer.Argument(...)) -> None:
+    """Print the whole Avro schema of an event type, for any Avro library."""
+    from safebus.schemas.event_schemas import event_schemas
+
+    typer.echo(json.dumps(event_schemas().of(event_type).raw, indent=2))
+
+
+@app.command("check", epilog=example("safebus schemas check"))
+def schemas_check() -> None:
+    """May the schemas here replace those that were released? Says why not."""
+    from safebus.schemas.event_schemas import event_schemas
+    from safebus.schemas.evolution import problems
+
+    found = problems(event_schemas())
+    for line in found:
+        typer.echo(line)
+    if found:
+        raise typer.Exit(FAILED)
+    say("every schema is released, classified, and reads all that came before it")
+
+
+@app.command("release", epilog=example('safebus schemas release --execute --reason "N02 gains a field"'))
+def schemas_release(execute: bool = EXECUTE, reason: str = REASON) -> None:
+    """Freeze the current schemas as the next version, if they may replace the older ones. In a checkout only."""
+    from safebus.schemas.releasing import release
+
+    needs_reason(execute, reason)
+    for line in release(execute=execute):
+        typer.echo(line)

@@ -1,0 +1,89 @@
+"""`safebus topics`: which topics should there be, and which are missing?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, needs_reason
+from safebus.deploy.cli.output import show
+from safebus.deploy.service.terminal import say
+
+if TYPE_CHECKING:
+    from safebus.deploy.service.settings import Settings
+    from safebus.schemas.topics import Topic
+
+app = typer.Typer(
+    name="topics",
+    help="The topics that the register asks for.",
+    no_args_is_help=True,
+    epilog=example("safebus topics plan"),
+)
+
+_COLUMNS = ("topic", "partitions", "kept_days", "written_by", "read_by", "state")
+FOLDER = typer.Option(None, "--register", help="take the partners from this folder instead of the register")
+
+
+@app.command("plan", epilog=example("safebus topics plan -o csv"))
+def topics_plan(register: Path | None = FOLDER, output: Form = FORM) -> None:
+    """Say which topics there should be and which are missing."""
+    _topics(register, output, execute=False)
+
+
+@app.command("apply", epilog=example('safebus topics apply --execute --reason "Beech Primary joins"'))
+def topics_apply(
+    register: Path | None = FOLDER, output: Form = FORM, execute: bool = EXECUTE, reason: str = REASON
+) -> None:
+    """Create the missing topics."""
+    needs_reason(execute, reason)
+    _topics(register, output, execute=execute)
+
+
+def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
+    from safebus.deploy.local.brokers.kafka_topics import ensure_topics
+    from safebus.deploy.service import settings
+    from safebus.schemas.kafka.topic_list import topics_there
+
+    found = settings.load()
+    connection = found.connection()
+    there = run(lambda: topics_there(connection))
+    wanted = _wanted(found, folder)
+    show([_row(topic, there) for topic in wanted], output, columns=_COLUMNS)
+    missing = [t for t in wanted if t.name not in there]
+    if execute:
+        client = {"bootstrap.servers": connection.bootstrap}
+        ensure_topics(client, {t.name: t.partitions for t in missing}, configs={t.name: t.config() for t in missing})
+        say(f"created {len(missing)} topics")
+    elif missing:
+        say(f"dry run: {len(missing)} topics would be created; --execute --reason ... does it")
+
+
+def _wanted(found: Settings, folder: Path | None) -> list[Topic]:
+    from safebus.deploy.service import topic_plan
+    from safebus.streams.register.changes import changes_of
+    from safebus.streams.register.follow import current_register
+    from safebus.streams.register.store import Register
+
+    if folder is None:
+        return topic_plan.wanted_by(run(lambda: current_register(found.connection())))
+    entries = (change.entry for change in changes_of(folder, Register(), found.person_key()))
+    return topic_plan.wanted(topic_plan.partners_of(entries))
+
+
+def _row(topic: Topic, there: Mapping[str, int]) -> dict[str, object]:
+    if topic.name not in there:
+        state = "create"
+    else:
+        state = "same" if there[topic.name] >= topic.partitions else f"has {there[topic.name]} partitions"
+    return {
+        "topic": topic.name,
+        "partitions": topic.partitions,
+        "kept_days": "for ever" if topic.kept_ms < 0 else topic.kept_ms // 86_400_000,
+        "written_by": topic.written_by,
+        "read_by": topic.read_by,
+        "state": state,
+    }
