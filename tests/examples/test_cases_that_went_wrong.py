@@ -53,17 +53,20 @@ NOT_YET: dict[str, str] = {
     "220-suspect-works-for-unknown-id": "an agency id that does not exist is compared letter by letter and matches "
     "nobody; assumed: HOLD for whom it resembles, and `worklist`",
     "223-role-typo": "`register load` warns and loads; nothing else even warns",
-    "224-number-changed-role-ok": "the superseded number is not looked at when the person is matched",
+    "224-number-changed-role-ok": "the superseded number is not looked at when the person is matched; assumed: the "
+    "token of the subject stays that of the person whom the register knows",
     "24-suspect-name-dob-no-number": "a suspect is matched by number only; assumed: HOLD and `worklist`",
     "31-suspect-absent-in-followup": "each event is decided as if it were the first of its episode; assumed: "
     "`policy_try(..., after=[event files])`, and HOLD where it is not known what came before",
     "38-very-restricted-event": "very restricted refuses, and the event is on nobody's list; assumed: HOLD, `worklist`",
     "49-consent-given-then-requested": "a request counts as the newest decision",
     "61-consent-same-instant": "of two decisions of one instant the one that was recorded later wins",
-    "70-consent-by-suspect": "who expressed a consent is free text that nobody reads",
+    "70-consent-by-suspect": "who expressed a consent is free text that nobody reads; assumed: an alias there is "
+    "resolved to the person, and an agreement that is not theirs to give is a refusal of its own, with `worklist`",
     "81-purpose-typo-withdrawal": "a consent may name any purpose",
     "82-recipient-typo-refusal": "a consent in a folder may name any recipient",
-    "99-agr-signed-later": "the day on which a party signed is not looked at",
+    "99-agr-signed-later": "the day on which a party signed is not looked at; assumed: a flow that rests on A6-1-c is "
+    "a duty, so a school that it names and that is not told stands in `worklist`",
 }
 
 
@@ -374,6 +377,7 @@ def test_the_suspect_agrees_for_no_child(tmp_path: Path) -> None:
 
 @of_case("70-consent-by-suspect", right_today=True)
 def test_what_the_other_parent_agreed_to_counts_beside_a_suspect(tmp_path: Path) -> None:
+    """Gary is her mother's partner, and no parent of hers: a parent's agreement cannot be his."""
     found = decide("70-consent-by-suspect", tmp_path, family=lambda text: text.replace("by: gary", "by: parent"))
 
     assert answers(found) == EVERYONE_OF_THE_MOVE
