@@ -366,7 +366,8 @@ _CODE = st.sampled_from(("x", "E99999999", "TEST-1", "Ünï"))
 def moments(draw: Draw, near: datetime) -> datetime:
     """Near a moment, near midnight, with parts of a millisecond, in several offsets."""
     midnight = datetime(near.year, near.month, near.day, tzinfo=UTC)
-    at = one(draw, (near, midnight, midnight - timedelta(microseconds=1), midnight + timedelta(microseconds=999_999)))
+    moment = timedelta(microseconds=1)
+    at: datetime = one(draw, (near, midnight, midnight - moment, midnight + 999_999 * moment))
     return at - timedelta(days=one(draw, (0, 1, 30)))
 
 
