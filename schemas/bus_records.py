@@ -141,8 +141,8 @@ class DecisionRecord(BusRecord):
     rules_digest: str
     register_offset: int
     decided_at: datetime
-    unheard: int = 0
     answers: tuple[Answer, ...]
+    unheard: int = 0
 
 
 class RegisterRecord(BusRecord):

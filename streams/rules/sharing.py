@@ -67,8 +67,8 @@ def share(
         rules_digest=rules_digest,
         register_offset=register.offset,
         decided_at=now,
-        unheard=_unheard(received, decided),
         answers=tuple(_answer(received, interest, verdict) for interest, verdict in decided),
+        unheard=_unheard(received, decided),
     )
     return _with_outputs(record, received, key)
 

@@ -219,7 +219,7 @@ def _counted_of_decision() -> Any:
     """What is counted of a decision; the rest is skipped: of 21 KB about four people, 19 are field names."""
     whole = _raw("decision")
     whole["fields"] = [f for f in whole["fields"] if f["name"] in _OF_DECISION]
-    answer = whole["fields"][-1]["type"]["items"]
+    answer = next(f for f in whole["fields"] if f["name"] == "answers")["type"]["items"]
     answer["fields"] = [f for f in answer["fields"] if f["name"] in _OF_ANSWER]
     return fastavro.parse_schema(whole)
 

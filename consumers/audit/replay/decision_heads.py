@@ -69,6 +69,7 @@ async def events_of(heads: Iterable[Head | None], reader: Forward) -> dict[Origi
 @cache
 def _head_schema(fingerprint: bytes) -> Any:
     whole = bus_schemas(DecisionRecord.SCHEMA)[fingerprint]
-    fields = [f for f in whole["fields"] if f["name"] != "answers"]
-    assert fields == whole["fields"][:-1]  # the answers come last, so what stands before them can be read alone
+    # Avro has no way to a field but through all before it: what stands before the answers can be read alone.
+    names = [field["name"] for field in whole["fields"]]
+    fields = whole["fields"][: names.index("answers")]
     return fastavro.parse_schema({"type": "record", "name": "DecisionHead", "fields": fields})

@@ -69,7 +69,7 @@ class Decider:
         value = tree.codec.encode_record(found.record)
         plain = json.loads(tree.codec.decode_record(value, tree.records.DecisionRecord).model_dump_json())
         self.recording.add("decision", name, value, plain=plain)
-        counts["events with somebody unheard"] += found.unheard > 0
+        counts["events with somebody unheard"] += getattr(found, "unheard", getattr(found.record, "unheard", 0)) > 0
         counts[f"event type: {found.record.event_type}"] += 1
         counts[f"lifecycle: {found.record.lifecycle}"] += 1
         for answer in found.record.answers:
