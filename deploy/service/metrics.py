@@ -26,9 +26,9 @@ from prometheus_client.utils import floatToGoString
 from safebus.consumers.adapters.interface import Reply
 from safebus.consumers.delivery.ledger import ENDED
 from safebus.consumers.delivery.measures import Observed, Spread, Told
-from safebus.schemas import gate
 from safebus.schemas.bus_records import Outcome
 from safebus.schemas.event_schemas import event_schemas
+from safebus.streams.rules.reasons import SET_ASIDE
 from safebus.streams.worker.app import GROUP
 from safebus.streams.worker.counts import Counts, Fate
 from safebus.streams.worker.watchdog import Progress
@@ -36,11 +36,7 @@ from safebus.streams.worker.watchdog import Progress
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 OTHER: Final = "other"
-#: What the worker sets events aside for, beside what the gate refuses them for.
-SET_ASIDE_FOR: Final = (
-    "WRONG_SOURCE", "ID_REUSED", "REDO_DIFFERS", "NO_RECIPIENT", "IDENTITY_AMBIGUOUS", "IDENTITY_MISMATCH",
-)  # fmt: skip
-REASONS: Final = (*gate.GateReason, *SET_ASIDE_FOR, OTHER)
+REASONS: Final = (*SET_ASIDE, OTHER)
 FATES: Final[tuple[Fate, ...]] = get_args(Fate)
 
 
