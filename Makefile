@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check static bench soak lock clean
+.PHONY: demo test check static reference bench soak lock clean
 
 demo: $(READY)
 	@$(BIN)/safebus demo --broker $(BROKER)
@@ -25,6 +25,10 @@ static: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/safebus schemas check
+
+# docs/reference/: every metric, every reason.
+reference: $(READY)
+	@$(BIN)/python -c 'from pathlib import Path; from safebus.deploy.service import reference; reference.write(Path("docs/reference"))'
 
 # What docs/measured/ shows; `make bench PARTS="pure flat"` measures a part of it again.
 PARTS ?=

@@ -100,7 +100,10 @@ EVENTS: Final = Metric(
     "safebus_events_total",
     "Events dealt with, by what became of them",
     "events",
-    (Label("topic", "an `in.*` topic, from the start on"), Label("outcome", "what became of it", FATES)),
+    (
+        Label("topic", "an `in.*` topic; each is shown as zero from the start on"),
+        Label("outcome", "what became of it", FATES),
+    ),
 )
 DECISIONS: Final = Metric(
     Kind.COUNTER,
@@ -118,7 +121,7 @@ QUARANTINED: Final = Metric(
     "safebus_quarantined_total",
     "Events set aside, sealed, for a person to look at",
     "events",
-    (Label("reason", "from the start on, see reasons.md", REASONS),),
+    (Label("reason", "see reasons.md; each is shown as zero from the start on", REASONS),),
 )
 LAG: Final = Metric(
     Kind.GAUGE,
