@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from a_reason import CASES
+from a_reason import CASES, restricted
+from a_register import demo, share
 
+from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import Reason
 from safebus.schemas.gate import GateReason
 from safebus.streams.rules import reasons
@@ -104,6 +106,14 @@ def test_a_sentence_names_what_is_meant_and_not_whom() -> None:
     assert reasons.say(reason) == (
         "CDA98-115 allows disclosure to a relevant authority only, and this recipient is none"
     )
+
+
+def test_every_rule_that_a_field_leaves_or_stays_by_has_a_source() -> None:
+    for event in (story.incident(), story.moved_to_temporary_accommodation(1)):
+        for register in (demo(), restricted()):
+            for answer in share(event, register).record.answers:
+                for field in (*answer.released, *answer.withheld):
+                    assert reasons.source_of(field.rule)
 
 
 def test_a_mask_behind_a_rule_does_not_hide_its_source() -> None:
