@@ -1,25 +1,19 @@
 """
-What has one partner's courier done since it started, and how is it now?
+How is one partner's courier now, and who is told what it does?
 
-Plain numbers that the courier keeps for whoever looks: no ids, nothing about a person. Times are seconds.
+For whoever looks or counts: no ids, nothing about a person.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 
 from safebus.consumers.adapters.interface import Reply
 from safebus.schemas.bus_records import Stage
-
-#: Seconds. One attempt: adapters give up after half a minute.
-ATTEMPT_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-#: Seconds, from decided to handed over: 1 s to 5 days, as long as a partner's system may be down over a week-end.
-ARRIVAL_S: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0, 72 * 3600.0, 120 * 3600.0)
 
 
 class OpenState(StrEnum):
@@ -38,30 +32,6 @@ class Told(StrEnum):
     WAITS = "waits"
 
 
-@dataclass
-class Spread:
-    """
-    How values are spread: a histogram.
-
-    Attributes:
-        bounds: Upper ends, included, ascending.
-        counts: How many lie in each, and last those above all of them.
-    """
-
-    bounds: tuple[float, ...]
-    counts: list[int] = field(default_factory=list)
-    total: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = self.counts or [0] * (len(self.bounds) + 1)
-
-    def add(self, value: timedelta) -> None:
-        """Take in one; a clock that was set back gives nothing below zero."""
-        seconds = max(0.0, value.total_seconds())
-        self.counts[bisect_left(self.bounds, seconds)] += 1
-        self.total += seconds
-
-
 @dataclass(frozen=True)
 class Pile:
     """How many deliveries stand alike, and when the oldest of them was decided; None: there are none."""
@@ -74,38 +44,80 @@ class Pile:
         return Pile(self.count + 1, decided_at if self.oldest is None else min(self.oldest, decided_at))
 
 
+class DeliveryTally(Protocol):
+    """Whoever counts what one courier does, such as metrics (`deploy.service.metrics`). It is told once of each."""
+
+    def attempted(self, reply: Reply, took: timedelta) -> None:
+        """The partner answered an attempt, or did not; notices left out."""
+        ...
+
+    def receipt_written(self, stage: Stage, since_decided: timedelta) -> None:
+        """A receipt is on record; notices left out."""
+        ...
+
+    def noticed(self, told: Told) -> None:
+        """A partner was told that a consent ended, or was to be."""
+        ...
+
+
+class NobodyCounts:
+    """The tally of a courier that shows no metrics."""
+
+    def attempted(self, reply: Reply, took: timedelta) -> None:
+        """Nobody is told."""
+
+    def receipt_written(self, stage: Stage, since_decided: timedelta) -> None:
+        """Nobody is told."""
+
+    def noticed(self, told: Told) -> None:
+        """Nobody is told."""
+
+
 @dataclass
 class CourierFacts:
     """
-    Counted by the courier since it started.
+    What the courier says of itself.
 
     Attributes:
         joined: It has its adapter, its ledger and a place in the partner's group.
         turned_at: When it last began a round, or ended a part of one, by the courier's clock; None: never.
-        attempts: What the partner answered, notices left out.
-        stages: The receipts it wrote, notices left out.
-        took: How long attempts took.
-        arrival: From decided to handed over.
+        tally: Is told what it does, as it does it.
+        notices: What came of telling the partner that a consent ended.
     """
 
     joined: bool = False
     turned_at: datetime | None = None
-    attempts: Counter[Reply] = field(default_factory=Counter)
-    stages: Counter[Stage] = field(default_factory=Counter)
-    notices: Counter[Told] = field(default_factory=Counter)
-    took: Spread = field(default_factory=lambda: Spread(ATTEMPT_S))
-    arrival: Spread = field(default_factory=lambda: Spread(ARRIVAL_S))
+    tally: DeliveryTally = field(default_factory=NobodyCounts)
+    notices: Counter[Told] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.notices = _Notices(self)
 
     def tried(self, reply: Reply, *, took: timedelta) -> None:
         """The partner answered an attempt, or did not."""
-        self.attempts[reply] += 1
-        self.took.add(took)
+        self.tally.attempted(reply, took)
 
     def wrote(self, stage: Stage, *, since_decided: timedelta) -> None:
         """A receipt is on record."""
-        self.stages[stage] += 1
-        if stage is Stage.HANDED_OVER:
-            self.arrival.add(since_decided)
+        self.tally.receipt_written(stage, since_decided)
+
+    def noticed(self, told: Told) -> None:
+        """The partner was told that a consent ended, or was to be."""
+        self.notices[told] += 1
+
+
+class _Notices(Counter[Told]):
+    """Counts one up at a time, and tells the tally."""
+
+    # Only because `notices` counts in it itself: once it calls `CourierFacts.noticed`, that can tell the tally.
+
+    def __init__(self, facts: CourierFacts) -> None:
+        super().__init__()
+        self._facts = facts
+
+    def __setitem__(self, told: Told, count: int) -> None:
+        super().__setitem__(told, count)
+        self._facts.tally.noticed(told)
 
 
 class Observed(Protocol):

@@ -119,11 +119,11 @@ async def _watched_couriers(
     from safebus.streams.worker.watchdog import Progress
 
     pulse = Progress()
-    registry = metrics.registry(metrics.DeliverNumbers(couriers, pulse, clock=clock), rules_digest=rules_digest())
+    numbers = metrics.DeliverNumbers(couriers, pulse, clock=clock, rules_digest=rules_digest())
     state = health.DeliverHealth(couriers, pulse, asked_to_stop, clock)
     fresh = asyncio.create_task(health.keep_fresh(reader, pulse))
     try:
-        async with health.serving(health_port, state, lambda accept: metrics.exposition(registry, accept)):
+        async with health.serving(health_port, state, numbers.exposition):
             yield
     finally:
         fresh.cancel()

@@ -100,7 +100,7 @@ async def _watched_worker(
         return
     from safebus.deploy.service import health, metrics
 
-    registry = metrics.registry(metrics.WorkerNumbers(counts, pulse, there), rules_digest=rules_digest)
+    counts.tally = numbers = metrics.WorkerNumbers(pulse, there, rules_digest=rules_digest)
     state = health.WorkerHealth(pulse, asked_to_stop)
-    async with health.serving(health_port, state, lambda accept: metrics.exposition(registry, accept)):
+    async with health.serving(health_port, state, numbers.exposition):
         yield

@@ -1,74 +1,84 @@
 """
-What can be counted, and under which names?
+How are the numbers of `deploy.service.metric_list` kept and shown?
 
-Whoever works keeps plain numbers; here they are read when somebody asks, so counting costs the work next to nothing.
-Every label's value is from a fixed list or from what is configured (partners, topics, transports): never an id, never
-anything of an event. What is not on the list becomes `other`.
-
-Source: prometheus.io, "Metric and label naming"; delivery notes 5.
+What happens is counted when it happens: the worker and the couriers tell their tally, and this is one. How things stand
+is looked up when somebody asks. A process that shows nothing never loads this module, nor what it imports.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from importlib.metadata import version
-from itertools import accumulate
-from typing import Final, Protocol, get_args
+from typing import Protocol
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from safebus.consumers.adapters.interface import Reply
 from safebus.consumers.delivery.ledger import ENDED
-from safebus.consumers.delivery.measures import Observed, Spread, Told
-from safebus.schemas import gate
-from safebus.schemas.bus_records import Outcome
+from safebus.consumers.delivery.measures import Observed, Told
+from safebus.deploy.service import metric_list
+from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
+from safebus.schemas.bus_records import Answer, Stage
 from safebus.schemas.event_schemas import event_schemas
 from safebus.streams.worker.app import GROUP
-from safebus.streams.worker.counts import Counts, Fate
+from safebus.streams.worker.counts import Fate
 from safebus.streams.worker.watchdog import Progress
 
-Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
-OTHER: Final = "other"
-#: What the worker sets events aside for, beside what the gate refuses them for.
-SET_ASIDE_FOR: Final = (
-    "WRONG_SOURCE", "ID_REUSED", "REDO_DIFFERS", "NO_RECIPIENT", "IDENTITY_AMBIGUOUS", "IDENTITY_MISMATCH",
-)  # fmt: skip
-REASONS: Final = (*gate.GateReason, *SET_ASIDE_FOR, OTHER)
-FATES: Final[tuple[Fate, ...]] = get_args(Fate)
+class Numbers:
+    """
+    What every process shows: what it is made of, how far it has read the register, and what the system says of it.
 
+    Args:
+        ticks: Seconds, by the same clock as the pulse.
+    """
 
-def registry(collector: Collector, *, rules_digest: str) -> CollectorRegistry:
-    """A registry with one process's numbers, what it is made of, and what the system says of it."""
-    found = CollectorRegistry()
-    ProcessCollector(registry=found)
-    found.register(_Build(rules_digest))
-    found.register(collector)
-    return found
+    def __init__(self, pulse: Progress, *, rules_digest: str, ticks: Callable[[], float] = time.monotonic) -> None:
+        self.registry = CollectorRegistry()
+        self._pulse, self._ticks, self._since = pulse, ticks, ticks()
+        # A second series beside every counter, which nobody reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        ProcessCollector(registry=self.registry)
+        build = Info(metric_list.BUILD.name.removesuffix("_info"), metric_list.BUILD.meaning, registry=self.registry)
+        build.info({"version": version("safebus"), "rules_digest": rules_digest})
+        self._register_offset = self._gauge(metric_list.REGISTER_OFFSET)
+        self._register_age = self._gauge(metric_list.REGISTER_AGE)
 
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """The numbers as text, in the form that is asked for: Prometheus' own, or OpenMetrics; and its content type."""
+        self.look(self._ticks())
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
 
-def exposition(found: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """The numbers as text, in the form that is asked for: Prometheus' own, or OpenMetrics; and its content type."""
-    encode, content_type = choose_encoder(accept)
-    return encode(found), content_type
+    def look(self, now: float) -> None:
+        """See how things stand; before the register was ever read, it ages from the start of the process on."""
+        at = self._since if self._pulse.register_at is None else self._pulse.register_at
+        self._register_offset.set(self._pulse.register_offset)
+        self._register_age.set(max(0.0, now - at))
 
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.meaning, metric.label_names, registry=self.registry)
 
-class _Build(Collector):
-    def __init__(self, rules_digest: str) -> None:
-        self._labels = {"version": version("safebus"), "rules_digest": rules_digest}
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.meaning, metric.label_names, registry=self.registry)
 
-    def collect(self) -> Iterator[InfoMetricFamily]:
-        yield InfoMetricFamily("safebus_build", "Version, and the digest of the rules that decide", self._labels)
+    def _histogram(self, metric: Metric) -> Histogram:
+        return Histogram(metric.name, metric.meaning, metric.label_names, registry=self.registry, buckets=metric.bounds)
 
 
 class There(Protocol):
-    """The `in.*` topics and the partners there are by now; answers for others are counted together."""
+    """The `in.*` topics and the partners there are by now; what is of others is counted together."""
 
     @property
     def publishing(self) -> Sequence[str]: ...
@@ -77,83 +87,72 @@ class There(Protocol):
     def recipients(self) -> Collection[str]: ...
 
 
-class WorkerNumbers(Collector):
-    """A worker's numbers."""
+class WorkerNumbers(Numbers):
+    """A worker's numbers: an `EventTally`."""
 
     def __init__(
         self,
-        counts: Counts,
         pulse: Progress,
         there: There,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        rules_digest: str,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._counts, self._pulse, self._there, self._clock = counts, pulse, there, clock
+        super().__init__(pulse, rules_digest=rules_digest, ticks=ticks)
+        self._there = there
         self._types = frozenset(event_schemas().current)
-        self._since = clock()
+        self._topics: frozenset[str] = frozenset()
+        self._recipients: frozenset[str] = frozenset()
+        self._events = self._counter(metric_list.EVENTS)
+        self._decisions = self._counter(metric_list.DECISIONS)
+        self._quarantined = self._counter(metric_list.QUARANTINED)
+        self._lag = self._gauge(metric_list.LAG)
+        self._commit_age = self._gauge(metric_list.COMMIT_AGE)
+        for reason in REASONS:
+            self._quarantined.labels(reason)
 
-    def collect(self) -> Iterator[Family]:
-        """Read everything once."""
-        yield self._events()
-        yield self._decisions()
-        yield self._quarantined()
-        yield from self._progress(self._clock())
-        yield from register_numbers(self._pulse, since=self._since, now=self._clock())
+    def event_dealt_with(self, topic: str, fate: Fate) -> None:
+        """One event of a topic is dealt with."""
+        if topic not in self._topics:
+            self._show_topics()
+        self._events.labels(_known(topic, self._topics), fate).inc()
 
-    def _events(self) -> Family:
-        # From zero on: a first event must be an increase, and an agency that sends none must be seen to send none.
-        events = CounterMetricFamily(
-            "safebus_events", "Events dealt with, by what became of them", labels=("topic", "outcome")
-        )
-        for topic in sorted(self._there.publishing):
-            for fate in FATES:
-                events.add_metric((topic, fate), self._counts.by_topic.get((topic, fate), 0))
-        return events
+    def answered(self, event_type: str, answers: Iterable[Answer]) -> None:
+        """One event was decided for these recipients."""
+        for answer in answers:
+            if answer.recipient not in self._recipients:
+                self._recipients |= frozenset(self._there.recipients)
+            recipient = _known(answer.recipient, self._recipients)
+            self._decisions.labels(_known(event_type, self._types), recipient, answer.outcome.value.lower()).inc()
 
-    def _decisions(self) -> Family:
-        decisions = CounterMetricFamily(
-            "safebus_decisions",
-            "Answers, one for each recipient and person",
-            labels=("event_type", "recipient", "decision"),
-        )
-        sums: dict[tuple[str, str, Outcome], int] = {}
-        recipients = frozenset(self._there.recipients)
-        for (event_type, recipient, outcome), count in list(self._counts.answers.items()):
-            key = _known(event_type, self._types), _known(recipient, recipients), outcome
-            sums[key] = sums.get(key, 0) + count
-        for (event_type, recipient, outcome), count in sorted(sums.items()):
-            decisions.add_metric((event_type, recipient, outcome.value.lower()), count)
-        return decisions
+    def set_aside(self, reason: str) -> None:
+        """One event is put where a person looks."""
+        self._quarantined.labels(_known(reason, REASONS)).inc()
 
-    def _quarantined(self) -> Family:
-        quarantined = CounterMetricFamily(
-            "safebus_quarantined", "Events set aside, sealed, for a person to look at", labels=("reason",)
-        )
-        sums = dict.fromkeys(REASONS, 0)
-        for reason, count in list(self._counts.quarantined.items()):
-            sums[_known(reason, REASONS)] += count
-        for reason, count in sums.items():
-            quarantined.add_metric((str(reason),), count)
-        return quarantined
-
-    def _progress(self, now: float) -> Iterator[Family]:
-        lag = GaugeMetricFamily(
-            "safebus_consumer_lag_messages",
-            "Records that wait to be dealt with",
-            labels=("group", "topic", "partition"),
-        )
+    def look(self, now: float) -> None:
+        """See how things stand."""
+        super().look(now)
+        self._show_topics()
+        self._lag.clear()  # a partition that is another worker's by now is shown by that one
         for (topic, partition), waiting in sorted(self._pulse.lag.items()):
-            lag.add_metric((GROUP, topic, str(partition)), waiting)
-        yield lag
-        yield GaugeMetricFamily(
-            "safebus_commit_age_seconds",
-            "For how long records have waited without any of their partition being finished",
-            self._pulse.commit_age_s(now),
-        )
+            self._lag.labels(GROUP, topic, str(partition)).set(waiting)
+        self._commit_age.set(self._pulse.commit_age_s(now))
+
+    def _show_topics(self) -> None:
+        # From zero on: a first event must be an increase, and an agency that sends none must be seen to send none.
+        for topic in sorted(set(self._there.publishing) - self._topics):
+            for fate in FATES:
+                self._events.labels(topic, fate)
+        self._topics |= frozenset(self._there.publishing)
 
 
-class DeliverNumbers(Collector):
-    """The numbers of a delivery process. `clock` as the couriers', `ticks` as the pulse's."""
+class DeliverNumbers(Numbers):
+    """
+    The numbers of a delivery process. From here on its couriers tell them what they do.
+
+    Args:
+        clock: As the couriers'.
+    """
 
     def __init__(
         self,
@@ -161,86 +160,65 @@ class DeliverNumbers(Collector):
         pulse: Progress,
         *,
         clock: Callable[[], datetime],
+        rules_digest: str,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._couriers, self._pulse, self._clock, self._ticks = couriers, pulse, clock, ticks
-        self._since = ticks()
+        super().__init__(pulse, rules_digest=rules_digest, ticks=ticks)
+        self._couriers, self._clock = couriers, clock
+        self.attempts = self._counter(metric_list.ATTEMPTS)
+        self.took = self._histogram(metric_list.DURATION)
+        self.arrival = self._histogram(metric_list.ARRIVAL)
+        self.ended = self._counter(metric_list.DELIVERIES_ENDED)
+        self.notices = self._counter(metric_list.NOTICES)
+        self._deliveries = self._gauge(metric_list.DELIVERIES)
+        self._oldest = self._gauge(metric_list.OLDEST)
+        self._held = self._gauge(metric_list.HELD)
+        for courier in couriers:
+            courier.facts.tally = _OneCourier(self, courier.partner, courier.transport)
 
-    def collect(self) -> Iterator[Family]:
-        """Read everything once."""
-        yield from self._attempts()
-        yield from self._ended()
-        yield from self._open(self._clock())
-        yield from register_numbers(self._pulse, since=self._since, now=self._ticks())
-
-    def _attempts(self) -> Iterator[Family]:
-        labels = ("destination", "transport")
-        attempts = CounterMetricFamily(
-            "safebus_delivery_attempts", "What partners' systems answered", labels=(*labels, "outcome")
-        )
-        took = HistogramMetricFamily("safebus_delivery_duration_seconds", "How long one attempt took", labels=labels)
-        arrival = HistogramMetricFamily(
-            "safebus_event_to_delivery_seconds", "From decided to handed over", labels=("destination",)
-        )
-        for courier in self._couriers:
-            where = courier.partner, courier.transport
-            for reply in Reply:
-                attempts.add_metric((*where, reply.value.lower()), courier.facts.attempts[reply])
-            _add(took, where, courier.facts.took)
-            _add(arrival, where[:1], courier.facts.arrival)
-        yield from (attempts, took, arrival)
-
-    def _ended(self) -> Iterator[Family]:
-        ended = CounterMetricFamily(
-            "safebus_deliveries_ended",
-            "Deliveries to which nothing more happens by itself",
-            labels=("destination", "outcome"),
-        )
-        notices = CounterMetricFamily(
-            "safebus_notices", "Attempts to tell a partner that a consent ended", labels=("destination", "outcome")
-        )
-        for courier in self._couriers:
-            for stage in sorted(ENDED):
-                ended.add_metric((courier.partner, stage.value.lower()), courier.facts.stages[stage])
-            for told in Told:
-                notices.add_metric((courier.partner, told.value), courier.facts.notices[told])
-        yield from (ended, notices)
-
-    def _open(self, now: datetime) -> Iterator[Family]:
-        labels = ("destination", "state")
-        deliveries = GaugeMetricFamily(
-            "safebus_deliveries", "Deliveries taken in (at most 500) that have not ended", labels=labels
-        )
-        oldest = GaugeMetricFamily(
-            "safebus_delivery_oldest_seconds", "Since the oldest was decided; 0: none", labels=labels
-        )
-        held = GaugeMetricFamily(
-            "safebus_destination_held", "1: it lets nothing in, look at it", labels=("destination",)
-        )
+    def look(self, now: float) -> None:
+        """See how things stand."""
+        super().look(now)
+        at = self._clock()
         for courier in self._couriers:
             for standing, pile in courier.piles().items():
-                deliveries.add_metric((courier.partner, standing.value), pile.count)
-                age = 0.0 if pile.oldest is None else max(0.0, (now - pile.oldest).total_seconds())
-                oldest.add_metric((courier.partner, standing.value), age)
-            held.add_metric((courier.partner,), int(courier.held))
-        yield from (deliveries, oldest, held)
+                age = timedelta() if pile.oldest is None else at - pile.oldest
+                self._deliveries.labels(courier.partner, standing.value).set(pile.count)
+                self._oldest.labels(courier.partner, standing.value).set(_seconds(age))
+            self._held.labels(courier.partner).set(int(courier.held))
 
 
-def register_numbers(pulse: Progress, *, since: float, now: float) -> Iterable[Family]:
-    """How far the register was read, and how long ago; before it ever was, since the process began."""
-    yield GaugeMetricFamily(
-        "safebus_register_offset", "Of the last register entry applied; -1: none", pulse.register_offset
-    )
-    at = since if pulse.register_at is None else pulse.register_at
-    yield GaugeMetricFamily(
-        "safebus_register_age_seconds", "Since the register was last read to its end", max(0.0, now - at)
-    )
+class _OneCourier:
+    """One courier's part of them, from zero on: a `DeliveryTally`."""
+
+    def __init__(self, numbers: DeliverNumbers, partner: str, transport: str) -> None:
+        self._attempts = {r: numbers.attempts.labels(partner, transport, r.value.lower()) for r in Reply}
+        self._took = numbers.took.labels(partner, transport)
+        self._arrival = numbers.arrival.labels(partner)
+        self._ended = {s: numbers.ended.labels(partner, s.value.lower()) for s in sorted(ENDED)}
+        self._notices = {told: numbers.notices.labels(partner, told.value) for told in Told}
+
+    def attempted(self, reply: Reply, took: timedelta) -> None:
+        """The partner answered an attempt, or did not."""
+        self._attempts[reply].inc()
+        self._took.observe(_seconds(took))
+
+    def receipt_written(self, stage: Stage, since_decided: timedelta) -> None:
+        """A receipt is on record."""
+        if stage in self._ended:
+            self._ended[stage].inc()
+        if stage is Stage.HANDED_OVER:
+            self._arrival.observe(_seconds(since_decided))
+
+    def noticed(self, told: Told) -> None:
+        """A partner was told that a consent ended, or was to be."""
+        self._notices[told].inc()
 
 
 def _known(value: str, known: Collection[str]) -> str:
     return value if value in known else OTHER
 
 
-def _add(family: HistogramMetricFamily, labels: Sequence[str], spread: Spread) -> None:
-    ends = [*map(floatToGoString, spread.bounds), "+Inf"]
-    family.add_metric(labels, list(zip(ends, accumulate(spread.counts), strict=True)), spread.total)
+def _seconds(span: timedelta) -> float:
+    """A clock that was set back gives nothing below zero."""
+    return max(0.0, span.total_seconds())

@@ -23,6 +23,7 @@ from safebus.streams.rules.consent import OBJECTS, ConsentStanding, Meaning, sta
 from safebus.streams.rules.identity import Match
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.parties import Partner
+from safebus.streams.rules.reasons import NOT_ACTIVE, NOT_AGREED, Code, Rule, why
 from safebus.streams.rules.routing import Interest
 
 Flows = Sequence[tuple[Agreement, Flow]]
@@ -68,7 +69,7 @@ def decide(case: DecisionInput) -> Verdict:
     sender = register.partner(event.publisher.agency)
     if partner is None or sender is None:
         who = recipient if partner is None else event.publisher.agency
-        return _refused([Reason(code="UNKNOWN_PARTNER", rule="R01", about=who)], None)
+        return _refused([why(Code.UNKNOWN_PARTNER, who)], None)
     call = sender.call
     flows = register.flows(event.event_type, sender.partner, recipient)
     standing_refusals = [*_whatever_was_agreed(case, partner, sender, flows)]
@@ -80,25 +81,23 @@ def decide(case: DecisionInput) -> Verdict:
         if not found:
             return _permitted(case, agreement, flow, sender, consent)
         faults += [fault for fault in found if fault not in faults]
-    return _refused(
-        faults or [Reason(code="NO_AGREEMENT", rule="R01", about=recipient)], call, _consent_of(case, flows)
-    )
+    return _refused(faults or [why(Code.NO_AGREEMENT, recipient)], call, _consent_of(case, flows))
 
 
 def _whatever_was_agreed(case: DecisionInput, partner: Partner, sender: Partner, flows: Flows) -> Iterator[Reason]:
     """Refusals that no agreement can lift."""
     for who in (partner, sender):
         if who.suspended:
-            yield Reason(code="PARTNER_SUSPENDED", rule="R01", about=who.partner)
+            yield why(Code.PARTNER_SUSPENDED, who.partner)
     if is_adversary(case):
         # Domain notes 1.3 (i): nothing goes to whom the alleged perpetrator works for or governs.
-        yield Reason(code="ADVERSARY", rule="ADVERSARY", about=partner.partner)
+        yield why(Code.ADVERSARY, partner.partner)
     marks = (case.event.handling.confidentiality, case.interest.person.confidentiality)
     if Confidentiality.V in marks:
-        yield Reason(code="VERY_RESTRICTED", rule="R16", about="handling")
+        yield why(Code.VERY_RESTRICTED, "handling")
     for agreement, flow in flows:
         if prohibits(agreement, flow, purpose=case.event.purpose, on=case.now.date()):
-            yield Reason(code="PROHIBITED", rule="R28", about=f"{agreement.agreement}/{flow.flow}")
+            yield why(Code.PROHIBITED, f"{agreement.agreement}/{flow.flow}")
 
 
 def is_adversary(case: DecisionInput) -> bool:
@@ -134,29 +133,29 @@ def flow_faults(
 ) -> tuple[list[Reason], ConsentStanding | None]:
     """Everything that keeps one flow from carrying this event, and where its consent stands."""
     if flow.effect == "refuse":
-        return [Reason(code="NO_AGREEMENT", rule="R01", about=partner.partner)], None
+        return [why(Code.NO_AGREEMENT, partner.partner)], None
     faults = [*_agreement_faults(case, agreement, flow, partner), *basis_faults(case, agreement, flow, sender, partner)]
     consent = _consent(case, flow)
     if consent is not None and not consent.holds:
-        faults.append(Reason(code=f"CONSENT_{consent.state.upper()}", rule="R10", about=flow.purpose))
+        faults.append(why(NOT_AGREED[consent.state], flow.purpose, rule=Rule.R10))
     return faults, consent
 
 
 def _agreement_faults(case: DecisionInput, agreement: Agreement, flow: Flow, partner: Partner) -> Iterator[Reason]:
     name = f"{agreement.agreement} v{agreement.version}"
     if flow.purpose != case.event.purpose:
-        yield Reason(code="PURPOSE_NOT_COVERED", rule="R01", about=name)
+        yield why(Code.PURPOSE_NOT_COVERED, name)
     if agreement.status is not Status.ACTIVE:
-        yield Reason(code=f"AGREEMENT_{agreement.status.upper()}", rule="R01", about=name)
+        yield why(NOT_ACTIVE[agreement.status], name)
     today = case.now.date()
     if today < agreement.effective_from:
-        yield Reason(code="AGREEMENT_NOT_YET", rule="R01", about=name)
+        yield why(Code.AGREEMENT_NOT_YET, name)
     if today > agreement.last_day():
-        yield Reason(code="AGREEMENT_EXPIRED", rule="R02", about=name)
+        yield why(Code.AGREEMENT_EXPIRED, name)
     if not set(flow.interest) & set(case.interest.roles):
-        yield Reason(code="NOT_IN_CARE", rule="R01", about=name)
+        yield why(Code.NOT_IN_CARE, name)
     if case.interest.person.role not in flow.about:
-        yield Reason(code="SUBJECT_NOT_COVERED", rule="R01", about=name)
+        yield why(Code.SUBJECT_NOT_COVERED, name)
 
 
 def basis_faults(
@@ -171,22 +170,22 @@ def basis_faults(
     assert basis is not None  # a permit flow without basis does not load
     rule = case.register.event_rule(flow.event_type)
     if rule is not None and rule.consent is not None and flow.consent != rule.consent:
-        yield Reason(code="CONSENT_NOT_ASKED_FOR", rule="R10", about=rule.code)
+        yield why(Code.CONSENT_NOT_ASKED_FOR, rule.code)
     for question, code in basis.codes():
         if question in ("art9_or_10", "sch1"):
             continue
         entry = case.register.basis(code)
         if entry is None or entry.kind != question:
-            yield Reason(code="BASIS_UNKNOWN", rule="R09", about=code)
+            yield why(Code.BASIS_UNKNOWN, code)
             continue
         if not entry.in_force(_basis_day(case), agreement.territory):
-            yield Reason(code="BASIS_NOT_IN_FORCE", rule="R09", about=code)
+            yield why(Code.BASIS_NOT_IN_FORCE, code)
         if not entry.open_to(sender.org_type):
-            yield Reason(code="BASIS_NOT_AVAILABLE", rule=_availability_rule(entry, sender), about=code)
+            yield why(Code.BASIS_NOT_AVAILABLE, code, rule=_availability_rule(sender))
         if entry.recipient_flag is not None and entry.recipient_flag not in partner.flags:
-            yield Reason(code="GATEWAY_RECIPIENT", rule="R06", about=code)
+            yield why(Code.GATEWAY_RECIPIENT, code)
     if basis.power_or_duty is None and sender.org_type is OrgType.PUBLIC_AUTHORITY:
-        yield Reason(code="NO_POWER_OR_DUTY", rule="R01", about=sender.partner)
+        yield why(Code.NO_POWER_OR_DUTY, sender.partner)
     if basis.receiving_art6 is not None:
         yield from _receiving_faults(case, agreement, basis.receiving_art6, partner)
 
@@ -197,16 +196,16 @@ def _receiving_faults(
     code = receiving.get(partner.org_type)
     entry = case.register.basis(code) if code else None
     if entry is None or entry.kind != BasisKind.ART6:
-        yield Reason(code="BASIS_UNKNOWN", rule="R09", about=code or str(partner.org_type))
+        yield why(Code.BASIS_UNKNOWN, code or str(partner.org_type))
     elif not entry.in_force(_basis_day(case), agreement.territory):
-        yield Reason(code="BASIS_NOT_IN_FORCE", rule="R09", about=entry.code)
+        yield why(Code.BASIS_NOT_IN_FORCE, entry.code)
     elif not entry.open_to(partner.org_type):
-        yield Reason(code="BASIS_NOT_AVAILABLE", rule=_availability_rule(entry, partner), about=entry.code)
+        yield why(Code.BASIS_NOT_AVAILABLE, entry.code, rule=_availability_rule(partner))
 
 
-def _availability_rule(entry: Basis, party: Partner) -> str:
+def _availability_rule(party: Partner) -> Rule:
     # R03: a public authority may not use what is only for others; R04: others may not use what is only for it.
-    return "R03" if party.org_type is OrgType.PUBLIC_AUTHORITY else "R04"
+    return Rule.R03 if party.org_type is OrgType.PUBLIC_AUTHORITY else Rule.R04
 
 
 def _basis_day(case: DecisionInput) -> date:
@@ -240,19 +239,17 @@ def _permitted(
 ) -> Verdict:
     basis = flow.basis
     assert basis is not None  # as above
-    reasons = [Reason(code="PERMITTED", rule="R01", about=f"{agreement.agreement} v{agreement.version} {flow.flow}")]
+    reasons = [why(Code.PERMITTED, f"{agreement.agreement} v{agreement.version} {flow.flow}")]
     if case.now.date() > agreement.review_by:
-        reasons.append(Reason(code="AGREEMENT_REVIEW_OVERDUE", rule="R02", about=agreement.agreement))
+        reasons.append(why(Code.AGREEMENT_REVIEW_OVERDUE, agreement.agreement))
     restricted = is_restricted(case)
     if restricted:
-        reasons.append(
-            Reason(code="RESTRICTED_PERSON", rule="R16", about="locations, contacts and related persons withheld")
-        )
+        reasons.append(why(Code.RESTRICTED_PERSON, "locations, contacts and related persons withheld"))
     if _suspect_unknown(case):
-        reasons.append(Reason(code="SUSPECT_NOT_MATCHED", rule="ADVERSARY", about="the alleged perpetrator"))
+        reasons.append(why(Code.SUSPECT_NOT_MATCHED, "the alleged perpetrator"))
     objected = flow.consent is None and _objected(case, flow)
     if objected:
-        reasons.append(Reason(code="OBJECTION_RECORDED", rule="R11", about=flow.objection_reason or ""))
+        reasons.append(why(Code.OBJECTION_RECORDED, flow.objection_reason or ""))
     return Verdict(
         outcome=Outcome.PERMIT,
         reasons=tuple(reasons),

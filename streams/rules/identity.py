@@ -16,6 +16,7 @@ from datetime import date
 from safebus.schemas.events import Event, Person, PersonRole
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.rules.lookups import Lookups
+from safebus.streams.rules.reasons import Aside
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Match:
 class Doubt:
     """Why nobody may act on this match. `detail` names fields, never values."""
 
-    reason: str
+    reason: Aside
     detail: str
 
 
@@ -91,7 +92,7 @@ def match_all(event: Event, register: Lookups, key: PersonKey) -> Mapping[str, M
             match = Match(match.person_id, key.token("unborn twin", f"{match.token}|{person.ref}"))
         elif same:
             # Nobody of the register, and still one identifier for two people: their messages would have one id.
-            return Doubt("IDENTITY_AMBIGUOUS", "two `subjects` are one person; give each their own identifiers")
+            return Doubt(Aside.IDENTITY_AMBIGUOUS, "two `subjects` are one person; give each their own identifiers")
         seen |= own
         found[person.ref] = match
     return found
@@ -105,14 +106,16 @@ def match_one(person: Person, event: Event, register: Lookups, key: PersonKey) -
         strongest = next(iter(own.values()), None)
         return Match(None, strongest or key.token("event", f"{event.event_id}|{person.ref}"))
     if len(ids) > 1:
-        return Doubt("IDENTITY_AMBIGUOUS", f"identifiers of a subject ({', '.join(own)}) point to {len(ids)} people")
+        return Doubt(
+            Aside.IDENTITY_AMBIGUOUS, f"identifiers of a subject ({', '.join(own)}) point to {len(ids)} people"
+        )
     known = register.person(next(iter(ids)))
     assert known is not None  # the look-up by token gives ids of persons that are there
     clash = sorted(s for s, token in own.items() if known.tokens.get(s, token) != token)
     if clash:
-        return Doubt("IDENTITY_AMBIGUOUS", f"`{clash[0]}` of a subject differs from the one in the register")
+        return Doubt(Aside.IDENTITY_AMBIGUOUS, f"`{clash[0]}` of a subject differs from the one in the register")
     said = confirm_tokens(person.family_name, person.date_of_birth, key)
     wrong = sorted(name for name, token in said.items() if known.confirm.get(name, token) != token)
     if wrong:
-        return Doubt("IDENTITY_MISMATCH", f"`{wrong[0]}` does not confirm the identifier of a subject")
+        return Doubt(Aside.IDENTITY_MISMATCH, f"`{wrong[0]}` does not confirm the identifier of a subject")
     return Match(known.person_id, known.person_id)

@@ -1,102 +1,246 @@
 """
-What does a reason mean, in words for a person who is no programmer, and where does it come from?
+Why was it decided so, in words for a person who is no programmer, and by which rule?
 
-Every code that the rules give has a sentence here; a test holds the two together.
+The one table of reasons. A decision names a `Code` and a `Rule`; what nobody could decide about is set aside for a
+`GateReason` or an `Aside`; a field that leaves or stays names a `Rule`. Whoever gives a reason takes it from here
+(`why`), whoever shows one says it from here (`say`, `source_of`), and docs/reference/reasons.md is made from here.
+What is recorded are the names alone: of a `Code`, of a `Rule`, and of what is meant.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum, unique
+from typing import Final, NewType
+
 from safebus.schemas.bus_records import Reason
+from safebus.schemas.gate import GateReason
+from safebus.streams.rules.agreements import Status
+from safebus.streams.rules.consent import State
 
-#: Code -> sentence; `{about}` is the basis, agreement or party meant.
-SENTENCES: dict[str, str] = {
-    "PERMITTED": "covered by {about}",
-    "AGREEMENT_REVIEW_OVERDUE": "agreement {about} is past its review date and in its days of grace",
-    "RESTRICTED_PERSON": "someone's record is restricted: {about}",
-    "SUSPECT_NOT_MATCHED": "{about} is in no register, so where they work or govern could not be checked",
-    "OBJECTION_RECORDED": "an objection is on record; shared all the same: {about}",
-    "UNKNOWN_PARTNER": "{about} is not in the register",
-    "PARTNER_SUSPENDED": "{about} is suspended",
-    "ADVERSARY": "the alleged perpetrator works for or governs {about}",
-    "VERY_RESTRICTED": "marked very restricted: a person must decide, not the bus",
-    "PROHIBITED": "expressly forbidden by {about}",
-    "NO_AGREEMENT": "no agreement with this publisher covers this kind of notification",
-    "PURPOSE_NOT_COVERED": "agreement {about} does not cover this purpose",
-    "AGREEMENT_DRAFT": "agreement {about} is a draft",
-    "AGREEMENT_SUSPENDED": "agreement {about} is suspended",
-    "AGREEMENT_TERMINATED": "agreement {about} was terminated",
-    "AGREEMENT_NOT_YET": "agreement {about} has not begun",
-    "AGREEMENT_EXPIRED": "agreement {about} has expired, or was not reviewed in time",
-    "AGREEMENT_ENDED": "agreement {about} no longer has this flow",
-    "AGREEMENT_NARROWED": "agreement {about} has released less since the decision",
-    "RESTRICTED_SINCE": "the person's record was restricted after the decision",
-    "NOT_IN_CARE": "agreement {about} is for those with another part in this person's care",
-    "SUBJECT_NOT_COVERED": "agreement {about} is not about persons in this role",
-    "BASIS_UNKNOWN": "the catalogue has no such basis: {about}",
-    "BASIS_NOT_IN_FORCE": "{about} was not in force there on that day",
-    "BASIS_NOT_AVAILABLE": "{about} is not open to this kind of body",
-    "GATEWAY_RECIPIENT": "{about} allows disclosure to a relevant authority only, and this recipient is none",
-    "NO_POWER_OR_DUTY": "{about}, a public authority, names no power or duty to share",
-    "CONSENT_NOT_ASKED_FOR": "{about} may go only with agreement, and this flow does not ask for it",
-    "CONSENT_UNKNOWN": "nobody has recorded agreement to {about}",
-    "CONSENT_REQUESTED": "agreement to {about} was asked for and not answered",
-    "CONSENT_DEFERRED": "asking for agreement to {about} was put off",
-    "CONSENT_REFUSED": "agreement to {about} was refused",
-    "CONSENT_EXPIRED": "agreement to {about} has run out",
-    "CONSENT_INVALIDATED": "agreement to {about} was found invalid",
-    "CONSENT_REVOKED": "agreement to {about} was revoked on the person's behalf",
-    "CONSENT_WITHDRAWN": "agreement to {about} was withdrawn",
-}
+Words = NewType("Words", str)
 
-#: Rule -> where it comes from.
-SOURCES: dict[str, str] = {
-    "R01": "no sharing without an agreement (HL7 refrain policy NOMOU; ICO data sharing code)",
-    "R02": "an agreement past its review lapses after its days of grace",
-    "R03": "UK GDPR Art 6(1), last sentence: not for public authorities in their tasks",
-    "R04": "UK GDPR Art 6(1)(e), as amended by the Data (Use and Access) Act 2025 s.70: the controller's own task",
-    "R06": "Crime and Disorder Act 1998 s.115",
-    "R07": "UK GDPR Art 9 and Art 10; Data Protection Act 2018 ss.10-11, Sch 1",
-    "R09": "a basis holds from the day it is commenced, where it is law",
-    "R10": "Housing Act 1996 s.213AA and the like: told only with agreement",
-    "R11": "a wish does not stop a report of harm (Working Together; DfE advice 2024)",
-    "R12": "UK GDPR Art 7(3): withdrawal works from now on",
-    "R16": "PDS FHIR API, v3-Confidentiality R",
-    "R17": "one message for each recipient and each person in its care",
-    "R21": "same event, agreement and rules give the same bytes",
-    "R24": "no delivery on a doubtful identity",
-    "R27": "a refusal is recorded like a permit",
-    "R28": "a refusal beats a permit",
-    "ADVERSARY": "nothing goes to where the alleged perpetrator works or governs (safebus, absolute)",
-    # Rules about fields
-    "AGREEMENT": "named by the agreement",
-    "NOT_NAMED": "the agreement does not name it",
-    "PROSE": "free text leaves only when the agreement names the very field",
-    "SINCE": "newer than the schema the agreement was signed over",
-    "NEVER": "no agreement may release it",
-}
+
+def words(text: str) -> Words:
+    """What only people read. It may be put better without another rules digest: see `deploy.service.rules_digest`."""
+    return Words(text)
+
+
+@unique
+class Rule(Enum):
+    """Every rule that is decided by, and where it comes from."""
+
+    R01 = words("no sharing without an agreement (HL7 refrain policy NOMOU; ICO data sharing code)")
+    R02 = words("an agreement past its review lapses after its days of grace")
+    R03 = words("UK GDPR Art 6(1), last sentence: not for public authorities in their tasks")
+    R04 = words("UK GDPR Art 6(1)(e), as amended by the Data (Use and Access) Act 2025 s.70: the controller's own task")
+    R06 = words("Crime and Disorder Act 1998 s.115")
+    R07 = words("UK GDPR Art 9 and Art 10; Data Protection Act 2018 ss.10-11, Sch 1")
+    R09 = words("a basis holds from the day it is commenced, where it is law")
+    R10 = words("Housing Act 1996 s.213AA and the like: told only with agreement")
+    R11 = words("a wish does not stop a report of harm (Working Together; DfE advice 2024)")
+    R12 = words("UK GDPR Art 7(3): withdrawal works from now on")
+    R16 = words("PDS FHIR API, v3-Confidentiality R")
+    R17 = words("one message for each recipient and each person in its care")
+    R21 = words("same event, agreement and rules give the same bytes")
+    R24 = words("no delivery on a doubtful identity")
+    R27 = words("a refusal is recorded like a permit")
+    R28 = words("a refusal beats a permit")
+    ADVERSARY = words("nothing goes to where the alleged perpetrator works or governs (safebus, absolute)")
+    # About fields; a mask may follow, after a comma.
+    AGREEMENT = words("named by the agreement")
+    NOT_NAMED = words("the agreement does not name it")
+    PROSE = words("free text leaves only when the agreement names the very field")
+    SINCE = words("newer than the schema the agreement was signed over")
+    NEVER = words("no agreement may release it")
+
 
 #: Rules of the domain that are not decided by the bus yet. Their place: `streams.rules`, beside those above.
-LATER = {
-    "R05": "a request for a public task must be linked",
-    "R08": "Sch 1 para 18 must say why without consent",
-    "R13": "competence by age",
-    "R14": "a parent who is the alleged perpetrator neither gives nor withdraws",
-    "R15": "the detriment test is a person's",
-    "R18": "open cases also go to the allocated worker",
-    "R19": "urgent ones need a person's receipt",
-    "R20": "re-disclosure",
-    "R22": "replay modes beyond verify",
-    "R23": "corrections follow the original",
-    "R25": "merge and adoption",
-    "R26": "stop routing without audit",
+LATER: Final[Mapping[str, Words]] = {
+    "R05": words("a request for a public task must be linked"),
+    "R08": words("Sch 1 para 18 must say why without consent"),
+    "R13": words("competence by age"),
+    "R14": words("a parent who is the alleged perpetrator neither gives nor withdraws"),
+    "R15": words("the detriment test is a person's"),
+    "R18": words("open cases also go to the allocated worker"),
+    "R19": words("urgent ones need a person's receipt"),
+    "R20": words("re-disclosure"),
+    "R22": words("replay modes beyond verify"),
+    "R23": words("corrections follow the original"),
+    "R25": words("merge and adoption"),
+    "R26": words("stop routing without audit"),
 }
+
+
+class Use(StrEnum):
+    """What a reason is given for."""
+
+    PERMIT = "permit"
+    REFUSAL = "refusal"
+    STOP = "stop"  # only when a permitted notification is about to be handed over
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """
+    One reason.
+
+    Attributes:
+        sentence: `{about}` is the basis, agreement or party meant.
+        rules: Those it is given by; of several, whoever gives it says which.
+    """
+
+    use: Use
+    sentence: Words
+    rules: tuple[Rule, ...]
+
+
+def _permit(rule: Rule, sentence: Words) -> Entry:
+    return Entry(Use.PERMIT, sentence, (rule,))
+
+
+def _refusal(rules: Rule | tuple[Rule, ...], sentence: Words) -> Entry:
+    return Entry(Use.REFUSAL, sentence, rules if isinstance(rules, tuple) else (rules,))
+
+
+def _stop(rule: Rule, sentence: Words) -> Entry:
+    return Entry(Use.STOP, sentence, (rule,))
+
+
+_AVAILABLE = (Rule.R03, Rule.R04)
+#: R10: when it is decided; R12: when it is about to be handed over.
+_AGREED = (Rule.R10, Rule.R12)
+
+
+class Code(Enum):
+    """Every reason of a decision. Stable: they are on record."""
+
+    PERMITTED = _permit(Rule.R01, words("covered by {about}"))
+    AGREEMENT_REVIEW_OVERDUE = _permit(
+        Rule.R02, words("agreement {about} is past its review date and in its days of grace")
+    )
+    RESTRICTED_PERSON = _permit(Rule.R16, words("someone's record is restricted: {about}"))
+    SUSPECT_NOT_MATCHED = _permit(
+        Rule.ADVERSARY, words("{about} is in no register, so where they work or govern could not be checked")
+    )
+    OBJECTION_RECORDED = _permit(Rule.R11, words("an objection is on record; shared all the same: {about}"))
+    UNKNOWN_PARTNER = _refusal(Rule.R01, words("{about} is not in the register"))
+    PARTNER_SUSPENDED = _refusal(Rule.R01, words("{about} is suspended"))
+    ADVERSARY = _refusal(Rule.ADVERSARY, words("the alleged perpetrator works for or governs {about}"))
+    VERY_RESTRICTED = _refusal(Rule.R16, words("marked very restricted: a person must decide, not the bus"))
+    PROHIBITED = _refusal(Rule.R28, words("expressly forbidden by {about}"))
+    NO_AGREEMENT = _refusal(Rule.R01, words("no agreement with this publisher covers this kind of notification"))
+    PURPOSE_NOT_COVERED = _refusal(Rule.R01, words("agreement {about} does not cover this purpose"))
+    AGREEMENT_DRAFT = _refusal(Rule.R01, words("agreement {about} is a draft"))
+    AGREEMENT_SUSPENDED = _refusal(Rule.R01, words("agreement {about} is suspended"))
+    AGREEMENT_TERMINATED = _refusal(Rule.R01, words("agreement {about} was terminated"))
+    AGREEMENT_NOT_YET = _refusal(Rule.R01, words("agreement {about} has not begun"))
+    AGREEMENT_EXPIRED = _refusal(Rule.R02, words("agreement {about} has expired, or was not reviewed in time"))
+    AGREEMENT_ENDED = _stop(Rule.R01, words("agreement {about} no longer has this flow"))
+    AGREEMENT_NARROWED = _stop(Rule.R21, words("agreement {about} has released less since the decision"))
+    RESTRICTED_SINCE = _stop(Rule.R16, words("the person's record was restricted after the decision"))
+    NOT_IN_CARE = _refusal(Rule.R01, words("agreement {about} is for those with another part in this person's care"))
+    SUBJECT_NOT_COVERED = _refusal(Rule.R01, words("agreement {about} is not about persons in this role"))
+    BASIS_UNKNOWN = _refusal(Rule.R09, words("the catalogue has no such basis: {about}"))
+    BASIS_NOT_IN_FORCE = _refusal(Rule.R09, words("{about} was not in force there on that day"))
+    BASIS_NOT_AVAILABLE = _refusal(_AVAILABLE, words("{about} is not open to this kind of body"))
+    GATEWAY_RECIPIENT = _refusal(
+        Rule.R06, words("{about} allows disclosure to a relevant authority only, and this recipient is none")
+    )
+    NO_POWER_OR_DUTY = _refusal(Rule.R01, words("{about}, a public authority, names no power or duty to share"))
+    CONSENT_NOT_ASKED_FOR = _refusal(
+        Rule.R10, words("{about} may go only with agreement, and this flow does not ask for it")
+    )
+    CONSENT_UNKNOWN = _refusal(_AGREED, words("nobody has recorded agreement to {about}"))
+    CONSENT_REQUESTED = _refusal(_AGREED, words("agreement to {about} was asked for and not answered"))
+    CONSENT_DEFERRED = _refusal(_AGREED, words("asking for agreement to {about} was put off"))
+    CONSENT_REFUSED = _refusal(_AGREED, words("agreement to {about} was refused"))
+    CONSENT_EXPIRED = _refusal(_AGREED, words("agreement to {about} has run out"))
+    CONSENT_INVALIDATED = _refusal(_AGREED, words("agreement to {about} was found invalid"))
+    CONSENT_REVOKED = _refusal(_AGREED, words("agreement to {about} was revoked on the person's behalf"))
+    CONSENT_WITHDRAWN = _refusal(_AGREED, words("agreement to {about} was withdrawn"))
+
+
+#: What keeps a flow from carrying an event, by where the consent stands; it holds in the states that are not here.
+NOT_AGREED: Final[Mapping[State, Code]] = {
+    State.UNKNOWN: Code.CONSENT_UNKNOWN,
+    State.REQUESTED: Code.CONSENT_REQUESTED,
+    State.DEFERRED: Code.CONSENT_DEFERRED,
+    State.REFUSED: Code.CONSENT_REFUSED,
+    State.EXPIRED: Code.CONSENT_EXPIRED,
+    State.INVALIDATED: Code.CONSENT_INVALIDATED,
+    State.REVOKED: Code.CONSENT_REVOKED,
+    State.WITHDRAWN: Code.CONSENT_WITHDRAWN,
+}
+#: The same, by the status of an agreement that is not active.
+NOT_ACTIVE: Final[Mapping[Status, Code]] = {
+    Status.DRAFT: Code.AGREEMENT_DRAFT,
+    Status.SUSPENDED: Code.AGREEMENT_SUSPENDED,
+    Status.TERMINATED: Code.AGREEMENT_TERMINATED,
+}
+
+
+class Aside(StrEnum):
+    """Why nothing, or not all, was decided about an event that the gate let in. Stable, as `GateReason`."""
+
+    WRONG_SOURCE = "WRONG_SOURCE"
+    ID_REUSED = "ID_REUSED"
+    REDO_DIFFERS = "REDO_DIFFERS"
+    NO_RECIPIENT = "NO_RECIPIENT"
+    IDENTITY_AMBIGUOUS = "IDENTITY_AMBIGUOUS"
+    IDENTITY_MISMATCH = "IDENTITY_MISMATCH"
+
+
+#: Everything that the worker sets events aside for; the `detail` beside it says where and what was found.
+SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
+    GateReason.EMPTY: words("the record has no value"),
+    GateReason.TOO_LARGE: words("the value is larger than any real event"),
+    GateReason.NOT_SINGLE_OBJECT: words("the value does not begin as an Avro single-object encoding does"),
+    GateReason.UNKNOWN_SCHEMA: words("the value was written under a schema that the bus does not know"),
+    GateReason.TRUNCATED: words("the value ends before its last field does"),
+    GateReason.TRAILING_BYTES: words("something follows the last field"),
+    GateReason.INVALID_UTF8: words("a text is not UTF-8"),
+    GateReason.BAD_INDEX: words("an enum or a union has no such branch"),
+    GateReason.IMPOSSIBLE_VALUE: words("a value cannot exist: a date, a length, a number that fails its check digit"),
+    GateReason.NOT_CANONICAL: words("the value is not what a plain Avro encoder would have written"),
+    GateReason.TOO_MANY_ITEMS: words("a list is longer than any real one"),
+    GateReason.TOO_LONG_STRING: words("a text is longer than any real one"),
+    GateReason.TOO_MANY_HEADERS: words("the record has too many headers, or too long ones"),
+    GateReason.BAD_KEY: words("the record has no case key, or one that is too long"),
+    GateReason.BAD_HEADER: words("the name of a header is not UTF-8"),
+    GateReason.BATCH_TOO_LARGE: words("the batch that the record came in is too large when it is unpacked"),
+    GateReason.UNREADABLE_BATCH: words("the batch that the record came in is broken, or of a format that nobody reads"),
+    Aside.WRONG_SOURCE: words("the event names another publisher than the agency whose topic it came on"),
+    Aside.ID_REUSED: words("the event id was used before, for other content"),
+    Aside.REDO_DIFFERS: words("decided before by other rules, and what was sent then is not known"),
+    Aside.NO_RECIPIENT: words("nobody is told of someone whom the event is about"),
+    Aside.IDENTITY_AMBIGUOUS: words("the identifiers of a subject point to several people, or several subjects to one"),
+    Aside.IDENTITY_MISMATCH: words("name or date of birth do not confirm the identifier of a subject"),
+}
+
+
+def why(code: Code, about: str, *, rule: Rule | None = None) -> Reason:
+    """
+    A reason as it is recorded.
+
+    Args:
+        about: The basis, agreement or party meant.
+        rule: Which of the code's rules, where it has several.
+
+    Raises:
+        ValueError: The code has several rules and none is named, or it is not given by this one.
+    """
+    rules = code.value.rules
+    [chosen] = rules if rule is None else [each for each in rules if each is rule]
+    return Reason(code=code.name, rule=chosen.name, about=about)
 
 
 def say(reason: Reason) -> str:
     """A reason as a sentence."""
-    return SENTENCES[reason.code].format(about=reason.about)
+    return Code[reason.code].value.sentence.format(about=reason.about)
 
 
 def source_of(rule: str) -> str:
     """Where a rule comes from; a field rule may carry a mask after a comma."""
-    return SOURCES[rule.split(",", 1)[0]]
+    return Rule[rule.split(",", 1)[0]].value

@@ -1,25 +1,54 @@
-"""How much has this worker done since it started?"""
+"""How much has this worker done since it started, and who is told while it does it?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
-from safebus.schemas.bus_records import Answer, Outcome
+from safebus.schemas.bus_records import Answer
 
 #: What became of an event: a notification for somebody, for nobody, set aside, a publisher's repeat, a redo.
 Fate = Literal["routed", "withheld", "rejected", "repeated", "redone"]
 
 
+class EventTally(Protocol):
+    """Whoever counts what the worker does, such as metrics (`deploy.service.metrics`). It is told once of each."""
+
+    def event_dealt_with(self, topic: str, fate: Fate) -> None:
+        """One event of a topic is dealt with."""
+        ...
+
+    def answered(self, event_type: str, answers: Iterable[Answer]) -> None:
+        """One event was decided for these recipients."""
+        ...
+
+    def set_aside(self, reason: str) -> None:
+        """One event is put where a person looks, for a reason of `streams.rules.reasons.SET_ASIDE`."""
+        ...
+
+
+class NobodyCounts:
+    """The tally of a worker that shows no metrics."""
+
+    def event_dealt_with(self, topic: str, fate: Fate) -> None:
+        """Nobody is told."""
+
+    def answered(self, event_type: str, answers: Iterable[Answer]) -> None:
+        """Nobody is told."""
+
+    def set_aside(self, reason: str) -> None:
+        """Nobody is told."""
+
+
 @dataclass
 class Counts:
     """
-    How many of what, since the worker started.
+    What the worker says when it ends.
 
     Attributes:
-        by_topic: Every event once, by its topic and what became of it.
-        answers: By event type, recipient and outcome.
+        tally: Is told of each as it happens, and in more detail.
+        quarantined: How many were set aside, by reason.
     """
 
     events: int = 0
@@ -28,16 +57,34 @@ class Counts:
     repeats: int = 0
     permitted: int = 0
     refused: int = 0
-    quarantined: dict[str, int] = field(default_factory=dict)
-    by_topic: dict[tuple[str, Fate], int] = field(default_factory=dict)
-    answers: dict[tuple[str, str, Outcome], int] = field(default_factory=dict)
+    tally: EventTally = field(default_factory=NobodyCounts)
+    quarantined: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.quarantined = _ByReason(self)
 
     def event(self, topic: str, fate: Fate) -> None:
         """One event of a topic is dealt with."""
-        self.by_topic[topic, fate] = self.by_topic.get((topic, fate), 0) + 1
+        self.tally.event_dealt_with(topic, fate)
 
     def answered(self, event_type: str, answers: Iterable[Answer]) -> None:
         """One event was decided for these recipients."""
-        for answer in answers:
-            key = event_type, answer.recipient, answer.outcome
-            self.answers[key] = self.answers.get(key, 0) + 1
+        self.tally.answered(event_type, answers)
+
+    def set_aside(self, reason: str) -> None:
+        """One event is put where a person looks."""
+        self.quarantined[reason] = self.quarantined.get(reason, 0) + 1
+
+
+class _ByReason(dict[str, int]):
+    """Counts one up at a time, and tells the tally."""
+
+    # Only because the router counts in the dict itself: once it calls `Counts.set_aside`, that can tell the tally.
+
+    def __init__(self, counts: Counts) -> None:
+        super().__init__()
+        self._counts = counts
+
+    def __setitem__(self, reason: str, count: int) -> None:
+        super().__setitem__(reason, count)
+        self._counts.tally.set_aside(reason)

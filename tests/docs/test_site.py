@@ -18,7 +18,7 @@ from docs.generate.register import SECTIONS
 from safebus.streams.register import entries
 
 #: Pages of the reference that are not made here.
-OF_OTHERS = {"reference/metrics.md", "reference/reasons.md", "reference/delivery-states.md"}
+OF_OTHERS = {"reference/delivery-states.md"}
 
 
 @pytest.mark.parametrize("name", pages())

@@ -29,9 +29,10 @@ from safebus.consumers.audit.reconcile.records import (
 )
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Outcome, Stage
+from safebus.streams.rules.reasons import Aside
 
 #: Reasons that go with a decision: the event is decided, and a person looks as well.
-WITH_DECISION = frozenset({"NO_RECIPIENT", "REDO_DIFFERS"})
+WITH_DECISION = frozenset({Aside.NO_RECIPIENT, Aside.REDO_DIFFERS})
 
 _FINISHED = frozenset({Stage.HANDED_OVER, Stage.STOPPED})
 

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from a_courier import ACourier
-from prometheus_client.registry import Collector
 from test_metrics import There
 
 from safebus.deploy.service import metrics
-from safebus.streams.worker.counts import Counts
+from safebus.deploy.service.metrics import DeliverNumbers, Numbers, WorkerNumbers
 from safebus.streams.worker.watchdog import Progress
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -32,11 +31,13 @@ def names() -> dict[str, set[str]]:
     """Every number that a worker or a delivery process shows -> its labels."""
     pulse = Progress(register_at=0.0)
     pulse.looked({("in.police", 0): 1}, {}, now=0.0)
-    numbers: list[Collector] = [
-        metrics.WorkerNumbers(Counts(), pulse, There(["in.police"], [])),
-        metrics.DeliverNumbers([ACourier()], pulse, clock=lambda: NOON),
+    numbers: list[Numbers] = [
+        WorkerNumbers(pulse, There(["in.police"], []), rules_digest="d1"),
+        DeliverNumbers([ACourier()], pulse, clock=lambda: NOON, rules_digest="d1"),
     ]
-    samples = [s for collector in numbers for family in collector.collect() for s in family.samples]
+    for each in numbers:
+        each.look(0.0)
+    samples = [s for each in numbers for family in each.registry.collect() for s in family.samples]
     return {s.name: {*s.labels, "job", "instance"} for s in samples} | OF_PROMETHEUS
 
 

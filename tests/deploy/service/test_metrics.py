@@ -6,22 +6,25 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from a_courier import ACourier
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from safebus.consumers.adapters.interface import Reply
-from safebus.consumers.delivery.measures import OpenState, Pile, Spread, Told
-from safebus.deploy.service import metrics
-from safebus.schemas.bus_records import Outcome, Stage
+from safebus.consumers.delivery.measures import OpenState, Pile, Told
+from safebus.deploy.service import metric_list
+from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
+from safebus.deploy.service.metrics import DeliverNumbers, Numbers, WorkerNumbers
+from safebus.schemas.bus_records import Answer, Outcome, Stage
 from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.gate import GateReason
+from safebus.streams.rules.reasons import Aside
 from safebus.streams.worker.app import GROUP
-from safebus.streams.worker.counts import Counts
+from safebus.streams.worker.counts import Counts, Fate
 from safebus.streams.worker.watchdog import Progress
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -39,9 +42,9 @@ class There:
     recipients: list[str] = field(default_factory=lambda: ["ash-primary", "haven"])
 
 
-def shown(collector: Collector, accept: str = "") -> Shown:
+def shown(numbers: Numbers, accept: str = "") -> Shown:
     """What is not zero, without what the system says of the process."""
-    text, _ = metrics.exposition(metrics.registry(collector, rules_digest="d1"), accept)
+    text, _ = numbers.exposition(accept)
     return {
         s.name + "{" + ",".join(f'{k}="{v}"' for k, v in sorted(s.labels.items())) + "}": s.value
         for family in text_string_to_metric_families(text.decode())
@@ -50,23 +53,52 @@ def shown(collector: Collector, accept: str = "") -> Shown:
     }
 
 
-def worker(counts: Counts, pulse: Progress, *, now: float = 100.0) -> metrics.WorkerNumbers:
+def worker(pulse: Progress, *, now: float = 100.0, there: There | None = None) -> WorkerNumbers:
     """A worker that began at second 100."""
     ticks = iter([100.0])
-    return metrics.WorkerNumbers(counts, pulse, There(), clock=lambda: next(ticks, now))
+    return WorkerNumbers(pulse, there or There(), rules_digest="d1", ticks=lambda: next(ticks, now))
+
+
+def answer(recipient: str, outcome: Outcome) -> Answer:
+    """One of a decision's answers; nothing else of it may be counted."""
+    return Answer(
+        decision_id="d",
+        recipient=recipient,
+        subject_token="t",
+        interest="",
+        outcome=outcome,
+        reasons=(),
+        agreement_id=None,
+        agreement_version=None,
+        flow=None,
+        basis=None,
+        purpose="p",
+        consent_state=None,
+        consent_offset=None,
+        released=(),
+        withheld=(),
+        call=None,
+        notification_id=None,
+        output_digest=None,
+    )
 
 
 def test_a_workers_numbers_are_these() -> None:
-    counts = Counts(quarantined={"TRUNCATED": 2, "NO_RECIPIENT": 1})
-    for fate in ("routed", "routed", "withheld", "rejected", "rejected", "repeated", "redone"):
-        counts.event(POLICE, fate)  # type: ignore[arg-type]
-    counts.answers = {(ENCOMPASS, "haven", Outcome.PERMIT): 2, (ENCOMPASS, "ash-primary", Outcome.REFUSE): 3}
     pulse = Progress(register_at=101.0, register_offset=41)
     pulse.looked({(POLICE, 0): 9, (POLICE, 1): 5}, {(POLICE, 0): 9, (POLICE, 1): 2}, now=90.0)
+    numbers = worker(pulse, now=103.5)
+    counts = Counts(tally=numbers)
+    for fate in ("routed", "routed", "withheld", "rejected", "rejected", "repeated", "redone"):
+        counts.event(POLICE, fate)  # type: ignore[arg-type]
+    counts.answered(ENCOMPASS, [answer("haven", Outcome.PERMIT), answer("ash-primary", Outcome.REFUSE)])
+    counts.answered(ENCOMPASS, [answer("haven", Outcome.PERMIT), *[answer("ash-primary", Outcome.REFUSE)] * 2])
+    for reason in ("TRUNCATED", "NO_RECIPIENT", "TRUNCATED"):
+        counts.set_aside(reason)
 
     group = f'group="{GROUP}"'
-    build = {key: value for key, value in shown(worker(counts, pulse, now=103.5)).items() if "safebus_build" in key}
-    assert shown(worker(counts, pulse, now=103.5)) == build | {
+    found = shown(numbers)
+    build = {key: value for key, value in found.items() if "safebus_build" in key}
+    assert found == build | {
         f'safebus_events_total{{outcome="routed",topic="{POLICE}"}}': 2,
         f'safebus_events_total{{outcome="withheld",topic="{POLICE}"}}': 1,
         f'safebus_events_total{{outcome="rejected",topic="{POLICE}"}}': 2,
@@ -82,11 +114,43 @@ def test_a_workers_numbers_are_these() -> None:
         "safebus_register_age_seconds{}": 2.5,
     }
     assert [re.sub(r"version=.*", "", key) for key in build] == ['safebus_build_info{rules_digest="d1",']
+    assert counts.quarantined == {"TRUNCATED": 2, "NO_RECIPIENT": 1}
+
+
+def test_a_partition_that_is_another_workers_by_now_is_not_shown() -> None:
+    pulse = Progress()
+    pulse.looked({(POLICE, 0): 2, (POLICE, 1): 5}, {}, now=90.0)
+    numbers = worker(pulse)
+    before = shown(numbers)
+    pulse.looked({(POLICE, 1): 5}, {}, now=91.0)
+    after = shown(numbers)
+
+    lag = "safebus_consumer_lag_messages"
+    assert [len([key for key in each if key.startswith(lag)]) for each in (before, after)] == [2, 1]
+
+
+def test_who_has_joined_since_is_counted_by_name() -> None:
+    """And its topic is shown from zero on, with the next look."""
+    there = There()
+    numbers = worker(Progress(), there=there)
+    numbers.answered(ENCOMPASS, [answer("new", Outcome.PERMIT)])
+    there.publishing, there.recipients = [*there.publishing, "in.new"], [*there.recipients, "new"]
+    numbers.answered(ENCOMPASS, [answer("new", Outcome.PERMIT)])
+    text, _ = numbers.exposition("")
+
+    decisions = {key: value for key, value in shown(numbers).items() if key.startswith("safebus_decisions")}
+    assert decisions == {
+        f'safebus_decisions_total{{decision="permit",event_type="{ENCOMPASS}",recipient="{recipient}"}}': 1
+        for recipient in (OTHER, "new")
+    }
+    assert [line for line in text.decode().splitlines() if 'topic="in.new"' in line] == [
+        f'safebus_events_total{{outcome="{fate}",topic="in.new"}} 0.0' for fate in FATES
+    ]
 
 
 def test_before_the_first_event_every_agency_and_reason_is_shown_as_zero() -> None:
     """Or the first of a kind would be no increase, and an agency that sends nothing could not be seen."""
-    text, _ = metrics.exposition(metrics.registry(worker(Counts(), Progress()), rules_digest="d1"), "")
+    text, _ = worker(Progress()).exposition("")
     zeros = {
         (s.name, *sorted(s.labels.values()))
         for family in text_string_to_metric_families(text.decode())
@@ -94,12 +158,12 @@ def test_before_the_first_event_every_agency_and_reason_is_shown_as_zero() -> No
         if s.name in ("safebus_events_total", "safebus_quarantined_total") and s.value == 0
     }
 
-    fates = {("safebus_events_total", *sorted((fate, topic))) for fate in metrics.FATES for topic in (POLICE, HOUSING)}
-    assert zeros == fates | {("safebus_quarantined_total", str(reason)) for reason in metrics.REASONS}
+    fates = {("safebus_events_total", *sorted((fate, topic))) for fate in FATES for topic in (POLICE, HOUSING)}
+    assert zeros == fates | {("safebus_quarantined_total", str(reason)) for reason in REASONS}
 
 
 def test_a_register_that_was_never_read_ages_from_the_start_on() -> None:
-    assert shown(worker(Counts(), Progress(), now=161.0))["safebus_register_age_seconds{}"] == 61.0
+    assert shown(worker(Progress(), now=161.0))["safebus_register_age_seconds{}"] == 61.0
 
 
 _ANY = st.text(max_size=30) | st.sampled_from([ENCOMPASS, "haven", "TRUNCATED", POLICE])
@@ -107,63 +171,73 @@ _ANY = st.text(max_size=30) | st.sampled_from([ENCOMPASS, "haven", "TRUNCATED", 
 
 @given(
     quarantined=st.dictionaries(_ANY, st.integers(1, 9)),
-    by_topic=st.dictionaries(st.tuples(_ANY, st.sampled_from(metrics.FATES)), st.integers(1, 9)),
+    by_topic=st.dictionaries(st.tuples(_ANY, st.sampled_from(FATES)), st.integers(1, 9)),
     answers=st.dictionaries(st.tuples(_ANY, _ANY, st.sampled_from(Outcome)), st.integers(1, 9)),
 )
 def test_whatever_was_counted_every_label_is_from_a_list(
     quarantined: dict[str, int],
-    by_topic: dict[tuple[str, metrics.Fate], int],
+    by_topic: dict[tuple[str, Fate], int],
     answers: dict[tuple[str, str, Outcome], int],
 ) -> None:
     """A name, an id or a number of a person cannot become a label; and nothing that was counted is lost."""
-    counts = Counts(quarantined=quarantined, by_topic=by_topic, answers=answers)
-    families = list(worker(counts, Progress()).collect())
+    numbers = worker(Progress())
+    counts = Counts(tally=numbers)
+    for reason, count in quarantined.items():
+        for _ in range(count):
+            counts.set_aside(reason)
+    for (topic, fate), count in by_topic.items():
+        for _ in range(count):
+            counts.event(topic, fate)
+    for (event_type, recipient, outcome), count in answers.items():
+        counts.answered(event_type, [answer(recipient, outcome)] * count)
+    numbers.look(100.0)
 
     allowed = {
-        "topic": {POLICE, HOUSING},
-        "outcome": set(metrics.FATES),
-        "reason": {str(reason) for reason in metrics.REASONS},
-        "event_type": {*event_schemas().current, metrics.OTHER},
-        "recipient": {*There().recipients, metrics.OTHER},
+        "topic": {POLICE, HOUSING, OTHER},
+        "outcome": set(FATES),
+        "reason": set(REASONS),
+        "event_type": {*event_schemas().current, OTHER},
+        "recipient": {*There().recipients, OTHER},
         "decision": {"permit", "refuse", "hold"},
     }
-    samples = [s for family in families for s in family.samples]
+    samples = [s for metric in metric_list.OF_WORKERS for s in samples_of(numbers, metric)]
     assert [(k, v) for s in samples for k, v in s.labels.items() if v not in allowed[k]] == []
     assert total(samples, "safebus_quarantined_total") == sum(quarantined.values())
     assert total(samples, "safebus_decisions_total") == sum(answers.values())
+    assert total(samples, "safebus_events_total") == sum(by_topic.values())
 
 
-def total(samples: Iterable[object], name: str) -> float:
-    return sum(s.value for s in samples if s.name == name)  # type: ignore[attr-defined]
+def samples_of(numbers: Numbers, metric: Metric) -> list[Sample]:
+    """Of one metric of the list, as it stands."""
+    ours = metric.name.removesuffix("_total").removesuffix("_info")
+    return [s for family in numbers.registry.collect() if family.name == ours for s in family.samples]
+
+
+def total(samples: Iterable[Sample], name: str) -> float:
+    return sum(s.value for s in samples if s.name == name)
 
 
 def test_every_reason_that_the_worker_sets_aside_for_has_a_name_of_its_own() -> None:
-    root = Path(metrics.__file__).parents[2]
-    sources = [root / "streams/worker/router.py", root / "streams/rules/identity.py"]
-    given = {
-        reason
-        for source in sources
-        for reason in re.findall(r'(?:_reject|_quarantined|Refused|Doubt)\(\s*"([A-Z_]+)"', source.read_text("utf-8"))
-    }
-
-    assert given == set(metrics.SET_ASIDE_FOR)
+    """`test_reasons` holds that there are no others."""
+    assert set(REASONS) == {*GateReason, *Aside, OTHER}
 
 
-def delivery(courier: ACourier) -> metrics.DeliverNumbers:
-    return metrics.DeliverNumbers(
-        [courier], Progress(register_at=7.0, register_offset=3), clock=lambda: NOON, ticks=lambda: 8.0
-    )
+def delivery(courier: ACourier) -> DeliverNumbers:
+    """From here on this courier is counted."""
+    pulse = Progress(register_at=7.0, register_offset=3)
+    return DeliverNumbers([courier], pulse, clock=lambda: NOON, rules_digest="d1", ticks=lambda: 8.0)
 
 
 def test_the_numbers_of_a_delivery_process_are_these() -> None:
     courier = ACourier(held=True)
+    numbers = delivery(courier)
     courier.open[OpenState.HELD] = Pile(4, NOON - timedelta(minutes=20))
     courier.facts.tried(Reply.BUSY, took=timedelta(seconds=30))
     courier.facts.tried(Reply.ACCEPTED, took=timedelta(milliseconds=20))
     courier.facts.wrote(Stage.WAITING, since_decided=timedelta(seconds=1))
     courier.facts.wrote(Stage.HANDED_OVER, since_decided=timedelta(hours=2))
     courier.facts.notices[Told.REFUSED] += 1
-    found = {k: v for k, v in shown(delivery(courier)).items() if "_bucket" not in k and "_build" not in k}
+    found = {k: v for k, v in shown(numbers).items() if "_bucket" not in k and "_build" not in k}
 
     where = 'destination="haven"'
     assert found == {
@@ -185,9 +259,10 @@ def test_the_numbers_of_a_delivery_process_are_these() -> None:
 
 def test_a_histogram_counts_up_to_each_bound_included() -> None:
     courier = ACourier()
+    numbers = delivery(courier)
     for hours in (0, 4, 24, 200):
         courier.facts.wrote(Stage.HANDED_OVER, since_decided=timedelta(hours=hours))
-    found = shown(delivery(courier))
+    found = shown(numbers)
     buckets = [v for k, v in found.items() if k.startswith("safebus_event_to_delivery_seconds_bucket")]
 
     #             1 s 5 s 15 s 1 m 5 m 15 m 1 h 4 h 1 d 3 d 5 d +Inf
@@ -195,11 +270,17 @@ def test_a_histogram_counts_up_to_each_bound_included() -> None:
 
 
 def test_a_clock_that_was_set_back_gives_nothing_below_zero() -> None:
-    spread = Spread((1.0, 2.0))
-    for seconds in (-5, 1, 1.5, 9):
-        spread.add(timedelta(seconds=seconds))
+    courier = ACourier()
+    numbers = delivery(courier)
+    for seconds in (-5, 1, 1.5, 29):
+        courier.facts.tried(Reply.ACCEPTED, took=timedelta(seconds=seconds))
+    found = shown(numbers)
+    name, where = "safebus_delivery_duration_seconds", 'destination="haven"'
+    buckets = [v for k, v in found.items() if k.startswith(f"{name}_bucket")]
 
-    assert spread == Spread((1.0, 2.0), [2, 1, 1], 11.5)
+    #             10 ms 50 ms 0.1 s 0.25 s 0.5 s 1 s 2.5 s 5 s 10 s 30 s +Inf
+    assert buckets == [1, 1, 1, 1, 1, 2, 3, 3, 3, 4, 4]
+    assert found[f'{name}_sum{{{where},transport="folder"}}'] == 31.5
 
 
 def test_a_pile_knows_its_oldest() -> None:
@@ -209,10 +290,9 @@ def test_a_pile_knows_its_oldest() -> None:
 
 
 def test_both_forms_say_the_same() -> None:
-    courier = ACourier()
-    registry = metrics.registry(delivery(courier), rules_digest="d1")
-    plain, plain_type = metrics.exposition(registry, "text/plain")
-    opened, opened_type = metrics.exposition(registry, "application/openmetrics-text; version=1.0.0")
+    numbers = delivery(ACourier())
+    plain, plain_type = numbers.exposition("text/plain")
+    opened, opened_type = numbers.exposition("application/openmetrics-text; version=1.0.0")
 
     ours = "safebus_"
     first = {
@@ -225,3 +305,39 @@ def test_both_forms_say_the_same() -> None:
     }
     assert {s for s in first if s[0].startswith(ours)} == {s for s in second if s[0].startswith(ours)} != set()
     assert (plain_type.split(";")[0], opened_type.split(";")[0]) == ("text/plain", "application/openmetrics-text")
+
+
+def test_what_is_on_the_list_is_shown_with_these_labels_and_nothing_else_is() -> None:
+    """Where a label has a fixed list of values, all of them are there before the first is counted."""
+    pulse = Progress()
+    pulse.looked({(POLICE, 0): 1}, {}, now=90.0)
+    working, delivering = worker(pulse), delivery(ACourier())
+    working.answered(ENCOMPASS, [answer("haven", outcome) for outcome in Outcome])
+    for numbers, listed in ((working, metric_list.OF_WORKERS), (delivering, metric_list.OF_DELIVERY)):
+        numbers.look(100.0)
+        ours = [family for family in numbers.registry.collect() if family.name.startswith("safebus_")]
+
+        assert {(f.name, f.type, f.documentation) for f in ours} == {
+            (m.name.removesuffix("_total").removesuffix("_info"), m.kind, m.meaning)
+            for m in (*metric_list.OF_EACH, *listed)
+        }
+        for metric in (*metric_list.OF_EACH, *listed):
+            samples = samples_of(numbers, metric)
+            assert {tuple(sorted(set(s.labels) - {"le"})) for s in samples} == {tuple(sorted(metric.label_names))}
+            for label in metric.labels:
+                if label.values:
+                    assert {s.labels[label.name] for s in samples} == set(label.values)
+
+
+def test_what_is_not_counted_by_anyone_is_counted_all_the_same() -> None:
+    """A process without a health port says at its end what it did."""
+    counts, courier = Counts(), ACourier()
+    counts.event(POLICE, "routed")
+    counts.answered(ENCOMPASS, [answer("haven", Outcome.PERMIT)])
+    counts.set_aside("TRUNCATED")
+    courier.facts.tried(Reply.ACCEPTED, took=timedelta(seconds=1))
+    courier.facts.wrote(Stage.HANDED_OVER, since_decided=timedelta(seconds=1))
+    courier.facts.noticed(Told.WAITS)
+
+    assert counts.quarantined == {"TRUNCATED": 1}
+    assert courier.facts.notices == {Told.WAITS: 1}

@@ -6,8 +6,8 @@ from safebus.deploy.service.rules_digest import covered, meaning_of, rules_diges
 
 
 def test_the_rules_and_what_they_rest_on_are_covered() -> None:
-    rules = {"agreements", "bases", "consent", "decision", "identity", "lookups", "notifications", "parties", "release",
-             "routing", "sharing", "views"}  # fmt: skip
+    rules = {"agreements", "bases", "consent", "decision", "identity", "lookups", "notifications", "parties", "reasons",
+             "release", "routing", "sharing", "views"}  # fmt: skip
 
     assert {f"streams.rules.{name}" for name in rules} <= set(covered())
     assert {"schemas.events", "schemas.gate", "schemas.classes", "streams.register.store"} <= set(covered())
@@ -43,6 +43,23 @@ def one(x: int) -> int:
 )
 def test_words_and_layout_are_no_part_of_it_and_everything_else_is(other: str, same: bool) -> None:
     assert (meaning_of(WRITTEN) == meaning_of(other)) is same
+
+
+REASON = 'LATE = Entry(Use.REFUSAL, words("too late"), Rule.R01)'
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (REASON.replace("too late", "it came too late"), True),
+        (REASON.replace("R01", "R02"), False),
+        (REASON.replace("LATE", "TOO_LATE"), False),
+        (REASON.replace("words", "found"), False),
+    ],
+)
+def test_a_reason_may_be_put_in_other_words(other: str, same: bool) -> None:
+    assert other != REASON
+    assert (meaning_of(REASON) == meaning_of(other)) is same
 
 
 def test_it_is_short_and_always_the_same() -> None:
