@@ -24,8 +24,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from safebus.consumers.adapters.interface import Reply
-from safebus.consumers.delivery.ledger import ENDED
 from safebus.consumers.delivery.measures import Observed, Spread, Told
+from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas import gate
 from safebus.schemas.bus_records import Outcome
 from safebus.schemas.event_schemas import event_schemas
