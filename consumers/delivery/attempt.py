@@ -5,7 +5,7 @@ What is done each time a notification is handed to a partner, by itself or becau
     2. where a consent stands on it, a receipt says that the attempt is under way
     3. are we still the one who may ask this partner?
     4. the partner is asked
-    5. `consumers.delivery.stages` says what follows; what must be set aside is parked, then the receipt is written
+    5. `consumers.delivery.stages` says what follows; what a person must look at is parked, then the receipt is written
 
 Whoever called goes on (commits, waits, tells) only after that.
 """
@@ -142,13 +142,13 @@ class Attempts:
         elif step.lets_in:
             self.held_until = None
         if step.stage is Stage.PARKED and delivery.phase is Phase.OPEN:  # else it stands there already
-            await self._set_aside(step, delivery)
+            await self._park(step, delivery)
         if step.written(on_consent=delivery.notification.consent_meaning is not None):
             await self._write(step, delivery)
         self._say(step, delivery)
         return step
 
-    async def _set_aside(self, step: Step, delivery: Delivery) -> None:
+    async def _park(self, step: Step, delivery: Delivery) -> None:
         """Put a delivery where a person looks."""
         n = delivery.notification
         about = [
@@ -174,7 +174,7 @@ class Attempts:
     def _say(self, step: Step, delivery: Delivery) -> None:
         about = {"partner": self._partner, "notification_id": delivery.notification.notification_id}
         if delivery.phase is Phase.REDRIVEN:
-            log.info("delivery.redriven", **about, reason=f"{step.stage} {step.code}".strip(), answer=step.answer)
+            log.info("delivery.redriven", **about, reason=step.code, answer=step.answer)
         elif step.stage is Stage.STOPPED:
             log.info("delivery.stopped", **about, reason=step.code)
         elif step.stage is Stage.PARKED:

@@ -92,7 +92,7 @@ FOLLOWS: Final = {
     Stage.HANDED_OVER: "done",
     Stage.WAITING: "it is sent again under the same id, later each time",
     Stage.HELD: "its destination gets nothing, and a person is told at once; the oldest message asks every 15 minutes",
-    Stage.PARKED: "it is set aside: a person must look at this message",
+    Stage.PARKED: "a person must look at this message",
     Stage.STOPPED: "it is not sent any more",
 }
 #: After these nothing more happens to a delivery by itself.
