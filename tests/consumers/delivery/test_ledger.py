@@ -4,41 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from a_parcel import ID
+from an_attempt import NOON, ON_CONSENT, PARTNER
 
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.stages import NOT_SENT, UNDER_WAY, UNKNOWN
 from safebus.deploy.local.brokers import open_broker
-from safebus.schemas.bus_records import Notification, Stage
+from safebus.schemas.bus_records import Stage
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Writer
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ON_CONSENT = Notification(
-    notification_id=ID,
-    decision_id="d",
-    event_id="e",
-    event_type="housing.temporary-accommodation.v1",
-    lifecycle="NEW",
-    recipient="ash-primary",
-    publisher="fordshire-housing",
-    purpose="temporary_accommodation_notice",
-    urgency="ROUTINE",
-    subject_token="t",
-    agreement_id="a",
-    agreement_version=1,
-    flow="f",
-    consent_meaning="service_agreement",
-    labels=(),
-    restricted=False,
-    decided_at=NOON,
-    view_schema="0" * 16,
-    view=b"",
-)
 
 
 @pytest.fixture
@@ -52,7 +29,7 @@ async def connection(tmp_path: Path) -> AsyncIterator[Connection]:
 async def a_process(connection: Connection) -> AsyncIterator[Ledger]:
     outbound = Writer(connection, client_id="test")
     await outbound.start()
-    ledger = Ledger(connection, outbound, partner="ash-primary", transport="webhook")
+    ledger = Ledger(connection, outbound, partner=PARTNER, transport="webhook")
     await ledger.load()
     yield ledger
     await outbound.stop()
