@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -109,19 +110,22 @@ class Attempts:
             delivery.attempt -= 1
             log.warning("delivery.put_off", partner=self._partner, reason="not sure to be in the group any more")
             return None
+        return await self._carry_out(await self._ask(delivery, view, began=now), delivery)
+
+    async def _ask(self, delivery: Delivery, view: dict[str, Any], *, began: datetime) -> Step:
+        assert delivery.first_sent is not None  # set before the partner is asked
         answer = await self._adapter.deliver(parcel_of(delivery.notification, view, delivery.digest))
-        answered_at = self._clock()
-        self._facts.tried(answer.reply, took=answered_at - now)
-        step = stages.answered(
+        now = self._clock()
+        self._facts.tried(answer.reply, took=now - began)
+        return stages.answered(
             answer,
             phase=delivery.phase,
             attempt=delivery.attempt,
             first_sent=delivery.first_sent,
-            now=answered_at,
+            now=now,
             jitter=self._jitter(),
-            held=self.held_until is not None,
+            held=self.held_until is not None,  # by now: others of this destination were asked meanwhile
         )
-        return await self._carry_out(step, delivery)
 
     async def come_again(self, delivery: Delivery) -> bool:
         """It ended before, under the same id: the same bytes need nothing more, others need a person."""
