@@ -1,7 +1,7 @@
 """
 What is handed to a partner, and what may come back, whatever the transport?
 
-An adapter does, and decides nothing: `consumers.delivery.retry.next_step` says what an answer means for the message.
+An adapter does, and decides nothing: `consumers.delivery.stages` says what an answer means for the message.
 """
 
 from __future__ import annotations

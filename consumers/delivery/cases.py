@@ -12,26 +12,23 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from safebus.consumers.delivery.attempt import Delivery
 from safebus.consumers.delivery.measures import OpenState, Pile
 from safebus.consumers.delivery.source import Waiting
-from safebus.schemas.bus_records import Notification
+from safebus.consumers.delivery.stages import open_state
 
 
-@dataclass
-class Item:
+@dataclass(kw_only=True)
+class Item(Delivery):
     """
-    One notification on its way.
+    A delivery in its queue.
 
     Attributes:
-        first_sent: When it was first tried; None: not yet, or its destination was held since.
-        not_before: When it may be tried again.
+        waiting: Where it stands on the partner's topic.
+        not_before: When it may be tried again; None: it was not tried since it was taken in.
     """
 
     waiting: Waiting
-    notification: Notification
-    digest: str
-    attempt: int = 0
-    first_sent: datetime | None = None
     not_before: datetime | None = None
 
     def due(self, now: datetime) -> bool:
@@ -74,11 +71,10 @@ class Cases:
             case.queue = deque(i for i in case.queue if i.waiting.partition not in partitions)
 
     def piles(self, *, held: bool) -> dict[OpenState, Pile]:
-        """How they stand; all alike while their destination is held."""
-        piles = {standing: Pile() for standing in OpenState}
+        """How they stand."""
+        piles = {state: Pile() for state in OpenState}
         for case in self._cases.values():
             for item in case.queue:
-                tried = OpenState.PENDING if item.not_before is None else OpenState.WAITING
-                standing = OpenState.HELD if held else tried
-                piles[standing] = piles[standing].with_one(item.notification.decided_at)
+                state = open_state(tried=item.not_before is not None, held=held)
+                piles[state] = piles[state].with_one(item.notification.decided_at)
         return piles

@@ -13,22 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from safebus.consumers.delivery.stages import ENDED, NOT_SENT, UNDER_WAY, UNKNOWN, code_of
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Notification, Receipt, Stage
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
-
-#: As `consumers.delivery.retry` says it: the time-out came after the body went, so the partner may have it.
-UNKNOWN = "answer_unknown"
-
-#: Written before an attempt on which a consent stands: until an answer is written too, the partner may have it.
-UNDER_WAY = "attempt_under_way"
-#: The answer of a delivery that ended without an attempt.
-NOT_SENT = "not_sent"
-
-#: After these nothing more happens to a delivery by itself.
-ENDED = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
 
 
 class Ended(NamedTuple):
@@ -114,6 +104,7 @@ class Ledger:
         self._waited: dict[str, tuple[datetime, int]] = {}
         self._maybe_there: set[str] = set()  # tried, and nobody knows whether the partner took it
         self._under_way: set[str] = set()  # an attempt was begun, and no answer to it is written
+        self._only_begun: set[str] = set()  # counts as taken for now: it ended, and was sent again without an answer
         self._noticed: set[str] = set()
 
     async def load(self) -> None:
@@ -200,31 +191,45 @@ class Ledger:
         self._note(receipt)
 
     def _note(self, receipt: Receipt) -> None:
-        key = receipt.notification_id
+        key, code = receipt.notification_id, code_of(receipt.reason)
+        never_answered = key in self._under_way and receipt.answer == NOT_SENT
+        (self._under_way.add if code == UNDER_WAY else self._under_way.discard)(key)
+        if code == UNKNOWN:
+            self._maybe_there.add(key)
         if receipt.stage is Stage.WAITING:
             first, _ = self._waited.get(key, (receipt.at, 0))
             self._waited[key] = (first, receipt.attempt)
-            if receipt.reason == UNKNOWN:
-                self._maybe_there.add(key)
-            (self._under_way.add if receipt.reason == UNDER_WAY else self._under_way.discard)(key)
             return
         self._waited.pop(key, None)
-        never_answered = key in self._under_way and receipt.answer == NOT_SENT
-        self._under_way.discard(key)
         if receipt.stage is Stage.NOTICE_HANDED_OVER:
             self._noticed.add(key)
             self._on_consent.pop(key, None)
+            self._only_begun.discard(key)
         elif receipt.stage in ENDED:
             self._ended[key] = Ended(receipt.stage, receipt.output_digest)
-            # What the partner may have taken counts as taken when its consent ends: a notice too many harms nobody.
-            there = receipt.stage is Stage.HANDED_OVER or key in self._maybe_there or never_answered
-            if there and receipt.consent_meaning is not None and key not in self._noticed:
-                self._on_consent[key] = Delivered(
-                    digest=receipt.output_digest,
-                    event_id=receipt.event_id,
-                    subject_token=receipt.subject_token,
-                    purpose=receipt.purpose,
-                    consent_meaning=receipt.consent_meaning,
-                )
+            self._note_who_may_hold_it(receipt, never_answered=never_answered)
             while len(self._ended) > self._window:
                 self._ended.popitem(last=False)
+
+    def _note_who_may_hold_it(self, ended: Receipt, *, never_answered: bool) -> None:
+        """What the partner may have taken counts as taken when its consent ends: a notice too many harms nobody."""
+        key = ended.notification_id
+        if ended.consent_meaning is None or key in self._noticed:
+            return
+        if ended.stage is Stage.HANDED_OVER or key in self._maybe_there or never_answered:
+            self._only_begun.discard(key)
+        elif key in self._under_way and key not in self._on_consent:  # it is parked, and a person sends it again
+            self._only_begun.add(key)
+        elif key in self._only_begun and key not in self._under_way:  # the partner's answer was no
+            self._only_begun.discard(key)
+            del self._on_consent[key]
+            return
+        else:
+            return
+        self._on_consent[key] = Delivered(
+            digest=ended.output_digest,
+            event_id=ended.event_id,
+            subject_token=ended.subject_token,
+            purpose=ended.purpose,
+            consent_meaning=ended.consent_meaning,
+        )

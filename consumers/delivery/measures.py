@@ -88,10 +88,7 @@ class CourierFacts:
     joined: bool = False
     turned_at: datetime | None = None
     tally: DeliveryTally = field(default_factory=NobodyCounts)
-    notices: Counter[Told] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.notices = _Notices(self)
+    notices: Counter[Told] = field(default_factory=Counter)
 
     def tried(self, reply: Reply, *, took: timedelta) -> None:
         """The partner answered an attempt, or did not."""
@@ -104,20 +101,7 @@ class CourierFacts:
     def noticed(self, told: Told) -> None:
         """The partner was told that a consent ended, or was to be."""
         self.notices[told] += 1
-
-
-class _Notices(Counter[Told]):
-    """Counts one up at a time, and tells the tally."""
-
-    # Only because `notices` counts in it itself: once it calls `CourierFacts.noticed`, that can tell the tally.
-
-    def __init__(self, facts: CourierFacts) -> None:
-        super().__init__()
-        self._facts = facts
-
-    def __setitem__(self, told: Told, count: int) -> None:
-        super().__setitem__(told, count)
-        self._facts.tally.noticed(told)
+        self.tally.noticed(told)
 
 
 class Observed(Protocol):

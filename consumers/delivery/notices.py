@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from safebus.consumers.adapters.interface import Adapter
-from safebus.consumers.delivery import retry as delivery
+from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.ledger import Delivered, Ledger
 from safebus.consumers.delivery.measures import CourierFacts, Told
 from safebus.consumers.delivery.parcels import notice_of
 from safebus.consumers.delivery.recheck import Recheck
+from safebus.schemas.bus_records import Stage
 
 log = structlog.get_logger()
 
@@ -83,27 +84,19 @@ class Notices:
     async def _tell(self, notification_id: str, ended: Delivered, how: str, now: datetime) -> bool:
         """Send one notice; False: it waits."""
         answer = await self._adapter.deliver(notice_of(notification_id, ended, how))
-        step = delivery.next_step(
-            answer.reply,
-            attempt=1,
-            first_sent=now,
-            now=now,
-            retry_after_s=answer.retry_after_s,
-            jitter=self._jitter(),
+        step = stages.answered(
+            answer, phase=stages.Phase.OPEN, attempt=1, first_sent=now, now=now, jitter=self._jitter()
         )
-        match step:
-            case delivery.Done():
-                told = f"consent_{how}"
-                await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=told)
-                self._facts.notices[Told.TOLD] += 1
-            case delivery.Park(reason=reason):
-                # Asking again cannot help, and the others must be told: a person has to tell this partner.
-                await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=reason)
-                self._facts.notices[Told.REFUSED] += 1
-                log.error("notice.refused", partner=self._partner, notification_id=notification_id, answer=answer.code)
-            case delivery.TryAgain(at=at) | delivery.Hold(at=at):
-                self._not_before = at
-                self._facts.notices[Told.WAITS] += 1
-                log.warning("notice.waits", partner=self._partner, notification_id=notification_id, answer=answer.code)
-                return False
+        if step.again_at is not None:
+            self._not_before = step.again_at
+            self._facts.noticed(Told.WAITS)
+            log.warning("notice.waits", partner=self._partner, notification_id=notification_id, answer=step.answer)
+            return False
+        refused = step.stage is Stage.PARKED
+        reason = step.reason if refused else f"consent_{how}"
+        await self._ledger.write_notice(notification_id, ended, at=now, answer=step.answer, reason=reason)
+        self._facts.noticed(Told.REFUSED if refused else Told.TOLD)
+        if refused:
+            # Asking again cannot help, and the others must be told: a person has to tell this partner.
+            log.error("notice.refused", partner=self._partner, notification_id=notification_id, answer=step.answer)
         return True

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from safebus.consumers.adapters.interface import Adapter
-from safebus.consumers.delivery import retry as delivery
+from safebus.consumers.delivery.attempt import Attempts, Delivery
 from safebus.consumers.delivery.ledger import Ledger
-from safebus.consumers.delivery.parcels import parcel_of
+from safebus.consumers.delivery.measures import CourierFacts
 from safebus.consumers.delivery.recheck import Recheck
+from safebus.consumers.delivery.stages import NOT_SENT, Step
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Stage
 from safebus.schemas.errors import BadInput
@@ -39,7 +40,7 @@ class Said:
 
 
 async def waiting(connection: Connection, partner: str) -> list[Parked]:
-    """What is parked and was not handed over since, oldest first."""
+    """What is parked and neither handed over nor stopped since, oldest first."""
     found: dict[str, Parked] = {}
     async for message in read_topic(connection, topics.parked_for(partner)):
         notification = codec.decode_record(message.value, Notification)
@@ -79,53 +80,44 @@ async def redrive(
     clock: Callable[[], datetime],
 ) -> Said:
     """
-    Hand a parked delivery over, if the register still permits it, and write the receipt.
+    Try a parked delivery once more, as the courier would, with the same receipts.
+
+    It stays parked unless the partner takes it or the register no longer permits it.
 
     Raises:
         BadInput: It is not parked.
     """
     parked = await find(connection, partner, notification_id)
+    delivery = Delivery(parked.notification, parked.value, key.digest(parked.value), redriven=reason)
     outbound = Writer(connection, client_id="operator")
     await outbound.start()
     try:
-        ledger = Ledger(connection, outbound, partner=partner, transport=adapter.transport)
-        await recheck.refresh()
-        return await _try(parked, recheck, ledger, adapter, key, reason, clock())
+        await adapter.open()
+        attempts = Attempts(
+            partner=partner,
+            adapter=adapter,
+            recheck=recheck,
+            ledger=Ledger(connection, outbound, partner=partner, transport=adapter.transport),
+            outbound=outbound,
+            facts=CourierFacts(),
+            clock=clock,
+            jitter=lambda: 0.0,
+        )
+        return _said(await attempts.make(delivery, still_ours=_always))
     finally:
         await adapter.close()
         await outbound.stop()
 
 
-async def _try(
-    parked: Parked,
-    recheck: Recheck,
-    ledger: Ledger,
-    adapter: Adapter,
-    key: PersonKey,
-    reason: str,
-    now: datetime,
-) -> Said:
-    notification, digest = parked.notification, key.digest(parked.value)
-    refusal = recheck.why_not(notification, now)
-    view = recheck.view(notification)
-    if refusal is not None or view is None:
-        why = refusal.code if refusal is not None else "view_not_readable"
-        await ledger.write(notification, Stage.STOPPED, digest=digest, attempt=0, at=now, answer="not_sent", reason=why)
-        return Said(False, f"not handed over: {why}")
-    await adapter.open()
-    answer = await adapter.deliver(parcel_of(notification, view, digest))
-    step = delivery.next_step(
-        answer.reply, attempt=1, first_sent=now, now=now, retry_after_s=answer.retry_after_s, jitter=0.0
-    )
-    if isinstance(step, delivery.Done):
-        await ledger.write(
-            notification,
-            Stage.HANDED_OVER,
-            digest=digest,
-            attempt=1,
-            at=now,
-            answer=answer.code,
-            reason=f"redriven: {reason}",
-        )
-        return Said(True, f"handed over, answer {answer.code}")
-    return Said(False, f"the partner answered {answer.code}; it stays parked")
+async def _always() -> bool:
+    """No group shares out what is parked: whoever sends it again has it."""
+    return True
+
+
+def _said(step: Step | None) -> Said:
+    assert step is not None  # nothing puts it off
+    if step.stage is Stage.HANDED_OVER:
+        return Said(True, f"handed over, answer {step.answer}")
+    if step.answer == NOT_SENT:
+        return Said(False, f"not handed over: {step.code}")
+    return Said(False, f"the partner answered {step.answer}; it stays parked")

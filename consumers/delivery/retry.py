@@ -1,63 +1,19 @@
 """
-What next, after this answer from a partner?
+When is a partner asked again?
 
-    ACCEPTED    the partner has it                          -> done
-    BUSY        not now                                     -> try again, later each time, for 72 hours
-    UNKNOWN     sent, and no answer came: it may be there   -> the same, under the same id
-    REFUSED     the partner will never take this one        -> park: a person must look at this message
-    NOT_LET_IN  our key, address or table is not right      -> hold: a person must look at this destination
-    GONE        the partner says there is nothing there now -> the same
+A message that the partner could not take now is sent again, later each time, for 72 hours. A destination that lets
+nothing in is asked every 15 minutes whether it is mended. Whoever names a time is not asked before it.
 
-A message that is held is never parked for it: the destination is at fault, and every message would follow. While
-a destination is held, its oldest message asks again every 15 minutes, and a person must be told at once.
+Which answer leads to what is said in `consumers.delivery.stages`.
 
-Sources: Standard Webhooks 1.0.0, "Deliverability and reliability" (schedule, jitter, 410); GOV.UK Notify, which
-tries for 72 hours; RFC 9110, 10.2.3 (Retry-After).
+Sources: Standard Webhooks 1.0.0, "Deliverability and reliability" (schedule, jitter); GOV.UK Notify, which tries for
+72 hours; RFC 9110, 10.2.3 (Retry-After).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-
-from safebus.consumers.adapters.interface import Reply
-
-
-@dataclass(frozen=True)
-class Done:
-    """The partner has it."""
-
-
-@dataclass(frozen=True)
-class TryAgain:
-    """Send this message again, under the same id."""
-
-    at: datetime
-    reason: str
-
-
-@dataclass(frozen=True)
-class Hold:
-    """
-    Send nothing more to this destination, and tell a person.
-
-    Attributes:
-        at: When the oldest message may ask whether it is mended.
-    """
-
-    at: datetime
-    reason: str
-
-
-@dataclass(frozen=True)
-class Park:
-    """Set this message aside for a person."""
-
-    reason: str
-
-
-Step = Done | TryAgain | Hold | Park
 
 #: After the first attempt, the second ...; the last one again and again. Source: Standard Webhooks 1.0.0, as Svix does.
 WAITS: Final = (
@@ -76,24 +32,15 @@ PROBE_EVERY: Final = timedelta(minutes=15)
 #: A partner that asks for more is asked after a day all the same: it may have meant milliseconds.
 LONGEST_RETRY_AFTER: Final = timedelta(hours=24)
 
-_TRANSIENT: Final = {Reply.BUSY: "partner_busy", Reply.UNKNOWN: "answer_unknown"}
-_DESTINATION: Final = {Reply.NOT_LET_IN: "not_let_in", Reply.GONE: "destination_gone"}
 
-
-def next_step(
-    reply: Reply,
-    *,
-    attempt: int,
-    first_sent: datetime,
-    now: datetime,
-    retry_after_s: float | None = None,
-    jitter: float,
-) -> Step:
+def next_try(
+    *, attempt: int, first_sent: datetime, now: datetime, retry_after_s: float | None = None, jitter: float
+) -> datetime | None:
     """
-    What to do with this message now.
+    When to send this message again, under the same id; None: the 72 hours are over.
 
     Args:
-        attempt: Which attempt this was the reply to; the first is 1.
+        attempt: Which attempt was the last; the first is 1.
         first_sent: When the first attempt was made; after a hold, when the hold ended. Time in which we sent
             nothing is no time in which the partner did not answer.
         retry_after_s: What the partner asked for, in seconds from `now`; never asked earlier, up to 24 hours.
@@ -104,16 +51,18 @@ def next_step(
     """
     if attempt < 1 or not -1 <= jitter <= 1:
         raise ValueError(f"attempt counts from 1 and jitter is from -1 to 1; found {attempt} and {jitter}")
-    if reply is Reply.ACCEPTED:
-        return Done()
-    if reply is Reply.REFUSED:
-        return Park("refused_by_partner")
-    asked = min(timedelta(seconds=max(0.0, min(retry_after_s or 0.0, 1e9))), LONGEST_RETRY_AFTER)
-    if reply in _DESTINATION:
-        return Hold(now + max(PROBE_EVERY, asked), _DESTINATION[reply])
     give_up = first_sent + GIVE_UP_AFTER
     if now >= give_up:
-        return Park("no_answer_for_72_hours")
+        return None
     wait = WAITS[min(attempt, len(WAITS)) - 1] * (1 + JITTER * jitter)
     # The last attempt is made when the 72 hours end and not up to 12 hours after: a person waits to be told.
-    return TryAgain(max(min(now + wait, give_up), now + asked), _TRANSIENT[reply])
+    return max(min(now + wait, give_up), now + _asked(retry_after_s))
+
+
+def next_probe(*, now: datetime, retry_after_s: float | None = None) -> datetime:
+    """When to ask whether a destination is mended."""
+    return now + max(PROBE_EVERY, _asked(retry_after_s))
+
+
+def _asked(retry_after_s: float | None) -> timedelta:
+    return min(timedelta(seconds=max(0.0, min(retry_after_s or 0.0, 1e9))), LONGEST_RETRY_AFTER)

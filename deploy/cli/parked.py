@@ -87,13 +87,14 @@ def parked_redrive(
     """Try one parked delivery again. The register is asked first, as before every attempt."""
     from safebus.consumers.adapters import destinations as places
     from safebus.consumers.delivery import parked
-    from safebus.deploy.service import settings
+    from safebus.deploy.service import logs, settings
     from safebus.deploy.service.register_checks import RegisterRecheck
     from safebus.schemas.errors import BadInput
     from safebus.streams.register.follow import RegisterReader
 
     needs_reason(execute, reason)
     found = settings.load()
+    logs.set_up(found.log_level)
     connection = found.connection()
     if not execute:
         one = run(lambda: parked.find(connection, partner, notification_id))

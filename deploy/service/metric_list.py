@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Final, get_args
 
 from safebus.consumers.adapters.interface import Reply
-from safebus.consumers.delivery.ledger import ENDED
 from safebus.consumers.delivery.measures import OpenState, Told
+from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas.bus_records import Outcome
 from safebus.streams.rules.reasons import SET_ASIDE
 from safebus.streams.worker.counts import Fate

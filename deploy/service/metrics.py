@@ -25,8 +25,8 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from safebus.consumers.adapters.interface import Reply
-from safebus.consumers.delivery.ledger import ENDED
 from safebus.consumers.delivery.measures import Observed, Told
+from safebus.consumers.delivery.stages import ENDED
 from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
 from safebus.schemas.bus_records import Answer, Stage

@@ -15,9 +15,13 @@ from a_bus import Bus, utc_now
 
 from safebus.consumers.audit.replay.verify import verify
 from safebus.deploy.local.demo import story
+from safebus.deploy.local.demo.demonstrate import RECIPIENTS
 from safebus.deploy.service.rules_digest import rules_digest
+from safebus.schemas import codec
+from safebus.schemas.bus_records import Origin, Stage
 from safebus.schemas.event_schemas import event_schemas
 from safebus.streams.register.follow import RegisterReader
+from safebus.streams.rules import sharing
 
 pytestmark = pytest.mark.flow
 
@@ -173,6 +177,74 @@ async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
     assert one["version"] == 3
     assert (unknown.returncode, "safebus register show" in unknown.stderr) == (2, True)
     assert (parked.returncode, json.loads(parked.stdout)) == (0, [])
+
+
+async def notification_id(bus: Bus, event: Any, partner: str) -> str:
+    """The id that this partner's notification of an event will have; it follows from the event alone."""
+    outcome = sharing.share(
+        codec.decode(codec.encode(event)),
+        await bus.register_now(),
+        origin=Origin(topic=f"in.{event.publisher.agency}", partition=0, offset=0),
+        now=utc_now(),
+        key=bus.settings.person_key(),
+        rules_digest="test",
+    )
+    assert isinstance(outcome, sharing.Shared)
+    [found] = [o.notification.notification_id for o in outcome.outputs if o.notification.recipient == partner]
+    return found
+
+
+async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_record(bus: Bus, tmp_path: Path) -> None:
+    """Refused, then busy, then taken: `parked list`, `explain` and `reconcile` tell the same."""
+    since, event = utc_now(), incident()
+    parked = await notification_id(bus, event, "ash-primary")
+    in_the_way = bus.partners.drop_folder("ash-primary") / f"{parked}.json"
+    in_the_way.write_text("{}", "utf-8")
+    try:
+        await bus.publish(event)
+        await bus.until(
+            lambda s: any(r.stage is Stage.PARKED and r.notification_id == parked for r in s.receipts),
+            "it to be parked",
+        )
+        redrive = ["parked", "redrive", "ash-primary", parked, "--reason", "they mended it"]
+        there = ["--destinations", str(bus.partners.destinations(RECIPIENTS))]
+        (tmp_path / "secrets").write_text(bus.partners.secrets["haven"], "utf-8")
+        nobody = {
+            "transport": "webhook",
+            "url": "http://127.0.0.1:1/",
+            "secrets_file": "secrets",
+            "allow_private": True,
+        }
+        (tmp_path / "down.yaml").write_text(json.dumps({"ash-primary": nobody}), "utf-8")
+        dry = safebus(bus, *redrive, *there)
+        refused = safebus(bus, *redrive, *there, "--execute")
+        busy = safebus(bus, *redrive, "--destinations", str(tmp_path / "down.yaml"), "--execute")
+        listed = json.loads(safebus(bus, "parked", "list", "ash-primary", "-o", "json").stdout)
+        reconciled = json.loads(safebus(bus, "reconcile", "--from", since.isoformat(), "-o", "json").stdout)
+    finally:
+        in_the_way.unlink()
+    taken = safebus(bus, *redrive, *there, "--execute")
+    again = safebus(bus, *redrive, *there, "--execute")
+    await bus.settled(event)
+    left = json.loads(safebus(bus, "parked", "list", "ash-primary", "-o", "json").stdout)
+    [record] = json.loads(safebus(bus, "explain", event.event_id, "-o", "json").stdout)
+
+    codes = [done.returncode for done in (dry, refused, busy, taken, again)]
+    assert codes == [0, 3, 3, 0, 1], [done.stderr for done in (dry, refused, busy, taken, again)]
+    assert [done.stdout for done in (dry, refused, busy, taken)] == [""] * 4
+    assert "the partner answered other_content; it stays parked" in refused.stderr
+    assert "it stays parked" in busy.stderr
+    assert "handed over, answer written" in taken.stderr
+    assert [(row["notification_id"], row["reason"]) for row in listed] == [(parked, "refused_by_partner")]
+    assert left == []
+    assert (reconciled["partners"]["ash-primary"]["parked"], reconciled["findings"]) == (1, [])
+    [school] = [a for a in record["answers"] if a["recipient"] == "ash-primary"]
+    assert [(d["stage"], d["transport"], d["attempt"], d["reason"]) for d in school["deliveries"]] == [
+        ("PARKED", "folder", 1, "refused_by_partner"),
+        ("PARKED", "folder", 1, "refused_by_partner; redriven: they mended it"),
+        ("PARKED", "webhook", 1, "partner_busy; redriven: they mended it"),
+        ("HANDED_OVER", "folder", 1, "redriven: they mended it"),
+    ]
 
 
 async def test_an_operator_opens_an_original_with_a_reason_into_a_file_of_their_own(bus: Bus, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from safebus.consumers.adapters.folder import FolderAdapter
 from safebus.consumers.delivery import courier as courier_module
 from safebus.consumers.delivery import parked
 from safebus.consumers.delivery.courier import Courier
-from safebus.consumers.delivery.ledger import UNDER_WAY
+from safebus.consumers.delivery.stages import UNDER_WAY
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.up import DEMO_REGISTER

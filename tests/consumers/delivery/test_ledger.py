@@ -4,41 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from a_parcel import ID
+from an_attempt import NOON, ON_CONSENT, PARTNER
 
-from safebus.consumers.delivery import retry as delivery
-from safebus.consumers.delivery.ledger import NOT_SENT, UNDER_WAY, UNKNOWN, Ledger
+from safebus.consumers.delivery.ledger import Ledger
+from safebus.consumers.delivery.stages import NOT_SENT, UNDER_WAY, UNKNOWN
 from safebus.deploy.local.brokers import open_broker
-from safebus.schemas.bus_records import Notification, Stage
+from safebus.schemas.bus_records import Stage
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Writer
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ON_CONSENT = Notification(
-    notification_id=ID,
-    decision_id="d",
-    event_id="e",
-    event_type="housing.temporary-accommodation.v1",
-    lifecycle="NEW",
-    recipient="ash-primary",
-    publisher="fordshire-housing",
-    purpose="temporary_accommodation_notice",
-    urgency="ROUTINE",
-    subject_token="t",
-    agreement_id="a",
-    agreement_version=1,
-    flow="f",
-    consent_meaning="service_agreement",
-    labels=(),
-    restricted=False,
-    decided_at=NOON,
-    view_schema="0" * 16,
-    view=b"",
-)
 
 
 @pytest.fixture
@@ -52,7 +29,7 @@ async def connection(tmp_path: Path) -> AsyncIterator[Connection]:
 async def a_process(connection: Connection) -> AsyncIterator[Ledger]:
     outbound = Writer(connection, client_id="test")
     await outbound.start()
-    ledger = Ledger(connection, outbound, partner="ash-primary", transport="webhook")
+    ledger = Ledger(connection, outbound, partner=PARTNER, transport="webhook")
     await ledger.load()
     yield ledger
     await outbound.stop()
@@ -118,8 +95,47 @@ async def test_what_another_process_handed_over_is_seen_without_a_restart(connec
         assert set(running.on_consent()) == {ID}
 
 
-def test_the_unknown_answer_is_named_as_the_policy_names_it() -> None:
-    step = delivery.next_step(delivery.Reply.UNKNOWN, attempt=1, first_sent=NOON, now=NOON, jitter=0.0)
+REDRIVEN = "; redriven: they asked"
 
-    assert isinstance(step, delivery.TryAgain)
-    assert step.reason == UNKNOWN
+
+async def test_one_that_a_person_sends_again_counts_until_the_partner_answers_no(connection: Connection) -> None:
+    """Their process may end before the answer, and nothing sends it again by itself."""
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.PARKED, "refused_by_partner", answer="422")
+        parked = set(ledger.on_consent())
+        await note(ledger, Stage.PARKED, UNDER_WAY + REDRIVEN, answer="not_yet")
+        begun = set(ledger.on_consent())
+        await note(ledger, Stage.PARKED, UNDER_WAY + REDRIVEN, answer="not_yet")
+        begun_again = set(ledger.on_consent())
+        await note(ledger, Stage.PARKED, "partner_busy" + REDRIVEN, answer="503")
+        answered = set(ledger.on_consent())
+
+    assert (parked, begun, begun_again, answered) == (set(), {ID}, {ID}, set())
+
+
+@pytest.mark.parametrize("answer", ["timeout", NOT_SENT])
+async def test_one_that_a_person_sent_again_and_that_may_be_there_counts_for_good(
+    connection: Connection, answer: str
+) -> None:
+    """The answer never came, or was never written before the consent was withdrawn."""
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.PARKED, "refused_by_partner", answer="422")
+        await note(ledger, Stage.PARKED, UNDER_WAY + REDRIVEN, answer="not_yet")
+        if answer == NOT_SENT:
+            await note(ledger, Stage.STOPPED, "CONSENT_WITHDRAWN (R12)" + REDRIVEN, answer=NOT_SENT)
+        else:
+            await note(ledger, Stage.PARKED, UNKNOWN + REDRIVEN, answer=answer)
+        await note(ledger, Stage.PARKED, "refused_by_partner" + REDRIVEN, answer="422")
+        here = set(ledger.on_consent())
+    async with a_process(connection) as successor:
+        assert here == set(successor.on_consent()) == {ID}
+
+
+async def test_what_was_handed_over_and_then_came_with_other_bytes_stays_told_of(connection: Connection) -> None:
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.HANDED_OVER, answer="202")
+        await note(ledger, Stage.PARKED, "same_id_other_content", answer=NOT_SENT)
+        await note(ledger, Stage.PARKED, UNDER_WAY + REDRIVEN, answer="not_yet")
+        await note(ledger, Stage.PARKED, "refused_by_partner" + REDRIVEN, answer="409")
+
+        assert set(ledger.on_consent()) == {ID}

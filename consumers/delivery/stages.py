@@ -1,0 +1,211 @@
+"""
+What becomes of a delivery, whatever it meets?
+
+TABLE says it, and all else follows from it: what a delivery meets (a line) in a phase (a column) brings it to a stage,
+and a receipt with that stage and the reason is written. From the stage follows what is done next (FOLLOWS).
+
+A message that is held is never parked for it: the destination is at fault, and every message would follow. What a
+person sends again stays parked unless the partner takes it or it is no longer permitted: nobody loses sight of it.
+
+`docs/reference/delivery-states.md` is made from this module; the times are those of
+`consumers.delivery.retry`. Source: Standard Webhooks 1.0.0, "Deliverability and reliability" (410).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from safebus.consumers.adapters.interface import PartnerAnswer, Reply
+from safebus.consumers.delivery import retry
+from safebus.consumers.delivery.measures import OpenState
+from safebus.schemas.bus_records import Reason, Stage
+
+
+class Phase(StrEnum):
+    """Who acts on a delivery."""
+
+    OPEN = "open"  # the courier: it is new, waiting or held
+    REDRIVEN = "redriven"  # a person: it is parked, and sent again by command
+    ENDED = "ended"  # nobody: it is handed over, parked or stopped
+
+
+class Met(StrEnum):
+    """What a delivery meets, apart from the partner's reply."""
+
+    NOT_PERMITTED = "NOT_PERMITTED"
+    NOT_READABLE = "NOT_READABLE"
+    BEGUN = "BEGUN"
+    GIVEN_UP = "GIVEN_UP"
+    SAME_BYTES = "SAME_BYTES"
+    OTHER_BYTES = "OTHER_BYTES"
+
+
+class Line(NamedTuple):
+    """One line of the table. Where a phase has no stage, it cannot be met or changes nothing."""
+
+    met: Met | Reply
+    means: str
+    reason: str
+    open: Stage | None = None
+    redriven: Stage | None = None
+    ended: Stage | None = None
+
+    def to(self, phase: Phase) -> Stage | None:
+        """The stage that a delivery comes to."""
+        return {Phase.OPEN: self.open, Phase.REDRIVEN: self.redriven, Phase.ENDED: self.ended}[phase]
+
+
+#: Before an attempt on which a consent stands: until an answer is written too, the partner may have it.
+UNDER_WAY: Final = "attempt_under_way"
+#: The time-out came after the body went, so the partner may have it.
+UNKNOWN: Final = "answer_unknown"
+#: The answer of a delivery that ended without an attempt, and of an attempt that has none yet.
+NOT_SENT: Final = "not_sent"
+NOT_YET: Final = "not_yet"
+
+_HANDED_OVER, _WAITING, _HELD = Stage.HANDED_OVER, Stage.WAITING, Stage.HELD
+_PARKED, _STOPPED = Stage.PARKED, Stage.STOPPED
+
+# fmt: off
+TABLE: Final = (
+    #    what it meets      which means                           reason of the receipt     open          redriven
+    Line(Met.NOT_PERMITTED, "the register no longer permits it",  "",                       _STOPPED,     _STOPPED),
+    Line(Met.NOT_READABLE,  "its released fields cannot be read", "view_not_readable",      _PARKED,      _PARKED),
+    Line(Met.BEGUN,         "about to be sent, on a consent",     UNDER_WAY,                _WAITING,     _PARKED),
+    Line(Reply.ACCEPTED,    "the partner has it",                 "",                       _HANDED_OVER, _HANDED_OVER),
+    Line(Reply.BUSY,        "not now",                            "partner_busy",           _WAITING,     _PARKED),
+    Line(Reply.UNKNOWN,     "no answer came: it may be there",    UNKNOWN,                  _WAITING,     _PARKED),
+    Line(Met.GIVEN_UP,      "these two for 72 hours",             "no_answer_for_72_hours", _PARKED,      None),
+    Line(Reply.REFUSED,     "the partner will never take it",     "refused_by_partner",     _PARKED,      _PARKED),
+    Line(Reply.NOT_LET_IN,  "our key, address or table is wrong", "not_let_in",             _HELD,        _PARKED),
+    Line(Reply.GONE,        "it says there is nothing there now", "destination_gone",       _HELD,        _PARKED),
+    #    of one that has ended                                                              ended
+    Line(Met.SAME_BYTES,    "the same id and bytes again",        "",                       ended=None),
+    Line(Met.OTHER_BYTES,   "its id again, with other bytes",     "same_id_other_content",  ended=_PARKED),
+)
+# fmt: on
+
+FOLLOWS: Final = {
+    Stage.HANDED_OVER: "done",
+    Stage.WAITING: "it is sent again under the same id, later each time",
+    Stage.HELD: "its destination gets nothing, and a person is told at once; the oldest message asks every 15 minutes",
+    Stage.PARKED: "a person must look at this message",
+    Stage.STOPPED: "it is not sent any more",
+}
+#: After these nothing more happens to a delivery by itself.
+ENDED: Final = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
+
+_LINES: Final = {line.met: line for line in TABLE}
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    Where a delivery comes to, as its receipt says it.
+
+    Attributes:
+        answer: The partner's code, or that it was not asked.
+        rule: Which rule refuses; empty: none does.
+        again_at: WAITING: when to send it again; HELD: when its destination may be asked.
+        known: A receipt says this already: the destination is held since before.
+    """
+
+    stage: Stage
+    code: str
+    answer: str = NOT_SENT
+    rule: str = ""
+    again_at: datetime | None = None
+    known: bool = False
+
+    @property
+    def reason(self) -> str:
+        """As the receipt says it."""
+        return f"{self.code} ({self.rule})" if self.rule else self.code
+
+    def written(self, *, on_consent: bool) -> bool:
+        """Is there a receipt? One each time, but not for each probe, unless a consent needs the answer on record."""
+        return on_consent or not self.known
+
+    @property
+    def lets_in(self) -> bool:
+        """The partner's answer shows that its destination is not to be held."""
+        return self.stage in (Stage.HANDED_OVER, Stage.WAITING)
+
+
+def unsent(refusal: Reason | None, *, readable: bool, phase: Phase) -> Step | None:
+    """What follows from the register alone; None: the partner may be asked."""
+    if refusal is not None:
+        return replace(_step(Met.NOT_PERMITTED, phase), code=refusal.code, rule=refusal.rule)
+    return None if readable else _step(Met.NOT_READABLE, phase)
+
+
+def begun(phase: Phase) -> Step:
+    """Should we end before the answer: whoever stops this delivery must know that it may be there."""
+    return replace(_step(Met.BEGUN, phase), answer=NOT_YET)
+
+
+def answered(
+    answer: PartnerAnswer,
+    *,
+    phase: Phase,
+    attempt: int,
+    first_sent: datetime,
+    now: datetime,
+    jitter: float,
+    held: bool = False,
+) -> Step:
+    """
+    What follows from the partner's answer.
+
+    Args:
+        attempt, first_sent, jitter: As `retry.next_try` takes them.
+        held: The destination was held before.
+    """
+    step = replace(_step(answer.reply, phase), answer=answer.code)
+    if step.stage is Stage.HELD:
+        return replace(step, again_at=retry.next_probe(now=now, retry_after_s=answer.retry_after_s), known=held)
+    if step.stage is not Stage.WAITING:
+        return step
+    again_at = retry.next_try(
+        attempt=attempt, first_sent=first_sent, now=now, retry_after_s=answer.retry_after_s, jitter=jitter
+    )
+    if again_at is None:
+        return replace(_step(Met.GIVEN_UP, phase), answer=answer.code)
+    return replace(step, again_at=again_at)
+
+
+def come_again(*, same: bool) -> Step | None:
+    """What follows when one that has ended comes once more; None: nothing."""
+    met = Met.SAME_BYTES if same else Met.OTHER_BYTES
+    return None if _LINES[met].ended is None else _step(met, Phase.ENDED)
+
+
+_REDRIVEN: Final = "redriven: "
+
+
+def on_record(step: Step, *, redriven: str | None) -> str:
+    """The reason of a receipt: that of the step, then why a person sent it again."""
+    return "; ".join(filter(None, [step.reason, None if redriven is None else f"{_REDRIVEN}{redriven}"]))
+
+
+def code_of(reason: str) -> str:
+    """What `on_record` wrote, without the person's words."""
+    return reason.partition(f"; {_REDRIVEN}")[0]
+
+
+def open_state(*, tried: bool, held: bool) -> OpenState:
+    """How one that has not ended stands; all alike while their destination is held."""
+    if held:
+        return OpenState.HELD
+    return OpenState.WAITING if tried else OpenState.PENDING
+
+
+def _step(met: Met | Reply, phase: Phase) -> Step:
+    line = _LINES[met]
+    stage = line.to(phase)
+    if stage is None:
+        raise ValueError(f"a delivery that is {phase} cannot meet {met}")
+    return Step(stage, line.reason)

@@ -1,0 +1,23 @@
+"""A broker of its own for each test that writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from an_attempt import PARTNER, Partner
+
+from safebus.deploy.local.brokers import open_broker
+from safebus.schemas import topics
+from safebus.schemas.kafka.connection import Connection
+
+
+@pytest.fixture
+async def partner(tmp_path: Path) -> AsyncIterator[Partner]:
+    with open_broker("embedded", data_dir=tmp_path) as broker:
+        broker.create_topics({topics.RECEIPTS: 1, topics.parked_for(PARTNER): 1})
+        partner = Partner(Connection(broker.bootstrap))
+        await partner.outbound.start()
+        yield partner
+        await partner.outbound.stop()

@@ -1,0 +1,149 @@
+"""Each attempt asks the register, then whether it is still ours, then the partner, and leaves a receipt."""
+
+from __future__ import annotations
+
+import pytest
+from a_parcel import ID
+from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, WITHDRAWN, Partner, delivery
+
+from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.delivery.retry import PROBE_EVERY
+from safebus.consumers.delivery.stages import UNDER_WAY
+from safebus.schemas import topics
+from safebus.schemas.bus_records import Notification, Receipt, Stage
+
+PARKED = topics.parked_for("ash-primary")
+WHY = "they have mended it"
+BEFORE = ["register", "still ours?", "partner"]
+BEFORE_ON_CONSENT = ["register", topics.RECEIPTS, "still ours?", "partner"]
+
+
+def said(receipt: Receipt) -> tuple[Stage, int, str, str]:
+    return receipt.stage, receipt.attempt, receipt.answer, receipt.reason
+
+
+OPEN = {
+    Reply.ACCEPTED: (Stage.HANDED_OVER, 1, "its code", ""),
+    Reply.BUSY: (Stage.WAITING, 1, "its code", "partner_busy"),
+    Reply.UNKNOWN: (Stage.WAITING, 1, "its code", "answer_unknown"),
+    Reply.REFUSED: (Stage.PARKED, 1, "its code", "refused_by_partner"),
+    Reply.NOT_LET_IN: (Stage.HELD, 0, "its code", "not_let_in"),
+    Reply.GONE: (Stage.HELD, 0, "its code", "destination_gone"),
+}
+
+
+@pytest.mark.parametrize("notification", [ON_A_DUTY, ON_CONSENT], ids=["duty", "consent"])
+@pytest.mark.parametrize("reply", Reply)
+async def test_an_attempt_leaves_one_receipt_and_one_before_it_on_a_consent(
+    partner: Partner, reply: Reply, notification: Notification
+) -> None:
+    partner.answers = [reply]
+    step = await partner.make(delivery(notification))
+
+    on_consent = notification is ON_CONSENT
+    begun = [(Stage.WAITING, 1, "not_yet", UNDER_WAY)] if on_consent else []
+    put_there = [PARKED] if reply is Reply.REFUSED else []
+    assert [said(r) for r in await partner.receipts()] == [*begun, OPEN[reply]]
+    assert step.stage is OPEN[reply][0]
+    assert partner.done == [*(BEFORE_ON_CONSENT if on_consent else BEFORE), *put_there, topics.RECEIPTS]
+    assert partner.tally.replies == {reply: 1}
+
+
+REDRIVEN = {
+    Reply.ACCEPTED: (Stage.HANDED_OVER, 1, "its code", f"redriven: {WHY}"),
+    Reply.BUSY: (Stage.PARKED, 1, "its code", f"partner_busy; redriven: {WHY}"),
+    Reply.UNKNOWN: (Stage.PARKED, 1, "its code", f"answer_unknown; redriven: {WHY}"),
+    Reply.REFUSED: (Stage.PARKED, 1, "its code", f"refused_by_partner; redriven: {WHY}"),
+    Reply.NOT_LET_IN: (Stage.PARKED, 1, "its code", f"not_let_in; redriven: {WHY}"),
+    Reply.GONE: (Stage.PARKED, 1, "its code", f"destination_gone; redriven: {WHY}"),
+}
+
+
+@pytest.mark.parametrize("notification", [ON_A_DUTY, ON_CONSENT], ids=["duty", "consent"])
+@pytest.mark.parametrize("reply", Reply)
+async def test_one_that_a_person_sends_again_leaves_the_same_number_and_is_parked_only_once(
+    partner: Partner, reply: Reply, notification: Notification
+) -> None:
+    partner.answers = [reply]
+    await partner.make(delivery(notification, redriven=WHY))
+
+    on_consent = notification is ON_CONSENT
+    begun = [(Stage.PARKED, 1, "not_yet", f"{UNDER_WAY}; redriven: {WHY}")] if on_consent else []
+    assert [said(r) for r in await partner.receipts()] == [*begun, REDRIVEN[reply]]
+    assert partner.done == [*(BEFORE_ON_CONSENT if on_consent else BEFORE), topics.RECEIPTS]
+    assert partner.attempts.held_until is None
+
+
+@pytest.mark.parametrize("redriven", [None, WHY])
+async def test_what_the_register_no_longer_permits_is_not_sent(partner: Partner, redriven: str | None) -> None:
+    partner.refusal = WITHDRAWN
+    await partner.make(delivery(ON_CONSENT, redriven=redriven))
+
+    reason = "CONSENT_WITHDRAWN (R12)" if redriven is None else f"CONSENT_WITHDRAWN (R12); redriven: {WHY}"
+    assert [said(r) for r in await partner.receipts()] == [(Stage.STOPPED, 0, "not_sent", reason)]
+    assert partner.done == ["register", topics.RECEIPTS]
+
+
+@pytest.mark.parametrize("redriven", [None, WHY])
+async def test_what_cannot_be_read_is_not_sent_and_waits_for_a_person(partner: Partner, redriven: str | None) -> None:
+    partner.readable = False
+    await partner.make(delivery(redriven=redriven))
+
+    reason = "view_not_readable" if redriven is None else f"view_not_readable; redriven: {WHY}"
+    assert [said(r) for r in await partner.receipts()] == [(Stage.PARKED, 0, "not_sent", reason)]
+    assert partner.done == ["register", *([PARKED] if redriven is None else []), topics.RECEIPTS]
+
+
+async def test_one_that_is_not_surely_ours_any_more_is_put_off_and_counts_as_no_attempt(partner: Partner) -> None:
+    partner.ours = False
+    found = delivery()
+    step = await partner.make(found)
+
+    assert step is None
+    assert (found.attempt, partner.done, await partner.receipts()) == (0, ["register", "still ours?"], [])
+
+
+async def test_a_destination_is_held_by_one_receipt_until_an_answer_shows_that_it_lets_in(partner: Partner) -> None:
+    """A refusal does not show it; the time of a hold is not the message's."""
+    partner.answers = [Reply.GONE, Reply.GONE, Reply.REFUSED, Reply.BUSY]
+    found = delivery()
+    first = await partner.make(found)
+    after_first = (found.attempt, found.first_sent)
+    probe = await partner.make(found)
+    held_until = partner.attempts.held_until
+    await partner.make(delivery(ON_A_DUTY.model_copy(update={"notification_id": ID[:-1] + "2"})))
+    after_a_refusal = partner.attempts.held_until
+    await partner.make(found)
+
+    assert (first.known, probe.known) == (False, True)
+    assert after_first == (0, None)
+    assert held_until == after_a_refusal == NOON + PROBE_EVERY
+    assert partner.attempts.held_until is None
+    assert (found.attempt, found.first_sent) == (1, NOON)
+    assert [r.stage for r in await partner.receipts()] == [Stage.HELD, Stage.PARKED, Stage.WAITING]
+
+
+async def test_each_probe_of_one_on_a_consent_has_its_answer_on_record(partner: Partner) -> None:
+    partner.answers = [Reply.GONE, Reply.GONE]
+    found = delivery(ON_CONSENT)
+    await partner.make(found)
+    await partner.make(found)
+
+    assert [r.stage for r in await partner.receipts()] == [Stage.WAITING, Stage.HELD] * 2
+
+
+async def test_the_same_again_needs_nothing_and_other_bytes_under_its_id_need_a_person(partner: Partner) -> None:
+    other = delivery(ON_A_DUTY.model_copy(update={"flow": "another"}))
+    new = await partner.attempts.come_again(delivery())
+    partner.answers = [Reply.ACCEPTED]
+    await partner.make(delivery())
+    partner.done.clear()
+    same = await partner.attempts.come_again(delivery())
+    after_same = list(partner.done)
+    others = await partner.attempts.come_again(other)
+
+    assert (new, same, others) == (False, True, True)
+    assert (after_same, partner.done) == ([], [PARKED, topics.RECEIPTS])
+    last = (await partner.receipts())[-1]
+    assert said(last) == (Stage.PARKED, 0, "not_sent", "same_id_other_content")
+    assert last.output_digest == other.digest

@@ -1,0 +1,89 @@
+"""What is parked stays in sight until it is handed over or stopped, however often a person sends it again."""
+
+from __future__ import annotations
+
+import pytest
+from a_parcel import ID
+from an_attempt import KEY, NOON, ON_CONSENT, PARTNER, WITHDRAWN, Partner
+
+from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.delivery import parked
+from safebus.consumers.delivery.ledger import Ledger
+from safebus.consumers.delivery.parked import Said
+from safebus.schemas.bus_records import Stage
+from safebus.schemas.errors import BadInput
+
+
+async def redrive(partner: Partner) -> Said:
+    return await parked.redrive(
+        partner.connection,
+        PARTNER,
+        ID,
+        adapter=partner,
+        recheck=partner,
+        key=KEY,
+        reason="they asked",
+        clock=lambda: NOON,
+    )
+
+
+async def listed(partner: Partner) -> list[tuple[str, str]]:
+    found = await parked.waiting(partner.connection, PARTNER)
+    return [(p.notification.notification_id, p.reason) for p in found]
+
+
+@pytest.mark.parametrize("reply", [r for r in Reply if r is not Reply.ACCEPTED])
+async def test_one_that_the_partner_does_not_take_stays_parked_and_is_on_record(partner: Partner, reply: Reply) -> None:
+    await partner.park()
+    partner.answers = [reply]
+    said = await redrive(partner)
+
+    last = (await partner.receipts())[-1]
+    assert said == Said(False, "the partner answered its code; it stays parked")
+    assert (last.stage, last.attempt, last.answer) == (Stage.PARKED, 1, "its code")
+    assert last.reason.endswith("; redriven: they asked")
+    assert await listed(partner) == [(ID, "refused_by_partner")]
+
+
+async def test_one_that_the_partner_takes_is_no_longer_parked(partner: Partner) -> None:
+    await partner.park()
+    partner.answers = [Reply.BUSY, Reply.ACCEPTED]
+    first, second = await redrive(partner), await redrive(partner)
+
+    assert not first.handed_over
+    assert second == Said(True, "handed over, answer its code")
+    assert [r.stage for r in await partner.receipts()] == [Stage.PARKED, Stage.PARKED, Stage.HANDED_OVER]
+    assert await listed(partner) == []
+    with pytest.raises(BadInput, match="nothing is parked for `ash-primary`"):
+        await redrive(partner)
+
+
+async def test_one_that_is_no_longer_permitted_is_stopped_and_no_longer_parked(partner: Partner) -> None:
+    await partner.park(ON_CONSENT)
+    partner.refusal = WITHDRAWN
+    said = await redrive(partner)
+
+    assert said == Said(False, "not handed over: CONSENT_WITHDRAWN")
+    assert partner.done == ["register"]
+    assert await listed(partner) == []
+
+
+async def test_one_that_cannot_be_read_stays_parked(partner: Partner) -> None:
+    """Whoever can make it readable finds it on the list."""
+    await partner.park()
+    partner.readable = False
+    said = await redrive(partner)
+
+    assert said == Said(False, "not handed over: view_not_readable")
+    assert await listed(partner) == [(ID, "refused_by_partner")]
+
+
+async def test_a_restarted_adapter_does_not_try_what_a_person_has_sent_again(partner: Partner) -> None:
+    await partner.park(ON_CONSENT)
+    partner.answers = [Reply.BUSY]
+    await redrive(partner)
+    ledger = Ledger(partner.connection, None, partner=PARTNER, transport="folder")
+    await ledger.load()
+
+    ended = ledger.ended(ID)
+    assert (ended is not None and ended.stage, ledger.waited(ID)) == (Stage.PARKED, (None, 0))
