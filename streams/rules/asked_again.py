@@ -18,6 +18,7 @@ from safebus.streams.rules import decision, release
 from safebus.streams.rules.agreements import Agreement, Flow, Status
 from safebus.streams.rules.consent import Meaning, standing
 from safebus.streams.rules.lookups import Lookups
+from safebus.streams.rules.reasons import NOT_AGREED, Code, Rule, why
 from safebus.streams.rules.release import Plan
 from safebus.streams.rules.routing import SUBSCRIPTION
 
@@ -34,27 +35,27 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
     for who in (notification.recipient, notification.publisher):
         partner = register.partner(who)
         if partner is None or partner.suspended:
-            return Reason(code="PARTNER_SUSPENDED", rule="R01", about=who)
+            return why(Code.PARTNER_SUSPENDED, who)
     agreement = register.agreement(notification.agreement_id)
     found = register.flows(notification.event_type, notification.publisher, notification.recipient)
     flow = next((f for a, f in found if (a.agreement, f.flow) == (notification.agreement_id, notification.flow)), None)
     if agreement is None or flow is None or agreement.status is not Status.ACTIVE:
-        return Reason(code="AGREEMENT_ENDED", rule="R01", about=notification.agreement_id)
+        return why(Code.AGREEMENT_ENDED, notification.agreement_id)
     if flow.purpose != notification.purpose:
-        return Reason(code="AGREEMENT_ENDED", rule="R01", about=notification.agreement_id)
+        return why(Code.AGREEMENT_ENDED, notification.agreement_id)
     if now.date() > agreement.last_day():
-        return Reason(code="AGREEMENT_EXPIRED", rule="R02", about=notification.agreement_id)
+        return why(Code.AGREEMENT_EXPIRED, notification.agreement_id)
     if any(decision.prohibits(a, f, purpose=notification.purpose, on=now.date()) for a, f in found):
-        return Reason(code="PROHIBITED", rule="R28", about=notification.recipient)
+        return why(Code.PROHIBITED, notification.recipient)
     if not _still_interested(notification, flow, register, now):
-        return Reason(code="NOT_IN_CARE", rule="R01", about=f"{agreement.agreement} v{agreement.version}")
+        return why(Code.NOT_IN_CARE, f"{agreement.agreement} v{agreement.version}")
     known = register.person(notification.subject_token)
     if known is not None and known.restricted and not notification.restricted:
-        return Reason(code="RESTRICTED_SINCE", rule="R16", about="decided before the record was restricted")
+        return why(Code.RESTRICTED_SINCE, "decided before the record was restricted")
     if agreement.version != notification.agreement_version and not _still_releases(
         notification, agreement, flow, register
     ):
-        return Reason(code="AGREEMENT_NARROWED", rule="R21", about=notification.agreement_id)
+        return why(Code.AGREEMENT_NARROWED, notification.agreement_id)
     # The flow as it stands may wait for an agreement that it did not wait for when this was decided.
     meaning = flow.consent or notification.consent_meaning
     if meaning is not None:
@@ -64,7 +65,7 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
             now=now,
         )
         if not consent.holds:
-            return Reason(code=f"CONSENT_{consent.state.upper()}", rule="R12", about=notification.purpose)
+            return why(NOT_AGREED[consent.state], notification.purpose, rule=Rule.R12)
     return None
 
 

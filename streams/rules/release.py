@@ -16,6 +16,7 @@ from safebus.schemas.bus_records import FieldRule
 from safebus.schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Category, DataClass, category
 from safebus.schemas.event_schemas import EventSchema
 from safebus.streams.rules.agreements import Flow, Group
+from safebus.streams.rules.reasons import Rule
 from safebus.streams.rules.views import COUNT, View, groups_in, view_of
 
 _PERSONS = "subjects[]."
@@ -159,13 +160,14 @@ def _plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: froz
     withheld: list[tuple[str, str]] = []
     masks: dict[str, str] = {}
     for leaf in view_leaves(schema):
-        rule, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions)
+        decided_by, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions)
+        rule = decided_by.name
         if is_released and leaf.path in flow.mask:
             masks[leaf.path] = flow.mask[leaf.path]
             rule = f"{rule}, {MASKS[flow.mask[leaf.path]].says}"
         (released if is_released else withheld).append((leaf.path, rule))
     if flow.mask.get("other_children") == "count" and not restricted:
-        released.append((COUNT, "AGREEMENT, how many only"))
+        released.append((COUNT, f"{Rule.AGREEMENT.name}, how many only"))
     fields = tuple(f"{path}: {masks[path]}" if path in masks else path for path, _ in released)
     return Plan(
         schema=schema,
@@ -176,26 +178,26 @@ def _plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: froz
     )
 
 
-def rule_for(leaf: ViewLeaf, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> tuple[str, bool]:
+def rule_for(leaf: ViewLeaf, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> tuple[Rule, bool]:
     """
     The rule that decides about one leaf, and whether it releases it.
 
     Refusals are looked for first, so none can be overridden by naming a field twice.
     """
     if leaf.data_class in NEVER:
-        return "NEVER", False
+        return Rule.NEVER, False
     if leaf.since > flow.schema_version:
-        return "SINCE", False
+        return Rule.SINCE, False
     if restricted and (leaf.data_class in RESTRICTED_STRIPS or leaf.group in _STRIPPED_GROUPS):
-        return "R16", False
+        return Rule.R16, False
     named = leaf.path in flow.fields
     if leaf.data_class in PROSE and not named:
-        return "PROSE", False
+        return Rule.PROSE, False
     if not named and leaf.data_class not in flow.release.of(leaf.group):
-        return "NOT_NAMED", False
+        return Rule.NOT_NAMED, False
     if category(leaf.data_class) not in conditions | {Category.ORDINARY}:
-        return "R07", False
-    return "AGREEMENT", True
+        return Rule.R07, False
+    return Rule.AGREEMENT, True
 
 
 def _group_of(path: str) -> Group:

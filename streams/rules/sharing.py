@@ -19,6 +19,7 @@ from safebus.streams.rules.decision import DecisionInput, Verdict
 from safebus.streams.rules.identity import Doubt, match_all
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.notifications import Output, notification_id_of, output_of
+from safebus.streams.rules.reasons import Code
 from safebus.streams.rules.routing import Interest, interested
 
 
@@ -82,7 +83,9 @@ def _unheard(received: Received, decided: list[tuple[Interest, Verdict]]) -> int
     considered = {interest.person.ref for interest, _ in decided}
     told = {interest.person.ref for interest, verdict in decided if verdict.outcome is Outcome.PERMIT}
     inside = {
-        interest.person.ref for interest, verdict in decided if any(r.code == "ADVERSARY" for r in verdict.reasons)
+        interest.person.ref
+        for interest, verdict in decided
+        if any(reason.code == Code.ADVERSARY.name for reason in verdict.reasons)
     }
     left_out = {person.ref for person in received.event.subjects if person.role in ABOUT} - told
     return len({ref for ref in left_out if ref not in considered or ref in inside})

@@ -55,13 +55,8 @@ class Counts:
     decided: int = 0
     redone: int = 0
     repeats: int = 0
-    permitted: int = 0
-    refused: int = 0
     tally: EventTally = field(default_factory=NobodyCounts)
-    quarantined: dict[str, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.quarantined = _ByReason(self)
+    quarantined: dict[str, int] = field(default_factory=dict)
 
     def event(self, topic: str, fate: Fate) -> None:
         """One event of a topic is dealt with."""
@@ -74,17 +69,4 @@ class Counts:
     def set_aside(self, reason: str) -> None:
         """One event is put where a person looks."""
         self.quarantined[reason] = self.quarantined.get(reason, 0) + 1
-
-
-class _ByReason(dict[str, int]):
-    """Counts one up at a time, and tells the tally."""
-
-    # Only because the router counts in the dict itself: once it calls `Counts.set_aside`, that can tell the tally.
-
-    def __init__(self, counts: Counts) -> None:
-        super().__init__()
-        self._counts = counts
-
-    def __setitem__(self, reason: str, count: int) -> None:
-        super().__setitem__(reason, count)
-        self._counts.tally.set_aside(reason)
+        self.tally.set_aside(reason)

@@ -31,6 +31,7 @@ from safebus.streams.register.follow import RegisterReader
 from safebus.streams.rules import sharing
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.notifications import outputs_of
+from safebus.streams.rules.reasons import Aside
 from safebus.streams.rules.sharing import SetAside
 from safebus.streams.worker import messages
 from safebus.streams.worker.counts import Counts, Fate
@@ -182,7 +183,7 @@ class Router:
             return self._decide(received, origin, register, now)
         if known.input_digest != received.digest(self._keys.person):
             detail = "this event id was used before for other content; publish a correction under a new id"
-            return self._reject("ID_REUSED", detail, record.value, origin, now)
+            return self._reject(Aside.ID_REUSED, detail, record.value, origin, now)
         self.counts.repeats += 1
         log.info(
             "event.repeated",
@@ -209,8 +210,6 @@ class Router:
         permitted = len(outcome.outputs)
         self.counts.decided += 1
         self.counts.answered(event.event_type, record.answers)
-        self.counts.permitted += permitted
-        self.counts.refused += len(record.answers) - permitted
         log.info(
             "event.decided",
             event_id=event.event_id,
@@ -236,7 +235,7 @@ class Router:
         if outputs is None:
             # Not the bytes on record: what was sent before the crash is not known, so two truths could stand.
             detail = "decided before, and the same bytes cannot be made again; `safebus explain` shows the record"
-            return self._reject("REDO_DIFFERS", detail, value, record.origin, now)
+            return self._reject(Aside.REDO_DIFFERS, detail, value, record.origin, now)
         self.counts.redone += 1
         log.info("event.redone", event_id=record.event_id, source=record.source, register_offset=record.register_offset)
         return Became("redone", outputs=(*map(messages.notification, outputs), *self._alarm(record, value, now)))
@@ -245,14 +244,14 @@ class Router:
         """Somebody must look when nobody is told of a person."""
         if record.unheard:
             detail = f"nobody is told of {record.unheard} of those it is about: in no care, or the suspect is inside"
-            yield self._quarantined("NO_RECIPIENT", detail, value, record.origin, now)
+            yield self._quarantined(Aside.NO_RECIPIENT, detail, value, record.origin, now)
 
     def _reject(self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime) -> Became:
         """Nothing is decided about this event: a person must look."""
         return Became("rejected", outputs=(self._quarantined(reason, detail, value, origin, now),))
 
     def _quarantined(self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime) -> Message:
-        self.counts.quarantined[reason] = self.counts.quarantined.get(reason, 0) + 1
+        self.counts.set_aside(reason)
         log.warning(
             "event.quarantined", reason=reason, topic=origin.topic, partition=origin.partition, offset=origin.offset
         )
@@ -266,7 +265,7 @@ def _verify_source(received: Received, origin: Origin) -> None:
     if owner != claimed:
         # What was claimed is not repeated: it is whatever the publisher wrote there.
         raise Refused(
-            "WRONG_SOURCE", f"`publisher.agency` is another than `{owner}`, which alone owns `{origin.topic}`"
+            Aside.WRONG_SOURCE, f"`publisher.agency` is another than `{owner}`, which alone owns `{origin.topic}`"
         )
 
 

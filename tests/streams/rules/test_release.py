@@ -14,6 +14,7 @@ from safebus.schemas.event_schemas import EventSchema, event_schemas
 from safebus.schemas.events import Event, PersonRole
 from safebus.streams.rules import release
 from safebus.streams.rules.agreements import Flow, Group
+from safebus.streams.rules.reasons import Rule
 from safebus.streams.rules.release import ViewLeaf, collapse, plan, rule_for, view_paths
 from safebus.streams.rules.views import group_of, groups_in
 
@@ -86,7 +87,7 @@ def test_each_leaf_has_one_rule_and_a_refusal_is_looked_for_first(
 ) -> None:
     options = {"restricted": False, "conditions": ORDINARY} | how
 
-    assert rule_for(of, under, **options) == (rule, rule == "AGREEMENT")
+    assert rule_for(of, under, **options) == (Rule[rule], rule == "AGREEMENT")
 
 
 def test_a_person_s_leaf_appears_once_for_each_group() -> None:

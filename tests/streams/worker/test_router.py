@@ -26,6 +26,7 @@ from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.write import as_records, consent_record, write_records
 from safebus.streams.rules import decision, notifications, release
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
+from safebus.streams.rules.reasons import Rule
 from safebus.streams.rules.views import view_of
 
 
@@ -125,7 +126,7 @@ def change_the_rules(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
         monkeypatch.setattr(decision, "is_adversary", lambda _case: True)
     elif how == "releases nothing":
         monkeypatch.setattr(release, "_PLANS", {})
-        monkeypatch.setattr(release, "rule_for", lambda *_args, **_how: ("NOT_NAMED", False))
+        monkeypatch.setattr(release, "rule_for", lambda *_args, **_how: (Rule.NOT_NAMED, False))
     else:
         monkeypatch.setitem(EVENT_CLASSES, Stricter.TYPE, Stricter)
 
