@@ -236,7 +236,7 @@ def test_the_numbers_of_a_delivery_process_are_these() -> None:
     courier.facts.tried(Reply.ACCEPTED, took=timedelta(milliseconds=20))
     courier.facts.wrote(Stage.WAITING, since_decided=timedelta(seconds=1))
     courier.facts.wrote(Stage.HANDED_OVER, since_decided=timedelta(hours=2))
-    courier.facts.notices[Told.REFUSED] += 1
+    courier.facts.noticed(Told.REFUSED)
     found = {k: v for k, v in shown(numbers).items() if "_bucket" not in k and "_build" not in k}
 
     where = 'destination="haven"'
