@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from safebus.deploy.local.brokers import Broker, open_broker
+from safebus.schemas.kafka import batches
+
+batches.install()
 
 _numbers = count(1)
 

@@ -62,8 +62,8 @@ def topics_apply(
 
 
 def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
-    from safebus.deploy.local.brokers.kafka_topics import ensure_topics
     from safebus.deploy.service import settings, topic_plan
+    from safebus.schemas.kafka.admin import ensure_topics
     from safebus.schemas.kafka.connection import Connection
     from safebus.schemas.kafka.topic_list import topics_there
     from safebus.streams.register import write as registrar

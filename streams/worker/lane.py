@@ -28,6 +28,7 @@ from faust.transport.drivers.aiokafka import Producer as _Producer
 from faust.transport.drivers.aiokafka import Transport as _Transport
 
 from safebus.schemas.kafka.assigning import SeeingAssignor
+from safebus.schemas.kafka.partitions import Partition
 
 #: (topic partition, its records in order), one for each partition of a poll.
 Batches = Sequence[tuple[Any, Sequence[Any]]]
@@ -83,14 +84,14 @@ class LaneConsumer(_Consumer):
     def _new_consumer_thread(self) -> LaneThread:
         return LaneThread(self, loop=self.loop, beacon=self.beacon)
 
-    def committed_positions(self) -> dict[tuple[str, int], int]:
+    def committed_positions(self) -> dict[Partition, int]:
         """Every partition of the lane that is ours, and up to where it is committed; 0: nothing yet."""
         try:
             ours = self.assignment()
         except ConsumerNotStarted:
             return {}
         return {
-            (tp.topic, tp.partition): max(0, self._committed_offset.get(tp) or 0)
+            Partition(tp.topic, tp.partition): max(0, self._committed_offset.get(tp) or 0)
             for tp in ours
             if tp.topic in self._lane.topics
         }

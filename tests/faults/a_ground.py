@@ -38,7 +38,8 @@ from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Quarantined, Receipt
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.reader import read_topic, stop_consumer
+from safebus.schemas.kafka.consumer import stop_consumer
+from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message
 from safebus.streams.register import write as registrar
 from safebus.streams.register.store import Register

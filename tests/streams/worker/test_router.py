@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from a_router import KEY, NOON, demo_entries, load_demo, running
-from aiokafka import TopicPartition
 
 from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
@@ -247,11 +246,11 @@ async def test_a_register_that_is_not_understood_stops_every_later_look(connecti
     reader = RegisterReader(connection)
     await reader.start()
     unknown = registrar.records(demo_entries()[:1], at=NOON, by="test", reason="test")[0]
-    reader._apply({_REGISTER: [_Record(10_000, codec.encode_record(unknown))]})
+    reader._apply([_Record(10_000, codec.encode_record(unknown))])
     strange = unknown.model_copy(update={"kind": "override"})
     for _ in range(2):
         with pytest.raises(BadRegister, match="unknown kind `override`"):
-            reader._apply({_REGISTER: [_Record(10_001, codec.encode_record(strange))]})
+            reader._apply([_Record(10_001, codec.encode_record(strange))])
     with pytest.raises(BadRegister, match="unknown kind `override`"):
         await reader.catch_up()
     await reader.stop()
@@ -262,6 +261,3 @@ class _Record:
 
     def __init__(self, offset: int, value: bytes) -> None:
         self.offset, self.value = offset, value
-
-
-_REGISTER = TopicPartition("register", 0)
