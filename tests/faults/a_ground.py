@@ -239,7 +239,7 @@ class Ground:
 
         Not by librdkafka: asked while a group's coordinator wakes up, it ends the whole process (its issue 5040).
         """
-        there = self.connection.settings()
+        there = self.connection.consumer_settings()
         admin, consumer = AIOKafkaAdminClient(**there, request_timeout_ms=10_000), AIOKafkaConsumer(**there)
         try:
             await admin.start()

@@ -174,7 +174,7 @@ class Trail:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
         """Commit as a worker does that has finished with everything before an offset."""
-        consumer = AIOKafkaConsumer(group_id=GROUP, enable_auto_commit=False, **self.connection.settings())
+        consumer = AIOKafkaConsumer(group_id=GROUP, enable_auto_commit=False, **self.connection.consumer_settings())
         await consumer.start()
         tp = TopicPartition("in.police", self.partition)
         consumer.assign([tp])

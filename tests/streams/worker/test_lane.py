@@ -65,7 +65,7 @@ async def run_until(
 
 async def committed(connection: Connection, topic: str) -> dict[int, int]:
     """The group's offsets, by partition."""
-    consumer = AIOKafkaConsumer(group_id=f"group-{topic}", enable_auto_commit=False, **connection.settings())
+    consumer = AIOKafkaConsumer(group_id=f"group-{topic}", enable_auto_commit=False, **connection.consumer_settings())
     await consumer.start()
     try:
         found = {p: await consumer.committed(TopicPartition(topic, p)) for p in range(4)}
