@@ -45,6 +45,9 @@ class Reader(Offsets):
 
     Attributes:
         begins, ends: Offset of the first record kept, and of the one after the last, when `look` was last called.
+
+    Raises:
+        NotReachable: From whatever asks the broker or waits for it: it does not answer, or stops answering.
     """
 
     def __init__(
@@ -91,12 +94,7 @@ class Reader(Offsets):
         return list(self._fetched.of)
 
     async def look(self) -> None:
-        """
-        Ask where the partitions begin and end now; until the next call they end there.
-
-        Raises:
-            NotReachable: The broker does not say.
-        """
+        """Ask where the partitions begin and end now; until the next call they end there."""
         self.begins = await self.begins_of(self.partitions)
         self.ends = await self.ends_of(self.partitions)
         self.stop_at(self.ends)
@@ -106,9 +104,6 @@ class Reader(Offsets):
         Where records of this time begin, or something before; partitions that end earlier begin at their end.
 
         The embedded broker knows no times, so there it is the beginning: who asks looks at the times too.
-
-        Raises:
-            NotReachable: The broker does not say.
         """
         found = await self.first_since(self.partitions, int(when.timestamp() * 1000))
         knows = any((await self.first_since(self.partitions, 0)).values())
@@ -127,12 +122,7 @@ class Reader(Offsets):
         return self._fetched.position(partition)
 
     async def peek(self, partition: Partition) -> Any | None:
-        """
-        The next record of this partition; None at its end.
-
-        Raises:
-            NotReachable: The broker stops answering.
-        """
+        """The next record of this partition; None at its end."""
         kept = self._fetched.of[partition]
         if self._fetched.is_behind(partition):
             async with self._patience(f"`{partition.topic}` could not be read to its end"):
@@ -145,22 +135,12 @@ class Reader(Offsets):
         return self._fetched.of[partition].popleft()
 
     async def take_some(self, partition: Partition) -> list[Any]:
-        """
-        What one fetch brings; nothing at the end.
-
-        Raises:
-            NotReachable: The broker stops answering.
-        """
+        """What one fetch brings; nothing at the end."""
         await self.peek(partition)
         return self._fetched.take(partition)
 
     async def at(self, partition: Partition, offsets: Iterable[int]) -> dict[int, Any]:
-        """
-        The records at these offsets, as far as they are kept. Going back is a seek; going on is not.
-
-        Raises:
-            NotReachable: The broker stops answering.
-        """
+        """The records at these offsets, as far as they are kept. Going back is a seek; going on is not."""
         found: dict[int, Any] = {}
         if partition not in self._fetched.of:
             return found
@@ -192,12 +172,7 @@ class Reader(Offsets):
         return self._fetched.take(partition)
 
     async def fetch(self, *, wait: bool = True) -> None:
-        """
-        Fetch of those that are `behind`; `wait`: until one of them is so no more.
-
-        Raises:
-            NotReachable: The broker stops answering.
-        """
+        """Fetch of those that are `behind`; `wait`: until one of them is so no more."""
         before = self.behind()
         async with self._patience(self._not_read()):
             while before:
@@ -206,12 +181,7 @@ class Reader(Offsets):
                     return
 
     async def take_any(self) -> list[Any]:
-        """
-        What comes next, of whichever partitions; in order within each. Nothing: all are at their ends.
-
-        Raises:
-            NotReachable: The broker stops answering.
-        """
+        """What comes next, of whichever partitions; in order within each. Nothing: all are at their ends."""
         while not self.held and self.behind():
             await self.fetch()
         found = [record for partition in self.held for record in self.take_held(partition)]

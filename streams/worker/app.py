@@ -102,7 +102,7 @@ def _insist(app: faust.App) -> None:
         "at least once": str(conf.processing_guarantee.value) == "at_least_once",
         "nothing is published on commit": conf.stream_publish_on_commit is False,
         "the lane's driver is used": isinstance(app.transport, LaneTransport),
-        "one odd record does not stop the consumer for ever (`batches.install`)": batches.installed(),
+        "batches are read tolerantly (`batches.install`)": batches.installed(),
         "Faust's iterator is the compiled one": getattr(faust.streams, "_CStreamIterator", None) is not None,
     }
     broken = [name for name, holds in promises.items() if not holds]
