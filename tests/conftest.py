@@ -14,6 +14,9 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from safebus.deploy.local.brokers import Broker, open_broker
+from safebus.schemas.kafka import batches
+
+batches.install()
 
 # A machine that does other work is slow, and being slow is no fault of what is tested.
 hypothesis_settings.register_profile("safebus", deadline=None, suppress_health_check=[HealthCheck.too_slow])

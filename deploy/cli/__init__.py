@@ -68,7 +68,9 @@ def safebus(
 def main() -> None:
     """Run the command and end with its exit code."""
     from safebus.schemas.errors import NotReachable, SafebusError
+    from safebus.schemas.kafka import batches
 
+    batches.install()
     # They report every broker that is still starting as an error; what matters raises, and is said once by us.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:

@@ -44,8 +44,8 @@ def topics_apply(
 
 
 def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
-    from safebus.deploy.local.brokers.kafka_topics import ensure_topics
     from safebus.deploy.service import settings
+    from safebus.schemas.kafka.admin import ensure_topics
     from safebus.schemas.kafka.topic_list import topics_there
 
     found = settings.load()

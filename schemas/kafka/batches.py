@@ -16,6 +16,7 @@ none is skipped, and the rest of the partition goes on. What could not be read h
 counts (`register`, `decisions`) the reader stops, as it must.
 A false checksum still stops the reader: a broker accepts none, so it is the broker's disk that is damaged.
 
+In effect from where a process calls `install`; `Connection.consumer_settings` refuses a consumer to one that did not.
 Guarded by tests/schemas/kafka/test_batches.py, which fails when an upgrade changes what is replaced here.
 Source: aiokafka 0.14.0, consumer/fetcher.py; KIP-98, message format 2.
 """
@@ -50,6 +51,11 @@ _BROKEN = "a record inside a batch does not hold together"
 def install() -> None:
     """From now on, every aiokafka consumer of this process reads batches through this module."""
     fetcher.MemoryRecords = TolerantRecords
+
+
+def installed() -> bool:
+    """Consumers of this process read through this module."""
+    return fetcher.MemoryRecords is TolerantRecords
 
 
 @dataclass(frozen=True, slots=True)

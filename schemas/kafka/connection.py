@@ -2,7 +2,7 @@
 How do we reach the broker?
 
 Worker, publisher and adapters are siblings that never import each other; `schemas.kafka` is what they share of Kafka.
-Whoever makes a consumer takes its `Connection` from here, so what every consumer needs is set up here too.
+Whoever makes a consumer takes its settings from here, so what every consumer relies on is looked at here too.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
-from safebus.schemas.errors import NotReachable
+from safebus.schemas.errors import BrokenPromise, NotReachable
 from safebus.schemas.kafka import batches
-
-batches.install()
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,26 @@ class Connection:
     tls: ssl.SSLContext | None = None
 
     def settings(self) -> dict[str, Any]:
-        """As aiokafka takes it."""
+        """As aiokafka's producer and admin client take it."""
         return {
             "bootstrap_servers": self.bootstrap,
             "security_protocol": "SSL" if self.tls else "PLAINTEXT",
             "ssl_context": self.tls,
         }
+
+    def consumer_settings(self) -> dict[str, Any]:
+        """
+        As aiokafka's consumer takes it.
+
+        Raises:
+            BrokenPromise: One record could stop a consumer of this process for ever.
+        """
+        if not batches.installed():
+            raise BrokenPromise(
+                "this process would read Kafka without `safebus.schemas.kafka.batches`, and one odd record would stop "
+                "it for ever; call `batches.install()` where the process begins"
+            )
+        return self.settings()
 
     def unreachable(self) -> NotReachable:
         """What to say when nobody answers."""

@@ -1,19 +1,205 @@
 """
-How do we read a topic from here to there, without a group?
+How do we read partitions forward, each at a pace of its own, without a group?
+
+One consumer, and for each partition a small buffer of what was fetched and not yet taken (`fetched`). A partition is
+asked for more only when its buffer is empty, so memory is bounded by one fetch for each partition, however much stands
+on the topics. It ends where it ended when we last looked: a busy topic would never end. Offsets may have gaps (marks of
+transactions).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.fetched import Fetched
+from safebus.schemas.kafka.offsets import Offsets
+from safebus.schemas.kafka.partitions import Partition
+
+#: What one fetch brings of each partition where all of them are read alike; Kafka's own default.
+WHOLE_FETCH = 1_048_576
+
+#: A gap that is jumped over instead of read: about what one fetch brings.
+_JUMP = 500
+_LOOK_AGAIN_MS = 200
+
+
+class Reader(Offsets):
+    """
+    Partitions that are read without moving anything for anyone else, from their beginnings or where `seek` says.
+
+    Args:
+        wanted: Says of a topic's name whether all its partitions are read. None: only `partitions` are.
+        partitions: These too.
+        must: Topics that have to be there.
+        fetch_bytes: What one fetch may bring of each partition.
+        committed: Only what is surely written. False: also what stands in a transaction that may yet be undone.
+        patience_s: How long the broker may take to answer, or to bring the next record, seconds.
+
+    Attributes:
+        begins, ends: Offset of the first record kept, and of the one after the last, when `look` was last called.
+
+    Raises:
+        NotReachable: From whatever asks the broker or waits for it: it does not answer, or stops answering.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        wanted: Callable[[str], bool] | None = None,
+        *,
+        partitions: Iterable[Partition] = (),
+        must: Iterable[str] = (),
+        fetch_bytes: int = 262_144,
+        committed: bool = True,
+        patience_s: float = 30.0,
+    ) -> None:
+        super().__init__(
+            connection,
+            committed=committed,
+            patience_s=patience_s,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=fetch_bytes,
+        )
+        self._wanted, self._named, self._must = wanted, frozenset(partitions), frozenset(must)
+        self._fetched = Fetched(self._consumer)
+        self.begins: dict[Partition, int] = {}
+        self.ends: dict[Partition, int] = {}
+
+    async def _begin(self) -> None:
+        self._fetched.assign(self._named | await self._wanted_there())
+        await self.look()
+        for partition in self.partitions:
+            self.seek(partition, self.begins[partition])
+
+    async def _wanted_there(self) -> set[Partition]:
+        if self._wanted is None:
+            return set()
+        there = {topic: numbers for topic, numbers in (await self.there()).items() if self._wanted(topic)}
+        for topic in sorted(self._must - there.keys()):
+            raise NotReachable(f"the broker has no topic `{topic}`; `safebus topics plan` shows what there should be")
+        return {Partition(topic, number) for topic, numbers in there.items() for number in numbers}
+
+    @property
+    def partitions(self) -> Sequence[Partition]:
+        """All of them, by topic and number."""
+        return list(self._fetched.of)
+
+    async def look(self) -> None:
+        """Ask where the partitions begin and end now; until the next call they end there."""
+        self.begins = await self.begins_of(self.partitions)
+        self.ends = await self.ends_of(self.partitions)
+        self.stop_at(self.ends)
+
+    async def offsets_at(self, when: datetime) -> dict[Partition, int]:
+        """
+        Where records of this time begin, or something before; partitions that end earlier begin at their end.
+
+        The embedded broker knows no times, so there it is the beginning: who asks looks at the times too.
+        """
+        found = await self.first_since(self.partitions, int(when.timestamp() * 1000))
+        knows = any((await self.first_since(self.partitions, 0)).values())
+        return {p: first.offset if first else self.ends[p] if knows else self.begins[p] for p, first in found.items()}
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Go on from here."""
+        self._fetched.seek(partition, offset)
+
+    def stop_at(self, ends: Mapping[Partition, int]) -> None:
+        """Let these partitions end here, before or after where they ended when we looked."""
+        self._fetched.stops |= ends
+
+    def position(self, partition: Partition) -> int:
+        """Offset from which the next record comes."""
+        return self._fetched.position(partition)
+
+    async def peek(self, partition: Partition) -> Any | None:
+        """The next record of this partition; None at its end."""
+        kept = self._fetched.of[partition]
+        if self._fetched.is_behind(partition):
+            async with self._patience(f"`{partition.topic}` could not be read to its end"):
+                while self._fetched.is_behind(partition):
+                    await self._fetched.take_in(_LOOK_AGAIN_MS)
+        return kept[0] if kept else None
+
+    def take(self, partition: Partition) -> Any:
+        """Take what `peek` showed."""
+        return self._fetched.of[partition].popleft()
+
+    async def take_some(self, partition: Partition) -> list[Any]:
+        """What one fetch brings; nothing at the end."""
+        await self.peek(partition)
+        return self._fetched.take(partition)
+
+    async def at(self, partition: Partition, offsets: Iterable[int]) -> dict[int, Any]:
+        """The records at these offsets, as far as they are kept. Going back is a seek; going on is not."""
+        found: dict[int, Any] = {}
+        if partition not in self._fetched.of:
+            return found
+        for offset in sorted(offsets):
+            if not self.begins[partition] <= offset < self._fetched.stops[partition]:
+                continue
+            here = self.position(partition)
+            if offset < here or offset > here + _JUMP:
+                self.seek(partition, offset)
+            while (record := await self.peek(partition)) is not None and record.offset <= offset:
+                if record.offset == offset:
+                    found[offset] = record
+                self.take(partition)
+        return found
+
+    # All partitions at once
+
+    def behind(self) -> set[Partition]:
+        """Of which partitions nothing was fetched though they are not at their ends."""
+        return self._fetched.behind()
+
+    @property
+    def held(self) -> dict[Partition, Sequence[Any]]:
+        """What was fetched and not taken; only of partitions of which there is something."""
+        return {partition: kept for partition, kept in self._fetched.of.items() if kept}
+
+    def take_held(self, partition: Partition) -> list[Any]:
+        """Take that."""
+        return self._fetched.take(partition)
+
+    async def fetch(self, *, wait: bool = True) -> None:
+        """Fetch of those that are `behind`; `wait`: until one of them is so no more."""
+        before = self.behind()
+        async with self._patience(self._not_read()):
+            while before:
+                await self._fetched.take_in(_LOOK_AGAIN_MS if wait else 0)
+                if not wait or self.behind() != before:
+                    return
+
+    async def take_any(self) -> list[Any]:
+        """What comes next, of whichever partitions; in order within each. Nothing: all are at their ends."""
+        while not self.held and self.behind():
+            await self.fetch()
+        found = [record for partition in self.held for record in self.take_held(partition)]
+        self._fetched.ask()  # what comes then is on its way while the caller is busy with these
+        return found
+
+    def _not_read(self) -> str:
+        found = {partition.topic for partition in self.partitions}
+        one = len(found) == 1
+        return f"`{found.pop()}` could not be read to its end" if one else "the topics could not be read to their ends"
+
+    @asynccontextmanager
+    async def _patience(self, what: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                yield
+        except (KafkaError, TimeoutError) as exc:
+            raise NotReachable(f"{what} at `{self._connection.bootstrap}`") from exc
 
 
 async def read_topic(
@@ -29,7 +215,7 @@ async def read_topic(
     patience_s: float = 30.0,
 ) -> AsyncIterator[Any]:
     """
-    Read a topic from its beginning to where it ends now, without a group: nothing moves for anyone else.
+    Read a topic from its beginning to where it ends now.
 
     Args:
         partitions: None: all of them.
@@ -43,94 +229,27 @@ async def read_topic(
     Raises:
         NotReachable: The broker does not answer, or stops answering for `patience_s` seconds.
     """
-    partitions = None if partitions is None else list(partitions)
-    if partitions == []:
+    named = None if partitions is None else [Partition(topic, number) for number in partitions]
+    if named == []:
         return
-    consumer = AIOKafkaConsumer(
-        group_id=None,
-        enable_auto_commit=False,
-        # What a worker began and did not finish never happened (see `Outbound.send_as_one`).
-        isolation_level="read_committed",
-        fetch_max_wait_ms=100,
-        request_timeout_ms=int(patience_s * 1000),
-        **connection.settings(),
-    )
-    try:
-        await consumer.start()
-    except KafkaConnectionError as exc:
-        await stop_consumer(consumer)
-        raise connection.unreachable() from exc
-    try:
-        open_ends = await _place(consumer, topic, partitions, last, since, starts or {}, ends or {})
-        while open_ends:
-            async with asyncio.timeout(patience_s):
-                fetched = await _next(consumer, open_ends)
-            for record in fetched:
+    async with Reader(
+        connection,
+        topic.__eq__ if named is None else None,
+        partitions=named or (),
+        must=[topic],
+        fetch_bytes=WHOLE_FETCH,
+        patience_s=patience_s,
+    ) as reader:
+        timed = await reader.offsets_at(since) if since else reader.begins
+        for partition in reader.partitions:
+            end = min(reader.ends[partition], (ends or {}).get(partition.number, reader.ends[partition]))
+            begin = max(timed[partition], (starts or {}).get(partition.number, 0))
+            if last is not None:
+                begin = max(begin, end - last)
+            reader.stop_at({partition: end})
+            reader.seek(partition, begin)
+        while records := await reader.take_any():
+            for record in records:
                 at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
                 if (since is None or at >= since) and (until is None or at < until):
                     yield record
-    except (KafkaError, TimeoutError) as exc:
-        raise NotReachable(f"`{topic}` could not be read to its end at `{connection.bootstrap}`") from exc
-    finally:
-        await stop_consumer(consumer)
-
-
-async def stop_consumer(consumer: Any) -> None:
-    """Disconnect, also from a broker that is gone."""
-    # aiokafka cancels tasks of its own and may let that through, as if we were cancelled ourselves: so a task apart.
-    await asyncio.wait([asyncio.ensure_future(consumer.stop())])
-    await consumer._client.close()
-
-
-async def _place(
-    consumer: Any,
-    topic: str,
-    partitions: Iterable[int] | None,
-    last: int | None,
-    since: datetime | None,
-    starts: Mapping[int, int],
-    stops: Mapping[int, int],
-) -> dict[TopicPartition, int]:
-    """Assign, seek, and say where each partition ends now."""
-    if partitions is None:
-        partitions = await _partitions_of(consumer, topic)
-    tps = [TopicPartition(topic, p) for p in sorted(partitions)]
-    consumer.assign(tps)
-    begins = await consumer.beginning_offsets(tps)
-    ends = await consumer.end_offsets(tps)
-    # The embedded broker answers None: then everything is read, and filtered by time where it is used.
-    timed = await consumer.offsets_for_times({tp: int(since.timestamp() * 1000) for tp in tps}) if since else {}
-    for tp in tps:
-        ends[tp] = min(ends[tp], stops.get(tp.partition, ends[tp]))
-        begin = max(begins[tp], ends[tp] - last) if last is not None else begins[tp]
-        if timed.get(tp) is not None:
-            begin = max(begin, timed[tp].offset)
-        begin = max(begin, starts.get(tp.partition, 0))
-        consumer.seek(tp, begin)
-        if begin >= ends[tp]:
-            ends.pop(tp)
-            consumer.pause(tp)
-    return dict(ends)
-
-
-async def _partitions_of(consumer: Any, topic: str) -> set[int]:
-    # A consumer's own view holds only topics it subscribed to, and this one subscribes to none.
-    cluster = await consumer._client.fetch_all_metadata()
-    found: set[int] | None = cluster.partitions_for_topic(topic)
-    if not found:
-        raise NotReachable(f"the broker has no topic `{topic}`; `safebus topics plan` shows what there should be")
-    return found
-
-
-async def _next(consumer: Any, ends: dict[TopicPartition, int]) -> list[Any]:
-    """The next records before the ends; partitions that are through leave `ends`."""
-    found: list[Any] = []
-    # Until something came: a broker that is gone gives empty answers for ever, and then the caller's patience ends it.
-    while ends and not found:
-        for tp, records in (await consumer.getmany(timeout_ms=200)).items():
-            found += [r for r in records if tp in ends and r.offset < ends[tp]]
-        for tp in list(ends):
-            if await consumer.position(tp) >= ends[tp]:
-                ends.pop(tp)
-                consumer.pause(tp)
-    return found

@@ -6,16 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class InPartition(Protocol):
-    """A partition of a topic, as Kafka's clients name it."""
-
-    @property
-    def topic(self) -> str: ...
-
-    @property
-    def partition(self) -> int: ...
-
-
 class FetchedRecord(Protocol):
     """One record at its offset. A header name may be a mark, see `schemas.gate.Damaged`."""
 

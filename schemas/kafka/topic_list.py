@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaConnectionError, KafkaError
-
-from safebus.schemas.errors import BadInput, NotReachable
+from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.reader import stop_consumer
+from safebus.schemas.kafka.offsets import Offsets
 
 
 async def topics_there(connection: Connection) -> dict[str, int]:
@@ -17,21 +14,8 @@ async def topics_there(connection: Connection) -> dict[str, int]:
     Raises:
         NotReachable: No broker answers, or it does not say.
     """
-    consumer = AIOKafkaConsumer(group_id=None, **connection.settings())
-    try:
-        await consumer.start()
-        # A consumer's own view holds only what it subscribed to.
-        cluster = await consumer._client.fetch_all_metadata()
-    except KafkaConnectionError as exc:
-        raise connection.unreachable() from exc
-    except KafkaError as exc:  # it went away between the two, or lets us see nothing
-        raise NotReachable(
-            f"`{connection.bootstrap}` does not say which topics there are ({type(exc).__name__}); "
-            "`safebus doctor` looks"
-        ) from exc
-    finally:
-        await stop_consumer(consumer)
-    return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in sorted(cluster.topics())}
+    async with Offsets(connection) as asked:
+        return {topic: len(partitions) for topic, partitions in (await asked.there()).items()}
 
 
 class TopicsThere:

@@ -9,20 +9,20 @@ decided counts for that event (a read barrier, about 1 ms).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from typing import Any
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister, NotReachable, Refused
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.reader import stop_consumer
+from safebus.schemas.kafka.offsets import Offsets
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.reader import Reader
 from safebus.streams.register.store import Register, RegisterAsOf
 
-_TP = TopicPartition(topics.REGISTER, 0)
+_REGISTER = Partition(topics.REGISTER, 0)
 
 
 class RegisterReader:
@@ -34,19 +34,12 @@ class RegisterReader:
     """
 
     def __init__(self, connection: Connection, *, patience_s: float = 30.0) -> None:
-        self._connection = connection
         self._patience_s = patience_s
-        self._consumer = AIOKafkaConsumer(
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
-            **connection.settings(),
-        )
+        # Also what is not committed: a transaction that somebody left open must not hide a withdrawal behind it.
+        self._reader = Reader(connection, partitions=[_REGISTER], committed=False, patience_s=patience_s)
         # On a connection of its own: on the other one a question waits for as long as the broker holds a fetch.
-        self._asking = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **connection.settings())
+        self._asked = Offsets(connection, committed=False, patience_s=patience_s)
         self._log: list[tuple[int, RegisterRecord]] = []
-        self._position = 0
         self._under_way: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._not_understood: BadRegister | None = None
@@ -61,14 +54,11 @@ class RegisterReader:
             NotReachable: No broker answers.
             BadRegister: A record that this version does not understand.
         """
-        try:
-            await self._consumer.start()
-            await self._asking.start()
-        except KafkaConnectionError as exc:
-            raise self._connection.unreachable() from exc
-        self._consumer.assign([_TP])
-        await self._consumer.seek_to_beginning(_TP)
-        await self.catch_up()
+        async with AsyncExitStack() as undo:
+            await undo.enter_async_context(self._reader)
+            await undo.enter_async_context(self._asked)
+            await self.catch_up()
+            undo.pop_all()
 
     async def catch_up(self) -> Register:
         """
@@ -93,33 +83,31 @@ class RegisterReader:
 
     async def _read_to_the_end(self) -> None:
         if self._not_understood is not None:
-            # The consumer has moved past it; going on would mean a register with a hole.
+            # The reader has moved past it; going on would mean a register with a hole.
             raise self._not_understood
         try:
             async with asyncio.timeout(self._patience_s):
-                end = (await self._asking.end_offsets([_TP]))[_TP]
-                while self._position < end:
-                    self._apply(await self._consumer.getmany(_TP, timeout_ms=100))
-                    self._position = max(self._position, await self._consumer.position(_TP))
-        except (KafkaError, TimeoutError) as exc:
+                self._reader.stop_at(await self._asked.ends_of([_REGISTER]))
+                while records := await self._reader.take_some(_REGISTER):
+                    self._apply(records)
+        except (NotReachable, TimeoutError) as exc:
             raise NotReachable(
-                f"the register stands at offset {self._position} and could not be read to its end; "
+                f"the register stands at offset {self._reader.position(_REGISTER)} and could not be read to its end; "
                 "nothing is decided on an old register"
             ) from exc
 
-    async def ends(self, where: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    async def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """
-        Where these partitions end now, (topic, partition) -> offset of the next record.
+        Where these partitions end now: offset of the next record.
 
         Raises:
             NotReachable: The broker does not say.
         """
         try:
             async with asyncio.timeout(self._patience_s):
-                found = await self._asking.end_offsets([TopicPartition(*w) for w in where]) if where else {}
-        except (KafkaError, TimeoutError) as exc:
+                return await self._asked.ends_of(partitions)
+        except (NotReachable, TimeoutError) as exc:
             raise NotReachable("the broker does not say where the partitions of this worker end") from exc
-        return {(tp.topic, tp.partition): end for tp, end in found.items()}
 
     def at(self, offset: int) -> Register:
         """The state as of one offset, made again from the log."""
@@ -130,8 +118,8 @@ class RegisterReader:
         """Everything applied so far, by offset."""
         return self._log
 
-    def _apply(self, fetched: dict[Any, list[Any]]) -> None:
-        for message in fetched.get(_TP, ()):
+    def _apply(self, records: Iterable[Any]) -> None:
+        for message in records:
             try:
                 record = codec.decode_record(message.value, RegisterRecord)
                 self.now.apply(message.offset, record)
@@ -142,8 +130,8 @@ class RegisterReader:
 
     async def stop(self) -> None:
         """Disconnect."""
-        await stop_consumer(self._consumer)
-        await stop_consumer(self._asking)
+        await self._reader.stop()
+        await self._asked.stop()
 
 
 async def current_register(connection: Connection) -> Register:

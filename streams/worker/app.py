@@ -15,6 +15,7 @@ import faust.streams
 from mode.supervisors import CrashingSupervisor
 
 from safebus.schemas.errors import BrokenPromise
+from safebus.schemas.kafka import batches
 from safebus.schemas.kafka.connection import Connection
 from safebus.streams.worker.lane import Handler, Lane, LaneTransport, give_lane
 
@@ -101,6 +102,7 @@ def _insist(app: faust.App) -> None:
         "at least once": str(conf.processing_guarantee.value) == "at_least_once",
         "nothing is published on commit": conf.stream_publish_on_commit is False,
         "the lane's driver is used": isinstance(app.transport, LaneTransport),
+        "batches are read tolerantly (`batches.install`)": batches.installed(),
         "Faust's iterator is the compiled one": getattr(faust.streams, "_CStreamIterator", None) is not None,
     }
     broken = [name for name, holds in promises.items() if not holds]

@@ -28,10 +28,11 @@ from faust.transport.drivers.aiokafka import Producer as _Producer
 from faust.transport.drivers.aiokafka import Transport as _Transport
 
 from safebus.schemas.kafka.assigning import SeeingAssignor
-from safebus.schemas.kafka.records import FetchedRecord, InPartition
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.records import FetchedRecord
 
-#: (topic partition, its records in order), one for each partition of a poll.
-Batches = Sequence[tuple[InPartition, Sequence[FetchedRecord]]]
+#: (partition, its records in order), one for each partition of a poll.
+Batches = Sequence[tuple[Partition, Sequence[FetchedRecord]]]
 Handler = Callable[[Batches, int], Awaitable[None]]
 
 
@@ -84,14 +85,14 @@ class LaneConsumer(_Consumer):
     def _new_consumer_thread(self) -> LaneThread:
         return LaneThread(self, loop=self.loop, beacon=self.beacon)
 
-    def committed_positions(self) -> dict[tuple[str, int], int]:
+    def committed_positions(self) -> dict[Partition, int]:
         """Every partition of the lane that is ours, and up to where it is committed; 0: nothing yet."""
         try:
             ours = self.assignment()
         except ConsumerNotStarted:
             return {}
         return {
-            (tp.topic, tp.partition): max(0, self._committed_offset.get(tp) or 0)
+            Partition(tp.topic, tp.partition): max(0, self._committed_offset.get(tp) or 0)
             for tp in ours
             if tp.topic in self._lane.topics
         }
@@ -167,7 +168,8 @@ class LaneConsumer(_Consumer):
                 batches.append((ensure_TP(tp), new))
         if not batches:
             return
-        self._lane_busy = asyncio.ensure_future(self._lane.handler(batches, generation))
+        handed = [(Partition(tp.topic, tp.partition), new) for tp, new in batches]
+        self._lane_busy = asyncio.ensure_future(self._lane.handler(handed, generation))
         await self._lane_busy  # raises: the fetcher crashes, the worker stops, no offset has moved
         if self.app.consumer_generation_id != generation:
             return  # the partitions may be someone else's by now; whoever has them redoes this batch

@@ -25,7 +25,8 @@ from safebus.schemas.codec import Received
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.identifiers import PersonKey
-from safebus.schemas.kafka.records import FetchedRecord, InPartition
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.records import FetchedRecord
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.rules import sharing
@@ -119,7 +120,7 @@ class Router:
             Overtaken: Another worker has these partitions now; the same.
         """
         # In this order: a tail that is read before the partition is ours could still grow.
-        new = await self._decisions.own({tp.partition for tp, _ in batches}, generation)
+        new = await self._decisions.own({where.number for where, _ in batches}, generation)
         await self._dedupe.read_tails(new)
         carrying: asyncio.Task[None] | None = None
         try:
@@ -272,9 +273,9 @@ def _verify_source(received: Received, origin: Origin) -> None:
 def _parts(batches: Batches) -> Iterator[list[tuple[Origin, FetchedRecord]]]:
     """(where it stands, record) in order, some at a time."""
     part: list[tuple[Origin, FetchedRecord]] = []
-    for tp, records in batches:
+    for where, records in batches:
         for record in records:
-            part.append((_origin(tp, record), record))
+            part.append((_origin(where, record), record))
             if len(part) >= _PART:
                 yield part
                 part = []
@@ -282,5 +283,5 @@ def _parts(batches: Batches) -> Iterator[list[tuple[Origin, FetchedRecord]]]:
         yield part
 
 
-def _origin(tp: InPartition, record: FetchedRecord) -> Origin:
-    return Origin(topic=tp.topic, partition=tp.partition, offset=record.offset)
+def _origin(where: Partition, record: FetchedRecord) -> Origin:
+    return Origin(topic=where.topic, partition=where.number, offset=record.offset)

@@ -24,9 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safebus.schemas.errors import BrokenPromise, NotReachable
-
-#: (topic, partition)
-Where = tuple[str, int]
+from safebus.schemas.kafka.partitions import Partition
 
 LOOK_EVERY_S = 1.0
 STALLED_AFTER_S = 60.0
@@ -46,20 +44,20 @@ class Progress:
         register_offset: Of the last record applied.
     """
 
-    lag: dict[Where, int] = field(default_factory=dict)
+    lag: dict[Partition, int] = field(default_factory=dict)
     looked_at: float | None = None
     register_at: float | None = None
     register_offset: int = -1
-    _committed: dict[Where, int] = field(default_factory=dict)
-    _since: dict[Where, float] = field(default_factory=dict)
+    _committed: dict[Partition, int] = field(default_factory=dict)
+    _since: dict[Partition, float] = field(default_factory=dict)
     _moved_at: float = float("-inf")  # when any commit was last seen to have moved
 
-    def looked(self, ends: Mapping[Where, int], committed: Mapping[Where, int], *, now: float) -> None:
+    def looked(self, ends: Mapping[Partition, int], committed: Mapping[Partition, int], *, now: float) -> None:
         """
         Take in where each partition of ours ends, and up to where it is committed (0: nothing yet).
         """
         self.lag = {where: max(0, end - committed.get(where, 0)) for where, end in ends.items()}
-        since: dict[Where, float] = {}
+        since: dict[Partition, float] = {}
         for where, waiting in self.lag.items():
             if waiting:
                 moved = committed.get(where, 0) != self._committed.get(where)
@@ -85,7 +83,7 @@ class Progress:
             return f"`{topic}` partition {partition}: {waiting} records wait and nothing was committed for {age:.0f} s"
         return None
 
-    def longest_waiting(self) -> tuple[Where, int] | None:
+    def longest_waiting(self) -> tuple[Partition, int] | None:
         """The partition that has waited longest, and how many records wait there."""
         if not self._since:
             return None
@@ -104,8 +102,8 @@ class Sources:
         register: Reads the register to its end; returns its offset.
     """
 
-    positions: Callable[[], Mapping[Where, int]]
-    ends: Callable[[list[Where]], Awaitable[Mapping[Where, int]]]
+    positions: Callable[[], Mapping[Partition, int]]
+    ends: Callable[[list[Partition]], Awaitable[Mapping[Partition, int]]]
     register: Callable[[], Awaitable[int]]
 
 

@@ -25,6 +25,7 @@ from safebus.deploy.service import settings
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification
 from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka import batches
 from safebus.schemas.kafka.reader import read_topic
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
@@ -35,6 +36,7 @@ _AT_ONCE = 8  # as `consumers.delivery.courier` has it
 
 def main() -> None:
     """Deliver once."""
+    batches.install()
     partner, file = sys.argv[1], Path(sys.argv[2])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as every command of ours
         sys.stdout.write(f"{runner.run(_deliver_all(partner, file)):.3f}\n")

@@ -26,6 +26,7 @@ from safebus.deploy.service.settings import Settings
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Origin
 from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka import batches
 from safebus.schemas.kafka.connection import Connection
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
@@ -39,6 +40,7 @@ _AT_ONCE = 500
 
 def main() -> None:
     """Work until SIGTERM."""
+    batches.install()
     found = settings.load()
     register = asyncio.run(current_register(Connection(found.bootstrap())))
     consumer, producer = _clients(found)

@@ -38,7 +38,8 @@ from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Quarantined, Receipt
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.reader import read_topic, stop_consumer
+from safebus.schemas.kafka.consumer import stop_consumer
+from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
@@ -239,7 +240,7 @@ class Ground:
 
         Not by librdkafka: asked while a group's coordinator wakes up, it ends the whole process (its issue 5040).
         """
-        there = self.connection.settings()
+        there = self.connection.consumer_settings()
         admin, consumer = AIOKafkaAdminClient(**there, request_timeout_ms=10_000), AIOKafkaConsumer(**there)
         try:
             await admin.start()

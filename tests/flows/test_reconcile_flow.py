@@ -19,9 +19,7 @@ from typing import Any
 import pytest
 from a_bus import Bus, utc_now
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
-from safebus.consumers.audit.reconcile import side_by_side as reading
 from safebus.consumers.audit.reconcile.balance import Account, AgencyCount, Code, Noted, PartnerCount
 from safebus.consumers.audit.reconcile.reconcile import Asked, reconcile
 from safebus.deploy.local.brokers import make_topics, open_broker
@@ -176,7 +174,7 @@ class Trail:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
         """Commit as a worker does that has finished with everything before an offset."""
-        consumer = AIOKafkaConsumer(group_id=GROUP, enable_auto_commit=False, **self.connection.settings())
+        consumer = AIOKafkaConsumer(group_id=GROUP, enable_auto_commit=False, **self.connection.consumer_settings())
         await consumer.start()
         tp = TopicPartition("in.police", self.partition)
         consumer.assign([tp])
@@ -388,26 +386,3 @@ async def test_the_command_names_a_fault_in_every_form_and_ends_with_3(
     assert done.returncode == 3, done.stderr
     assert (f"note-{event_id}-0" in done.stdout, "OTHER_BYTES" in done.stdout) == (True, True)
     assert "does not add up: 1 OTHER_BYTES" in done.stderr
-
-
-async def test_a_group_whose_coordinator_wakes_up_has_not_done_nothing(
-    own_broker: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """aiokafka passes over the error of such an answer, and gives no partition at all: all would seem undecided."""
-    connection, group = Connection(own_broker.bootstrap), f"woken-{uuid.uuid4()}"
-    [part] = parts = [TopicPartition("in.police", 2)]
-    consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **connection.settings())
-    await consumer.start()
-    consumer.assign(parts)
-    await consumer.commit({part: 7})
-    await consumer.stop()
-    ask, asked = AIOKafkaAdminClient.list_consumer_group_offsets, 0
-
-    async def wakes_up(self: AIOKafkaAdminClient, *args: Any, **kwargs: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        return {} if asked == 1 else await ask(self, *args, **kwargs)
-
-    monkeypatch.setattr(AIOKafkaAdminClient, "list_consumer_group_offsets", wakes_up)
-
-    assert (await reading._committed(connection, group, parts), asked) == ({part: 7}, 2)

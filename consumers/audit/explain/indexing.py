@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiokafka import TopicPartition
-
 from safebus.consumers.audit.explain.index_file import (
     BegunAgain,
     EventIndex,
@@ -32,7 +30,8 @@ from safebus.consumers.audit.explain.index_file import (
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Receipt, RegisterRecord
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.forward import Forward, forward
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.reader import Reader
 from safebus.streams.register.store import Register
 
 INDEXED = frozenset({topics.DECISIONS, topics.RECEIPTS, topics.REGISTER})
@@ -74,7 +73,7 @@ async def about_event(
         NotReachable: A topic cannot be read.
     """
     wanted = uuid.UUID(event_id).bytes
-    async with forward(connection, INDEXED.__contains__, must=INDEXED) as reader:
+    async with Reader(connection, INDEXED.__contains__, must=INDEXED) as reader:
         for tries_left in reversed(range(_TRIES)):
             try:
                 with open_index(home, say=say) as index:
@@ -103,7 +102,7 @@ async def keep_index(
         How many records were read.
     """
     read = 0
-    async with forward(connection, INDEXED.__contains__, must=INDEXED) as reader:
+    async with Reader(connection, INDEXED.__contains__, must=INDEXED) as reader:
         while True:
             try:
                 with open_index(home, say=say) as index:
@@ -126,7 +125,7 @@ def _begin_again(home: Path, exc: Exception, say: Callable[[str], None]) -> None
 
 
 async def bring_up_to_date(
-    reader: Forward,
+    reader: Reader,
     index: EventIndex,
     *,
     say: Callable[[str], None],
@@ -146,56 +145,56 @@ async def bring_up_to_date(
     if not await _goes_on(reader, index.reached()):
         say("the index is of another broker, or of topics that were made again; it is made again")
         index.clear()
-        for tp in reader.partitions:
-            reader.seek(tp, reader.begins[tp])
+        for partition in reader.partitions:
+            reader.seek(partition, reader.begins[partition])
     known = index.reached()
-    missing = sum(reader.ends[tp] - _next(known, tp, reader) for tp in reader.partitions)
+    missing = sum(reader.ends[partition] - _next(known, partition, reader) for partition in reader.partitions)
     if missing > many:
         say(f"{missing} records are not in the index yet and are read first; `safebus index --follow` keeps it ready")
     return await _read_on(reader, index, progress)
 
 
-def _next(known: dict[tuple[str, int], Reached], tp: TopicPartition, reader: Forward) -> int:
-    found = known.get((tp.topic, tp.partition))
-    return max(found.next, reader.begins[tp]) if found else reader.begins[tp]
+def _next(known: dict[tuple[str, int], Reached], partition: Partition, reader: Reader) -> int:
+    found = known.get(partition)
+    return max(found.next, reader.begins[partition]) if found else reader.begins[partition]
 
 
-async def _goes_on(reader: Forward, known: dict[tuple[str, int], Reached]) -> bool:
+async def _goes_on(reader: Reader, known: dict[tuple[str, int], Reached]) -> bool:
     """Stand after what the index knows; does each partition still hold the last record that was read of it?"""
-    if not known.keys() <= {(tp.topic, tp.partition) for tp in reader.partitions}:
+    if not known.keys() <= set(reader.partitions):
         return False
     kept = {}
-    for tp in reader.partitions:
-        found = known.get((tp.topic, tp.partition))
-        if found is not None and reader.begins[tp] <= found.last:
-            kept[tp] = found
-            reader.seek(tp, found.last)
+    for partition in reader.partitions:
+        found = known.get(partition)
+        if found is not None and reader.begins[partition] <= found.last:
+            kept[partition] = found
+            reader.seek(partition, found.last)
         else:
-            reader.seek(tp, _next(known, tp, reader))
-    for tp, found in kept.items():
-        record = await reader.peek(tp)
+            reader.seek(partition, _next(known, partition, reader))
+    for partition, found in kept.items():
+        record = await reader.peek(partition)
         if record is None or record.offset != found.last or _digest(record) != found.digest:
             return False
-        reader.take(tp)
-    return all(reader.ends[tp] >= _next(known, tp, reader) for tp in reader.partitions)
+        reader.take(partition)
+    return all(reader.ends[partition] >= _next(known, partition, reader) for partition in reader.partitions)
 
 
-async def _read_on(reader: Forward, index: EventIndex, progress: Callable[[int], None]) -> int:
+async def _read_on(reader: Reader, index: EventIndex, progress: Callable[[int], None]) -> int:
     count = 0
-    for tp in reader.partitions:
+    for partition in reader.partitions:
         rows: list[Any] = []
-        found_in = _entries if tp.topic == topics.REGISTER else _events
-        while records := await reader.take_some(tp):
-            rows += found_in(tp.topic, records)
+        found_in = _entries if partition.topic == topics.REGISTER else _events
+        while records := await reader.take_some(partition):
+            rows += found_in(partition.topic, records)
             last = records[-1]
             count += len(records)
             progress(len(records))
-            if len(rows) >= _AT_ONCE or await reader.peek(tp) is None:
+            if len(rows) >= _AT_ONCE or await reader.peek(partition) is None:
                 reached = Reached(last.offset + 1, last.offset, _digest(last))
-                if tp.topic == topics.REGISTER:
-                    index.add(tp.topic, tp.partition, entries=rows, reached=reached)
+                if partition.topic == topics.REGISTER:
+                    index.add(partition.topic, partition.number, entries=rows, reached=reached)
                 else:
-                    index.add(tp.topic, tp.partition, events=rows, reached=reached)
+                    index.add(partition.topic, partition.number, events=rows, reached=reached)
                 rows = []
     return count
 
@@ -228,22 +227,21 @@ def _digest(record: Any) -> bytes:
     return found.digest()[:16]
 
 
-async def _read(reader: Forward, event_id: str, places: list[tuple[str, int, int]], entries: list[int]) -> AboutEvent:
-    by_partition: dict[TopicPartition, list[int]] = defaultdict(list)
-    for topic, partition, offset in places:
-        by_partition[TopicPartition(topic, partition)].append(offset)
+async def _read(reader: Reader, event_id: str, places: list[tuple[str, int, int]], entries: list[int]) -> AboutEvent:
+    by_partition: dict[Partition, list[int]] = defaultdict(list)
+    for topic, number, offset in places:
+        by_partition[Partition(topic, number)].append(offset)
     decisions: list[DecisionRecord] = []
     receipts: list[Receipt] = []
-    for tp, offsets in by_partition.items():
-        for record in (await reader.at(tp, offsets)).values():
-            if tp.topic == topics.RECEIPTS:
+    for partition, offsets in by_partition.items():
+        for record in (await reader.at(partition, offsets)).values():
+            if partition.topic == topics.RECEIPTS:
                 receipts.append(codec.decode_record(record.value, Receipt))
             else:
                 decisions.append(codec.decode_record(record.value, DecisionRecord))
     if {*(d.event_id for d in decisions), *(r.event_id for r in receipts)} - {event_id}:
         raise Unusable("it names records about another event")
     register = Register()
-    tp = TopicPartition(topics.REGISTER, 0)
-    for offset, record in sorted((await reader.at(tp, entries)).items()):
+    for offset, record in sorted((await reader.at(Partition(topics.REGISTER, 0), entries)).items()):
         register.apply(offset, codec.decode_record(record.value, RegisterRecord))
     return AboutEvent(decisions, sorted(receipts, key=lambda r: r.at), register)

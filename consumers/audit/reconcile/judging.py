@@ -82,15 +82,15 @@ def judge(matched: Matching, found: SecondLook) -> Account:
 
 def _finished(matched: Matching, place: Place) -> bool:
     """Had a worker said before the ends were fixed that it was done with this record?"""
-    return place.offset < matched.terms.committed.get(place[:2], -1)
+    return place.offset < matched.terms.committed.get(place.stands_on, -1)
 
 
 def _passed(matched: Matching, place: Place) -> bool:
     """Must there be an answer to this record?"""
-    if place[:2] in matched.terms.committed:
+    if place.stands_on in matched.terms.committed:
         return _finished(matched, place)
     # No worker of this group ever said how far it is: then an answer for a later record of its partition says it.
-    return place.offset < matched.newest_answered.get(place[:2], -1)
+    return place.offset < matched.newest_answered.get(place.stands_on, -1)
 
 
 def _judge_decisions(matched: Matching, found: SecondLook) -> None:

@@ -29,6 +29,7 @@ from safebus.consumers.audit.reconcile.records import (
 )
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Outcome, Stage
+from safebus.schemas.kafka.partitions import Partition
 from safebus.streams.rules.reasons import Aside
 
 #: Reasons that go with a decision: the event is decided, and a person looks as well.
@@ -46,8 +47,8 @@ class Terms:
         since, until: When the broker took the record in; `until` is not included.
         now: When the ends were fixed.
         grace: How long what follows a decision may take.
-        spans: (topic, partition) -> offsets of the first published record that counts and of the first after.
-        committed: (topic, partition) -> up to which offset a worker has finished; none: it has not said.
+        spans: Partition -> offsets of the first published record that counts and of the first after.
+        committed: Partition -> up to which offset a worker has finished; none: it has not said.
         kept_since: Partner -> how far back its topic goes, if it does not go back to its beginning.
     """
 
@@ -55,8 +56,8 @@ class Terms:
     until: int
     now: int
     grace: int
-    spans: Mapping[tuple[str, int], tuple[int, int]]
-    committed: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    spans: Mapping[Partition, tuple[int, int]]
+    committed: Mapping[Partition, int] = field(default_factory=dict)
     kept_since: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -142,17 +143,17 @@ class Matching:
 
     def _waits_for(self, origin: Place, fact: Decided | WasSetAside) -> bool:
         """Keep a fact about a record of the span that is not read yet."""
-        first, end = self.terms.spans.get(origin[:2], (0, 0))
-        if first <= origin.offset < end and origin.offset >= self._next.get(origin[:2], first):
+        first, end = self.terms.spans.get(origin.stands_on, (0, 0))
+        if first <= origin.offset < end and origin.offset >= self._next.get(origin.stands_on, first):
             self.unread[origin].append(fact)
             return True
         if fact.at <= self.terms.now - self.terms.grace:
-            self.newest_answered[origin[:2]] = max(origin.offset, self.newest_answered.get(origin[:2], -1))
+            self.newest_answered[origin.stands_on] = max(origin.offset, self.newest_answered.get(origin.stands_on, -1))
         return False
 
     def counts(self, origin: Place) -> bool:
         """Was what stands there published in the span?"""
-        first, end = self.terms.spans.get(origin[:2], (0, 0))
+        first, end = self.terms.spans.get(origin.stands_on, (0, 0))
         return first <= origin.offset < end
 
     def _decided(self, decided: Decided) -> None:

@@ -99,8 +99,8 @@ def _terms(asked: Asked, fixed: Ends) -> Terms:
         until=int(asked.until.timestamp() * 1000),
         now=fixed.now,
         grace=int(asked.grace.total_seconds() * 1000),
-        spans={(tp.topic, tp.partition): span for tp, span in fixed.spans.items()},
-        committed={(tp.topic, tp.partition): offset for tp, offset in fixed.committed.items()},
+        spans=fixed.spans,
+        committed=fixed.committed,
         kept_since=fixed.kept_since,
     )
 

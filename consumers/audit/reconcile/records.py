@@ -24,6 +24,7 @@ from safebus.schemas.bus_records import Outcome, Stage
 from safebus.schemas.errors import BadIdentifier
 from safebus.schemas.event_schemas import bus_schemas
 from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.kafka.partitions import Partition
 
 
 class Place(NamedTuple):
@@ -32,6 +33,11 @@ class Place(NamedTuple):
     topic: str
     partition: int
     offset: int
+
+    @property
+    def stands_on(self) -> Partition:
+        """The partition that it is a place of."""
+        return Partition(self.topic, self.partition)
 
     def __str__(self) -> str:
         return f"{self.topic}/{self.partition}/{self.offset}"

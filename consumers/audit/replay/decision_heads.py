@@ -16,12 +16,12 @@ from functools import cache
 from typing import Any
 
 import fastavro
-from aiokafka import TopicPartition
 
 from safebus.schemas import codec
 from safebus.schemas.bus_records import DecisionRecord, Origin
 from safebus.schemas.event_schemas import bus_schemas
-from safebus.schemas.kafka.forward import Forward
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.reader import Reader
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ def head_of(value: bytes | None) -> Head | None:
     return Head(origin=Origin(**read["origin"]), **{name: read[name] for name in names})
 
 
-async def events_of(heads: Iterable[Head | None], reader: Forward) -> dict[Origin, bytes]:
+async def events_of(heads: Iterable[Head | None], reader: Reader) -> dict[Origin, bytes]:
     """The events of these decisions, read again; those that are kept no longer are left out."""
-    wanted: dict[TopicPartition, set[int]] = defaultdict(set)
+    wanted: dict[Partition, set[int]] = defaultdict(set)
     for head in heads:
         if head is not None:
-            wanted[TopicPartition(head.origin.topic, head.origin.partition)].add(head.origin.offset)
+            wanted[Partition(head.origin.topic, head.origin.partition)].add(head.origin.offset)
     return {
-        Origin(topic=tp.topic, partition=tp.partition, offset=offset): record.value
-        for tp, offsets in wanted.items()
-        for offset, record in (await reader.at(tp, offsets)).items()
+        Origin(topic=partition.topic, partition=partition.number, offset=offset): record.value
+        for partition, offsets in wanted.items()
+        for offset, record in (await reader.at(partition, offsets)).items()
     }
 
 

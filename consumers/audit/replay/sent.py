@@ -24,7 +24,7 @@ from safebus.consumers.audit.replay.unmatched import (
 from safebus.schemas import topics
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.forward import Forward
+from safebus.schemas.kafka.reader import Reader
 
 #: How the topics of all partners begin.
 PREFIX = topics.notifications_for("any").removesuffix("any")
@@ -45,7 +45,7 @@ class Sent:
     def __init__(
         self,
         connection: Connection,
-        reader: Forward,
+        reader: Reader,
         findings: Findings,
         *,
         since: datetime,

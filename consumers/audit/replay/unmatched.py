@@ -22,7 +22,7 @@ from safebus.schemas.bus_records import DecisionRecord, Notification, Outcome
 from safebus.schemas.errors import Refused
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.forward import forward
+from safebus.schemas.kafka.reader import Reader
 
 _BEFORE = timedelta(hours=1)  # a redo mostly follows its decision within this
 
@@ -130,11 +130,11 @@ def notification_id(message: Any) -> str:
 
 
 async def _all(connection: Connection, wanted: set[str], since: datetime | None) -> AsyncIterator[Any]:
-    async with forward(connection, wanted.__contains__) as reader:
+    async with Reader(connection, wanted.__contains__) as reader:
         starts = await reader.offsets_at(since) if since else reader.begins
-        for tp in reader.partitions:
-            reader.seek(tp, starts[tp])
-        for tp in reader.partitions:
-            while records := await reader.take_some(tp):
+        for partition in reader.partitions:
+            reader.seek(partition, starts[partition])
+        for partition in reader.partitions:
+            while records := await reader.take_some(partition):
                 for record in records:
                     yield record

@@ -32,7 +32,7 @@ from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.forward import Forward, forward
+from safebus.schemas.kafka.reader import Reader
 from safebus.streams.register.store import Register, RegisterAsOf
 from safebus.streams.rules import sharing
 from safebus.streams.rules.sharing import Shared
@@ -70,8 +70,8 @@ async def verify(
     findings = Findings(listed)
     async with AsyncExitStack() as stack:
 
-        async def reading(wanted: Callable[[str], bool], fetch_bytes: int, must: Sequence[str] = ()) -> Forward:
-            return await stack.enter_async_context(forward(connection, wanted, must=must, fetch_bytes=fetch_bytes))
+        async def reading(wanted: Callable[[str], bool], fetch_bytes: int, must: Sequence[str] = ()) -> Reader:
+            return await stack.enter_async_context(Reader(connection, wanted, must=must, fetch_bytes=fetch_bytes))
 
         # The decisions first: where they end now, what they led to may already be there.
         decided = await reading(topics.DECISIONS.__eq__, 1_048_576, [topics.DECISIONS])

@@ -12,9 +12,9 @@ from safebus.deploy.local.brokers.interface import (
     FetchFailed,
     MissingTool,
     UnknownBroker,
-    WrongPartitions,
 )
 from safebus.deploy.local.brokers.opening import make_topics, open_broker
+from safebus.schemas.errors import WrongPartitions
 
 __all__ = [
     "Broker",

@@ -1,9 +1,9 @@
 """
 How do we have a broker without Java, Docker or a download?
 
-librdkafka carries a small cluster for its own tests; a producer made with `test.mock.num.brokers`
-brings it up inside this process, as a real TCP endpoint on loopback. Other processes may connect, so
-a whole bus can run on it, but this process owns it: when we end, the broker and its records end.
+librdkafka carries a small cluster for its own tests (`schemas.kafka.in_memory`): a real TCP endpoint on
+loopback inside this process. Other processes may connect, so a whole bus can run on it, but this process
+owns it: when we end, the broker and its records end.
 
 What it cannot do, and `kafka` can:
     - keep records: memory only
@@ -17,12 +17,11 @@ What it cannot do, and `kafka` can:
 from collections.abc import Mapping
 from typing import Final
 
-from confluent_kafka import KafkaException, Producer
-
-from safebus.deploy.local.brokers.interface import NO_CONFIGS, BrokerUnavailable, Configs, WrongPartitions
+from safebus.deploy.local.brokers.interface import NO_CONFIGS, BrokerUnavailable, Configs
+from safebus.schemas.errors import NotReachable, WrongPartitions
+from safebus.schemas.kafka.in_memory import InMemoryCluster
 
 PARTITIONS: Final = 4  # of every topic; librdkafka has no setting for it
-ANSWER_WITHIN_S: Final = 10.0
 
 
 class EmbeddedBroker:
@@ -36,25 +35,20 @@ class EmbeddedBroker:
             )
         self.name = "embedded"
         self.bootstrap = ""
-        self._owner: Producer | None = None
+        self._cluster: InMemoryCluster | None = None
 
     def start(self) -> None:
-        if self._owner is not None:
+        if self._cluster is not None:
             return
-        # log_level 0: it would write "CONFWARN" and "disconnected" lines to our stderr.
-        owner = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1, "log_level": 0})
         try:
-            brokers = owner.list_topics(timeout=ANSWER_WITHIN_S).brokers
-        except KafkaException as error:
-            raise BrokerUnavailable(
-                f"the embedded broker did not answer within {ANSWER_WITHIN_S:.0f} s; try again, or use broker `kafka`"
-            ) from error
-        self._owner = owner
-        self.bootstrap = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
+            self._cluster = InMemoryCluster()
+        except NotReachable as exc:
+            raise BrokerUnavailable(str(exc)) from exc
+        self.bootstrap = self._cluster.bootstrap
 
     def stop(self) -> None:
-        # The cluster lives as long as librdkafka's handle, and nobody else holds it.
-        self._owner = None
+        # The cluster lives as long as it is held, and nobody else holds it.
+        self._cluster = None
         self.bootstrap = ""
 
     def create_topics(self, topics: Mapping[str, int], *, configs: Configs = NO_CONFIGS) -> None:
@@ -63,7 +57,7 @@ class EmbeddedBroker:
 
         A topic asked with one partition is allowed, though it gets four: those who use it name partition 0.
         """
-        if self._owner is None:
+        if self._cluster is None:
             raise BrokerUnavailable("the embedded broker is not running; call `start()` first")
         for topic, partitions in topics.items():
             if partitions not in (1, PARTITIONS):
@@ -73,14 +67,12 @@ class EmbeddedBroker:
                 )
         for topic in topics:
             try:
-                found = self._owner.list_topics(topic, timeout=ANSWER_WITHIN_S).topics[topic]
-            except KafkaException as error:
-                raise BrokerUnavailable(
-                    f"the embedded broker did not make topic `{topic}` within {ANSWER_WITHIN_S:.0f} s; start it again"
-                ) from error
-            if found.error is not None or len(found.partitions) != PARTITIONS:
+                found = self._cluster.name_topic(topic)
+            except NotReachable as exc:
+                raise BrokerUnavailable(str(exc)) from exc
+            if found != PARTITIONS:
                 # Only another version of librdkafka could bring us here.
                 raise WrongPartitions(
-                    f"topic `{topic}` has {len(found.partitions)} partitions, expected {PARTITIONS}; "
+                    f"topic `{topic}` has {found} partitions, expected {PARTITIONS}; "
                     "use the version of `confluent-kafka` that is pinned"
                 )

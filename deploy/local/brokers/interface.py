@@ -7,9 +7,10 @@ consume, groups) is asked of it over TCP, as of any Kafka, so nothing of it stan
     BrokerError
     ├── UnknownBroker        no broker has this name
     ├── BrokerUnavailable    it did not start, or does not answer
-    ├── WrongPartitions      a topic exists (or can only exist) with another number of partitions
     ├── MissingTool          a program that we need is not on this machine
     └── FetchFailed          the program that fetches Kafka's jars ran, and failed
+
+A topic that exists (or can only exist) with another number of partitions is `schemas.errors.WrongPartitions`.
 """
 
 from collections.abc import Mapping
@@ -33,10 +34,6 @@ class UnknownBroker(BrokerError):
 
 class BrokerUnavailable(BrokerError, NotReachable):
     """The broker did not start, or does not answer."""
-
-
-class WrongPartitions(BrokerError):
-    """A topic has another number of partitions than was asked for."""
 
 
 class MissingTool(BrokerError):

@@ -22,8 +22,9 @@ from typing import Final
 
 from safebus.deploy.local.brokers.interface import NO_CONFIGS, BrokerUnavailable, Configs
 from safebus.deploy.local.brokers.kafka_tools import POM, find_java, kafka_jars
-from safebus.deploy.local.brokers.kafka_topics import answers, ensure_topics
 from safebus.deploy.local.child_process import ended_within, free_port, is_free, last_lines, start_child, stop_child
+from safebus.schemas.errors import NotReachable
+from safebus.schemas.kafka.admin import answers, ensure_topics
 
 LOGGING: Final = POM.with_name("log4j2.xml")
 START_WITHIN_S: Final = 60.0
@@ -124,7 +125,10 @@ class KafkaBroker:
         self.start()
 
     def create_topics(self, topics: Mapping[str, int], *, configs: Configs = NO_CONFIGS) -> None:
-        ensure_topics(self._client, topics, configs=configs)
+        try:
+            ensure_topics(self._client, topics, configs=configs)
+        except NotReachable as exc:
+            raise BrokerUnavailable(str(exc)) from exc
 
     def _last_ports(self) -> tuple[int, int]:
         """Ports for clients and the controller that this folder was used with, 0 where not free any more."""

@@ -18,7 +18,7 @@ from safebus.deploy.local.brokers import Broker, make_topics, open_broker
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Origin, Receipt, RegisterRecord, Stage
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.forward import forward
+from safebus.schemas.kafka.reader import Reader
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.register.store import body_of
 from safebus.streams.rules.bases import Basis, BasisKind
@@ -283,7 +283,7 @@ async def test_much_to_read_first_is_said(ground: Ground) -> None:
     for _ in range(3):
         await ground.decide(new_id())
     said: list[str] = []
-    async with forward(ground.connection, indexing.INDEXED.__contains__) as reader:
+    async with Reader(ground.connection, indexing.INDEXED.__contains__) as reader:
         with open_index(ground.home, say=silent) as index:
             for _ in range(2):
                 await indexing.bring_up_to_date(reader, index, say=said.append, progress=lambda _n: None, many=2)

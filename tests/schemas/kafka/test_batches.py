@@ -41,7 +41,6 @@ from safebus.schemas import gate
 from safebus.schemas.errors import Refused
 from safebus.schemas.gate import Damaged, GateReason
 from safebus.schemas.kafka import batches as tolerant_records
-from safebus.schemas.kafka import connection
 from safebus.schemas.kafka.batches import MOST_HEADERS, UNPACKED_BYTES, Batch, TolerantRecords
 
 BAD = record(1, headers=[(b"a", b"1"), (b"\xff\xfe", b"2")])
@@ -372,9 +371,15 @@ def test_whatever_is_changed_in_a_batch_each_offset_comes_out_once(data: st.Data
 # That it is in effect
 
 
-def test_every_consumer_of_a_process_that_knows_a_broker_reads_through_it() -> None:
-    assert connection.batches is tolerant_records
-    assert fetcher.MemoryRecords is TolerantRecords
+def test_every_consumer_of_a_process_that_installed_it_reads_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process of these tests does so in `tests/conftest.py`, before anything of them runs."""
+    began_with = (tolerant_records.installed(), fetcher.MemoryRecords)
+    monkeypatch.setattr(fetcher, "MemoryRecords", MemoryRecords)  # as aiokafka has it
+    without = tolerant_records.installed()
+    tolerant_records.install()
+
+    assert began_with == (True, TolerantRecords)
+    assert (without, tolerant_records.installed(), fetcher.MemoryRecords) == (False, True, TolerantRecords)
 
 
 #: (what is replaced or relied on, first 16 hex digits of the SHA-256 of its source) in aiokafka 0.14.0.

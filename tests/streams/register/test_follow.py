@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 from a_router import NOON, load_demo
-from aiokafka import TopicPartition
 
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas import codec
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.partitions import Partition
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.write import as_records, write_records
@@ -55,13 +55,13 @@ async def test_many_who_ask_at_once_share_one_question_that_was_put_after_all_of
 ) -> None:
     """And never one that was put before: it may not know what was acknowledged in between."""
     asked: list[int] = []
-    ends = reader._asking.end_offsets
+    ends_of = reader._asked.ends_of
 
-    async def counted(tps: list[object]) -> object:
+    async def counted(partitions: list[Partition]) -> dict[Partition, int]:
         asked.append(len(asked))
-        return await ends(tps)
+        return await ends_of(partitions)
 
-    monkeypatch.setattr(reader._asking, "end_offsets", counted)
+    monkeypatch.setattr(reader._asked, "ends_of", counted)
     first = asyncio.create_task(reader.catch_up())
     async with asyncio.timeout(30):
         while not asked:
@@ -76,7 +76,7 @@ async def test_all_who_ask_after_a_record_that_is_not_understood_hear_of_it(read
     """A register with a hole is not decided on, by nobody."""
     strange = RegisterRecord(record_id="x", kind="override", recorded_at=NOON, recorded_by="t", reason="t", body="{}")
     with pytest.raises(BadRegister):
-        reader._apply({TopicPartition("register", 0): [_Fetched(10_000, codec.encode_record(strange))]})
+        reader._apply([_Fetched(10_000, codec.encode_record(strange))])
 
     answers = await asyncio.gather(*(reader.catch_up() for _ in range(3)), return_exceptions=True)
 

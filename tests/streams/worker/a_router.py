@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiokafka import TopicPartition
 
 from safebus.deploy.local.brokers import Broker, make_topics
 from safebus.deploy.local.up import DEMO_REGISTER
@@ -65,7 +64,7 @@ class Running:
     async def handle(self, *offsets: int, partition: int = 0, generation: int = 1) -> None:
         """Hand over the records at these offsets, as one batch."""
         found = [m async for m in read_topic(self.connection, POLICE, partitions=[partition]) if m.offset in offsets]
-        await self.router([(TopicPartition(POLICE, partition), found)], generation)
+        await self.router([(Partition(POLICE, partition), found)], generation)
 
     async def decisions(self, event_id: str) -> list[bytes]:
         """All there are, once there is one: a transaction is committed a moment before readers see it."""

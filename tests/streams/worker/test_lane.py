@@ -65,7 +65,7 @@ async def run_until(
 
 async def committed(connection: Connection, topic: str) -> dict[int, int]:
     """The group's offsets, by partition."""
-    consumer = AIOKafkaConsumer(group_id=f"group-{topic}", enable_auto_commit=False, **connection.settings())
+    consumer = AIOKafkaConsumer(group_id=f"group-{topic}", enable_auto_commit=False, **connection.consumer_settings())
     await consumer.start()
     try:
         found = {p: await consumer.committed(TopicPartition(topic, p)) for p in range(4)}
@@ -157,7 +157,7 @@ async def test_partitions_take_turns_though_each_has_a_backlog(
     seen: list[int] = []
 
     async def handler(batches: Batches, _generation: int) -> None:
-        seen.extend(tp.partition for tp, records in batches for _ in records)
+        seen.extend(where.number for where, records in batches for _ in records)
 
     await run_until(connection, name, handler, lambda: len(seen) >= 3000, monkeypatch)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from a_router import KEY, NOON, POLICE, demo_entries, load_demo, running
-from aiokafka import TopicPartition
 from pydantic import model_validator
 
 from safebus.deploy.local.brokers import Broker
@@ -19,6 +18,7 @@ from safebus.schemas.bus_records import Outcome
 from safebus.schemas.errors import BadRegister, NotReachable
 from safebus.schemas.events import EVENT_CLASSES, OperationEncompass
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message
 from safebus.streams.register.entries import Entry
@@ -190,7 +190,7 @@ async def test_another_event_where_a_decided_one_stood_is_decided(connection: Co
     async with running(connection) as successor:
         [record] = [m async for m in read_topic(connection, POLICE, partitions=[0]) if m.offset == offset]
         there_now = replace(record, value=codec.encode(second))
-        await successor.router([(TopicPartition(POLICE, 0), [there_now])], 1)
+        await successor.router([(Partition(POLICE, 0), [there_now])], 1)
 
         assert (successor.router.counts.decided, successor.router.counts.redone) == (1, 0)
         assert len(await successor.decisions(second.event_id)) == 1
@@ -320,11 +320,11 @@ async def test_a_register_that_is_not_understood_stops_every_later_look(connecti
     reader = RegisterReader(connection)
     await reader.start()
     unknown = as_records(demo_entries()[:1], at=NOON, by="test", reason="test")[0]
-    reader._apply({_REGISTER: [_Record(10_000, codec.encode_record(unknown))]})
+    reader._apply([_Record(10_000, codec.encode_record(unknown))])
     strange = unknown.model_copy(update={"kind": "override"})
     for _ in range(2):
         with pytest.raises(BadRegister, match="unknown kind `override`"):
-            reader._apply({_REGISTER: [_Record(10_001, codec.encode_record(strange))]})
+            reader._apply([_Record(10_001, codec.encode_record(strange))])
     with pytest.raises(BadRegister, match="unknown kind `override`"):
         await reader.catch_up()
     await reader.stop()
@@ -335,6 +335,3 @@ class _Record:
 
     def __init__(self, offset: int, value: bytes) -> None:
         self.offset, self.value = offset, value
-
-
-_REGISTER = TopicPartition("register", 0)

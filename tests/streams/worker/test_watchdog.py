@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from safebus.schemas.errors import BadRegister, BrokenPromise, NotReachable
+from safebus.schemas.kafka.partitions import Partition
 from safebus.streams.worker import watchdog as pulses
-from safebus.streams.worker.watchdog import Progress, Sources, StuckAlarm, Where
+from safebus.streams.worker.watchdog import Progress, Sources, StuckAlarm
 
 A, B = ("in.ash", 0), ("in.ash", 1)
 
@@ -99,7 +100,7 @@ class Clock:
 
 
 def sources(*, end: int, committed: int, register_fails: Exception | None = None) -> Sources:
-    async def ends(where: list[Where]) -> dict[Where, int]:
+    async def ends(where: list[Partition]) -> dict[Partition, int]:
         return dict.fromkeys(where, end)
 
     async def register() -> int:

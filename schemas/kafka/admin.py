@@ -5,6 +5,8 @@ Asked with librdkafka's admin client, each time with a new one that is closed ag
 killed and restarted is then never spoken to over a connection that remembers it as down.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -13,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from safebus.deploy.local.brokers.interface import BrokerUnavailable, Configs, WrongPartitions
+from safebus.schemas.errors import NotReachable, WrongPartitions
 
 ANSWER_WITHIN_S: Final = 15.0
 _QUICK: Final = {"log_level": 0, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200}
@@ -27,17 +29,20 @@ def answers(client: Mapping[str, str]) -> bool:
         return False
 
 
-def ensure_topics(client: Mapping[str, str], topics: Mapping[str, int], *, configs: Configs) -> None:
+def ensure_topics(
+    client: Mapping[str, str], topics: Mapping[str, int], *, configs: Mapping[str, Mapping[str, str]]
+) -> None:
     """
     Make those of `topics` that are missing, and return when all can be written to.
 
     Args:
         client: How to reach it, as librdkafka names it (`bootstrap.servers`).
         topics: Name -> number of partitions.
+        configs: Topic -> setting -> value, as Kafka names them, for those that have to be made.
 
     Raises:
         WrongPartitions: One is there with another number; then none was made.
-        BrokerUnavailable: It did not answer in time, or refused.
+        NotReachable: It did not answer in time, or refused.
     """
     give_up_at = time.monotonic() + ANSWER_WITHIN_S
     admin = _admin(client)
@@ -45,18 +50,23 @@ def ensure_topics(client: Mapping[str, str], topics: Mapping[str, int], *, confi
     _compare(there, topics)
     missing = {topic: count for topic, count in topics.items() if topic not in there}
     _create(admin, missing, configs=configs)
-    # The controller has them; this node's metadata, which clients are served, follows a moment later.
-    while missing and not missing.keys() <= (there := _partitions(admin)).keys():
+    if missing:
+        _compare(_once_ready(admin, missing, give_up_at), topics)  # again: another process may have made one meanwhile
+
+
+def _once_ready(admin: AdminClient, topics: Mapping[str, int], give_up_at: float) -> dict[str, int]:
+    """The controller has them; this node's metadata, which clients are served, follows a moment later."""
+    while not topics.keys() <= (there := _partitions(admin)).keys():
         if time.monotonic() > give_up_at:
-            raise BrokerUnavailable(
-                f"Kafka took topics `{'`, `'.join(missing)}` and did not have them ready "
+            raise NotReachable(
+                f"Kafka took topics `{'`, `'.join(topics)}` and did not have them ready "
                 f"within {ANSWER_WITHIN_S:.0f} s; look at its log"
             )
         time.sleep(0.01)
-    _compare(there, topics)  # again: another process may have made one in between
+    return there
 
 
-def _create(admin: AdminClient, topics: Mapping[str, int], *, configs: Configs) -> None:
+def _create(admin: AdminClient, topics: Mapping[str, int], *, configs: Mapping[str, Mapping[str, str]]) -> None:
     if not topics:
         return
     new = [
@@ -69,18 +79,18 @@ def _create(admin: AdminClient, topics: Mapping[str, int], *, configs: Configs) 
             future.result(ANSWER_WITHIN_S)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise BrokerUnavailable(
+                raise NotReachable(
                     f"Kafka refused topic `{topic}`: {error.args[0].str()}; mend its name or its `configs`"
                 ) from error
 
 
-def _partitions(admin: AdminClient) -> dict[str, int]:
+def _partitions(admin: AdminClient, answer_within_s: float = ANSWER_WITHIN_S) -> dict[str, int]:
     """Of every topic whose partitions all have a leader, so that it can be written to."""
     try:
-        topics = admin.list_topics(timeout=ANSWER_WITHIN_S).topics
+        topics = admin.list_topics(timeout=answer_within_s).topics
     except KafkaException as error:
-        raise BrokerUnavailable(
-            f"Kafka did not answer within {ANSWER_WITHIN_S:.0f} s; is it running? Start it, or look at its log"
+        raise NotReachable(
+            f"Kafka did not answer within {answer_within_s:.0f} s; is it running? Start it, or look at its log"
         ) from error
     return {
         name: len(topic.partitions)

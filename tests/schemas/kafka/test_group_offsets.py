@@ -1,0 +1,113 @@
+"""How far a group has got is told from outside, and what is not known is never taken for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    InvalidGroupIdError,
+    KafkaError,
+)
+
+from safebus.deploy.local.brokers import Broker
+from safebus.schemas.errors import NotReachable
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.group_offsets import committed_by
+from safebus.schemas.kafka.partitions import Partition
+
+
+@pytest.fixture
+async def connection(broker: Broker, fresh: str) -> Connection:
+    """A topic and a group of this name, which has committed 7 on partition 2 alone."""
+    broker.create_topics({fresh: 4})
+    connection = Connection(broker.bootstrap)
+    consumer = AIOKafkaConsumer(group_id=fresh, enable_auto_commit=False, **connection.consumer_settings())
+    await consumer.start()
+    consumer.assign([TopicPartition(fresh, 2)])
+    await consumer.commit({TopicPartition(fresh, 2): 7})
+    await consumer.stop()
+    return connection
+
+
+def all_of(topic: str) -> list[Partition]:
+    return [Partition(topic, number) for number in range(4)]
+
+
+async def test_only_partitions_on_which_it_committed_are_told(connection: Connection, fresh: str) -> None:
+    assert await committed_by(connection, fresh, all_of(fresh)) == {Partition(fresh, 2): 7}
+    assert await committed_by(connection, f"{fresh}-none", all_of(fresh)) == {}
+
+
+def answering(first: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The first answer of the broker is this one; returns a list that grows with each."""
+    ask, asked = AIOKafkaAdminClient.list_consumer_group_offsets, [0]
+
+    async def answers(self: AIOKafkaAdminClient, *args: Any, **kwargs: Any) -> Any:
+        asked[0] += 1
+        return first() if asked[0] == 1 else await ask(self, *args, **kwargs)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "list_consumer_group_offsets", answers)
+    return asked
+
+
+def raising(error: KafkaError) -> Callable[[], Any]:
+    def fail() -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("first", [dict, raising(GroupCoordinatorNotAvailableError())], ids=["nothing", "not-there"])
+async def test_a_group_whose_coordinator_wakes_up_has_not_done_nothing(
+    connection: Connection, fresh: str, first: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka passes over the error of such an answer, and gives no partition at all: all would seem undecided."""
+    asked = answering(first, monkeypatch)
+
+    assert (await committed_by(connection, fresh, all_of(fresh)), asked) == ({Partition(fresh, 2): 7}, [2])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            GroupAuthorizationFailedError(),
+            "this certificate may not see how far `{group}` is; ask for DESCRIBE on that group",
+        ),
+        (InvalidGroupIdError(), "`{broker}` does not say how far `{group}` is (InvalidGroupIdError)"),
+    ],
+    ids=["forbidden", "other"],
+)
+async def test_what_asking_again_cannot_mend_is_said(
+    connection: Connection, fresh: str, error: KafkaError, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(raising(error), monkeypatch)
+
+    with pytest.raises(NotReachable) as refused:
+        await committed_by(connection, fresh, all_of(fresh))
+
+    assert str(refused.value) == said.format(group=fresh, broker=connection.bootstrap)
+
+
+async def test_a_coordinator_that_never_comes_is_an_error_in_bounded_time(
+    connection: Connection, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(_self: AIOKafkaAdminClient, *_args: Any, **_kwargs: Any) -> Any:
+        return {}
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "list_consumer_group_offsets", none)
+    async with asyncio.timeout(20):
+        with pytest.raises(NotReachable, match=r"does not say how far `.*` is \(GroupCoordinatorNotAvailableError\)"):
+            await committed_by(connection, fresh, all_of(fresh), patience_s=0.5)
+
+
+async def test_no_broker_is_said() -> None:
+    with pytest.raises(NotReachable, match=r"`127\.0\.0\.1:1` does not say how far `group` is"):
+        await committed_by(Connection("127.0.0.1:1"), "group", [Partition("topic", 0)])
