@@ -11,9 +11,9 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	@$(BIN)/safebus demo --broker $(BROKER)
 
-# Everything: what the code promises by itself, then every test on both brokers.
+# Everything: what the code promises by itself, then every test on both brokers, in two processes (ONE=1: in one).
 test: static
-	@$(BIN)/python -m pytest tests --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/python -m pytest tests $(if $(ONE),,--numprocesses 2 --dist loadgroup) --cov --cov-report=term-missing:skip-covered
 
 # The quick part of it: for every save.
 check: static

@@ -23,6 +23,27 @@ hypothesis_settings.register_profile("safebus", deadline=None, suppress_health_c
 hypothesis_settings.load_profile("safebus")
 
 _numbers = count(1)
+TESTS = Path(__file__).parent
+
+
+#: Folders whose tests share something that takes long to start, the longest first. They stay in one process.
+TOGETHER = ("faults", "flows", "hostile", "bench", "installed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Several processes may run the tests (`make test` takes one for each core): whole folders or files go to each.
+
+    What takes longest begins first, so that no process is left with it at the end.
+    """
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: _turn(item.path.relative_to(TESTS).parts[0]))
+
+
+def _turn(folder: str) -> int:
+    return TOGETHER.index(folder) if folder in TOGETHER else len(TOGETHER)
 
 
 @pytest.fixture(scope="session")

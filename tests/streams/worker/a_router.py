@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-
 from safebus.deploy.local.brokers import Broker, make_topics
 from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.deploy.service.topic_plan import partners_of, wanted
@@ -17,6 +16,7 @@ from safebus.schemas.bus_records import DecisionRecord, Notification, Quarantine
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.register.changes import changes_of
