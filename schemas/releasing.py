@@ -6,13 +6,18 @@ import json
 from pathlib import Path
 
 from safebus.schemas.errors import BadSchema
-from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.event_schemas import EventSchemas, event_schemas
 from safebus.schemas.evolution import against
 
+FOLDER = Path(__file__).parent / "avro" / "released"
 
-def release(*, execute: bool) -> list[str]:
+
+def release(*, execute: bool, schemas: EventSchemas | None = None, folder: Path = FOLDER) -> list[str]:
     """
-    Write `schemas/avro/released/<event type>/<n>.avsc` for every schema that is not frozen yet.
+    Write `<folder>/<event type>/<n>.avsc` for every schema that is not frozen yet.
+
+    Args:
+        schemas: None: those that ship with this package.
 
     Returns:
         What was, or would be, written.
@@ -20,9 +25,7 @@ def release(*, execute: bool) -> list[str]:
     Raises:
         BadSchema: A schema may not replace an older one; nothing is written.
     """
-
-    folder = Path(__file__).parent / "avro" / "released"
-    found = event_schemas()
+    found = schemas or event_schemas()
     new = [s for s in found.current.values() if s.version > len(found.released.get(s.event_type, ()))]
     problems = [
         f"{s.event_type}: {line}"

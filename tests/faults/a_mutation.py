@@ -32,7 +32,11 @@ def _no_dedupe() -> None:
     """The worker knows nothing of what was decided before."""
     from safebus.streams.worker.dedupe import Dedupe
 
+    async def nothing(*_: Any) -> dict[Any, Any]:
+        return {}
+
     Dedupe.find = lambda *_: None
+    Dedupe.on_record = nothing
 
 
 def _no_fence() -> None:

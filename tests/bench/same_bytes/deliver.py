@@ -49,6 +49,23 @@ class Follower:
 
 
 @dataclass
+class Written:
+    """How many receipts a courier wrote. The tree of before counts them itself, the one of today tells a tally."""
+
+    receipts: int = 0
+
+    def attempted(self, _reply: Any, _took: Any) -> None:
+        """Counted by the adapter."""
+
+    def receipt_written(self, _stage: Any, _since_decided: Any) -> None:
+        """One more."""
+        self.receipts += 1
+
+    def noticed(self, _told: Any) -> None:
+        """Counted by the courier."""
+
+
+@dataclass
 class Post:
     """One partner's courier, its folder and what to wait for."""
 
@@ -58,9 +75,16 @@ class Post:
     expected: Expected
     later: list[Any] = field(default_factory=list)
 
+    written: Written = field(default_factory=Written)
+
+    def __post_init__(self) -> None:
+        if hasattr(self.courier.facts, "tally"):
+            self.courier.facts.tally = self.written
+
     def standing(self) -> tuple[int, int]:
         """(attempts, receipts) until now."""
-        return self.adapter.attempts, sum(self.courier.facts.stages.values())
+        stages = getattr(self.courier.facts, "stages", None)
+        return self.adapter.attempts, self.written.receipts if stages is None else sum(stages.values())
 
 
 class Delivering:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from confluent_kafka import Producer
 
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
@@ -35,6 +36,7 @@ def test_what_does_not_answer_in_time_is_not_reachable() -> None:
     with pytest.raises(NotReachable, match="the embedded broker did not answer within 0 s"):
         InMemoryCluster(patience_s=0.000_001)
     cluster = InMemoryCluster()
-    cluster._patience_s = 0.000_001
+    # As if it had gone: nobody listens there.
+    cluster._owner, cluster._patience_s = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}), 0.1
     with pytest.raises(NotReachable, match="the embedded broker did not make topic `late` within 0 s"):
         cluster.name_topic("late")
