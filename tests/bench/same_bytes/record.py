@@ -24,7 +24,9 @@ from .town import Town
 
 def record(tree: Path, worlds: Path, *, events: int, seed: int) -> Recording:
     """Decide the worlds and the town; deliver what the first half of the town gave."""
-    decider = Decider(load(tree), Recording())
+    spelt = load(tree)
+    spelt.install()
+    decider = Decider(spelt, Recording())
     told = json.loads(worlds.read_text("utf-8"))
     for number, world in enumerate(told):
         decider.world(number, world)
