@@ -144,7 +144,9 @@ async def test_it_arrives_once_and_a_restart_does_not_repeat_it(school: School) 
     again = await school.send(story.incident())
     async with school.courier():
         marker = await school.send(story.moved_to_temporary_accommodation(1))
-        receipts = await school.until(lambda r: any(x.notification_id == marker for x in r))
+        receipts = await school.until(
+            lambda r: any(x.notification_id == marker and x.stage is Stage.HANDED_OVER for x in r)
+        )
 
     assert again == notification_id
     assert school.files() == sorted([f"{notification_id}.json", f"{marker}.json"])
