@@ -29,7 +29,7 @@ static: $(READY)
 # The site, in site/: what is made from the code first, then all of docs/.
 docs: $(READY)
 	@$(BIN)/python -m docs.generate
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open site/index.html" >&2
 
 # What docs/measured/ shows; `make bench PARTS="pure flat"` measures a part of it again.

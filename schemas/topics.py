@@ -72,7 +72,7 @@ def table(publishers: Iterable[str], partners: Iterable[str]) -> list[Topic]:
     """Every topic of a bus with these publishers and partners."""
     fixed = [
         # One partition: one offset names one state. Never compacted: the past must be reconstructible.
-        Topic(REGISTER, 1, -1, "registrar", "worker, adapters, replay"),
+        Topic(REGISTER, 1, -1, "register load, consent record", "worker, adapters, replay"),
         Topic(DECISIONS, PARTITIONS, -1, "worker", "audit, explain, replay"),
         Topic(RECEIPTS, PARTITIONS, -1, "adapters", "audit, explain, timers"),
         Topic(QUARANTINE, PARTITIONS, 90 * _DAY_MS, "worker, importers", "operators"),

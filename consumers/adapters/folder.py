@@ -54,7 +54,7 @@ class FolderAdapter:
         """Nothing is kept open."""
 
     async def deliver(self, parcel: Parcel) -> PartnerAnswer:
-        """One attempt; see `port.Adapter.deliver`."""
+        """One attempt; see `interface.Adapter.deliver`."""
         return await asyncio.to_thread(self._deliver, file_name(parcel), parcel.json_bytes())
 
     def _deliver(self, name: str, content: bytes) -> PartnerAnswer:

@@ -102,7 +102,7 @@ class Adapter(Protocol):
         """
         Hand one parcel over; safe to repeat, and to call from several tasks.
 
-        Never raises for what a partner or a network can do: that is an PartnerAnswer. What it raises is a bug.
+        Never raises for what a partner or a network can do: that is a PartnerAnswer. What it raises is a bug.
         """
         ...
 

@@ -127,7 +127,7 @@ class PostgresAdapter:
             self._hang_up()
 
     async def deliver(self, parcel: Parcel) -> PartnerAnswer:
-        """One attempt; see `port.Adapter.deliver`."""
+        """One attempt; see `interface.Adapter.deliver`."""
         async with self._one_at_a_time:
             try:
                 connection = await self._connected()

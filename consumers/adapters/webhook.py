@@ -124,7 +124,7 @@ class WebhookAdapter:
             self._session = None
 
     async def deliver(self, parcel: Parcel) -> PartnerAnswer:
-        """One attempt; see `port.Adapter.deliver`."""
+        """One attempt; see `interface.Adapter.deliver`."""
         assert self._session is not None, "call `open` first"
         now = _in_utc(self._clock())
         content = envelope(parcel, now=now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from types import FrameType
 
 import typer
 
@@ -85,13 +86,16 @@ def main() -> None:
         sys.exit(130)
     except Exception as exc:
         # A bug of ours. The message may quote an event, so only where it is and what kind.
-        at = traceback.extract_tb(exc.__traceback__)[-1]
-        ours = next((f for f in reversed(traceback.extract_tb(exc.__traceback__)) if "/deploy/" in f.filename), at)
-        typer.echo(
-            f"safebus: a bug: {type(exc).__name__} at {ours.filename}:{ours.lineno}; please report these words",
-            err=True,
-        )
+        frames = [*traceback.walk_tb(exc.__traceback__)]
+        at, line = next((f for f in reversed(frames) if _is_ours(f[0])), frames[-1])
+        where = f"{at.f_code.co_filename}:{line}"
+        typer.echo(f"safebus: a bug: {type(exc).__name__} at {where}; please report these words", err=True)
         sys.exit(FAILED)
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """Whose code is it? By its name: where the package is installed, and under which folder, tells nothing."""
+    return str(frame.f_globals.get("__name__")).startswith("safebus.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m deploy.cli` is `safebus`."""
+"""`python -m safebus.deploy.cli` is `safebus`."""
 
 from safebus.deploy.cli import main
 

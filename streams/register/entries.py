@@ -60,14 +60,15 @@ class _Reading:
     key: PersonKey
     schemas: EventSchemas
     entries: list[Entry] = field(default_factory=list)
+    standing: dict[str, Entry] = field(default_factory=dict)  # by record id
     problems: list[str] = field(default_factory=list)
     person_ids: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)  # aliases whose own line is wrong: said once, there
     numbers: dict[str, str] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
-        same = next((e for e in self.entries if e.record_id == entry.record_id), None)
-        if same is not None:
+        same = self.standing.setdefault(entry.record_id, entry)
+        if same is not entry:
             self.problems.append(f"{entry.where}: {entry.kind} stands already at {same.where}; keep one")
         else:
             self.entries.append(entry)

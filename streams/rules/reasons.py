@@ -1,8 +1,8 @@
 """
 Why was it decided so, in words for a person who is no programmer, and by which rule?
 
-The one table of reasons. A decision names a `Code` and a `Rule`; what nobody could decide about is set aside for a
-`GateReason` or an `Aside`; a field that leaves or stays names a `Rule`. Whoever gives a reason takes it from here
+The one table of the reasons of decisions. A decision names a `Code` and a `Rule`; what nobody could decide about is
+set aside for a `GateReason` or an `Aside`; a field that leaves or stays names a `Rule`. Whoever gives a reason takes it from here
 (`why`), whoever shows one says it from here (`say`, `source_of`), and docs/reference/reasons.md is made from here.
 What is recorded are the names alone: of a `Code`, of a `Rule`, and of what is meant.
 """

@@ -13,7 +13,7 @@ def test_the_table_holds_every_topic_of_a_bus() -> None:
     found = table(publishers=["htest-police"], partners=["htest-school"])
 
     assert found == [
-        Topic("register", 1, -1, "registrar", "worker, adapters, replay"),
+        Topic("register", 1, -1, "register load, consent record", "worker, adapters, replay"),
         Topic("decisions", 4, -1, "worker", "audit, explain, replay"),
         Topic("receipts", 4, -1, "adapters", "audit, explain, timers"),
         Topic("quarantine", 4, 90 * DAY_MS, "worker, importers", "operators"),

@@ -23,7 +23,6 @@ from safebus.schemas.kafka.reader import WHOLE_FETCH, Reader, read_topic
 
 _AHEAD_MS = 5_000
 _CLOCKS_MS = 60_000  # a cluster's brokers have a clock each
-_FIXED = (topics.RECEIPTS, topics.QUARANTINE, topics.DECISIONS)
 
 Range = tuple[int, int]  # offsets: the first to read, and the first not to
 

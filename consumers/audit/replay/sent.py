@@ -2,7 +2,7 @@
 Does what stands on the partners' topics agree with what was permitted?
 
 The topics are read forward, never past the time of the decisions, so little is held: what was permitted and is sent a
-moment later. What does not agree is collected and looked at again (`second_look`) before it is called a difference.
+moment later. What does not agree is collected and looked at again (`unmatched`) before it is called a difference.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ offset, and decides again with the time that was recorded. Then looks whether wh
 topics, and whether anything stands there that was not. Nothing is written anywhere and nothing can be: there is no
 producer here.
 
-Decisions, events and the partners' topics are read forward in step and what agrees is forgotten (`replaying`), so
+Decisions, events and the partners' topics are read forward in step and what agrees is forgotten (`sent`), so
 memory does not grow with the span. A decision is compared as bytes; only one that differs is read.
 """
 

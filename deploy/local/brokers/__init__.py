@@ -1,7 +1,7 @@
 """
 Which broker carries the bus when nobody gives us one?
 
-Two, behind one small interface (`port.Broker`): `embedded`, in this process and in memory, and
+Two, behind one small interface (`interface.Broker`): `embedded`, in this process and in memory, and
 `kafka`, a real Apache Kafka on loopback. Start either with `open_broker`.
 """
 

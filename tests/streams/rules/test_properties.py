@@ -67,7 +67,7 @@ def events(draw: st.DrawFn) -> Event:
 
 
 # 1. A view never holds a field that its agreement does not release.
-# Checked from the YAML and the .avsc alone: nothing of `streams.rules.redaction` is asked.
+# Checked from the YAML and the .avsc alone: nothing of `streams.rules.release` is asked.
 
 
 def yaml_flows() -> dict[tuple[str, str], dict[str, Any]]:
