@@ -121,13 +121,30 @@ class Answer(BusRecord):
     restricted: bool = False
 
 
+class ToSee(BusRecord):
+    """
+    Something about a decision that a person must look at. Places and codes, never a value.
+
+    Attributes:
+        who: Place and role in the event, as `subjects.0 (CHILD)`.
+        about: The fields, the agreement or the party meant.
+        recipient: Who is not told; None: it is about the person, whoever would be told.
+        by: Until when; None: the event says nothing.
+    """
+
+    who: str
+    code: str
+    about: str
+    recipient: str | None
+    by: datetime | None
+
+
 class DecisionRecord(BusRecord):
     """
     What was decided about one event, for every recipient considered.
 
     Attributes:
-        unheard: Of how many persons that it is about nobody was told, because nobody has them in care or because the
-            alleged perpetrator is on the inside; then the event is also in quarantine.
+        worklist: What a person must look at; where there is anything, the event is also in quarantine.
     """
 
     SCHEMA: ClassVar[str] = "decision"
@@ -142,7 +159,7 @@ class DecisionRecord(BusRecord):
     register_offset: int
     decided_at: datetime
     answers: tuple[Answer, ...]
-    unheard: int = 0
+    worklist: tuple[ToSee, ...] = ()
 
 
 class RegisterRecord(BusRecord):

@@ -13,6 +13,7 @@ Source: the matrix in the domain notes, 1.3; Data Protection Act 2018 ss.10-11 a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -107,12 +108,13 @@ def category(data_class: DataClass) -> Category:
 @dataclass(frozen=True)
 class Mask:
     """
-    A way to blur a leaf.
+    A way to blur a leaf. What it cannot blur it leaves out: None, never a remainder.
 
     Attributes:
         takes: The Avro type it can blur, as the leaf's base type name (`string`, `date`).
         leaf: The only name of a leaf it is for; blurring anything else that way would show most of it. None: any.
         gives: The Avro type of the blurred leaf.
+        always: There is no value that it cannot blur; else the leaf must be one that may be null.
     """
 
     name: str
@@ -121,27 +123,45 @@ class Mask:
     apply: Callable[[Any], Any]
     says: str
     leaf: str | None = None
+    always: bool = False
 
 
 def _year(value: date) -> int:
     return value.year
 
 
-def _outward_code(value: str) -> str:
-    # "LS17 7DF" and "LS177DF" both give "LS17": the inward part is always the last three signs.
-    # Shorter than any postcode: nothing of it may be kept.
-    squeezed = value.replace(" ", "")
-    return squeezed[:-3] if len(squeezed) > 4 else ""
+#: Outward and inward part; `ZZ99 3VZ` (NHS: no fixed abode) has this form. Source: BS 7666, as Royal Mail writes them.
+#: GIR 0AA, the one exception, was a bank's and is nobody's home: nothing of it is given.
+_POSTCODE = re.compile(r"([A-Z]{1,2}[0-9][A-Z0-9]?)[0-9][A-Z]{2}", re.ASCII | re.IGNORECASE)
 
 
-def _initial(value: str) -> str:
-    return value[:1]
+def _outward_code(value: str) -> str | None:
+    # People type "ls17 7df", "LS177DF" and "LS17  7DF". All else may be a house, a note or half a postcode.
+    found = _POSTCODE.fullmatch("".join(value.split()))
+    return found[1].upper() if found else None
+
+
+_TITLE = re.compile(
+    "mr|mrs|ms|miss|mx|master|dr|prof|professor|rev|revd|reverend|fr|father|sr|sister|br|brother|sir|dame|lord|lady|"
+    "baroness|baron|hon|rt|pc|dc|ds|di|sgt|capt|captain|cllr|imam|rabbi",
+    re.IGNORECASE,
+)
+
+
+def _initial(value: str) -> str | None:
+    # The first letter of "Mrs Hart" is nobody's initial, of "12 Mill Lane" it is the house. A script without
+    # capitals has no initials: one sign of it may be the whole name.
+    words = value.replace(".", " ").split()
+    if not words or (len(words) > 1 and _TITLE.fullmatch(words[0])):
+        return None
+    first = words[0][0]
+    return first if first.isalpha() and first.lower() != first.upper() else None
 
 
 MASKS: dict[str, Mask] = {
     m.name: m
     for m in (
-        Mask("year", "date", "int", _year, "the year only"),
+        Mask("year", "date", "int", _year, "the year only", always=True),
         Mask("outward_code", "string", "string", _outward_code, "the first half of the postcode", leaf="postcode"),
         Mask("initial", "string", "string", _initial, "the first letter"),
     )

@@ -40,6 +40,7 @@ class Leaf:
         kind: `string`, `date`, `timestamp-millis`, `int`, `long`, `boolean`, `enum` or `strings`.
         since: The released version of the schema that brought it, from 1.
         about_person: It belongs to a person: to one of `subjects`, or to an element that refers to one.
+        nullable: It may be null where the record that holds it is not.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Leaf:
     kind: str
     since: int
     about_person: bool
+    nullable: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def _walk(
     since = max(since, int(field.get("since", 1)))  # a leaf inside a new record is as new as the record
     if len(open_names) > _MAX_DEPTH:
         raise BadSchema(f"`{path}` is nested more than {_MAX_DEPTH} records deep; flatten it")
+    nullable = isinstance(node, list)
     if isinstance(node, list):
         others = [branch for branch in node if branch != "null"]
         if len(others) != 1 or len(node) > 2:
@@ -154,6 +157,7 @@ def _walk(
         kind=kind,
         since=since,
         about_person=person,
+        nullable=nullable,
     )
 
 

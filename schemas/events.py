@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -24,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from safebus.schemas import identifiers
+from safebus.schemas import identifiers, labels
 from safebus.schemas.errors import BadInput
 from safebus.schemas.frozen_model import FrozenModel
 
@@ -174,13 +175,23 @@ class ClaimedBasis(EventPart):
     confidentiality: str | None = None
 
 
+def _honoured(known: Mapping[str, object]) -> AfterValidator:
+    def check(found: tuple[str, ...]) -> tuple[str, ...]:
+        # What was found is not repeated: it is whatever the publisher wrote there.
+        if set(found) - set(known):
+            raise ValueError(f"has a label that the bus does not honour; it honours {', '.join(sorted(known))}")
+        return found
+
+    return AfterValidator(check)
+
+
 class Handling(EventPart):
-    """Labels on the whole event. Source: HL7 v3-Confidentiality, v3-ActCode."""
+    """Labels on the whole event; each acts, see `schemas.labels`. Source: HL7 v3-Confidentiality, v3-ActCode."""
 
     confidentiality: Confidentiality = Confidentiality.N
     sensitivity: tuple[str, ...] = ()
-    refrain: tuple[str, ...] = ()
-    obligations: tuple[str, ...] = ()
+    refrain: Annotated[tuple[str, ...], _honoured(labels.REFRAIN)] = ()
+    obligations: Annotated[tuple[str, ...], _honoured(labels.OBLIGATIONS)] = ()
 
 
 #: The largest household conference several times over; each of them may lead to a message for each recipient.
@@ -303,6 +314,14 @@ class PlanType(StrEnum):
     UNBORN_CHILD_PROTECTION = "UNBORN_CHILD_PROTECTION"
 
 
+#: Plan -> its SNOMED CT code. Source: value set England-ChildProtectionPlan (NHS England).
+PLAN_CODES: dict[PlanType, str] = {
+    PlanType.CHILD_PROTECTION: "342191000000101",
+    PlanType.LOOKED_AFTER: "764841000000100",
+    PlanType.UNBORN_CHILD_PROTECTION: "818901000000100",
+}
+
+
 class ProtectionPlanPayload(EventPart):
     """Which plan, since when, and whom to ring at the council."""
 
@@ -317,6 +336,15 @@ class ProtectionPlanPayload(EventPart):
     abuse_category: str | None = None
     legal_status: str | None = None
     conference_notes: str | None = None
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> ProtectionPlanPayload:
+        # Recipients act on either: a child said to be looked after and coded as protected is neither to both.
+        if self.snomed_code != PLAN_CODES[self.plan_type]:
+            raise ValueError(
+                f"`snomed_code` is not the code of this `plan_type`; {self.plan_type} is {PLAN_CODES[self.plan_type]}"
+            )
+        return self
 
 
 class ProtectionPlan(Event):

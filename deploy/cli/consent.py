@@ -22,7 +22,7 @@ app = typer.Typer(
     "record",
     epilog=example(
         "safebus consent record --state withdrawn --purpose temporary_accommodation_notice "
-        "--expressed-by parent --method telephone"
+        "--capacity parent --method telephone"
     ),
 )
 def consent_record(
@@ -33,7 +33,14 @@ def consent_record(
     recipients: list[str] = typer.Option([], "--recipient", help="only for this partner; may be given several times"),
     decided_at: str | None = typer.Option(None, help="when they said it, ISO 8601; default: now"),
     expires_at: str | None = typer.Option(None, help="until when it holds"),
-    expressed_by: str = typer.Option(..., help="in which capacity: subject, parent, young_person ..."),
+    capacity: str | None = typer.Option(
+        None, help="of who said it: subject, parent, young_person, representative, court"
+    ),
+    by_scheme: str | None = typer.Option(
+        None,
+        help="kind of identifier of who said it, if the register knows them: nhs, upn or local:<agency>; asked for",
+    ),
+    expressed_by: str = typer.Option("", help="the same in words; without --capacity they must be one of those"),
     method: str = typer.Option(..., help="how it was taken down"),
     by: str = typer.Option("operator", "--by", help="who records it, as a role"),
     execute: bool = EXECUTE,
@@ -48,11 +55,22 @@ def consent_record(
     needs_reason(execute, reason)
     found = settings.load()
     # Arguments stand in the shell's history and in the process list; an identifier of a person may not.
-    value = typer.prompt(f"{scheme} identifier", err=True, hide_input=True).strip()
-    token = found.person_key().token(scheme, nhs_number(value) if scheme == "nhs" else value)
+    key = found.person_key()
+
+    def asked(scheme: str, whose: str) -> str:
+        value = typer.prompt(f"{scheme} identifier{whose}", err=True, hide_input=True).strip()
+        return key.token(scheme, nhs_number(value) if scheme == "nhs" else value)
+
+    token = asked(scheme, "")
+    by_token = asked(by_scheme, " of who said it") if by_scheme is not None else None
     connection = found.connection()
     register = run(lambda: current_register(connection))
     ids = register.persons_with(scheme, token)
+    speaker = None
+    if by_scheme is not None and by_token is not None:
+        speaker = next(iter(register.persons_with(by_scheme, by_token)), None)
+        if speaker is None:
+            raise stop(USAGE, "who said it is not in the register; `safebus register load` adds people")
     now = clock()
     entry = _entry(
         {
@@ -63,6 +81,8 @@ def consent_record(
             "decided_at": parse_time(decided_at, now),
             "expires_at": parse_time(expires_at, now) if expires_at else None,
             "recipients": tuple(recipients),
+            "capacity": capacity,
+            "by": speaker,
             "expressed_by": expressed_by,
             "method": method,
         }

@@ -9,7 +9,7 @@ import typer
 
 from safebus.deploy.cli.options import SOME, Form, example, parse_time, stop
 from safebus.deploy.cli.output import show
-from safebus.deploy.service.terminal import clock
+from safebus.deploy.service.terminal import clock, say
 
 app = typer.Typer(
     name="policy",
@@ -39,6 +39,8 @@ def policy_try(
     if output is Form.JSON:
         typer.echo(json.dumps(found, indent=2))
     else:
+        for warning in found["warnings"]:
+            say(f"to be confirmed at load: {warning['name']}: {warning['says']}")
         rows = [
             {
                 "recipient": a["recipient"],

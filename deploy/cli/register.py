@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,6 +13,9 @@ from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import clock, say
+
+if TYPE_CHECKING:
+    from safebus.schemas.bus_records import RegisterRecord
 
 app = typer.Typer(
     name="register",
@@ -32,11 +38,15 @@ def register_load(
     execute: bool = EXECUTE,
     reason: str = REASON,
     by: str = typer.Option("operator", "--by", help="who, as a role"),
+    confirm: list[str] = typer.Option([], "--confirm", metavar="NAME", help="what is meant as it stands; repeatable"),
 ) -> None:
     """Check a register folder and write what changes. Every problem is named with file and line."""
     from safebus.deploy.service import settings
+    from safebus.schemas.event_schemas import event_schemas
+    from safebus.schemas.uk_day import uk_day
     from safebus.streams.register.changes import changes_of, left_out, likely_slips
     from safebus.streams.register.follow import current_register
+    from safebus.streams.register.to_confirm import confirmed, to_confirm
     from safebus.streams.register.write import as_records, write_records
 
     needs_reason(execute, reason)
@@ -47,8 +57,12 @@ def register_load(
     changed = [c for c in changes if c.what != "same"]
     rows = [{"what": c.what, "kind": c.entry.kind, "record": c.entry.record_id, "from": c.entry.where} for c in changed]
     show(rows, output, columns=["what", "kind", "record", "from"])
-    for line in likely_slips((c.entry for c in changed), register, today=clock().date()):
+    for line in likely_slips((c.entry for c in changed), register, today=uk_day(clock())):
         say(f"look again: {line}")
+    asked = to_confirm((c.entry for c in changed), register, event_schemas())
+    meant = confirmed(asked, confirm)
+    for one in asked:
+        say(f"{'confirmed' if one.name in confirm else 'to be confirmed'}: {one.name}\n  {one.says}")
     staying = left_out(folder, register, found.person_key())
     if staying:
         say(f"{len(staying)} entries stand in the register and not in this folder; they stay in force:")
@@ -57,13 +71,20 @@ def register_load(
     if not execute:
         say(f"dry run: {len(changed)} of {len(changes)} entries would be written; --execute --reason ... does it")
         return
-    records = as_records((c.entry for c in changed), at=clock(), by=by, reason=reason)
+    open_still = [one.name for one in asked if one.name not in confirm]
+    if open_still:
+        lines = "\n".join(f'  --confirm "{name}"' for name in open_still)
+        raise stop(
+            USAGE, f"nothing was written: an agreement gives what its recipient is never given; if meant, add\n{lines}"
+        )
+    records = as_records((c.entry for c in changed), at=clock(), by=by, reason=reason, confirmed=meant)
     offset = run(lambda: write_records(connection, records)) if records else None
     say(f"wrote {len(records)} entries" + (f"; they count from register offset {offset}" if records else ""))
 
 
 @app.command(
-    "end", epilog=example('safebus register end agreement/fordshire-encompass --execute --reason "it was terminated"')
+    "end",
+    epilog=example('safebus register end agreement/fordshire-encompass/v3 --execute --reason "terminated"'),
 )
 def register_end(
     record_id: str = typer.Argument(..., help="as `safebus register show` lists it"),
@@ -88,7 +109,80 @@ def register_end(
     say(f"ended; it no longer counts from register offset {offset}")
 
 
-@app.command("show", epilog=example("safebus register show agreement/fordshire-encompass"))
+@app.command(
+    "revive",
+    epilog=example('safebus register revive agreement/fordshire-encompass/v3 --execute --reason "ended by mistake"'),
+)
+def register_revive(
+    record_id: str = typer.Argument(..., help="as it was called when it was ended"),
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+    by: str = typer.Option("operator", "--by", help="who, as a role"),
+) -> None:
+    """Bring back an entry that was ended, as it stood then. Loading a folder never does."""
+    from safebus.streams.register.write import reviving_record
+
+    _write_one(record_id, reviving_record, "come back", execute=execute, reason=reason, by=by)
+
+
+@app.command("lift", epilog=example('safebus register lift partner/haven --execute --reason "the breach was closed"'))
+def register_lift(
+    record_id: str = typer.Argument(..., help="a suspended partner, as `safebus register show` lists it"),
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+    by: str = typer.Option("operator", "--by", help="who, as a role"),
+) -> None:
+    """Lift the suspension of a partner. Loading a folder never does."""
+    from safebus.streams.register.write import lifting_record
+
+    _write_one(record_id, lifting_record, "no longer be suspended", execute=execute, reason=reason, by=by)
+
+
+def _write_one(
+    record_id: str, record_of: Callable[..., RegisterRecord], would: str, *, execute: bool, reason: str, by: str
+) -> None:
+    from safebus.deploy.service import settings
+    from safebus.streams.register.follow import current_register
+    from safebus.streams.register.write import write_records
+
+    needs_reason(execute, reason)
+    connection = settings.load().connection()
+    register = run(lambda: current_register(connection))
+    record = record_of(record_id, register, at=clock(), by=by, reason=reason)
+    if not execute:
+        say(f"dry run: {record.kind} `{record_id}` would {would}; --execute --reason ... does it")
+        return
+    offset = run(lambda: write_records(connection, [record]))
+    say(f"written; it counts from register offset {offset}")
+
+
+@app.command("diff", epilog=example("safebus register diff FOLDER", "safebus register diff FOLDER --on 2027-01-01"))
+def register_diff(
+    folder: Path = typer.Argument(..., help="folder of YAML files"),
+    on: str = typer.Option("", "--on", help="the day to compare, such as 2027-01-01; default: today"),
+) -> None:
+    """Say in words what loading a folder would change: who gains, who loses, and of whom."""
+    from safebus.deploy.service import settings
+    from safebus.schemas.uk_day import uk_day
+    from safebus.streams.register.changes import changes_of
+    from safebus.streams.register.differences import differences
+    from safebus.streams.register.follow import current_register
+    from safebus.streams.register.write import register_after
+
+    try:
+        day = date.fromisoformat(on) if on else uk_day(clock())
+    except ValueError:
+        raise stop(USAGE, f"`--on {on}` is no day; write it as 2027-01-01") from None
+    found = settings.load()
+    connection = found.connection()
+    register = run(lambda: current_register(connection))
+    changes = changes_of(folder, register, found.person_key())
+    after = register_after(register, (c.entry for c in changes if c.what != "same"), at=clock())
+    lines = differences(register, after, day)
+    typer.echo("\n".join(lines) or f"on {day} nobody would gain or lose anything by an agreement")
+
+
+@app.command("show", epilog=example("safebus register show agreement/fordshire-encompass/v3"))
 def register_show(
     record_id: str = typer.Argument("", help="one record; default: a line for each"),
     output: Form = FORM,

@@ -17,10 +17,12 @@ from safebus.deploy.service.settings import BROKER_FILE
 from safebus.deploy.service.terminal import clock, say
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas.errors import BadInput
+from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.kafka.connection import Connection
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
+from safebus.streams.register.to_confirm import to_confirm
 from safebus.streams.register.write import as_records, write_records
 
 DEMO_REGISTER = Path(__file__).parent / "demo" / "register"
@@ -70,6 +72,10 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
 async def _load(connection: Connection, folder: Path, found: settings.Settings) -> None:
     register = await current_register(connection)
     changes = [c for c in changes_of(folder, register, found.person_key()) if c.what != "same"]
+    asked = to_confirm((c.entry for c in changes), register, event_schemas())
+    if asked:
+        names = "".join(f"\n  {one.name}" for one in asked)
+        raise BadInput(f"`{folder}` is loaded only when this is confirmed, by `safebus register load`:{names}")
     if changes:
         records = as_records((c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine")
         offset = await write_records(connection, records)

@@ -11,8 +11,8 @@ from typing import Any
 
 from safebus.schemas.bus_records import Notification, Reason
 from safebus.streams.register.follow import RegisterReader
-from safebus.streams.rules import asked_again
-from safebus.streams.rules.consent import HOLDS, Meaning, State, standing
+from safebus.streams.rules import asked_again, consent_voice
+from safebus.streams.rules.consent import ASKING, HOLDS, Meaning, State, standing
 
 
 class RegisterRecheck:
@@ -35,7 +35,10 @@ class RegisterRecheck:
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
         """How the consent ended, when it did."""
-        entries = self._reader.now.consents(person, Meaning(meaning), purpose)
-        state = standing(entries, recipient=partner, now=now).state
+        register = self._reader.now
+        who = consent_voice.around_without_event(person, register, suspects=())
+        entries = register.consents(person, Meaning(meaning), purpose)
+        said = consent_voice.heard(entries, who, recipient=partner, unsure_yes=True)
+        state = standing(said.entries, recipient=partner, now=now).state
         # Unknown would mean that the register lost an entry; it says nothing about the person's wish.
-        return None if state in HOLDS or state is State.UNKNOWN else state.value
+        return None if state in HOLDS | ASKING or state is State.UNKNOWN else state.value

@@ -16,6 +16,7 @@ from safebus.streams.rules.reasons import LATER, SET_ASIDE, Code, Rule, Use
 _MADE = "<!-- Made by `python -m docs.generate` from what the code works by; change it there. -->"
 _USES: Final = {
     Use.PERMIT: "Said of a permit",
+    Use.HOLD: "Why nothing goes before a person has decided",
     Use.REFUSAL: "Why a recipient does not get it, or no longer",
     Use.STOP: "Why what was permitted is not handed over after all",
 }

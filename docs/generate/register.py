@@ -13,7 +13,8 @@ from safebus.streams.register.entries import PersonInFolder
 from safebus.streams.rules import agreements
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry
-from safebus.streams.rules.parties import Affiliation, Involvement, Partner, Subscription
+from safebus.streams.rules.matrix import KINDS, MATRIX, never_given
+from safebus.streams.rules.parties import Affiliation, Involvement, MaySpeakFor, Partner, Subscription
 
 #: Section of a file -> what each row of it is.
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -24,9 +25,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "involvements": Involvement,
     "affiliations": Affiliation,
     "subscriptions": Subscription,
+    "may_speak_for": MaySpeakFor,
     "consents": ConsentEntry,
 }
-_PERSON = {"person_id": ("person", "an `alias` of `people`")}
+_PERSON = {"person_id": ("person", "an `alias` of `people`"), "by": ("by", "an `alias` of `people`")}
 
 
 def page() -> str:
@@ -42,10 +44,24 @@ def page() -> str:
         "A file with `agreement` at its top is one version of one agreement.",
         *_agreement(),
         "## Masks",
-        "A flow may blur a field instead of leaving it out: `mask` names the field and one of these.",
-        masks + "\n- `count`, for `other_children` alone: how many there are, and nothing else of them",
+        "A flow may blur a field that it releases: `mask` names the field and one of these. What cannot be blurred, "
+        "such as a postcode that is none, is left out; so a mask stands on fields that may be null, and on nothing "
+        "that is not released.",
+        masks,
+        "`other_children: count` is no mask but a release: how many other children there are, and nothing else of "
+        "them.",
+        "## What is never given",
+        "An agreement that gives a recipient what its `sector` is never given loads only with `--confirm NAME`. A "
+        "sector that is not listed here must be confirmed as well.",
+        *_never(),
         source="the models that read it, in `streams/register/entries.py` and `streams/rules/`",
     )
+
+
+def _never() -> Iterator[str]:
+    """For each sector, what it is never given."""
+    rows = ((sector, ", ".join(row for row in MATRIX if never_given(row, sector))) for sector in KINDS)
+    yield "\n".join(f"- `{sector}`: {given}" for sector, given in rows)
 
 
 def _sections() -> Iterator[str]:

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element  # the type alone: parsing is defusedx
 from safebus.producers.importers.fhir_times import day
 from safebus.producers.importers.stu3 import all_at, value, values
 from safebus.schemas.events import DatedAddress
+from safebus.schemas.uk_day import uk_day
 
 SEVERAL = "several are given, and none starts last"
 
@@ -34,7 +35,7 @@ def home_of(patient: Element, *, as_of: datetime) -> tuple[DatedAddress | None, 
     for node in homes:
         end = value(node, "period/end")
         ended = day(end, "Patient.address.period.end") if end else None
-        if ended is None or ended > as_of.date():
+        if ended is None or ended > uk_day(as_of):
             start = value(node, "period/start")
             dated.append((day(start, "Patient.address.period.start") if start else None, node))
     if not dated:

@@ -31,6 +31,7 @@ from safebus.producers.importers.stu3 import all_at, extensions, value, values
 from safebus.schemas.errors import BadIdentifier, Refused
 from safebus.schemas.events import Address, Person, PersonRole
 from safebus.schemas.identifiers import nhs_number as checked_number
+from safebus.schemas.uk_day import uk_day
 
 _VERIFICATION = "https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-NHSNumberVerificationStatus-1"
 _VERIFIED = "01"  # Source: CareConnect-NHSNumberVerificationStatus-1, "Number present and verified"
@@ -138,7 +139,7 @@ def person(
     if len(births) > 1:
         left_out.append(f"date of birth of `{ref}`: the message gives more than one")
     born = births.pop() if len(births) == 1 else None
-    if born and born > (received_at + CLOCKS_DIFFER_BY).date():
+    if born and born > uk_day(received_at + CLOCKS_DIFFER_BY):
         raise Refused(ImportReason.BAD_TIME, f"the date of birth of `{ref}` is after the message was received")
     home, doubt = home_of(patient, as_of=as_of)
     if doubt:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from safebus.schemas.classes import PROSE
 from safebus.schemas.errors import BadInput, BadRegister
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.register.cross_checks import cross_check
 from safebus.streams.register.entries import Entry, read_folder
 from safebus.streams.register.store import Register
-from safebus.streams.rules.agreements import Agreement
+from safebus.streams.rules.agreements import Agreement, Group
 from safebus.streams.rules.consent import ConsentEntry
 from safebus.streams.rules.parties import Involvement
 from safebus.streams.rules.routing import SUBSCRIPTION
@@ -63,6 +64,8 @@ def changes_of(folder: Path, register: Register, key: PersonKey) -> list[Change]
 
 def _what(entry: Entry, register: Register) -> str:
     before = register.entry(entry.record_id)
+    if isinstance(entry.body, Agreement) and entry.body in register.standing(entry.body.agreement).values():
+        return "same"  # also under its old id
     if before is None:
         return "added"
     return "same" if before == entry.body else "changed"
@@ -74,7 +77,12 @@ def left_out(folder: Path, register: Register, key: PersonKey) -> list[str]:
 
     Consents are left out: people's decisions come one by one and are in no folder.
     """
-    named = {entry.record_id for entry in read_folder(read_files(folder), key, event_schemas())}
+    entries = read_folder(read_files(folder), key, event_schemas())
+    named = {entry.record_id for entry in entries}
+    for entry in entries:
+        if isinstance(entry.body, Agreement):  # also under its old id
+            versions = register.standing(entry.body.agreement).items()
+            named |= {record_id for record_id, each in versions if each.version == entry.body.version}
     return sorted(rid for rid, (kind, _) in register.entries().items() if rid not in named and kind != "consent")
 
 
@@ -102,6 +110,11 @@ def likely_slips(entries: Iterable[Entry], register: Register, *, today: date) -
                 if lost:
                     roles_lost = ", ".join(f"`{r}`" for r in lost)
                     found.append(f"{entry.where}: flow `{flow.flow}`: nobody has anyone in care as {roles_lost}")
+                found += [
+                    f"{entry.where}: flow `{flow.flow}`: `release.{group}` names {prose}, which only `fields` releases"
+                    for group in Group
+                    for prose in sorted(flow.release.of(group) & PROSE)
+                ]
         if isinstance(body, Involvement) and body.role not in asked:
             found.append(f"{entry.where}: no agreement is for those in the role `{body.role}`")
         if isinstance(body, ConsentEntry) and body.purpose not in consents:

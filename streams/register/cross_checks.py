@@ -7,14 +7,19 @@ of event, and protections that a folder must not lift by leaving a line out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
+from safebus.schemas.nearest import did_you_mean
+from safebus.schemas.uk_day import uk_day
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register
+from safebus.streams.register.words import misspelt
 from safebus.streams.rules.agreements import Agreement, Flow, Status
 from safebus.streams.rules.bases import Basis, BasisKind, EventRule
+from safebus.streams.rules.consent import ConsentEntry, Meaning
 from safebus.streams.rules.parties import KnownPerson, Partner
 
 
@@ -25,7 +30,7 @@ class _Whole:
     partners: dict[str, Partner]
     bases: dict[str, Basis]
     event_rules: dict[str, EventRule]
-    agreements: dict[str, Agreement]
+    agreements: dict[tuple[str, int], Agreement]
 
 
 def cross_check(entries: list[Entry], register: Register) -> list[str]:
@@ -34,7 +39,13 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
 
     A basis that is not in force yet is no problem here: an agreement may be signed before the day. The decision asks.
     """
-    whole = _Whole(dict(register.partners), dict(register.bases), dict(register.event_rules), dict(register.agreements))
+    standing = [body for _, body in register.entries().values() if isinstance(body, Agreement)]
+    whole = _Whole(
+        dict(register.partners),
+        dict(register.bases),
+        dict(register.event_rules),
+        {(each.agreement, each.version): each for each in standing},
+    )
     for entry in entries:
         body: Any = entry.body
         match entry.kind:
@@ -45,13 +56,21 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
             case "event_rule":
                 whole.event_rules[body.event_type] = body
             case "agreement":
-                whole.agreements[body.agreement] = body
+                whole.agreements[body.agreement, body.version] = body
     problems: list[str] = []
-    for entry in entries:
+    unknown_words = misspelt(entries, register.entries())
+    known_purposes = purposes(register, whole.agreements.values())
+    for i, entry in enumerate(entries):
         body = entry.body
-        problems += [f"{entry.where}: {line}" for line in _weaker(entry, register)]
+        problems += [f"{entry.where}: {line}" for line in unknown_words.get(i, ())]
+        problems += [f"{entry.where}: {line}" for line in (*_weaker(entry, register), *_ended(entry, register))]
         if entry.kind in ("involvement", "affiliation", "subscription") and body.partner not in whole.partners:
-            problems.append(f"{entry.where}: {entry.kind} names partner `{body.partner}`, who is not in the register")
+            hint = did_you_mean(body.partner, whole.partners, alike=0.8)
+            problems.append(
+                f"{entry.where}: {entry.kind} names partner `{body.partner}`, who is not in the register{hint}"
+            )
+        if isinstance(body, ConsentEntry):
+            problems += [f"{entry.where}: {line}" for line in names_nobody(body, whole.partners, known_purposes)]
         if entry.kind == "agreement":
             before = register.versions.get((body.agreement, body.version))
             if before is not None and before != body:
@@ -65,6 +84,35 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
     return problems
 
 
+def _ended(entry: Entry, register: Register) -> Iterator[str]:
+    """An old folder must not bring back what someone ended on purpose."""
+    ending = register.ended.get(entry.record_id)
+    if ending is not None and entry.kind in ("agreement", "partner"):
+        yield (
+            f"`{entry.record_id}` was ended by {ending.by} on {uk_day(ending.at)} ({ending.reason}); if it is to come "
+            f"back, `safebus register revive {entry.record_id} --execute --reason ...` does it"
+        )
+
+
+def purposes(register: Register, agreements: Iterable[Agreement] = ()) -> frozenset[str]:
+    """Every purpose that a flow has or had: what was agreed to under an agreement that ended stays on record."""
+    return frozenset(flow.purpose for each in (*register.versions.values(), *agreements) for flow in each.flows)
+
+
+def names_nobody(entry: ConsentEntry, partners: Iterable[str], known_purposes: Iterable[str]) -> Iterator[str]:
+    """What a consent names that does not exist: it would change nothing, and a withdrawal must be effective."""
+    if entry.purpose not in known_purposes:
+        yield f"consent: no flow has the purpose `{entry.purpose}`{_nearest(entry.purpose, known_purposes)}"
+    for recipient in entry.recipients:
+        if recipient not in partners:
+            hint = _nearest(recipient, partners)
+            yield f"consent names partner `{recipient}`, who is not in the register{hint}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return did_you_mean(name, known, alike=0.6) or f"; there are {', '.join(sorted(known)) or 'none'}"
+
+
 def _weaker(entry: Entry, register: Register) -> Iterator[str]:
     """Protections that a folder would lift by not mentioning them. They are ended on purpose or not at all."""
     how = f"; if that is meant, `safebus register end {entry.record_id}` first"
@@ -72,11 +120,18 @@ def _weaker(entry: Entry, register: Register) -> Iterator[str]:
     if isinstance(body, Partner):
         before = register.partners.get(body.partner)
         if before is not None and before.suspended and not body.suspended:
-            yield f"partner `{body.partner}` is suspended, and this would lift it{how}"
+            yield (
+                f"partner `{body.partner}` is suspended, and this would lift it; if that is meant, "
+                f"`safebus register lift {entry.record_id} --execute --reason ...` first"
+            )
     if isinstance(body, KnownPerson):
         known = register.persons.get(body.person_id)
         if known is not None and known.restricted and not body.restricted:
             yield f"this person's record is restricted, and this would lift it{how}"
+        if known is not None and known.lives_independently and not body.lives_independently:
+            yield f"this young person lives independently and decides, and this would give it to a parent{how}"
+        if known is not None and known.competent_since is not None and body.competent_since != known.competent_since:
+            yield f"this person was found competent to decide, and this would change it{how}"
         if known is not None and set(known.confirm) - set(body.confirm):
             yield f"this person is confirmed by name or birth date, and this would end it{how}"
         others = {p for token in body.tokens.items() for p in register.persons_with(*token)} - {body.person_id}
@@ -90,7 +145,9 @@ def _weaker(entry: Entry, register: Register) -> Iterator[str]:
 def _check_agreement(agreement: Agreement, whole: _Whole) -> Iterator[str]:
     for party in agreement.parties:
         if party.partner not in whole.partners:
-            yield f"is signed by `{party.partner}`, who is not in the register; add it to `partners`"
+            hint = did_you_mean(party.partner, whole.partners, alike=0.8) or "; add it to `partners`"
+            yield f"is signed by `{party.partner}`, who is not in the register{hint}"
+    yield from _gap(agreement, whole)
     for flow in agreement.flows:
         if flow.effect == "permit":
             yield from (f"flow `{flow.flow}`: {line}" for line in _check_flow(flow, whole))
@@ -105,9 +162,15 @@ def _check_flow(flow: Flow, whole: _Whole) -> Iterator[str]:
     for question, code in flow.basis.codes():
         entry = whole.bases.get(code)
         if entry is None:
-            yield f"`{question}: {code}` is not in the catalogue of bases"
+            yield f"`{question}: {code}` is not in the catalogue of bases{_meant(code, question, whole)}"
         elif entry.kind != question:
             yield f"`{question}: {code}` answers `{entry.kind}` in the catalogue, not `{question}`"
+        elif flow.consent is None and entry.waits_for_consent():
+            meaning = Meaning.DATA_PROTECTION if entry.kind is BasisKind.ART6 else Meaning.SERVICE_AGREEMENT
+            yield (
+                f"`{question}: {code}` claims consent, and the flow waits for none; "
+                f"add `consent: {meaning}`, or name the basis it rests on"
+            )
         elif entry.kind is BasisKind.ART6:
             for sender in flow.sender:
                 party = whole.partners.get(sender)
@@ -116,15 +179,22 @@ def _check_flow(flow: Flow, whole: _Whole) -> Iterator[str]:
     for org_type, code in (flow.basis.receiving_art6 or {}).items():
         entry = whole.bases.get(code)
         if entry is None or entry.kind is not BasisKind.ART6:
-            yield f"`receiving_art6: {code}` is no Art 6 basis in the catalogue"
+            hint = _meant(code, BasisKind.ART6, whole)
+            yield f"`receiving_art6: {code}` is no Art 6 basis in the catalogue{hint}"
         elif not entry.open_to(org_type):
             yield f"`{code}` is not open to a {org_type} ({entry.source})"
+
+
+def _meant(code: str, question: str, whole: _Whole) -> str:
+    """The code that answers this question and is most like this one, as the end of a complaint."""
+    return did_you_mean(code, (basis.code for basis in whole.bases.values() if basis.kind == question), alike=0.85)
 
 
 def _overlaps(agreement: Agreement, flow: Flow, whole: _Whole) -> Iterator[str]:
     # Two flows for the same thing would make the answer hang on which is looked at first.
     for other in whole.agreements.values():
-        if not _at_the_same_time(agreement, other):
+        another_version = other.agreement == agreement.agreement and other.version != agreement.version
+        if another_version or not _at_the_same_time(agreement, other, whole):
             continue
         for rival in other.flows:
             if (other.agreement, rival.flow) == (agreement.agreement, flow.flow) or rival.effect == "refuse":
@@ -136,10 +206,41 @@ def _overlaps(agreement: Agreement, flow: Flow, whole: _Whole) -> Iterator[str]:
                 yield f"covers `{both[0]}` as flow `{rival.flow}` of `{other.agreement}` does; end one of them"
 
 
-def _at_the_same_time(one: Agreement, other: Agreement) -> bool:
+def _at_the_same_time(one: Agreement, other: Agreement, whole: _Whole) -> bool:
     """Is there a day on which both hold? One that has ended may be followed by another."""
     return (
         one.status is other.status is Status.ACTIVE
-        and one.effective_from <= other.last_day()
-        and other.effective_from <= one.last_day()
+        and one.effective_from <= _last_day(other, whole)
+        and other.effective_from <= _last_day(one, whole)
     )
+
+
+def _last_day(agreement: Agreement, whole: _Whole) -> date:
+    """The last day on which this version governs and holds: the next one takes its place."""
+    taken = [later.effective_from - timedelta(days=1) for later in _later(agreement, whole)]
+    return min([agreement.last_day(), *taken])
+
+
+def _later(agreement: Agreement, whole: _Whole) -> list[Agreement]:
+    return [
+        other
+        for other in whole.agreements.values()
+        if (other.agreement, other.status is Status.DRAFT) == (agreement.agreement, False)
+        and other.version > agreement.version
+    ]
+
+
+def _gap(agreement: Agreement, whole: _Whole) -> Iterator[str]:
+    """Days between the end of one version and the beginning of the next, on which everything would be refused."""
+    if agreement.status is Status.DRAFT:
+        return
+    earlier = [each for each in whole.agreements.values() if agreement in _later(each, whole)]
+    before = max(earlier, key=lambda each: each.version, default=None)
+    if before is None or before.status is not Status.ACTIVE:
+        return
+    if agreement.effective_from > before.last_day() + timedelta(days=1):
+        yield (
+            f"leaves a gap: version {before.version} holds until {before.last_day()} and version {agreement.version} "
+            f"begins on {agreement.effective_from}; begin earlier, or end version {before.version} first if the gap is "
+            "meant"
+        )

@@ -8,7 +8,6 @@ tokens here and never go further.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,18 +15,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from safebus.schemas.classes import MASKS, NEVER
+from safebus.schemas.classes import NEVER
 from safebus.schemas.errors import BadRegister, BadSchema
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.events import NhsNumber, Upn
 from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.streams.register import yaml_text
+from safebus.streams.register.releases import release_problems
 from safebus.streams.register.yaml_text import Path, YamlText
 from safebus.streams.rules.agreements import Agreement
 from safebus.streams.rules.bases import Basis, EventRule
-from safebus.streams.rules.consent import ConsentEntry
-from safebus.streams.rules.identity import confirm_tokens
-from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, Partner, Subscription
+from safebus.streams.rules.consent import Capacity, ConsentEntry
+from safebus.streams.rules.identity import confirm_tokens, fold, near_dates
+from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, MaySpeakFor, Partner, Subscription
 
 
 class PersonInFolder(BaseModel):
@@ -40,9 +41,17 @@ class PersonInFolder(BaseModel):
     upn: Upn | None = None
     local: dict[str, str] = {}
     unborn_of: str | None = None
+    superseded_numbers: tuple[NhsNumber, ...] = ()
+    given_name: str | None = None
     family_name: str | None = None
     date_of_birth: date | None = None
     restricted: bool = False
+    lives_independently: bool = False
+    competent_since: date | None = None
+
+
+#: The scheme of a person whom the register knows by name and date of birth only.
+BY_NAME = "named"
 
 
 @dataclass(frozen=True)
@@ -110,9 +119,8 @@ def _unknown_sections(text: YamlText) -> Iterator[str]:
         yield f"`{text.name}` line 1: no sections; known are {', '.join(_SECTIONS)}, or a file with one `agreement`"
     elif "agreement" not in text.data:
         for section in sorted(set(text.data) - set(_SECTIONS)):
-            close = difflib.get_close_matches(section, [*_SECTIONS, "agreement"], n=1)
-            hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join([*_SECTIONS, 'agreement'])}"
-            yield f"{text.where((section,))}: unknown section `{section}`; {hint}"
+            hint = or_the_known(section, [*_SECTIONS, "agreement"])
+            yield f"{text.where((section,))}: unknown section `{section}`{hint}"
 
 
 def _read_section(reading: _Reading, text: YamlText, section: str, reader: Reader) -> None:
@@ -178,13 +186,27 @@ def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
         )
     tokens = _tokens(reading, body)
     if not tokens:
-        raise BadRegister([f"{text.where(at)}: person `{body.alias}` has no identifier; give nhs_number, upn or local"])
+        raise BadRegister(
+            [
+                f"{text.where(at)}: person `{body.alias}` has no identifier; give nhs_number, upn or local; or "
+                "family_name and date_of_birth, for one who is only looked for by name"
+            ]
+        )
     if body.nhs_number:
         reading.numbers[body.alias] = body.nhs_number
     person_id = next(iter(tokens.values()))
     reading.person_ids[body.alias] = person_id
-    confirm = confirm_tokens(body.family_name, body.date_of_birth, reading.key)
-    known = KnownPerson(person_id=person_id, tokens=tokens, confirm=confirm, restricted=body.restricted)
+    key = reading.key
+    known = KnownPerson(
+        person_id=person_id,
+        tokens=tokens,
+        confirm=confirm_tokens(body.family_name, body.date_of_birth, key, given_name=body.given_name),
+        near=tuple(sorted(near_dates(body.date_of_birth, key))),
+        superseded=tuple(key.token("nhs", number) for number in body.superseded_numbers),
+        restricted=body.restricted,
+        lives_independently=body.lives_independently,
+        competent_since=body.competent_since,
+    )
     reading.add(Entry(f"person/{person_id}", "person", known, text.where(at)))
 
 
@@ -199,6 +221,10 @@ def _tokens(reading: _Reading, body: PersonInFolder) -> dict[str, str]:
         found["upn"] = key.token("upn", body.upn)
     for agency, number in sorted(body.local.items()):
         found[f"local:{agency}"] = key.token(f"local:{agency}", number)
+    if not found and body.family_name and body.date_of_birth:
+        # Known by name alone: no event matches this token, but a suspect of that name is not overlooked.
+        names = f"{fold(body.family_name)}|{fold(body.given_name)}|{body.date_of_birth.isoformat()}"
+        found[BY_NAME] = key.token(BY_NAME, names)
     return found
 
 
@@ -213,15 +239,50 @@ def _tie(kind: str, model: type[BaseModel]) -> Reader:
         if not isinstance(alias, str) or alias not in reading.person_ids:
             known = ", ".join(sorted(reading.person_ids)) or "nobody"
             raise BadRegister([f"{text.where(at)}: {kind} names person `{alias}`, who is not in `people` ({known})"])
+        if _names_someone(reading, text, row, at, kind):
+            return
         body = yaml_text.read(text, {**row, "person_id": reading.person_ids[alias]}, at, model, kind)
         reading.add(Entry(f"{kind}/{_id_of(body)}", kind, body, text.where(at)))
 
     return read
 
 
+def _names_someone(reading: _Reading, text: YamlText, row: dict[str, Any], at: Path, kind: str) -> bool:
+    """
+    Put the id of a person in place of the alias in `by`: who speaks, for someone else or for themselves.
+
+    An alias in `expressed_by` is meant so too, and is no word for a capacity: it must not go into the register.
+
+    Returns:
+        Whether that person's own line is wrong: then it was said there.
+    """
+    spoken = row.get("expressed_by")
+    named = isinstance(spoken, str) and spoken not in set(Capacity)
+    if kind == "consent" and "by" not in row and named and spoken in reading.person_ids:
+        row["by"] = row.pop("expressed_by")
+    if "by" not in row:
+        return False
+    alias = row["by"]
+    if isinstance(alias, str) and alias in reading.broken:
+        return True
+    if not isinstance(alias, str) or alias not in reading.person_ids:
+        known = ", ".join(sorted(reading.person_ids)) or "nobody"
+        raise BadRegister(
+            [f"{text.where((*at, 'by'))}: {kind}: `by` names `{alias}`, who is not in `people` ({known})"]
+        )
+    row["by"] = reading.person_ids[alias]
+    return False
+
+
+_HOW = {"starts_on", "ends_on", "expires_at", "method", "expressed_by", "source"}
+
+
 def _id_of(body: BaseModel) -> str:
     """Ties are told apart by what they say, except how long it holds: saying it again changes the dates."""
-    values = body.model_dump(mode="json", exclude={"starts_on", "ends_on", "expires_at", "method", "expressed_by"})
+    values = body.model_dump(mode="json", exclude=_HOW)
+    for later in ("by", "capacity"):
+        if values.get(later, later) is None:  # came later: what says nothing of it keeps the id it had
+            del values[later]
     return derived_id(type(body).__name__, *(f"{k}={v}" for k, v in sorted(values.items())))
 
 
@@ -244,6 +305,7 @@ _SECTIONS: dict[str, Reader] = {
     "involvements": _tie("involvement", Involvement),
     "affiliations": _tie("affiliation", Affiliation),
     "subscriptions": _subscription,
+    "may_speak_for": _tie("may_speak_for", MaySpeakFor),
     "consents": _tie("consent", ConsentEntry),
 }
 
@@ -257,7 +319,7 @@ def _agreement(reading: _Reading, text: YamlText) -> None:
     ]
     if found:
         raise BadRegister(found)
-    reading.add(Entry(f"agreement/{body.agreement}", "agreement", body, text.where(("agreement",))))
+    reading.add(Entry(f"agreement/{body.agreement}/v{body.version}", "agreement", body, text.where(("agreement",))))
 
 
 def against_schemas(agreement: Agreement, schemas: EventSchemas) -> Iterator[tuple[int, str, str]]:
@@ -280,19 +342,8 @@ def against_schemas(agreement: Agreement, schemas: EventSchemas) -> Iterator[tup
         paths = view_paths(schema)
         for path in flow.fields:
             if path not in paths:
-                close = difflib.get_close_matches(path, paths, n=1, cutoff=0.8)
-                hint = f"; did you mean `{close[0]}`?" if close else ""
+                hint = did_you_mean(path, paths, alike=0.8)
                 yield i, "fields", f"`{path}` is no field of `{flow.event_type}`{hint}"
             elif paths[path].data_class in NEVER:
                 yield i, "fields", f"`{path}` may be released by no agreement"
-        for path, mask in flow.mask.items():
-            if (path, mask) == ("other_children", "count"):
-                continue
-            if path not in paths:
-                yield i, "mask", f"`{path}` is no field of `{flow.event_type}`"
-            elif mask not in MASKS:
-                yield i, "mask", f"unknown mask `{mask}`; known are {', '.join(sorted(MASKS))}"
-            elif MASKS[mask].leaf not in (None, path.rsplit(".", 1)[-1]):
-                yield i, "mask", f"mask `{mask}` is for a `{MASKS[mask].leaf}` only, and `{path}` is none"
-            elif MASKS[mask].takes != paths[path].kind:
-                yield i, "mask", f"mask `{mask}` blurs a {MASKS[mask].takes}, and `{path}` is a {paths[path].kind}"
+        yield from ((i, name, problem) for name, problem in release_problems(flow, schema))

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.events import what_is_wrong
-from safebus.streams.rules.agreements import Agreement, Flow
+from safebus.streams.rules.agreements import Agreement, Flow, speaking
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
-from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, Partner, Subscription
+from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, MaySpeakFor, Partner, Subscription
 
 #: What an entry can be. The kind stands in the record, so a reader knows the model without guessing.
 KINDS: dict[str, type[BaseModel]] = {
@@ -33,8 +34,28 @@ KINDS: dict[str, type[BaseModel]] = {
     "involvement": Involvement,
     "subscription": Subscription,
     "affiliation": Affiliation,
+    "may_speak_for": MaySpeakFor,
     "consent": ConsentEntry,
 }
+
+
+class Ending(NamedTuple):
+    """When an entry was ended, by whom and why; `entry`: what stood until then."""
+
+    at: datetime
+    by: str
+    reason: str
+    kind: str
+    entry: BaseModel
+
+
+def agreement_id(agreement: Agreement) -> str:
+    """
+    The register id of one version of an agreement.
+
+    Old registers have one id for all versions, `agreement/<id>`, where each version takes the place of the one before.
+    """
+    return f"agreement/{agreement.agreement}/v{agreement.version}"
 
 
 def body_of(entry: BaseModel) -> str:
@@ -48,6 +69,7 @@ class Register:
 
     Attributes:
         offset: Of the last record applied; -1 before the first.
+        ended: Record id -> when, by whom and why, of what was ended and has not come back.
     """
 
     def __init__(self) -> None:
@@ -55,17 +77,21 @@ class Register:
         self.partners: dict[str, Partner] = {}
         self.bases: dict[str, Basis] = {}
         self.event_rules: dict[str, EventRule] = {}
-        self.agreements: dict[str, Agreement] = {}
         self.versions: dict[
             tuple[str, int], Agreement
         ] = {}  # every version that ever was: what was sent stays readable
         self.persons: dict[str, KnownPerson] = {}
+        self.ended: dict[str, Ending] = {}
+        self._standing: dict[str, dict[str, Agreement]] = defaultdict(dict)  # agreement -> record id -> version
         self._entries: dict[str, tuple[str, BaseModel]] = {}
-        self._flows: dict[tuple[str, str, str], dict[tuple[str, str], tuple[Agreement, Flow]]] = defaultdict(dict)
+        self._flows: dict[tuple[str, str, str], dict[tuple[str, str, str], tuple[Agreement, Flow]]] = defaultdict(dict)
         self._by_token: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._born_as: dict[tuple[str, str] | None, set[str]] = defaultdict(set)
+        self._by_family_name: dict[str, set[str]] = defaultdict(set)
         self._involvements: dict[str, dict[str, Involvement]] = defaultdict(dict)
         self._subscriptions: dict[str, dict[str, Subscription]] = defaultdict(dict)
         self._affiliations: dict[str, dict[str, Affiliation]] = defaultdict(dict)
+        self._speakers: dict[str, dict[str, MaySpeakFor]] = defaultdict(dict)
         self._consents: dict[tuple[str, Meaning, str], dict[str, tuple[int, ConsentEntry]]] = defaultdict(dict)
 
     @classmethod
@@ -91,10 +117,34 @@ class Register:
             raise BadRegister([f"register offset {offset}: unknown kind `{record.kind}`; upgrade this process"])
         # Read first: a record that is refused must leave what stood before, a prohibition above all.
         entry = None if record.body is None else _read(offset, record, model, record.body)
+        self._remember_the_end(record)
         self._take_out(record.record_id)
         if entry is not None:
             self._put_in(record.record_id, record.kind, entry, offset)
         self.offset = offset
+
+    def _remember_the_end(self, record: RegisterRecord) -> None:
+        if record.body is not None:
+            self.ended.pop(record.record_id, None)
+        elif record.record_id in self._entries:
+            kind, entry = self._entries[record.record_id]
+            # What stood under an old id would come back under the new one.
+            also = {agreement_id(entry)} if isinstance(entry, Agreement) else set()
+            for record_id in {record.record_id, *also}:
+                self.ended[record_id] = Ending(record.recorded_at, record.recorded_by, record.reason, kind, entry)
+
+    @property
+    def agreements(self) -> dict[str, Agreement]:
+        """The newest version of every agreement that stands, in force or not."""
+        return {
+            name: max(versions.values(), key=lambda each: each.version)
+            for name, versions in self._standing.items()
+            if versions
+        }
+
+    def standing(self, agreement: str) -> Mapping[str, Agreement]:
+        """Record id -> version, of every version of an agreement that was not ended."""
+        return self._standing.get(agreement, {})
 
     def entry(self, record_id: str) -> BaseModel | None:
         """The entry under this id, if there is one."""
@@ -109,6 +159,10 @@ class Register:
         """An organisation by its id."""
         return self.partners.get(partner)
 
+    def all_partners(self) -> Iterable[Partner]:
+        """Every organisation there is."""
+        return self.partners.values()
+
     def basis(self, code: str) -> Basis | None:
         """A basis of the catalogue by its code."""
         return self.bases.get(code)
@@ -117,9 +171,9 @@ class Register:
         """What the law asks of a type of event."""
         return self.event_rules.get(event_type)
 
-    def agreement(self, agreement: str) -> Agreement | None:
-        """An agreement as it stands."""
-        return self.agreements.get(agreement)
+    def agreement(self, agreement: str, on: date) -> Agreement | None:
+        """The version of an agreement that answers for it on that day (`agreements.speaking`)."""
+        return speaking(self.standing(agreement).values(), on)
 
     def agreement_version(self, agreement: str, version: int) -> Agreement | None:
         """One version of an agreement, in force or not: what was sent under it stays readable."""
@@ -129,14 +183,24 @@ class Register:
         """A person by id."""
         return self.persons.get(person_id)
 
-    def flows(self, event_type: str, sender: str, recipient: str) -> Sequence[tuple[Agreement, Flow]]:
-        """Every flow for this type between these two, by agreement id and name."""
+    def flows(self, event_type: str, sender: str, recipient: str, on: date) -> Sequence[tuple[Agreement, Flow]]:
+        """Every flow for this type between these two in what governs on that day, by agreement id and name."""
         found = self._flows.get((event_type, sender, recipient), {})
-        return [found[key] for key in sorted(found)]
+        pairs = [found[key] for key in sorted(found)]
+        return [pair for pair in pairs if self.agreement(pair[0].agreement, on) is pair[0]]
 
     def persons_with(self, scheme: str, token: str) -> frozenset[str]:
         """Ids of the persons known by this token: none, one, or (a mistake in the register) several."""
         return frozenset(self._by_token.get((scheme, token), ()))
+
+    def persons_born_as(self, confirm: Mapping[str, str]) -> frozenset[str]:
+        """Ids of all persons with the same tokens of family name and date of birth; nobody, if either is missing."""
+        return frozenset(self._born_as.get(_born_key(confirm), ()))
+
+    def affiliated_named(self, family_name: str) -> Sequence[KnownPerson]:
+        """Persons with this token of a family name who work for or govern somebody, by id."""
+        ids = sorted(self._by_family_name.get(family_name, ()))
+        return [self.persons[person_id] for person_id in ids if self._affiliations.get(person_id)]
 
     def involvements(self, person_id: str) -> Sequence[Involvement]:
         """Who has this person in its care, by record id."""
@@ -150,9 +214,24 @@ class Register:
         """What this person works for or governs."""
         return _sorted(self._affiliations.get(person_id, {}))
 
+    def may_speak_for(self, person_id: str) -> Sequence[MaySpeakFor]:
+        """Who may agree, refuse and take back for this person."""
+        return _sorted(self._speakers.get(person_id, {}))
+
     def consents(self, person_id: str, meaning: Meaning, purpose: str) -> Sequence[tuple[int, ConsentEntry]]:
         """(offset, entry) of everything that was decided about this person, meaning and purpose."""
         return _sorted(self._consents.get((person_id, meaning, purpose), {}))
+
+    def _places(self, person: KnownPerson) -> Iterator[tuple[dict[Any, set[str]], Any]]:
+        """(index, where in it) this person can be found."""
+        for token in person.tokens.items():
+            yield self._by_token, token
+        for number in person.superseded:
+            yield self._by_token, ("nhs", number)
+        if (born := _born_key(person.confirm)) is not None:
+            yield self._born_as, born
+        if "family_name" in person.confirm:
+            yield self._by_family_name, person.confirm["family_name"]
 
     def _take_out(self, record_id: str) -> None:
         found = self._entries.pop(record_id, None)
@@ -167,20 +246,22 @@ class Register:
             case "event_rule":
                 del self.event_rules[entry.event_type]
             case "agreement":
-                del self.agreements[entry.agreement]
+                del self._standing[entry.agreement][record_id]
                 for key, flow in _pairs(entry):
                     # An agreement may name a partner twice, so the second time it is gone already.
-                    self._flows[key].pop((entry.agreement, flow.flow), None)
+                    self._flows[key].pop((entry.agreement, flow.flow, record_id), None)
             case "person":
                 del self.persons[entry.person_id]
-                for token in entry.tokens.items():
-                    self._by_token[token].discard(entry.person_id)
+                for index, at in self._places(entry):
+                    index[at].discard(entry.person_id)
             case "involvement":
                 del self._involvements[entry.person_id][record_id]
             case "subscription":
                 del self._subscriptions[entry.event_type][record_id]
             case "affiliation":
                 del self._affiliations[entry.person_id][record_id]
+            case "may_speak_for":
+                del self._speakers[entry.person_id][record_id]
             case _:
                 del self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id]
 
@@ -194,20 +275,22 @@ class Register:
             case "event_rule":
                 self.event_rules[entry.event_type] = entry
             case "agreement":
-                self.agreements[entry.agreement] = entry
+                self._standing[entry.agreement][record_id] = entry
                 self.versions[(entry.agreement, entry.version)] = entry
                 for key, flow in _pairs(entry):
-                    self._flows[key][(entry.agreement, flow.flow)] = (entry, flow)
+                    self._flows[key][(entry.agreement, flow.flow, record_id)] = (entry, flow)
             case "person":
                 self.persons[entry.person_id] = entry
-                for token in entry.tokens.items():
-                    self._by_token[token].add(entry.person_id)
+                for index, at in self._places(entry):
+                    index[at].add(entry.person_id)
             case "involvement":
                 self._involvements[entry.person_id][record_id] = entry
             case "subscription":
                 self._subscriptions[entry.event_type][record_id] = entry
             case "affiliation":
                 self._affiliations[entry.person_id][record_id] = entry
+            case "may_speak_for":
+                self._speakers[entry.person_id][record_id] = entry
             case _:
                 self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id] = (offset, entry)
 
@@ -236,6 +319,11 @@ def _read(offset: int, record: RegisterRecord, model: type[BaseModel], body: str
     except ValidationError as exc:
         what = f"register offset {offset}: `{record.record_id}` is not a {record.kind} of this version"
         raise BadRegister([f"{what}: {what_is_wrong(exc)}"]) from None
+
+
+def _born_key(confirm: Mapping[str, str]) -> tuple[str, str] | None:
+    found = confirm.get("family_name"), confirm.get("date_of_birth")
+    return (found[0], found[1]) if found[0] and found[1] else None
 
 
 def _pairs(agreement: Agreement) -> Iterable[tuple[tuple[str, str, str], Flow]]:

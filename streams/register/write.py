@@ -7,17 +7,22 @@ register offset from which it counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.nearest import did_you_mean
+from safebus.streams.register.cross_checks import names_nobody, purposes
 from safebus.streams.register.entries import Entry, consent_record_id
 from safebus.streams.register.store import Register, body_of
-from safebus.streams.rules.consent import ConsentEntry, may_follow, standing
+from safebus.streams.rules import consent_voice
+from safebus.streams.rules.consent import ASKING, HOLDS, OBJECTS, Capacity, ConsentEntry, may_follow, standing
+from safebus.streams.rules.consent_voice import Voice
 
 
 def ending_record(record_id: str, register: Register, *, at: datetime, by: str, reason: str) -> RegisterRecord:
@@ -29,19 +34,69 @@ def ending_record(record_id: str, register: Register, *, at: datetime, by: str, 
     """
     kind = register.entries().get(record_id, (None,))[0]
     if kind is None:
-        raise BadInput(f"the register has no `{record_id}`; `safebus register show` lists what it has")
+        hint = did_you_mean(record_id, register.entries(), alike=0.85) or "; `safebus register show` lists what it has"
+        raise BadInput(f"the register has no `{record_id}`{hint}")
     return RegisterRecord(record_id=record_id, kind=kind, recorded_at=at, recorded_by=by, reason=reason, body=None)
 
 
-def as_records(entries: Iterable[Entry], *, at: datetime, by: str, reason: str) -> list[RegisterRecord]:
-    """Entries as they are written."""
+def reviving_record(record_id: str, register: Register, *, at: datetime, by: str, reason: str) -> RegisterRecord:
+    """
+    The record that brings an entry back that was ended, as it stood then: who was suspended is so again.
+
+    Raises:
+        BadInput: It was not ended.
+    """
+    ending = register.ended.get(record_id)
+    if ending is None:
+        raise BadInput(f"`{record_id}` was not ended, so there is nothing to bring back")
+    body = body_of(ending.entry)
+    return RegisterRecord(
+        record_id=record_id, kind=ending.kind, recorded_at=at, recorded_by=by, reason=reason, body=body
+    )
+
+
+def lifting_record(record_id: str, register: Register, *, at: datetime, by: str, reason: str) -> RegisterRecord:
+    """
+    The record that lifts the suspension of a partner.
+
+    Raises:
+        BadInput: There is no such partner, or it is not suspended.
+    """
+    partner = register.partners.get(record_id.removeprefix("partner/"))
+    if partner is None or not partner.suspended:
+        raise BadInput(f"`{record_id}` is no partner that is suspended, so there is nothing to lift")
+    lifted = partner.model_copy(update={"suspended": False})
+    return RegisterRecord(
+        record_id=f"partner/{partner.partner}",
+        kind="partner",
+        recorded_at=at,
+        recorded_by=by,
+        reason=reason,
+        body=body_of(lifted),
+    )
+
+
+def as_records(
+    entries: Iterable[Entry],
+    *,
+    at: datetime,
+    by: str,
+    reason: str,
+    confirmed: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[RegisterRecord]:
+    """
+    Entries as they are written.
+
+    Args:
+        confirmed: Record id -> what was confirmed by name for it; stands with the reason.
+    """
     return [
         RegisterRecord(
             record_id=entry.record_id,
             kind=entry.kind,
             recorded_at=at,
             recorded_by=by,
-            reason=reason,
+            reason="; confirmed: ".join((reason, *confirmed.get(entry.record_id, ()))),
             body=body_of(entry.body),
         )
         for entry in entries
@@ -54,6 +109,12 @@ def register_of(entries: Iterable[Entry], *, at: datetime) -> Register:
     for offset, record in enumerate(as_records(entries, at=at, by="folder", reason="folder")):
         register.apply(offset, record)
     return register
+
+
+def register_after(register: Register, entries: Iterable[Entry], *, at: datetime) -> Register:
+    """The register as it would be after these entries were loaded; the one given stays as it is."""
+    standing = [Entry(record_id, kind, body, "register") for record_id, (kind, body) in register.entries().items()]
+    return register_of([*standing, *entries], at=at)
 
 
 async def write_records(connection: Connection, found: list[RegisterRecord]) -> int:
@@ -86,31 +147,42 @@ def check_consent(entry: ConsentEntry, register: Register, *, now: datetime) -> 
     May this consent decision follow what is on record?
 
     Raises:
-        BadInput: Nobody has this person in care, it lies in the future, or the state cannot follow the present one.
+        BadInput: A person, partner or purpose does not exist, it lies in the future, or the state cannot follow.
     """
     if entry.person_id not in register.persons:
         raise BadInput(
             "this person is not in the register; `safebus register load` adds people and who has them in care"
         )
-    unknown = sorted(set(entry.recipients) - set(register.partners))
+    unknown = [*names_nobody(entry, register.partners, purposes(register))]
     if unknown:
-        raise BadInput(
-            f"{', '.join(f'`{u}`' for u in unknown)} is no partner in the register, so this would change nothing; "
-            f"there are {', '.join(sorted(register.partners))}"
-        )
+        raise BadInput("; ".join(unknown))
     if entry.decided_at > now:
         raise BadInput(f"`decided_at` {entry.decided_at.isoformat()} lies in the future; give when it was said")
-    entries = register.consents(entry.person_id, entry.meaning, entry.purpose)
+    who = consent_voice.around_without_event(entry.person_id, register, suspects=())
+    if entry.state in HOLDS | OBJECTS:
+        _check_voice(entry, consent_voice.voice_of(entry, who))
+    entries = consent_voice.heard(
+        register.consents(entry.person_id, entry.meaning, entry.purpose), who, unsure_yes=True
+    ).entries
     # A decision for everyone may follow any that was made for someone: whoever takes back, takes all of it back.
     scopes = entry.recipients or ("", *sorted({r for _, e in entries for r in e.recipients}))
     found = [may_follow(standing(entries, recipient=r, now=now).state, entry.state) for r in scopes]
     problems = [problem for problem in found if problem]
     if problems and (entry.recipients or len(problems) == len(scopes)):
         raise BadInput(problems[0])
-    newest = max((e.decided_at for _, e in entries), default=None)
+    newest = max((e.decided_at for _, e in entries if e.state not in ASKING), default=None)
     if newest is not None and entry.decided_at < newest:
         raise BadInput(
             f"a later decision of {newest.isoformat()} is on record, and the newest decides; check `decided_at`"
+        )
+
+
+def _check_voice(entry: ConsentEntry, voice: Voice) -> None:
+    if voice is Voice.NOBODYS:
+        raise BadInput(f"nobody speaks in this capacity; give one of {', '.join(Capacity)}")
+    if voice is Voice.NOT_THEIRS:
+        raise BadInput(
+            f"`{entry.state}` is not theirs to say for this person; `may_speak_for` in the register says who may"
         )
 
 

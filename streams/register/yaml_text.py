@@ -7,7 +7,6 @@ what was expected. PyYAML gives marks for nodes; this keeps them beside the plai
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from safebus.schemas.errors import BadRegister
+from safebus.schemas.nearest import or_the_known
 
 M = TypeVar("M", bound=BaseModel)
 Path = tuple[str | int, ...]
@@ -101,7 +101,17 @@ def read(text: YamlText, data: Any, at: Path, model: type[M], what: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as exc:
-        raise BadRegister([_complaint(text, at, what, problem, model) for problem in exc.errors()]) from None
+        found = exc.errors()
+        raise BadRegister(
+            [_complaint(text, at, what, problem, model) for problem in found if not _follows(problem, found)]
+        ) from None
+
+
+def _follows(problem: Any, found: list[Any]) -> bool:
+    """A list whose only item is wrong counts as empty too: that is the same slip, told twice."""
+    return problem["type"] == "too_short" and any(
+        other["loc"][: len(problem["loc"])] == problem["loc"] for other in found if other is not problem
+    )
 
 
 def _complaint(text: YamlText, at: Path, what: str, problem: Any, model: type[BaseModel]) -> str:
@@ -109,15 +119,13 @@ def _complaint(text: YamlText, at: Path, what: str, problem: Any, model: type[Ba
     place = f"{text.where((*at, *loc))}: {what}"
     field = ".".join(str(step) for step in loc)
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(loc[-1]), names_near(model, loc), n=1)
-        hint = f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(names_near(model, loc))}"
+        hint = or_the_known(str(loc[-1]), names_near(model, loc))
         return f"{place}: unknown field `{loc[-1]}`{hint}"
     if problem["type"] == "missing":
         return f"{place}: `{field}` is missing"
     if problem["type"] in ("enum", "literal_error"):
         expected = str(problem["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
-        close = difflib.get_close_matches(str(problem["input"]), expected, n=1)
-        hint = f"; did you mean `{close[0]}`?" if close else f"; expected one of {', '.join(expected)}"
+        hint = or_the_known(str(problem["input"]), expected, said="expected one of")
         return f"{place}: `{field}`: found `{problem['input']}`{hint}"
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"].startswith("date"):

@@ -8,7 +8,7 @@ version it names is withheld until the agreement is signed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -92,7 +92,8 @@ class Flow(FrozenModel):
         consent: The meaning of the agreement it waits for; None: it does not wait.
         objection_reason: Why it is shared over an objection; needed where consent is not waited for (rule R11).
         release: Data classes; `fields`: exact fields by view path, the only way for free text.
-        mask: View path -> mask, such as `subject.date_of_birth: year`; `other_children: count`.
+        mask: View path -> mask, such as `subject.date_of_birth: year`, of what is released. `other_children: count`
+            stands here and releases: how many there are.
     """
 
     flow: str
@@ -187,7 +188,33 @@ class Agreement(FrozenModel):
             raise ValueError("two flows have the same name; give each its own")
         return self
 
+    def governs(self, on: date) -> bool:
+        """May it be the version in force on that day? One that is suspended, terminated or expired may, and refuses."""
+        return self.status is not Status.DRAFT and self.effective_from <= on
+
+    def signed_by(self, partner: str, on: date) -> bool:
+        """Had this party signed by that day?"""
+        return any(party.partner == partner and party.signed_on <= on for party in self.parties)
+
     def last_day(self) -> date:
         """The last day on which it holds, grace included."""
         reviewed = self.review_by + timedelta(days=self.grace_days)
         return reviewed if self.expires_on is None else min(reviewed, self.expires_on)
+
+
+def governing(versions: Collection[Agreement], on: date) -> Agreement | None:
+    """
+    The version of one agreement that is in force on a day: the highest that is no draft and has begun.
+
+    One that was suspended, terminated or has expired governs too: it does not bring its predecessor back.
+    """
+    return max((each for each in versions if each.governs(on)), key=lambda each: each.version, default=None)
+
+
+def speaking(versions: Collection[Agreement], on: date) -> Agreement | None:
+    """
+    The version that answers for the agreement on a day: the governing one, or before the first, the one to come.
+
+    The one to come carries nothing and forbids nothing; it is asked so that a refusal can say what is missing.
+    """
+    return governing(versions, on) or min(versions, key=lambda each: each.version, default=None)

@@ -14,12 +14,14 @@ from safebus.schemas import gate
 from safebus.schemas.bus_records import Notification, Reason
 from safebus.schemas.classes import Category
 from safebus.schemas.event_schemas import event_schemas
-from safebus.streams.rules import decision, release
+from safebus.schemas.uk_day import uk_day
+from safebus.streams.rules import consent_voice, decision, release
 from safebus.streams.rules.agreements import Agreement, Flow, Status
 from safebus.streams.rules.consent import Meaning, standing
+from safebus.streams.rules.consent_voice import Heard
 from safebus.streams.rules.lookups import Lookups
-from safebus.streams.rules.reasons import NOT_AGREED, Code, Rule, why
-from safebus.streams.rules.release import Plan
+from safebus.streams.rules.reasons import Code, Rule, why
+from safebus.streams.rules.release import Plan, Restriction
 from safebus.streams.rules.routing import SUBSCRIPTION
 
 
@@ -36,16 +38,20 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
         partner = register.partner(who)
         if partner is None or partner.suspended:
             return why(Code.PARTNER_SUSPENDED, who)
-    agreement = register.agreement(notification.agreement_id)
-    found = register.flows(notification.event_type, notification.publisher, notification.recipient)
+    on = uk_day(now)
+    agreement = register.agreement(notification.agreement_id, on)
+    found = register.flows(notification.event_type, notification.publisher, notification.recipient, on)
     flow = next((f for a, f in found if (a.agreement, f.flow) == (notification.agreement_id, notification.flow)), None)
-    if agreement is None or flow is None or agreement.status is not Status.ACTIVE:
+    if agreement is None or flow is None or agreement.status is not Status.ACTIVE or not agreement.governs(on):
         return why(Code.AGREEMENT_ENDED, notification.agreement_id)
     if flow.purpose != notification.purpose:
         return why(Code.AGREEMENT_ENDED, notification.agreement_id)
-    if now.date() > agreement.last_day():
+    if on > agreement.last_day():
         return why(Code.AGREEMENT_EXPIRED, notification.agreement_id)
-    if any(decision.prohibits(a, f, purpose=notification.purpose, on=now.date()) for a, f in found):
+    for party in (notification.publisher, notification.recipient):
+        if not agreement.signed_by(party, on):
+            return why(Code.PARTY_NOT_SIGNED, f"{party} ({agreement.agreement} v{agreement.version})")
+    if any(decision.prohibits(a, f, purpose=notification.purpose, on=on) for a, f in found):
         return why(Code.PROHIBITED, notification.recipient)
     if not _still_interested(notification, flow, register, now):
         return why(Code.NOT_IN_CARE, f"{agreement.agreement} v{agreement.version}")
@@ -58,20 +64,29 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
         return why(Code.AGREEMENT_NARROWED, notification.agreement_id)
     # The flow as it stands may wait for an agreement that it did not wait for when this was decided.
     meaning = flow.consent or notification.consent_meaning
-    if meaning is not None:
-        consent = standing(
-            register.consents(notification.subject_token, Meaning(meaning), notification.purpose),
-            recipient=notification.recipient,
-            now=now,
-        )
+    if meaning is None:
+        claimed = decision.claims_consent(register, flow)
+        if claimed is not None:
+            return why(Code.BASIS_CLAIMS_CONSENT, claimed)
+    else:
+        said = _heard(notification, Meaning(meaning), register)
+        consent = standing(said.entries, recipient=notification.recipient, now=now)
         if not consent.holds:
-            return why(NOT_AGREED[consent.state], notification.purpose, rule=Rule.R12)
+            return decision.not_agreed(consent, said, notification.purpose, Rule.R12)
     return None
+
+
+def _heard(notification: Notification, meaning: Meaning, register: Lookups) -> Heard:
+    """What counts of what was said. The event is not at hand, so what came after the decision is heard with care."""
+    who = consent_voice.around_without_event(notification.subject_token, register, suspects=None)
+    said = register.consents(notification.subject_token, meaning, notification.purpose)
+    judged_at = notification.decided_at if notification.consent_meaning == meaning else None
+    return consent_voice.heard(said, who, recipient=notification.recipient, judged_at=judged_at)
 
 
 def _still_interested(notification: Notification, flow: Flow, register: Lookups, now: datetime) -> bool:
     """Has the recipient this person in its care, or watches over this type, as the flow asks?"""
-    on = now.date()
+    on = uk_day(now)
     roles = {
         i.role
         for i in register.involvements(notification.subject_token)
@@ -91,8 +106,13 @@ def _still_releases(notification: Notification, agreement: Agreement, flow: Flow
     if then is None or flow.basis is None:
         return False
     # A basis that lost its Art 9 condition no longer carries what it carried then (rule R07).
-    held = decision.conditions(register, flow.basis, territory=agreement.territory, on=notification.decided_at.date())
-    now = release.plan(then.schema, flow, restricted=notification.restricted, conditions=held)
+    sender, recipient = register.partner(notification.publisher), register.partner(notification.recipient)
+    assert sender is not None and recipient is not None  # looked at first
+    on = uk_day(notification.decided_at)
+    held = decision.conditions(
+        register, flow.basis, sender=sender, recipient=recipient, territory=agreement.territory, on=on
+    )
+    now = release.plan(then.schema, flow, restricted=then.restricted, conditions=held)
     return now.covers(then)
 
 
@@ -123,6 +143,8 @@ def _plan_of(notification: Notification, register: Lookups) -> Plan | None:
     if flow is None:
         return None
     schema = event_schemas().of(notification.event_type)
-    # Which conditions the basis held is not in the notification; the fingerprint says which plan it was.
-    made = (release.plan(schema, flow, restricted=notification.restricted, conditions=c) for c in _CONDITIONS)
+    # Which conditions the basis held, and whether a suspect's record was restricted, is not in the notification; the
+    # fingerprint says which plan it was.
+    whose = (Restriction.HOUSEHOLD,) if notification.restricted else (Restriction.NOBODY, Restriction.SUSPECT)
+    made = (release.plan(schema, flow, restricted=r, conditions=c) for r in whose for c in _CONDITIONS)
     return next((plan for plan in made if plan.view.fingerprint == notification.view_schema), None)

@@ -5,7 +5,8 @@ Three different things are called consent, and one never stands in for another:
     data_protection     consent under UK GDPR Art 6(1)(a); rarely right in child safeguarding
     service_agreement   agreement to a service or to being told about, as Housing Act 1996 s.213AA asks
     treatment           consent to treatment; never a reason to share
-The newest decision wins (rule R28; FHIR leaves this open). Unknown is no.
+The newest decision wins, and of two of the same instant the one that does not hold (rule R28; FHIR leaves this open).
+Asking is no decision: it takes back neither a yes nor a no. Unknown is no.
 States and their names: W3C DPV 2.3, ConsentStatus.
 """
 
@@ -44,22 +45,44 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class Capacity(StrEnum):
+    """In which capacity someone agreed, refused or took back; if it was theirs to: `streams.rules.consent_voice`."""
+
+    SUBJECT = "subject"
+    PARENT = "parent"
+    YOUNG_PERSON = "young_person"
+    REPRESENTATIVE = "representative"
+    COURT = "court"
+
+
 HOLDS = frozenset({State.GIVEN, State.RENEWED})
 OBJECTS = frozenset({State.REFUSED, State.WITHDRAWN})
 
-_ASKED = frozenset({State.REQUESTED, State.DEFERRED, State.GIVEN, State.REFUSED})
-#: What may follow what. A withdrawal takes back something given, so nothing else may precede it.
+#: Someone asked, or put off asking: nothing was decided, and what was decided before stands.
+ASKING = frozenset({State.REQUESTED, State.DEFERRED})
+
+_ASKED = ASKING | {State.GIVEN, State.REFUSED}
+#: Asked again, someone may say no, and that is as good as a withdrawal.
+_AFTER_YES = ASKING | {
+    State.RENEWED,
+    State.REFUSED,
+    State.WITHDRAWN,
+    State.REVOKED,
+    State.INVALIDATED,
+    State.EXPIRED,
+}
+#: What may follow what stands. A withdrawal takes back something given, so nothing else may precede it.
 NEXT: dict[State, frozenset[State]] = {
     State.UNKNOWN: _ASKED,
     State.REQUESTED: _ASKED,
     State.DEFERRED: _ASKED,
-    State.GIVEN: frozenset({State.RENEWED, State.WITHDRAWN, State.REVOKED, State.INVALIDATED, State.EXPIRED}),
-    State.RENEWED: frozenset({State.RENEWED, State.WITHDRAWN, State.REVOKED, State.INVALIDATED, State.EXPIRED}),
-    State.REFUSED: frozenset({State.REQUESTED, State.GIVEN}),
-    State.EXPIRED: frozenset({State.REQUESTED, State.RENEWED, State.GIVEN, State.REFUSED}),
+    State.GIVEN: _AFTER_YES,
+    State.RENEWED: _AFTER_YES,
+    State.REFUSED: ASKING | {State.GIVEN},
+    State.EXPIRED: _ASKED | {State.RENEWED},
     State.INVALIDATED: _ASKED,
     State.REVOKED: _ASKED,
-    State.WITHDRAWN: frozenset({State.REQUESTED, State.GIVEN, State.REFUSED}),
+    State.WITHDRAWN: _ASKED,
 }
 
 
@@ -70,7 +93,9 @@ class ConsentEntry(FrozenModel):
     Attributes:
         recipients: Partner ids it covers; empty: every partner with the purpose.
         decided_at: When they said it, UTC; not when it was typed in.
-        expressed_by: In which capacity: `subject`, `parent`, `young_person` ...; never a name.
+        expressed_by: In which capacity, in words: what older records have, and what the person wrote down.
+        capacity: The same as data; older records have it in `expressed_by` only.
+        by: The person of the register who said it, where it is known which one.
     """
 
     person_id: str
@@ -80,8 +105,22 @@ class ConsentEntry(FrozenModel):
     decided_at: AwareDatetime
     expires_at: AwareDatetime | None = None
     recipients: tuple[str, ...] = ()
-    expressed_by: str
+    expressed_by: str = ""
     method: str
+    capacity: Capacity | None = None
+    by: str | None = None
+
+    def spoken_as(self) -> Capacity | None:
+        """In which capacity it was said; None: in none that anyone could speak in, or it is not on record."""
+        if self.capacity is not None:
+            return self.capacity
+        word = "_".join(self.expressed_by.casefold().split())
+        return Capacity(word) if word in set(Capacity) else None
+
+    def state_at(self, now: datetime) -> State:
+        """The state that was recorded, unless it was a yes that has run out."""
+        run_out = self.expires_at is not None and self.expires_at <= now
+        return State.EXPIRED if self.state in HOLDS and run_out else self.state
 
 
 @dataclass(frozen=True)
@@ -110,19 +149,23 @@ def standing(entries: Sequence[tuple[int, ConsentEntry]], *, recipient: str, now
         entries: (register offset, entry) of one person, meaning and purpose, in any order.
     """
     covering = [
-        (offset, entry)
+        (entry.decided_at, entry.state_at(now), offset)
         for offset, entry in entries
         if (not entry.recipients or recipient in entry.recipients)
         # A yes that is dated ahead would outlast every withdrawal until its day. A no may come early.
         and not (entry.state in HOLDS and entry.decided_at > now)
     ]
+    decided = [each for each in covering if each[1] not in ASKING]
     if not covering:
         return ConsentStanding(State.UNKNOWN, None)
-    # Two decisions of the same instant: the one recorded later wins, as for any two others.
-    offset, newest = max(covering, key=lambda pair: (pair[1].decided_at, pair[0]))
-    if newest.state in HOLDS and newest.expires_at is not None and newest.expires_at <= now:
-        return ConsentStanding(State.EXPIRED, offset)
-    return ConsentStanding(newest.state, offset)
+    _, state, offset = max(decided or covering, key=_counts_before)
+    return ConsentStanding(state, offset)
+
+
+def _counts_before(said: tuple[datetime, State, int]) -> tuple[datetime, bool, bool, int]:
+    # Of the same instant a no counts, whatever was recorded later; among those an objection, which R11 must show.
+    decided_at, state, offset = said
+    return decided_at, state not in HOLDS, state in OBJECTS, offset
 
 
 def may_follow(current: State, new: State) -> str | None:

@@ -1,21 +1,23 @@
 """
 Which known person is this?
 
-Exact matches only. A number that fails against name and date of birth, identifiers that point to two people, or two
-subjects that turn out to be one: nobody guesses, a person looks (rule R24). A wrong match would send one child's
-danger to another child's school.
+Exact matches only. A number that fails against name and date of birth, a first name that is another's, identifiers that
+point to two people, or two subjects that turn out to be one: nobody guesses, a person looks (rule R24). A wrong match
+would send one child's danger to another child's school. What is doubtful about one subject says nothing of the others:
+they are decided about as if the doubtful one were not known.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
-from safebus.schemas.events import Event, Person, PersonRole
+from safebus.schemas.events import Event, IdentityEvent, Person, PersonRole
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.rules.lookups import Lookups
+from safebus.streams.rules.parties import KnownPerson
 from safebus.streams.rules.reasons import Aside
 
 
@@ -35,10 +37,34 @@ class Match:
 
 @dataclass(frozen=True)
 class Doubt:
-    """Why nobody may act on this match. `detail` names fields, never values."""
+    """
+    Why nobody may act on this match.
+
+    Attributes:
+        fields: What is doubtful, by name; never a value.
+        detail: The same in words.
+        maybe: Ids of the persons of the register whom it may be.
+    """
 
     reason: Aside
+    fields: str
     detail: str
+    maybe: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Every subject of an event, by `ref`: in `matches`, or in `doubts`."""
+
+    matches: Mapping[str, Match]
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
+
+    def may_be(self, ref: str) -> frozenset[str]:
+        """Ids of all persons of the register whom this subject is, or may be."""
+        if ref in self.doubts:
+            return self.doubts[ref].maybe
+        person_id = self.matches[ref].person_id
+        return frozenset({person_id} if person_id else ())
 
 
 def tokens(person: Person, agency: str, key: PersonKey) -> dict[str, str]:
@@ -56,66 +82,132 @@ def tokens(person: Person, agency: str, key: PersonKey) -> dict[str, str]:
     return found
 
 
-def confirm_tokens(family_name: str | None, born: date | None, key: PersonKey) -> dict[str, str]:
+def confirm_tokens(
+    family_name: str | None, born: date | None, key: PersonKey, *, given_name: str | None = None
+) -> dict[str, str]:
     """
-    What a family name and a date of birth must give to confirm a number; each by itself, where it is given.
+    What names and a date of birth must give to confirm a number; each by itself, where it is given.
 
-    Spelling is folded: capitals, accents however composed, hyphens, apostrophes and spaces make no other person.
-    Source: PDS traces by number with name and date of birth.
+    Spelling is folded: capitals, accents however composed, hyphens, apostrophes and spaces make no other person, and
+    neither do middle names. Source: PDS traces by number with name and date of birth.
     """
     found: dict[str, str] = {}
-    folded = "".join(c for c in unicodedata.normalize("NFKD", family_name or "").casefold() if c.isalnum())
-    if folded:
+    if folded := fold(family_name):
         found["family_name"] = key.token("family_name", folded)
+    if first := fold((given_name or "").split(" ")[0]):
+        found["given_name"] = key.token("given_name", first)
     if born is not None:
         found["date_of_birth"] = key.token("date_of_birth", born.isoformat())
     return found
 
 
-def match_all(event: Event, register: Lookups, key: PersonKey) -> Mapping[str, Match] | Doubt:
-    """
-    Match every subject of an event.
+def fold(text: str | None) -> str:
+    """A name without what is only spelling."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text or "").casefold() if c.isalnum())
 
-    Returns:
-        `ref` -> match, or the first doubt.
-    """
+
+def near_dates(born: date | None, key: PersonKey) -> frozenset[str]:
+    """Tokens of a date with one part left out: two dates that share one differ in day, month or year alone."""
+    if born is None:
+        return frozenset()
+    parts = (f"{born:%Y-%m}-xx", f"{born:%Y}-xx-{born:%d}", f"xxxx-{born:%m-%d}")
+    return frozenset(key.token("date_of_birth", part) for part in parts)
+
+
+def match_all(event: Event, register: Lookups, key: PersonKey) -> Matched:
+    """Match every subject of an event."""
     found: dict[str, Match] = {}
-    seen: set[tuple[str, str]] = set()
+    doubts: dict[str, Doubt] = {}
+    seen: dict[tuple[str, str], str] = {}
     for person in event.subjects:
         match = match_one(person, event, register, key)
         if isinstance(match, Doubt):
-            return match
+            doubts[person.ref] = match
+            continue
         own = set(tokens(person, event.publisher.agency, key).items())
-        same = seen & own or (match.person_id and any(other.person_id == match.person_id for other in found.values()))
-        if same and {scheme for scheme, _ in own} == {"unborn"}:
+        twins = _others_with(own, match, seen, found)
+        if twins and {scheme for scheme, _ in own} == {"unborn"}:
             # Twins go by one mother's number. Each gets a message of its own (R17), so each needs a token of its own.
             match = Match(match.person_id, key.token("unborn twin", f"{match.token}|{person.ref}"))
-        elif same:
+        elif twins:
             # Nobody of the register, and still one identifier for two people: their messages would have one id.
-            return Doubt(Aside.IDENTITY_AMBIGUOUS, "two `subjects` are one person; give each their own identifiers")
-        seen |= own
+            maybe = frozenset({match.person_id} if match.person_id else ())
+            for ref in (*twins, person.ref):
+                doubts[ref] = Doubt(
+                    Aside.IDENTITY_AMBIGUOUS,
+                    "subjects",
+                    "two `subjects` are one person; give each their own identifiers",
+                    maybe,
+                )
+        seen |= dict.fromkeys(own, person.ref)
         found[person.ref] = match
-    return found
+    return Matched({ref: match for ref, match in found.items() if ref not in doubts}, doubts)
+
+
+def _others_with(
+    own: set[tuple[str, str]], match: Match, seen: Mapping[tuple[str, str], str], found: Mapping[str, Match]
+) -> list[str]:
+    """Refs of earlier subjects that go by the same identifier, or are the same person of the register."""
+    refs = {seen[token] for token in own if token in seen}
+    if match.person_id:
+        refs |= {ref for ref, other in found.items() if other.person_id == match.person_id}
+    return sorted(refs)
 
 
 def match_one(person: Person, event: Event, register: Lookups, key: PersonKey) -> Match | Doubt:
     """Match one subject."""
     own = tokens(person, event.publisher.agency, key)
-    ids = {pid for scheme, token in own.items() for pid in register.persons_with(scheme, token)}
+    asked = [*own.items(), *_superseded(event, person, key)]
+    ids = frozenset(pid for scheme, token in asked for pid in register.persons_with(scheme, token))
     if not ids:
         strongest = next(iter(own.values()), None)
         return Match(None, strongest or key.token("event", f"{event.event_id}|{person.ref}"))
     if len(ids) > 1:
+        schemes = ", ".join(own)
         return Doubt(
-            Aside.IDENTITY_AMBIGUOUS, f"identifiers of a subject ({', '.join(own)}) point to {len(ids)} people"
+            Aside.IDENTITY_AMBIGUOUS,
+            schemes,
+            f"identifiers of a subject ({schemes}) point to {len(ids)} people",
+            ids,
         )
     known = register.person(next(iter(ids)))
     assert known is not None  # the look-up by token gives ids of persons that are there
-    clash = sorted(s for s, token in own.items() if known.tokens.get(s, token) != token)
+    return _confirmed(person, own, dict(_superseded(event, person, key)), known, register, key)
+
+
+def _confirmed(
+    person: Person,
+    own: Mapping[str, str],
+    superseded: Mapping[str, str],
+    known: KnownPerson,
+    register: Lookups,
+    key: PersonKey,
+) -> Match | Doubt:
+    """The known person, if nothing that is said of them speaks against it."""
+    maybe = frozenset({known.person_id})
+    clash = sorted(
+        scheme
+        for scheme, token in own.items()
+        # A number that replaces the one in the register is no clash, nor one that the register knows as replaced.
+        if known.tokens.get(scheme, token) not in (token, superseded.get(scheme)) and token not in known.superseded
+    )
     if clash:
-        return Doubt(Aside.IDENTITY_AMBIGUOUS, f"`{clash[0]}` of a subject differs from the one in the register")
-    said = confirm_tokens(person.family_name, person.date_of_birth, key)
+        detail = f"`{clash[0]}` of a subject differs from the one in the register"
+        return Doubt(Aside.IDENTITY_AMBIGUOUS, clash[0], detail, maybe)
+    said = confirm_tokens(person.family_name, person.date_of_birth, key, given_name=person.given_name)
     wrong = sorted(name for name, token in said.items() if known.confirm.get(name, token) != token)
     if wrong:
-        return Doubt(Aside.IDENTITY_MISMATCH, f"`{wrong[0]}` does not confirm the identifier of a subject")
+        detail = f"`{wrong[0]}` does not confirm the identifier of a subject"
+        return Doubt(Aside.IDENTITY_MISMATCH, wrong[0], detail, maybe)
+    others = register.persons_born_as(known.confirm) - maybe
+    if others and len(own) == 1 and not ("given_name" in said and "given_name" in known.confirm):
+        # Twins: nothing but one number tells them apart, and one slip in it tells one school of the other child.
+        detail = "another person has this family name and date of birth, and nothing but one number tells them apart"
+        return Doubt(Aside.IDENTITY_AMBIGUOUS, "family_name, date_of_birth", detail, maybe | others)
     return Match(known.person_id, known.person_id)
+
+
+def _superseded(event: Event, person: Person, key: PersonKey) -> Iterator[tuple[str, str]]:
+    """(scheme, token) of a number that this event says was replaced; only the one it is about has it."""
+    if isinstance(event, IdentityEvent) and event.payload.superseded_nhs_number and person in event.cared_for():
+        yield "nhs", key.token("nhs", event.payload.superseded_nhs_number)

@@ -7,13 +7,14 @@ now or as of an offset long ago. `streams.register.store` answers them; whatever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Protocol
 
 from safebus.streams.rules.agreements import Agreement, Flow
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
-from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, Partner, Subscription
+from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, MaySpeakFor, Partner, Subscription
 
 
 class Lookups(Protocol):
@@ -28,6 +29,10 @@ class Lookups(Protocol):
         """An organisation by its id."""
         ...
 
+    def all_partners(self) -> Iterable[Partner]:
+        """Every organisation there is. Only for what is rare: the others are found by key."""
+        ...
+
     def basis(self, code: str) -> Basis | None:
         """A basis of the catalogue by its code."""
         ...
@@ -36,16 +41,16 @@ class Lookups(Protocol):
         """What the law asks of a type of event."""
         ...
 
-    def agreement(self, agreement: str) -> Agreement | None:
-        """An agreement as it stands."""
+    def agreement(self, agreement: str, on: date) -> Agreement | None:
+        """The version of an agreement that answers for it on that day (`agreements.speaking`)."""
         ...
 
     def agreement_version(self, agreement: str, version: int) -> Agreement | None:
         """One version of an agreement, in force or not: what was sent under it stays readable."""
         ...
 
-    def flows(self, event_type: str, sender: str, recipient: str) -> Sequence[tuple[Agreement, Flow]]:
-        """Every flow for this type between these two, by agreement id and name."""
+    def flows(self, event_type: str, sender: str, recipient: str, on: date) -> Sequence[tuple[Agreement, Flow]]:
+        """Every flow for this type between these two in what governs on that day, by agreement id and name."""
         ...
 
     def person(self, person_id: str) -> KnownPerson | None:
@@ -54,6 +59,14 @@ class Lookups(Protocol):
 
     def persons_with(self, scheme: str, token: str) -> frozenset[str]:
         """Ids of the persons known by this token: none, one, or (a mistake in the register) several."""
+        ...
+
+    def persons_born_as(self, confirm: Mapping[str, str]) -> frozenset[str]:
+        """Ids of all persons with the same tokens of family name and date of birth; nobody, if either is missing."""
+        ...
+
+    def affiliated_named(self, family_name: str) -> Sequence[KnownPerson]:
+        """Persons with this token of a family name who work for or govern somebody, by id."""
         ...
 
     def involvements(self, person_id: str) -> Sequence[Involvement]:
@@ -66,6 +79,10 @@ class Lookups(Protocol):
 
     def affiliations(self, person_id: str) -> Sequence[Affiliation]:
         """What this person works for or governs."""
+        ...
+
+    def may_speak_for(self, person_id: str) -> Sequence[MaySpeakFor]:
+        """Who may agree, refuse and take back for this person."""
         ...
 
     def consents(self, person_id: str, meaning: Meaning, purpose: str) -> Sequence[tuple[int, ConsentEntry]]:

@@ -7,6 +7,7 @@ People stand in the register only as keyed tokens, so that whoever reads it lear
 from __future__ import annotations
 
 from datetime import date
+from enum import StrEnum
 
 from pydantic import Field
 
@@ -39,14 +40,22 @@ class KnownPerson(FrozenModel):
 
     Attributes:
         tokens: Scheme -> token: `nhs`, `upn`, `local:<agency>`, `unborn`.
-        confirm: `family_name`, `date_of_birth` -> token, to catch a number that belongs to someone else.
+        confirm: `family_name`, `given_name`, `date_of_birth` -> token, to catch a number that belongs to someone else.
+        near: Tokens of the date of birth with one part left out, for whom a slip in a date must not hide.
+        superseded: Tokens of numbers that were replaced; whoever still goes by one is this person.
         restricted: The record is restricted, as PDS marks it (v3-Confidentiality R).
+        lives_independently: At 16 or 17 it is then they who are asked, not a parent (HA 1996 s.213AA(3)).
+        competent_since: The day from which someone assessed them as able to decide before 16 (Gillick).
     """
 
     person_id: str
     tokens: dict[str, str] = Field(min_length=1)
     confirm: dict[str, str] = Field(default_factory=dict)
+    near: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
     restricted: bool = False
+    lives_independently: bool = False
+    competent_since: date | None = None
 
 
 class _Dated(FrozenModel):
@@ -71,6 +80,28 @@ class Subscription(_Dated):
 
     partner: str
     event_type: str
+
+
+class SpeaksAs(StrEnum):
+    """By what right someone speaks for another."""
+
+    PARENTAL_RESPONSIBILITY = "parental_responsibility"
+    REPRESENTATIVE = "representative"
+    COURT_ORDER = "court_order"
+
+
+class MaySpeakFor(_Dated):
+    """
+    Someone of the register may agree, refuse and take back for this person.
+
+    Attributes:
+        source: Where that stands: a birth certificate, an order.
+    """
+
+    person_id: str
+    by: str
+    speaks_as: SpeaksAs = Field(alias="as")
+    source: str
 
 
 class Affiliation(_Dated):

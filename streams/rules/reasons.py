@@ -2,9 +2,9 @@
 Why was it decided so, in words for a person who is no programmer, and by which rule?
 
 The one table of the reasons of decisions. A decision names a `Code` and a `Rule`; what nobody could decide about is
-set aside for a `GateReason` or an `Aside`; a field that leaves or stays names a `Rule`. Whoever gives a reason takes it from here
-(`why`), whoever shows one says it from here (`say`, `source_of`), and docs/reference/reasons.md is made from here.
-What is recorded are the names alone: of a `Code`, of a `Rule`, and of what is meant.
+set aside for a `GateReason` or an `Aside`; a field that leaves or stays names a `Rule`. Whoever gives a reason takes it
+from here (`why`), whoever shows one says it from here (`say`, `source_of`), and docs/reference/reasons.md is made from
+here. What is recorded are the names alone: of a `Code`, of a `Rule`, and of what is meant.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ class Rule(Enum):
     R10 = words("Housing Act 1996 s.213AA and the like: told only with agreement")
     R11 = words("a wish does not stop a report of harm (Working Together; DfE advice 2024)")
     R12 = words("UK GDPR Art 7(3): withdrawal works from now on")
+    R13 = words("competence by age (Gillick; Family Law Reform Act 1969 s.8; Housing Act 1996 s.213AA(3))")
+    R14 = words("whoever is alleged to have harmed neither agrees nor takes back for the child")
+    R15 = words("what needs a person's judgement is a person's: Children Act 2004 s.16LA(3); HL7 NODSCLCD, HUAPRV")
     R16 = words("PDS FHIR API, v3-Confidentiality R")
     R17 = words("one message for each recipient and each person in its care")
     R21 = words("same event, agreement and rules give the same bytes")
@@ -48,6 +51,7 @@ class Rule(Enum):
     R27 = words("a refusal is recorded like a permit")
     R28 = words("a refusal beats a permit")
     ADVERSARY = words("nothing goes to where the alleged perpetrator works or governs (safebus, absolute)")
+    PLAUSIBLE = words("what cannot be as it says is looked at by a person (safebus; N02, N05)")
     # About fields; a mask may follow, after a comma.
     AGREEMENT = words("named by the agreement")
     NOT_NAMED = words("the agreement does not name it")
@@ -60,9 +64,6 @@ class Rule(Enum):
 LATER: Final[Mapping[str, Words]] = {
     "R05": words("a request for a public task must be linked"),
     "R08": words("Sch 1 para 18 must say why without consent"),
-    "R13": words("competence by age"),
-    "R14": words("a parent who is the alleged perpetrator neither gives nor withdraws"),
-    "R15": words("the detriment test is a person's"),
     "R18": words("open cases also go to the allocated worker"),
     "R19": words("urgent ones need a person's receipt"),
     "R20": words("re-disclosure"),
@@ -78,6 +79,7 @@ class Use(StrEnum):
 
     PERMIT = "permit"
     REFUSAL = "refusal"
+    HOLD = "hold"  # a person decides
     STOP = "stop"  # only when a permitted notification is about to be handed over
 
 
@@ -104,6 +106,10 @@ def _refusal(rules: Rule | tuple[Rule, ...], sentence: Words) -> Entry:
     return Entry(Use.REFUSAL, sentence, rules if isinstance(rules, tuple) else (rules,))
 
 
+def _hold(rule: Rule, sentence: Words) -> Entry:
+    return Entry(Use.HOLD, sentence, (rule,))
+
+
 def _stop(rule: Rule, sentence: Words) -> Entry:
     return Entry(Use.STOP, sentence, (rule,))
 
@@ -124,11 +130,36 @@ class Code(Enum):
     SUSPECT_NOT_MATCHED = _permit(
         Rule.ADVERSARY, words("{about} is in no register, so where they work or govern could not be checked")
     )
+    NO_NOT_THEIRS = _permit(
+        Rule.R14, words("a refusal or withdrawal of {about} does not count: it was not theirs to make for this person")
+    )
     OBJECTION_RECORDED = _permit(Rule.R11, words("an objection is on record; shared all the same: {about}"))
     UNKNOWN_PARTNER = _refusal(Rule.R01, words("{about} is not in the register"))
     PARTNER_SUSPENDED = _refusal(Rule.R01, words("{about} is suspended"))
     ADVERSARY = _refusal(Rule.ADVERSARY, words("the alleged perpetrator works for or governs {about}"))
-    VERY_RESTRICTED = _refusal(Rule.R16, words("marked very restricted: a person must decide, not the bus"))
+    VERY_RESTRICTED = _hold(Rule.R16, words("marked very restricted: a person must decide, not the bus"))
+    NOT_AUTHORISED = _hold(
+        Rule.R15,
+        words(
+            "the publisher asks that nothing is disclosed without the person's authorisation ({about}); "
+            "a person must decide"
+        ),
+    )
+    APPROVAL_ASKED = _hold(Rule.R15, words("the publisher asks that a human approves ({about}); a person must decide"))
+    ADVERSARY_POSSIBLE = _hold(
+        Rule.ADVERSARY,
+        words(
+            "the alleged perpetrator may be someone who works for or governs {about}: same name and birth date; "
+            "a person must look"
+        ),
+    )
+    ADVERSARY_UNCLEAR = _hold(
+        Rule.ADVERSARY,
+        words(
+            "the alleged perpetrator works for an agency that the register does not have, and {about} resembles it; "
+            "a person must look"
+        ),
+    )
     PROHIBITED = _refusal(Rule.R28, words("expressly forbidden by {about}"))
     NO_AGREEMENT = _refusal(Rule.R01, words("no agreement with this publisher covers this kind of notification"))
     PURPOSE_NOT_COVERED = _refusal(Rule.R01, words("agreement {about} does not cover this purpose"))
@@ -136,6 +167,7 @@ class Code(Enum):
     AGREEMENT_SUSPENDED = _refusal(Rule.R01, words("agreement {about} is suspended"))
     AGREEMENT_TERMINATED = _refusal(Rule.R01, words("agreement {about} was terminated"))
     AGREEMENT_NOT_YET = _refusal(Rule.R01, words("agreement {about} has not begun"))
+    PARTY_NOT_SIGNED = _refusal(Rule.R01, words("{about} had not signed by this day"))
     AGREEMENT_EXPIRED = _refusal(Rule.R02, words("agreement {about} has expired, or was not reviewed in time"))
     AGREEMENT_ENDED = _stop(Rule.R01, words("agreement {about} no longer has this flow"))
     AGREEMENT_NARROWED = _stop(Rule.R21, words("agreement {about} has released less since the decision"))
@@ -151,6 +183,22 @@ class Code(Enum):
     NO_POWER_OR_DUTY = _refusal(Rule.R01, words("{about}, a public authority, names no power or duty to share"))
     CONSENT_NOT_ASKED_FOR = _refusal(
         Rule.R10, words("{about} may go only with agreement, and this flow does not ask for it")
+    )
+    NOT_YET_HAPPENED = _hold(Rule.PLAUSIBLE, words("{about} lies in the future"))
+    NOT_A_CHILD = _hold(
+        Rule.PLAUSIBLE, words("{about} was 18 or older when it happened, and this duty is about children")
+    )
+    BASIS_CLAIMS_CONSENT = _refusal(
+        Rule.R10, words("{about} holds only with agreement, and this flow does not wait for it")
+    )
+    CONSENT_NOT_THEIRS = _refusal(
+        Rule.R13, words("agreement to {about} was given by someone who may not give it for this person")
+    )
+    CONSENT_UNSURE = _refusal(
+        Rule.R14,
+        words(
+            "it is not known whether whoever gave agreement to {about} may give it for this person; a person must look"
+        ),
     )
     CONSENT_UNKNOWN = _refusal(_AGREED, words("nobody has recorded agreement to {about}"))
     CONSENT_REQUESTED = _refusal(_AGREED, words("agreement to {about} was asked for and not answered"))
@@ -188,6 +236,7 @@ class Aside(StrEnum):
     ID_REUSED = "ID_REUSED"
     REDO_DIFFERS = "REDO_DIFFERS"
     NO_RECIPIENT = "NO_RECIPIENT"
+    FOR_A_PERSON = "FOR_A_PERSON"
     IDENTITY_AMBIGUOUS = "IDENTITY_AMBIGUOUS"
     IDENTITY_MISMATCH = "IDENTITY_MISMATCH"
 
@@ -215,6 +264,7 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     Aside.ID_REUSED: words("the event id was used before, for other content"),
     Aside.REDO_DIFFERS: words("decided before by other rules, and what was sent then is not known"),
     Aside.NO_RECIPIENT: words("nobody is told of someone whom the event is about"),
+    Aside.FOR_A_PERSON: words("decided, and someone must look at a part of it that the bus does not decide"),
     Aside.IDENTITY_AMBIGUOUS: words("the identifiers of a subject point to several people, or several subjects to one"),
     Aside.IDENTITY_MISMATCH: words("name or date of birth do not confirm the identifier of a subject"),
 }

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NamedTuple
 
 from safebus.schemas.bus_records import FieldRule
 from safebus.schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Category, DataClass, category
-from safebus.schemas.event_schemas import EventSchema
+from safebus.schemas.event_schemas import EventSchema, Leaf
 from safebus.streams.rules.agreements import Flow, Group
 from safebus.streams.rules.reasons import Rule
 from safebus.streams.rules.views import COUNT, View, groups_in, view_of
@@ -22,6 +23,14 @@ from safebus.streams.rules.views import COUNT, View, groups_in, view_of
 _PERSONS = "subjects[]."
 _PERSON_GROUPS = frozenset(group.value for group in Group if group is not Group.EVENT)
 _STRIPPED_GROUPS = frozenset({Group.OTHER_CHILDREN, Group.ADULTS})  # related persons, as PDS leaves them out
+
+
+class Restriction(Enum):
+    """Whose record in an event is restricted, as PDS marks it (rule R16)."""
+
+    NOBODY = "nobody"
+    SUSPECT = "suspect"
+    HOUSEHOLD = "household"
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class ViewLeaf:
     data_class: DataClass
     kind: str
     since: int
+    nullable: bool = False
 
 
 class Listing(NamedTuple):
@@ -52,12 +62,14 @@ class Plan:
     What one flow releases of one event type.
 
     Attributes:
+        restricted: Whose record it takes for restricted.
         released, withheld: (view path, rule) in the order of the schema.
         masks: View path -> name of the mask.
         view: What builds the released ones.
     """
 
     schema: EventSchema
+    restricted: Restriction
     released: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
     masks: Mapping[str, str]
@@ -121,10 +133,14 @@ def view_leaves(schema: EventSchema) -> tuple[ViewLeaf, ...]:
             for group in Group:
                 if group is not Group.EVENT:
                     prefix = "subject." if group is Group.SUBJECT else f"{group.value}[]."
-                    found.append(ViewLeaf(prefix + rest, leaf.path, group, leaf.data_class, leaf.kind, leaf.since))
+                    found.append(_view_leaf(prefix + rest, leaf, group))
         else:
-            found.append(ViewLeaf(leaf.path, leaf.path, Group.EVENT, leaf.data_class, leaf.kind, leaf.since))
+            found.append(_view_leaf(leaf.path, leaf, Group.EVENT))
     return tuple(found)
+
+
+def _view_leaf(path: str, leaf: Leaf, group: Group) -> ViewLeaf:
+    return ViewLeaf(path, leaf.path, group, leaf.data_class, leaf.kind, leaf.since, leaf.nullable)
 
 
 def view_paths(schema: EventSchema) -> dict[str, ViewLeaf]:
@@ -132,12 +148,12 @@ def view_paths(schema: EventSchema) -> dict[str, ViewLeaf]:
     return {leaf.path: leaf for leaf in view_leaves(schema)}
 
 
-def plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> Plan:
+def plan(schema: EventSchema, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category]) -> Plan:
     """
     What this flow releases of this type of event.
 
     Args:
-        restricted: The person's record is restricted (rule R16).
+        restricted: Whose record is restricted (rule R16).
         conditions: The categories for which the basis holds a condition (rule R07); ORDINARY needs none.
     """
     key = (schema.fingerprint, flow.key, restricted, conditions)
@@ -152,10 +168,10 @@ def plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: froze
 
 # A plan follows from its key alone, so keeping it changes no answer. Bounded: agreements come and go.
 _MOST_PLANS = 4096
-_PLANS: dict[tuple[bytes, str, bool, frozenset[Category]], Plan] = {}
+_PLANS: dict[tuple[bytes, str, Restriction, frozenset[Category]], Plan] = {}
 
 
-def _plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> Plan:
+def _plan(schema: EventSchema, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category]) -> Plan:
     released: list[tuple[str, str]] = []
     withheld: list[tuple[str, str]] = []
     masks: dict[str, str] = {}
@@ -166,11 +182,12 @@ def _plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: froz
             masks[leaf.path] = flow.mask[leaf.path]
             rule = f"{rule}, {MASKS[flow.mask[leaf.path]].says}"
         (released if is_released else withheld).append((leaf.path, rule))
-    if flow.mask.get("other_children") == "count" and not restricted:
-        released.append((COUNT, f"{Rule.AGREEMENT.name}, how many only"))
+    if flow.mask.get("other_children") == "count" and restricted is not Restriction.HOUSEHOLD:
+        released.append((COUNT, f"{Rule.AGREEMENT.name}, released: how many"))
     fields = tuple(f"{path}: {masks[path]}" if path in masks else path for path, _ in released)
     return Plan(
         schema=schema,
+        restricted=restricted,
         released=tuple(released),
         withheld=tuple(withheld),
         masks=masks,
@@ -178,7 +195,9 @@ def _plan(schema: EventSchema, flow: Flow, *, restricted: bool, conditions: froz
     )
 
 
-def rule_for(leaf: ViewLeaf, flow: Flow, *, restricted: bool, conditions: frozenset[Category]) -> tuple[Rule, bool]:
+def rule_for(
+    leaf: ViewLeaf, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category]
+) -> tuple[Rule, bool]:
     """
     The rule that decides about one leaf, and whether it releases it.
 
@@ -188,7 +207,7 @@ def rule_for(leaf: ViewLeaf, flow: Flow, *, restricted: bool, conditions: frozen
         return Rule.NEVER, False
     if leaf.since > flow.schema_version:
         return Rule.SINCE, False
-    if restricted and (leaf.data_class in RESTRICTED_STRIPS or leaf.group in _STRIPPED_GROUPS):
+    if _strips(restricted, leaf):
         return Rule.R16, False
     named = leaf.path in flow.fields
     if leaf.data_class in PROSE and not named:
@@ -198,6 +217,14 @@ def rule_for(leaf: ViewLeaf, flow: Flow, *, restricted: bool, conditions: frozen
     if category(leaf.data_class) not in conditions | {Category.ORDINARY}:
         return Rule.R07, False
     return Rule.AGREEMENT, True
+
+
+def _strips(restricted: Restriction, leaf: ViewLeaf) -> bool:
+    """Must this go, because of a restricted record?"""
+    if restricted is Restriction.HOUSEHOLD:
+        return leaf.data_class in RESTRICTED_STRIPS or leaf.group in _STRIPPED_GROUPS
+    own = restricted is Restriction.SUSPECT and leaf.group is Group.ALLEGED_PERPETRATORS
+    return own and leaf.data_class in RESTRICTED_STRIPS
 
 
 def _group_of(path: str) -> Group:

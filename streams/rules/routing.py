@@ -8,12 +8,12 @@ care (rule R17): the school of one child learns nothing of the sibling at anothe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
 from safebus.schemas.events import ABOUT, Event, Person
-from safebus.streams.rules.identity import Match
+from safebus.streams.rules.identity import Match, Matched
 from safebus.streams.rules.lookups import Lookups
 
 SUBSCRIPTION = "subscription"
@@ -34,15 +34,17 @@ class Interest:
     roles: tuple[str, ...]
 
 
-def interested(event: Event, matches: Mapping[str, Match], register: Lookups, on: date) -> Iterator[Interest]:
+def interested(event: Event, matched: Matched, register: Lookups, on: date) -> Iterator[Interest]:
     """
     Everyone to consider, by subject in the order of the event and then by recipient.
 
-    The publisher is not told what it said itself.
+    The publisher is not told what it said itself, and nobody is told of a person who is doubtful.
     """
     hubs = {s.partner for s in register.subscriptions(event.event_type) if s.holds(on)}
     for person in event.cared_for():
-        match = matches[person.ref]
+        match = matched.matches.get(person.ref)
+        if match is None:
+            continue  # doubtful: a person must look first
         roles: dict[str, set[str]] = {}
         if match.person_id:
             for involvement in register.involvements(match.person_id):

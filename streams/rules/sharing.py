@@ -10,16 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from safebus.schemas import labels
 from safebus.schemas.bus_records import Answer, DecisionRecord, Origin, Outcome
 from safebus.schemas.codec import Received
-from safebus.schemas.events import ABOUT
 from safebus.schemas.identifiers import PersonKey, derived_id
-from safebus.streams.rules import decision, release
+from safebus.schemas.uk_day import uk_day
+from safebus.streams.rules import adversary, decision, release, worklist
 from safebus.streams.rules.decision import DecisionInput, Verdict
-from safebus.streams.rules.identity import Doubt, match_all
+from safebus.streams.rules.identity import match_all
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.notifications import Output, notification_id_of, output_of
-from safebus.streams.rules.reasons import Code
+from safebus.streams.rules.release import Restriction
 from safebus.streams.rules.routing import Interest, interested
 
 
@@ -50,12 +51,15 @@ def share(
     """
     now = now.astimezone(UTC).replace(microsecond=now.microsecond // 1000 * 1000)
     event = received.event
-    matches = match_all(event, register, key)
-    if isinstance(matches, Doubt):
-        return SetAside(matches.reason, matches.detail)
+    matched = match_all(event, register, key)
+    if all(person.ref in matched.doubts for person in event.cared_for()):
+        doubt = next(iter(matched.doubts.values()))
+        return SetAside(doubt.reason, doubt.detail)
+    on = uk_day(now)
+    stands = adversary.sides(event, matched, register, key, on)
     decided = [
-        (interest, decision.decide(DecisionInput(event, matches, interest, register, now)))
-        for interest in interested(event, matches, register, now.date())
+        (interest, decision.decide(DecisionInput(event, matched, interest, register, now, stands)))
+        for interest in interested(event, matched, register, on)
     ]
     record = DecisionRecord(
         event_id=event.event_id,
@@ -69,26 +73,9 @@ def share(
         register_offset=register.offset,
         decided_at=now,
         answers=tuple(_answer(received, interest, verdict) for interest, verdict in decided),
-        unheard=_unheard(received, decided),
+        worklist=tuple(worklist.of(event, matched, decided, register, on)),
     )
     return _with_outputs(record, received, key)
-
-
-def _unheard(received: Received, decided: list[tuple[Interest, Verdict]]) -> int:
-    """
-    Of how many persons that the event is about is nobody told, so that a person must look?
-
-    Because nobody was considered, or because the suspect is on the inside of those who were.
-    """
-    considered = {interest.person.ref for interest, _ in decided}
-    told = {interest.person.ref for interest, verdict in decided if verdict.outcome is Outcome.PERMIT}
-    inside = {
-        interest.person.ref
-        for interest, verdict in decided
-        if any(reason.code == Code.ADVERSARY.name for reason in verdict.reasons)
-    }
-    left_out = {person.ref for person in received.event.subjects if person.role in ABOUT} - told
-    return len({ref for ref in left_out if ref not in considered or ref in inside})
 
 
 def _answer(received: Received, interest: Interest, verdict: Verdict) -> Answer:
@@ -123,14 +110,16 @@ def _answer(received: Received, interest: Interest, verdict: Verdict) -> Answer:
         view_fields=plan.view.fields if plan else (),
         consent_meaning=flow.consent if flow else None,
         labels=_labels(received, verdict) if plan else (),
-        restricted=verdict.restricted,
+        restricted=verdict.restricted is Restriction.HOUSEHOLD,
     )
 
 
 def _labels(received: Received, verdict: Verdict) -> tuple[str, ...]:
     """What travels beside the view."""
-    confidentiality = "R" if verdict.restricted else received.event.handling.confidentiality
-    return (f"confidentiality:{confidentiality}", *(["objection_recorded"] if verdict.objection else []))
+    handling = received.event.handling
+    confidentiality = "R" if verdict.restricted is Restriction.HOUSEHOLD else handling.confidentiality
+    carried = labels.those((*handling.refrain, *handling.obligations), labels.Effect.TRAVELS)
+    return (f"confidentiality:{confidentiality}", *(["objection_recorded"] if verdict.objection else []), *carried)
 
 
 def _with_outputs(record: DecisionRecord, received: Received, key: PersonKey) -> Shared:

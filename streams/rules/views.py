@@ -199,7 +199,9 @@ def _project(
         return None
     if path in masks:
         mask = MASKS[masks[path]]
-        return mask.gives, lambda value, _ref: mask.apply(value)
+        # Loading a mask on what cannot be null is an error; one that was loaded before it was gives nothing as well.
+        nothing = None if isinstance(notes["type"], list) else ""
+        return mask.gives, lambda value, _ref: nothing if (blurred := mask.apply(value)) is None else blurred
     # Enums leave as their symbol: a symbol that is added later must not change the schema of a view.
     return ("string" if isinstance(node, dict) and node["type"] == "enum" else node), _same
 

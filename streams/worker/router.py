@@ -20,7 +20,7 @@ from datetime import datetime
 import structlog
 
 from safebus.schemas import codec, gate, topics
-from safebus.schemas.bus_records import DecisionRecord, Origin
+from safebus.schemas.bus_records import DecisionRecord, Origin, Outcome
 from safebus.schemas.codec import Received
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
@@ -217,7 +217,8 @@ class Router:
             event_type=event.event_type,
             source=event.publisher.agency,
             permitted=permitted,
-            refused=len(record.answers) - permitted,
+            refused=sum(answer.outcome is Outcome.REFUSE for answer in record.answers),
+            held=sum(answer.outcome is Outcome.HOLD for answer in record.answers),
             register_offset=record.register_offset,
         )
         return Became(
@@ -242,10 +243,14 @@ class Router:
         return Became("redone", outputs=(*map(messages.notification, outputs), *self._alarm(record, value, now)))
 
     def _alarm(self, record: DecisionRecord, value: bytes | None, now: datetime) -> Iterator[Message]:
-        """Somebody must look when nobody is told of a person."""
-        if record.unheard:
-            detail = f"nobody is told of {record.unheard} of those it is about: in no care, or the suspect is inside"
-            yield self._quarantined(Aside.NO_RECIPIENT, detail, value, record.origin, now)
+        """Somebody must look at what the bus does not decide."""
+        if record.worklist:
+            persons = len({entry.who for entry in record.worklist})
+            codes = ", ".join(sorted({entry.code for entry in record.worklist}))
+            nobody = any(entry.code == Aside.NO_RECIPIENT for entry in record.worklist)
+            reason = Aside.NO_RECIPIENT if nobody else Aside.FOR_A_PERSON
+            detail = f"a person must look at {persons} of those in it: {codes}; `safebus explain` says which"
+            yield self._quarantined(reason, detail, value, record.origin, now)
 
     def _reject(self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime) -> Became:
         """Nothing is decided about this event: a person must look."""

@@ -62,7 +62,7 @@ def without(register: Register, record_id: str) -> Register:
 
 def with_agreement(register: Register, agreement: str, **changes: Any) -> Register:
     """The register after an agreement was changed, such as `status="suspended"`."""
-    return with_change(register, f"agreement/{agreement}", lambda body: body.update(changes))
+    return with_change(register, _standing(register, agreement), lambda body: body.update(changes))
 
 
 def with_flow(register: Register, agreement: str, name: str, **changes: Any) -> Register:
@@ -71,7 +71,13 @@ def with_flow(register: Register, agreement: str, name: str, **changes: Any) -> 
     def change(body: dict[str, Any]) -> None:
         next(flow for flow in body["flows"] if flow["flow"] == name).update(changes)
 
-    return with_change(register, f"agreement/{agreement}", change)
+    return with_change(register, _standing(register, agreement), change)
+
+
+def _standing(register: Register, agreement: str) -> str:
+    """The record of the version of an agreement that stands."""
+    (record_id,) = register.standing(agreement)
+    return record_id
 
 
 def with_partner(register: Register, partner: str, **changes: Any) -> Register:
@@ -205,6 +211,11 @@ def set_aside(event: Event, register: Register) -> sharing.SetAside:
     found = sharing.share(received(event), register, origin=ORIGIN, now=NOON, key=KEY, rules_digest="rules-1")
     assert isinstance(found, sharing.SetAside), "it was decided"
     return found
+
+
+def to_look_at(decided: Decided) -> list[str]:
+    """What a person must look at: who, why, and for whom."""
+    return [f"{seen.who} {seen.code} {seen.recipient or 'nobody is told'}" for seen in decided.record.worklist]
 
 
 def received(event: Event) -> codec.Received:

@@ -78,7 +78,7 @@ def test_r01_a_suspended_partner_gets_nothing_and_the_others_still_do() -> None:
 
 
 def test_r02_an_agreement_reviewed_in_time_holds_on_its_last_day() -> None:
-    decided = decide(incident(), the_register(), now=datetime(2027, 6, 30, 23, 59, tzinfo=UTC))
+    decided = decide(incident(), the_register(), now=datetime(2027, 6, 30, 22, 59, tzinfo=UTC))
 
     assert reasons(decided, "ash-primary", AVA) == ["PERMITTED R01 fordshire-encompass v3 to-schools"]
 

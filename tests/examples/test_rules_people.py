@@ -19,6 +19,7 @@ from a_case import (
     reasons,
     set_aside,
     the_register,
+    to_look_at,
     what_they_see,
     with_change,
     with_entry,
@@ -256,6 +257,16 @@ def test_r24_the_right_number_name_and_birth_reach_the_school() -> None:
 def test_r24_a_number_that_belongs_to_another_name_is_for_a_person_to_look_at() -> None:
     event = incident(described(AVA, given_name="Eva", family_name="Hurst"))
 
+    decided = decide(event, the_register())
+
+    assert "subjects.0 (CHILD) IDENTITY_MISMATCH nobody is told" in to_look_at(decided)
+    assert not [a for a in decided.record.answers if a.subject_token == id_of(AVA)]
+    assert it_reaches(decided, "fordshire-mash", BEN)
+
+
+def test_r24_with_a_doubt_about_the_only_child_nothing_is_decided() -> None:
+    event = story.attendance().model_copy(update={"subjects": (described(AVA, family_name="Hurst"),)})
+
     assert set_aside(event, the_register()) == SetAside(
         "IDENTITY_MISMATCH", "`family_name` does not confirm the identifier of a subject"
     )
@@ -264,9 +275,10 @@ def test_r24_a_number_that_belongs_to_another_name_is_for_a_person_to_look_at() 
 def test_r24_identifiers_of_two_children_are_for_a_person_to_look_at() -> None:
     event = incident(described(AVA, upn=BEN.upn))
 
-    assert set_aside(event, the_register()) == SetAside(
-        "IDENTITY_AMBIGUOUS", "identifiers of a subject (nhs, upn) point to 2 people"
-    )
+    decided = decide(event, the_register())
+
+    assert "subjects.0 (CHILD) IDENTITY_AMBIGUOUS nobody is told" in to_look_at(decided)
+    assert it_reaches(decided, "fordshire-mash", CORA)
 
 
 def test_r24_two_children_under_one_number_are_for_a_person_to_look_at() -> None:
@@ -274,9 +286,13 @@ def test_r24_two_children_under_one_number_are_for_a_person_to_look_at() -> None
     new = described(AVA, nhs_number="9990554331", upn=None, family_name="New")
     event = incident().model_copy(update={"subjects": (new, described(BEN, nhs_number="9990554331", upn=None), CORA)})
 
-    assert set_aside(event, the_register()) == SetAside(
-        "IDENTITY_AMBIGUOUS", "two `subjects` are one person; give each their own identifiers"
-    )
+    decided = decide(event, the_register())
+
+    assert to_look_at(decided)[:2] == [
+        "subjects.0 (CHILD) IDENTITY_AMBIGUOUS nobody is told",
+        "subjects.1 (CHILD) IDENTITY_AMBIGUOUS nobody is told",
+    ]
+    assert it_reaches(decided, "fordshire-mash", CORA)
 
 
 def test_r24_a_child_nobody_knows_still_reaches_the_mash() -> None:

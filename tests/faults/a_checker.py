@@ -5,11 +5,12 @@ Judged from what was published and from `a_world.permitted`, which nobody of the
 is one line of plain text, with how many and the first of them:
 
     undecided     an event without a decision            two truths    decisions of one event that differ
-    misjudged     a decision for others than it must be   set aside     an event in quarantine
+    misjudged     a decision for others than it must be   set aside     in quarantine for another reason
     lost          a permitted delivery without effect     doubled       more than one effect of one delivery
     leaked        an effect, or a notification, where it must not be
     rewritten     one notification with two contents      misordered    a case's later event before an earlier one
     unreceipted   an effect that no receipt tells of      parked        a delivery that waits for a person
+    unseen        a decision that a person must look at, and no entry in quarantine says so
     unknown       something about an event that nobody published
 """
 
@@ -27,11 +28,23 @@ from safebus.schemas.bus_records import Stage
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision record. `outcomes`: (recipient, PERMIT or REFUSE), sorted; `content` stands for every byte."""
+    """
+    One decision record.
+
+    Attributes:
+        outcomes: (recipient, PERMIT or REFUSE), sorted.
+        content: Stands for every byte.
+        to_see: Its `topic/partition/offset`, if a person must look at a part of it.
+    """
 
     event_id: str
     outcomes: tuple[tuple[str, str], ...]
     content: str
+    to_see: str | None = None
+
+    def alarm(self) -> str | None:
+        """What must stand in quarantine beside it."""
+        return f"FOR_A_PERSON {self.to_see}" if self.to_see else None
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,9 @@ def _decisions(cases: dict[str, int], seen: Observed, wrong: dict[str, list[str]
             wrong["misjudged"].append(decision.event_id)
     wrong["undecided"] += [e for e in cases if e not in contents]
     wrong["two truths"] += [e for e, found in contents.items() if len(found) > 1]
-    wrong["set aside"] += seen.set_aside
+    alarms = {decision.alarm(): decision.event_id for decision in seen.decisions}
+    wrong["set aside"] += [entry for entry in seen.set_aside if entry not in alarms]
+    wrong["unseen"] += [event_id for alarm, event_id in alarms.items() if alarm and alarm not in seen.set_aside]
 
 
 def outcomes(case: int) -> tuple[tuple[str, str], ...]:

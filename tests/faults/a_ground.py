@@ -265,12 +265,13 @@ class Ground:
         """Everything that happened, but for what belongs to stories that are over."""
         seen = asyncio.run(self._read())
         seen.effects = self.partners.effects()
+        alarms = {d.alarm() for d in seen.decisions if d.event_id in self.others}
         return Observed(
             [d for d in seen.decisions if d.event_id not in self.others],
             [n for n in seen.notified if n.event_id not in self.others],
             [r for r in seen.receipts if r.event_id not in self.others],
             [e for e in seen.effects if e.event_id not in self.others],
-            seen.set_aside,
+            [entry for entry in seen.set_aside if entry not in alarms],
         )
 
     def findings(self, story: Story) -> list[str]:
@@ -291,7 +292,9 @@ class Ground:
         async for m in self.records(topics.DECISIONS):
             record = codec.decode_record(m.value, DecisionRecord)
             outcomes = tuple(sorted((a.recipient, a.outcome.value) for a in record.answers))
-            seen.decisions.append(Decision(record.event_id, outcomes, digest(m.value)))
+            place = f"{record.origin.topic}/{record.origin.partition}/{record.origin.offset}"
+            to_see = place if record.worklist else None
+            seen.decisions.append(Decision(record.event_id, outcomes, digest(m.value), to_see))
 
     async def _notified(self, seen: Observed, partner: str) -> None:
         digest = self.settings.person_key().digest

@@ -161,6 +161,17 @@ def test_what_waits_for_a_person_is_found() -> None:
     ]
 
 
+def test_a_person_who_was_not_called_is_found() -> None:
+    seen = a_good_day()
+    first = replace(seen.decisions[0], to_see="in.north-police/0/0")
+    seen.decisions[0] = first
+
+    assert check(DAY, seen) == [f"unseen: 1, first {first.event_id}"]
+
+    seen.set_aside.append("FOR_A_PERSON in.north-police/0/0")
+    assert check(DAY, seen) == []
+
+
 def test_what_nobody_published_is_found() -> None:
     seen = a_good_day()
     seen.effects.append(Effect(HUB, "stranger", "e9", 0.0, "body"))

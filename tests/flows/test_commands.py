@@ -110,7 +110,7 @@ async def test_replay_verify_sees_what_does_not_follow_from_the_register(bus: Bu
     await bus.settled(event)
     reader = RegisterReader(bus.connection)
     await reader.start()
-    log = [(o, r) for o, r in reader.log if r.record_id != "agreement/fordshire-encompass"]
+    log = [(o, r) for o, r in reader.log if r.record_id != "agreement/fordshire-encompass/v3"]
     await reader.stop()
     now = utc_now()
     found = await verify(
@@ -130,18 +130,25 @@ async def test_replay_verify_sees_what_does_not_follow_from_the_register(bus: Bu
 
 
 async def test_a_consent_is_asked_for_and_never_an_argument(bus: Bus) -> None:
-    words = ["consent", "record", "--state", "requested", "--purpose", f"test {uuid.uuid4()}"]
-    words += ["--expressed-by", "parent", "--method", "test"]
+    words = ["consent", "record", "--state", "requested", "--purpose", "safeguarding"]
+    words += ["--capacity", "parent", "--method", "test"]
     dry = safebus(bus, *words, given="9990316767\n")
     done = safebus(bus, *words, "--execute", "--reason", "test", given="9990316767\n")
     impossible = safebus(bus, *[*words[:3], "withdrawn", *words[4:]], given="9990237573\n")
+    not_theirs = safebus(
+        bus, *[*words[:3], "given", *words[4:]], "--by-scheme", "nhs", given="9990316767\n9990475148\n"
+    )
+    nobody = safebus(bus, *words, "--by-scheme", "nhs", given="9990316767\n9990633525\n")
     unreasoned = safebus(bus, *words, "--execute", given="9990316767\n")
 
     assert (dry.returncode, "dry run" in dry.stderr) == (0, True)
     assert (done.returncode, "register offset" in done.stderr) == (0, True)
     assert impossible.returncode == 1
     assert "a consent that is `unknown` cannot become `withdrawn`" in impossible.stderr
+    assert (not_theirs.returncode, "`given` is not theirs to say" in not_theirs.stderr) == (1, True)
+    assert (nobody.returncode, "who said it is not in the register" in nobody.stderr) == (2, True)
     assert (unreasoned.returncode, "--reason" in unreasoned.stderr) == (2, True)
+    assert "9990475148" not in not_theirs.stdout + not_theirs.stderr
     assert "9990316767" not in done.stdout + done.stderr + dry.stderr
 
 
@@ -166,7 +173,7 @@ async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
     topics = json.loads(safebus(bus, "topics", "plan", "-o", "json").stdout)
     doctor = safebus(bus, "doctor")
     register = safebus(bus, "register", "show", "-o", "csv")
-    one = json.loads(safebus(bus, "register", "show", "agreement/fordshire-encompass").stdout)
+    one = json.loads(safebus(bus, "register", "show", "agreement/fordshire-encompass/v3").stdout)
     unknown = safebus(bus, "register", "show", "agreement/none")
     parked = safebus(bus, "parked", "list", "ash-primary", "-o", "json")
 
@@ -275,6 +282,51 @@ async def test_loading_the_same_register_again_changes_nothing_and_a_mistake_is_
     assert (same.returncode, json.loads(same.stdout)) == (0, [])
     assert wrong.returncode == 1
     assert "`a.yaml` line 3: partner: unknown field `nmae`; did you mean `name`?" in wrong.stderr
+
+
+async def test_what_a_school_is_never_given_is_loaded_only_when_it_is_confirmed_by_name(
+    bus: Bus, tmp_path: Path
+) -> None:
+    """A draft of the charity, so that nothing of it is ever sent here."""
+    name = "haven-letters v1 to-school: LOCATION_SAFE to ash-primary (school)"
+    parties = [
+        {"partner": partner, "signed_by": "Head", "signed_on": "2026-01-01"} for partner in ("haven", "ash-primary")
+    ]
+    row = {
+        "flow": "to-school",
+        "event_type": "police.encompass.v1",
+        "from": ["haven"],
+        "to": ["ash-primary"],
+        "purpose": "apart",
+        "interest": ["attends_school"],
+        "basis": {"art6": "A6-1-ea", "confidentiality": "CLDC-OPI"},
+        "objection_reason": "test",
+        "release": {"subject": ["LOCATION_SAFE"]},
+    }
+    head = {"agreement": "haven-letters", "version": 1, "title": "Letters", "status": "draft", "parties": parties}
+    days = {"effective_from": "2026-01-01", "review_by": "2027-01-01"}
+    (tmp_path / "letters.yaml").write_text(json.dumps(head | days | {"flows": [row]}), "utf-8")
+    load = ("register", "load", str(tmp_path))
+    now = ("--execute", "--reason", "signed")
+
+    dry = safebus(bus, *load)
+    refused = safebus(bus, *load, *now)
+    misspelt = safebus(bus, *load, *now, "--confirm", name.replace("ash", "ahs"))
+    unwritten = safebus(bus, "register", "show", "agreement/haven-letters/v1")
+    done = safebus(bus, *load, *now, "--confirm", name)
+    again = safebus(bus, *load, *now)
+    reader = RegisterReader(bus.connection)
+    await reader.start()
+    reasons = [record.reason for _, record in reader.log if record.record_id == "agreement/haven-letters/v1"]
+    await reader.stop()
+
+    assert (dry.returncode, f"to be confirmed: {name}" in dry.stderr) == (0, True)
+    assert (refused.returncode, f'--confirm "{name}"' in refused.stderr) == (2, True)
+    assert (misspelt.returncode, f"did you mean `{name}`?" in misspelt.stderr) == (1, True)
+    assert unwritten.returncode == 2
+    assert (done.returncode, f"  confirmed: {name}" in f"  {done.stderr}") == (0, True)
+    assert (again.returncode, "to be confirmed" in again.stderr) == (0, False)
+    assert reasons == [f"signed; confirmed: {name}"]
 
 
 def test_a_broker_that_is_not_there_is_exit_code_4(tmp_path: Path) -> None:

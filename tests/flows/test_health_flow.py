@@ -59,7 +59,7 @@ async def test_what_was_published_and_what_was_counted_are_the_same_number(watch
         ("rejected", f"in.{police}"): 2,
         ("repeated", f"in.{police}"): 1,
     }
-    assert new(after, "safebus_quarantined_total") == {("NOT_SINGLE_OBJECT",): 2}
+    assert new(after, "safebus_quarantined_total") == {("NOT_SINGLE_OBJECT",): 2, ("FOR_A_PERSON",): 6}
     decided = new(after, "safebus_decisions_total")
     assert {key[2]: value for key, value in decided.items() if key[0] == "permit"} == {
         "ash-primary": 6,

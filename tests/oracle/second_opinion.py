@@ -5,16 +5,19 @@ Written from the specification in words (design notes, domain notes R01-R28), ov
 without a class: slow, and meant to be read beside the specification. It shares no line with `streams`; what it knows
 of the data it reads from the `.avsc` files and from the tables below, which were copied by hand from the domain notes.
 
-    1. whom in the register does each subject mean?   in doubt: the whole event is set aside
+    1. whom in the register does each subject mean?   in doubt: nobody is told of this one; of all of them: set aside
     2. who is interested in which subject?
     3. does anything refuse?                          a refusal wins
     4. is there a flow without a fault?               else silence refuses
-    5. which leaves does that flow release?
+    5. does anything ask for a person?                then it is held
+    6. which leaves does that flow release?
 """
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -26,13 +29,15 @@ import yaml
 SET_ASIDE = "set aside"
 
 Row = dict[str, Any]
-Answer = tuple[str, Any]  # ("PERMIT", the view) or ("REFUSE", None)
+Answer = tuple[str, Any]  # ("PERMIT", the view), ("HOLD", None) or ("REFUSE", None)
 Answers = dict[tuple[str, str], Answer]  # by (recipient, the subject's ref)
 
 ABOUT = ("CHILD", "UNBORN_CHILD", "PERSON")
 CARED_FOR = (*ABOUT, "ADULT_VICTIM")
 
 # Domain notes 1.3 and `schemas/classes.py`, copied: this page must not change when that one does.
+AGREES = ("given", "renewed")
+CONSENT_AS_SUCH = ("A6-1-a", "CLDC-CONSENT")
 NEVER = {"REFERRER"}
 PROSE = {"FREE_TEXT", "INCIDENT_NARRATIVE", "VOICE_OF_CHILD"}
 SPECIAL = {"HEALTH_CHILD", "HEALTH_ADULT", "SEXUAL_REPRODUCTIVE"}
@@ -116,27 +121,63 @@ def _says_otherwise(subject: Row, person: Row) -> bool:
     """
     Name and birth date, each by itself, where both sides know it: one that contradicts is enough.
     """
-    for name, same in (("family_name", _same_name), ("date_of_birth", lambda a, b: str(a)[:10] == str(b)[:10])):
+    for name, same in (("family_name", _same_name), ("given_name", _same_first), ("date_of_birth", _same_day)):
         theirs, ours = subject.get(name), person.get(name)
         if theirs and ours and not same(theirs, ours):
             return True
     return False
 
 
+def _folded(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text).casefold() if c.isalnum())
+
+
 def _same_name(one: str, other: str) -> bool:
     """Spelling is folded: accents, capitals, hyphens, apostrophes, spaces."""
-
-    def fold(text: str) -> str:
-        return "".join(c for c in unicodedata.normalize("NFKD", text).casefold() if c.isalnum())
-
-    return not fold(one) or not fold(other) or fold(one) == fold(other)
+    return not _folded(one) or not _folded(other) or _folded(one) == _folded(other)
 
 
-def who_is_who(world: Row, event: Row) -> dict[str, Row | None] | str:
-    """Ref -> the person in the register, None for a stranger; or that nobody can be sure (R24)."""
+def _same_first(one: str, other: str) -> bool:
+    """Middle names make no other person."""
+    return _same_name(one.split(" ")[0], other.split(" ")[0])
+
+
+def _same_day(one: Any, other: Any) -> bool:
+    return str(one)[:10] == str(other)[:10]
+
+
+def _twin_of(world: Row, subject: Row, given: dict[str, str], person: Row) -> bool:
+    """Does nothing but one number tell this person from another of the same name and birth date?"""
+    if len(given) > 1 or (_folded((subject.get("given_name") or "").split(" ")[0]) and person.get("given_name")):
+        return False
+    return any(
+        other["alias"] != person["alias"]
+        and _folded(other.get("family_name") or "") == _folded(person.get("family_name") or "") != ""
+        and other.get("date_of_birth")
+        and person.get("date_of_birth")
+        and _same_day(other["date_of_birth"], person["date_of_birth"])
+        for other in rows(world, "people")
+    )
+
+
+class Who(dict[str, "Row | None"]):
+    """Ref -> the person in the register, None for a stranger; `doubtful`: ref -> who it may be (R24)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.doubtful: dict[str, list[Row]] = {}
+
+    def may_be(self, ref: str) -> list[Row]:
+        if ref in self.doubtful:
+            return self.doubtful[ref]
+        person = self[ref]
+        return [person] if person is not None else []
+
+
+def who_is_who(world: Row, event: Row) -> Who:
     publisher = event["publisher"]["agency"]
-    found: dict[str, Row | None] = {}
-    seen: set[str] = set()
+    found = Who()
+    seen: dict[str, str] = {}
     for subject in event["subjects"]:
         given = identifiers_of_subject(subject, publisher)
         candidates = {
@@ -146,24 +187,29 @@ def who_is_who(world: Row, event: Row) -> dict[str, Row | None] | str:
             if given.get(scheme) == value
         }
         if len(candidates) > 1:
-            return SET_ASIDE
+            found.doubtful[subject["ref"]] = [*candidates.values()]
+            continue
         if not candidates:
             found[subject["ref"]] = None
         else:
             (person,) = candidates.values()
             known = identifiers_of_person(world, person)
-            if any(scheme in known and known[scheme] != value for scheme, value in given.items()):
-                return SET_ASIDE
-            if _says_otherwise(subject, person):
-                return SET_ASIDE
+            differs = any(scheme in known and known[scheme] != value for scheme, value in given.items())
+            if differs or _says_otherwise(subject, person) or _twin_of(world, subject, given, person):
+                found.doubtful[subject["ref"]] = [person]
+                continue
             found[subject["ref"]] = person
         # Two with one number are one person too, whether or not the register knows it.
         names = {f"{scheme} {value}" for scheme, value in given.items()}
         if found[subject["ref"]] is not None:
             names.add(f"alias {found[subject['ref']]['alias']}")
-        if seen & names:
-            return SET_ASIDE
-        seen |= names
+        for name in names & seen.keys():
+            for ref in (seen[name], subject["ref"]):
+                found.doubtful[ref] = [person for person in [found.get(ref)] if person is not None]
+        for name in names:
+            seen.setdefault(name, subject["ref"])
+    for ref in found.doubtful:
+        found.pop(ref, None)
     return found
 
 
@@ -188,9 +234,7 @@ def interests(world: Row, event: Row, subject: Row, person: Row | None, today: d
 # ---- 3. refusals --------------------------------------------------------------------------------------------------
 
 
-def refused(
-    world: Row, event: Row, subject: Row, who: dict[str, Row | None], recipient: str, today: date
-) -> str | None:
+def refused(world: Row, event: Row, who: Who, recipient: str, today: date) -> str | None:
     """What refuses whatever any agreement permits, if anything does."""
     for name in (recipient, event["publisher"]["agency"]):
         partner = partner_of(world, name)
@@ -201,23 +245,87 @@ def refused(
             continue
         if recipient in (other.get("works_for") or ()):
             return "adversary, as the publisher knows"
-        person = who[other["ref"]]
-        if person is not None and any(
-            row["person"] == person["alias"] and row["partner"] == recipient and valid_on(row, today)
-            for row in rows(world, "affiliations")
-        ):
+        person = who.get(other["ref"])
+        if person is not None and tied(world, person, recipient, today):
             return "adversary, as the register knows"
-    if "V" in ((event.get("handling") or {}).get("confidentiality"), subject.get("confidentiality")):
-        return "very restricted"
     for agreement, flow in flows(world, event, recipient):
         if flow.get("effect") == "refuse" and flow["purpose"] == event["purpose"] and in_force(agreement, today):
             return f"flow {flow['flow']} refuses"
     return None
 
 
+def tied(world: Row, person: Row, recipient: str, today: date) -> bool:
+    """Does this person work for, or govern, the recipient?"""
+    return any(
+        row["person"] == person["alias"] and row["partner"] == recipient and valid_on(row, today)
+        for row in rows(world, "affiliations")
+    )
+
+
+def asks_for_a_person(world: Row, event: Row, subject: Row, who: Who, recipient: Row, now: datetime) -> bool:
+    """Is there anything that the bus must not decide by itself?"""
+    today = day_in_london(now)
+    happened = datetime.fromisoformat(event["occurred_at"])
+    if (happened - now).total_seconds() > 300:
+        return True
+    if event["event_type"] == "police.encompass.v1" and subject["role"] == "CHILD":
+        years = age_of(subject, day_in_london(happened))
+        if years is not None and years >= 18:
+            return True
+    handling = event.get("handling") or {}
+    if "V" in (handling.get("confidentiality"), subject.get("confidentiality")):
+        return True
+    if {"NODSCLCD", "HUAPRV"} & {*(handling.get("refrain") or ()), *(handling.get("obligations") or ())}:
+        return True
+    for other in event["subjects"]:
+        if other["role"] != "ALLEGED_PERPETRATOR":
+            continue
+        if who.get(other["ref"]) is None:
+            maybe = [*who.doubtful.get(other["ref"], ()), *(p for p in rows(world, "people") if _like(other, p))]
+            if any(tied(world, person, recipient["partner"], today) for person in maybe):
+                return True
+        for agency in other.get("works_for") or ():
+            if partner_of(world, agency) is None and _sounds_like(agency, recipient):
+                return True
+    return False
+
+
+def _like(suspect: Row, person: Row) -> bool:
+    """Same family name, no other first name, and no birth date that differs in more than day, month or year alone."""
+    if not _folded(suspect.get("family_name") or "") or not _folded(person.get("family_name") or ""):
+        return False
+    if not _same_name(suspect["family_name"], person["family_name"]):
+        return False
+    if not _same_first(suspect.get("given_name") or "", person.get("given_name") or ""):
+        return False
+    one, other = str(suspect.get("date_of_birth") or "")[:10], str(person.get("date_of_birth") or "")[:10]
+    if not one or not other:
+        return True
+    return sum(a == b for a, b in zip(one.split("-"), other.split("-"), strict=True)) >= 2
+
+
+_SAY_NOTHING = {"the", "and", "school", "primary", "college", "academy", "practice", "hospital", "council", "trust"}
+
+
+def _sounds_like(unknown: str, partner: Row) -> bool:
+    theirs = set(re.split(r"[^a-z0-9]+", f"{partner['partner']} {partner['name']}".casefold()))
+    if ({word for word in re.split(r"[^a-z0-9]+", unknown) if len(word) > 2} - _SAY_NOTHING) & theirs:
+        return True
+    close = difflib.SequenceMatcher(None, unknown, partner["partner"]).ratio() >= 0.8
+    return (
+        close and abs(len(unknown) - len(partner["partner"])) <= 2 and len(set(unknown) ^ set(partner["partner"])) <= 2
+    )
+
+
 def flows(world: Row, event: Row, recipient: str) -> Iterator[tuple[Row, Row]]:
     """Those that name this type, sender and recipient."""
+    today = day_in_london(world["now"])
     for agreement in world["agreements"]:
+        # Of several versions the highest that has begun and is more than a draft speaks, even if it says that all ends.
+        rivals = [a for a in world["agreements"] if a["agreement"] == agreement["agreement"]]
+        begun = [a["version"] for a in rivals if a["status"] != "draft" and a["effective_from"] <= today]
+        if agreement["version"] != max(begun, default=None):
+            continue
         for flow in agreement.get("flows") or ():
             if (
                 flow["event_type"] == event["event_type"]
@@ -260,8 +368,70 @@ def basis_fault(
     return None
 
 
-def consent_fault(world: Row, meaning: str, flow: Row, person: Row | None, recipient: str, now: datetime) -> str | None:
+def may_say(world: Row, event: Row, who: Who, subject: Row, row: Row) -> str:
+    """`yes`, `no` or `perhaps`: is what this row says for this subject theirs (R13, R14)? `officer`: nobody's."""
+    day = day_in_london(row["decided_at"])
+    person = who[subject["ref"]] or {}
+    years = age_of(subject, day)
+    grown = years >= 18 if years is not None else subject["role"] == "ADULT_VICTIM"
+    accused = [s for s in event["subjects"] if s["role"] == "ALLEGED_PERPETRATOR" and s["ref"] != subject["ref"]]
+    known_accused = {who[s["ref"]]["alias"] for s in accused if who[s["ref"]]}  # type: ignore[index]
+    may_be_parents = [
+        s for s in accused if s["ref"] in who.doubtful or s.get("relationship") not in ("mother's partner", "uncle")
+    ]
+    grants = [g for g in rows(world, "may_speak_for") if g["person"] == row["person"]]
+
+    def parent() -> str:
+        if grown:
+            return "no"
+        if person.get("lives_independently"):
+            return "perhaps" if years is None else "no" if years >= 16 else "yes"
+        return "yes"
+
+    speaker = row.get("by")
+    if speaker is not None and speaker != row["person"]:
+        rights = {g["as"] for g in grants if g["by"] == speaker and valid_on(g, day)}
+        if speaker in known_accused or not rights:
+            return "no"
+        answer = parent() if rights == {"parental_responsibility"} else "yes"
+        masked = any(who[s["ref"]] is None for s in may_be_parents)
+        return "perhaps" if masked and answer == "yes" else answer
+    capacity = "subject" if speaker else row.get("capacity") or row.get("expressed_by")
+    if capacity in ("subject", "young_person"):
+        if subject["role"] == "UNBORN_CHILD":
+            return "no"
+        if grown or (person.get("competent_since") is not None and person["competent_since"] <= day):
+            return "yes"
+        return "perhaps" if years is None else "yes" if years >= 16 else "no"
+    if capacity == "parent":
+        answer = parent()
+        mothers_and_fathers = {g["by"] for g in grants if g["as"] == "parental_responsibility"}
+        which = bool(may_be_parents) or bool(known_accused & mothers_and_fathers)
+        return "perhaps" if which and answer == "yes" else answer
+    return {"court": "yes", "representative": "perhaps"}.get(capacity or "", "officer")
+
+
+def age_of(subject: Row, day: date) -> int | None:
+    """Whole years on that day, if the event tells the birth date."""
+    if not subject.get("date_of_birth"):
+        return None
+    born = date.fromisoformat(str(subject["date_of_birth"])[:10])
+    years = day.year - born.year
+    return years - 1 if (day.month, day.day) < (born.month, born.day) else years
+
+
+def consent_fault(
+    world: Row,
+    event: Row,
+    subject: Row,
+    meaning: str,
+    flow: Row,
+    who: Who,
+    recipient: str,
+    now: datetime,
+) -> str | None:
     """Why there is no agreement of the person to rest on, if so (R10, R28)."""
+    person = who[subject["ref"]]
     decisions = [
         row
         for row in rows(world, "consents")
@@ -273,24 +443,34 @@ def consent_fault(world: Row, meaning: str, flow: Row, person: Row | None, recip
     ]
     if not decisions:
         return "nobody was asked"
-    newest = decisions[0]
-    for row in decisions[1:]:
-        if row["decided_at"] >= newest["decided_at"]:  # a later line wins a tie
-            newest = row
-    if newest["state"] not in ("given", "renewed"):
-        return f"the newest decision is {newest['state']}"
-    if newest["decided_at"] > now:
-        return "nobody can have agreed tomorrow"
-    if newest.get("expires_at") is not None and newest["expires_at"] <= now:
-        return "the agreement has expired"
-    return None
+
+    def says(row: Row) -> str:
+        over = row.get("expires_at") is not None and row["expires_at"] <= now
+        return "no, it ran out" if row["state"] in AGREES and over else row["state"]
+
+    def counts(row: Row) -> bool:
+        """A yes must be theirs; a refusal or a withdrawal counts unless it is known not to be."""
+        if row["state"] not in (*AGREES, "refused", "withdrawn"):
+            return True
+        theirs = may_say(world, event, who, subject, row)
+        return theirs == "yes" if row["state"] in AGREES else theirs != "no"
+
+    decisions = [row for row in decisions if counts(row)]
+    # A yes of tomorrow was not said yet. Asking decides nothing.
+    said = [row for row in decisions if not (row["state"] in AGREES and row["decided_at"] > now)]
+    decided = [row for row in said if row["state"] not in ("requested", "deferred")]
+    if not decided:
+        return "nobody has decided"
+    last = max(row["decided_at"] for row in decided)
+    no = [says(row) for row in decided if row["decided_at"] == last and says(row) not in AGREES]
+    return f"the newest decision is {no[0]}" if no else None
 
 
 def fault(
     world: Row,
     event: Row,
     subject: Row,
-    person: Row | None,
+    who: Who,
     recipient: Row,
     roles: set[str],
     agreement: Row,
@@ -298,7 +478,7 @@ def fault(
     now: datetime,
 ) -> str | None:
     """The first thing that stands in the way of this flow, if anything does."""
-    today = now.astimezone(UTC).date()
+    today = day_in_london(now)
     sender = partner_of(world, event["publisher"]["agency"])
     if sender is None:
         raise AssertionError("an unknown publisher was refused before")
@@ -306,6 +486,9 @@ def fault(
         return "another purpose"
     if not in_force(agreement, today):
         return "not in force"
+    for name in (event["publisher"]["agency"], recipient["partner"]):
+        if not any(row["partner"] == name and row["signed_on"] <= today for row in agreement["parties"]):
+            return f"{name} has not signed"
     if not roles & set(flow["interest"]):
         return "not by this interest"
     if subject["role"] not in flow.get("about", ABOUT):
@@ -329,14 +512,18 @@ def fault(
     rule = next((r for r in rows(world, "event_rules") if r["event_type"] == event["event_type"]), {})
     if rule.get("consent") and rule["consent"] != flow.get("consent"):
         return "the type waits for another consent"
+    answered = [named.get(q) for q in ("art6", "art9_or_10", "sch1", "power_or_duty", "confidentiality")]
+    claims = [b["code"] for b in rows(world, "bases") if b.get("claims_consent") or b["code"] in CONSENT_AS_SUCH]
+    if not flow.get("consent") and set(answered) & set(claims):
+        return "the basis is consent, and nobody asks for it"
     if flow.get("consent"):
-        return consent_fault(world, flow["consent"], flow, person, recipient["partner"], now)
+        return consent_fault(world, event, subject, flow["consent"], flow, who, recipient["partner"], now)
     return None
 
 
 def basis_checker(world: Row, event: Row, agreement: Row, sender: Row, recipient: Row) -> Callable[..., str | None]:
     """Check a code on the day it happened (never a day to come), where the agreement holds."""
-    day = min(moment(event["occurred_at"]), world["now"]).date()
+    day = day_in_london(min(moment(event["occurred_at"]), world["now"]))
 
     def check(code: str, kind: str, *, who_rests: Row = sender) -> str | None:
         return basis_fault(
@@ -347,6 +534,24 @@ def basis_checker(world: Row, event: Row, agreement: Row, sender: Row, recipient
 
 
 # ---- 5. fields ----------------------------------------------------------------------------------------------------
+
+
+def day_in_london(at: datetime) -> date:
+    """
+    An hour ahead of Greenwich from the last Sunday of March, 1 in the morning, to the last Sunday of October.
+
+    Source: Summer Time Act 1972 as amended by the Summer Time Order 2002. Before 2002 it was otherwise; no case is.
+    """
+    at = at.astimezone(UTC)
+    begins, ends = (
+        max(
+            datetime(at.year, month, day, 1, tzinfo=UTC)
+            for day in range(25, 32)
+            if date(at.year, month, day).weekday() == 6
+        )
+        for month in (3, 10)
+    )
+    return (at + timedelta(hours=1) if begins <= at < ends else at).date()
 
 
 def moment(text: str) -> datetime:
@@ -378,10 +583,30 @@ def _value(field: Row, record: Row) -> Any:
     return field.get("default") if value is None else value
 
 
+def _district(text: str) -> str | None:
+    """`LS17` of `ls17 7df`; of anything that is not area, district, sector and unit, nothing."""
+    typed = "".join(sign for sign in text.upper() if not sign.isspace())
+    if not text.isascii() or not 5 <= len(typed) <= 7:
+        return None
+    district, sector, unit = typed[:-3], typed[-3], typed[-2:]
+    digits = "0123456789"
+    area = 2 if district[1] not in digits else 1
+    fits = district[:area].isalpha() and district[area : area + 1] in tuple(digits) and len(district) <= area + 2
+    return district if fits and district.isalnum() and sector in digits and unit.isalpha() else None
+
+
+def _first_letter(text: str) -> str | None:
+    """Of a name in letters that have capitals, without a title before it."""
+    first, *rest = text.replace(".", " ").split() or [""]
+    if rest and first.casefold() in {"mr", "mrs", "miss", "dr", "lady"}:  # those that the worlds use
+        return None
+    return first[0] if first and first[0].isalpha() and first[0].swapcase() != first[0] else None
+
+
 MASKS: dict[str, Callable[[str], Any]] = {
     "year": lambda text: date.fromisoformat(text).year,
-    "outward_code": lambda text: text.replace(" ", "")[:-3] if len(text.replace(" ", "")) > 4 else "",
-    "initial": lambda text: text[:1],
+    "outward_code": _district,
+    "initial": _first_letter,
 }
 
 
@@ -435,18 +660,25 @@ def group_of(role: str) -> str:
     return "alleged_perpetrators" if role == "ALLEGED_PERPETRATOR" else "adults"
 
 
-def anyone_restricted(event: Row, who: dict[str, Row | None]) -> bool:
-    """One restricted person makes the message careful about everyone (R16)."""
-    labels = [(event.get("handling") or {}).get("confidentiality")]
-    labels += [subject.get("confidentiality") for subject in event["subjects"]]
-    return bool({"R", "V"} & set(labels)) or any(person and person.get("restricted") for person in who.values())
+def restricted_people(event: Row, who: Who) -> tuple[bool, bool]:
+    """
+    (is anyone of the household restricted, or the event; is a suspect).
+
+    One of a household makes the message careful about everyone (R16); a suspect's own record hides what is his.
+    """
+    roles = {
+        subject["role"]
+        for subject in event["subjects"]
+        if subject.get("confidentiality") in ("R", "V")
+        or any(person.get("restricted") for person in who.may_be(subject["ref"]))
+    }
+    everyone = (event.get("handling") or {}).get("confidentiality") == "R"
+    return everyone or bool(roles - {"ALLEGED_PERPETRATOR"}), "ALLEGED_PERPETRATOR" in roles
 
 
-def view_of(
-    world: Row, event: Row, subject: Row, who: dict[str, Row | None], recipient: Row, agreement: Row, flow: Row
-) -> Row:
+def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agreement: Row, flow: Row) -> Row:
     """The message about one subject, as plain JSON values."""
-    restricted = anyone_restricted(event, who)
+    restricted, his = restricted_people(event, who)
     check = basis_checker(world, event, agreement, partner_of(world, event["publisher"]["agency"]) or {}, recipient)
     named = flow["basis"]
     art9_ok = bool(named.get("art9_or_10")) and check(named["art9_or_10"], "art9_or_10") is None
@@ -460,6 +692,8 @@ def view_of(
             if kind in NEVER or field.get("since", 1) > flow.get("schema_version", 1):
                 return False
             if restricted and (kind in STRIPPED or group in ("other_children", "adults")):
+                return False
+            if his and group == "alleged_perpetrators" and kind in STRIPPED:
                 return False
             if kind in SPECIAL and not (art9_ok and (sch1_ok or not needs_sch1)):
                 return False
@@ -492,18 +726,20 @@ def view_of(
 
 
 def opinion(world: Row, event: Row, now: datetime) -> Answers | str:
-    """For each recipient considered and each subject, PERMIT with the view or REFUSE; or that it is set aside."""
+    """For each recipient considered and each subject, PERMIT with the view, HOLD or REFUSE; or that it is set aside."""
     who = who_is_who(world, event)
-    if isinstance(who, str):
-        return who
+    if all(subject["ref"] in who.doubtful for subject in event["subjects"] if subject["role"] in CARED_FOR):
+        return SET_ASIDE
     world = {**world, "now": now}
-    today = now.astimezone(UTC).date()
+    today = day_in_london(now)
     answers: Answers = {}
     for subject in event["subjects"]:
+        if subject["ref"] in who.doubtful:
+            continue
         person = who[subject["ref"]]
         for name, roles in interests(world, event, subject, person, today).items():
             answers[name, subject["ref"]] = ("REFUSE", None)
-            if refused(world, event, subject, who, name, today):
+            if refused(world, event, who, name, today):
                 continue
             recipient = partner_of(world, name)
             if recipient is None:
@@ -514,7 +750,10 @@ def opinion(world: Row, event: Row, now: datetime) -> Answers | str:
             ):
                 if flow.get("effect", "permit") != "permit":
                     continue
-                if fault(world, event, subject, person, recipient, roles, agreement, flow, now) is None:
+                if fault(world, event, subject, who, recipient, roles, agreement, flow, now) is None:
+                    if asks_for_a_person(world, event, subject, who, recipient, now):
+                        answers[name, subject["ref"]] = ("HOLD", None)
+                        break
                     view = view_of(world, event, subject, who, recipient, agreement, flow)
                     answers[name, subject["ref"]] = ("PERMIT", view)
                     break

@@ -10,6 +10,7 @@ and after midnight. Valid by construction as far as the loader is concerned.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,8 +26,10 @@ ORG_TYPES = ("public_authority", "charity", "contracted_provider")
 PARTNERS = ("alpha-police", "beta-hub", "gamma-school", "delta-gp", "omega-charity")
 INTERESTS = ("attends_school", "health_visiting", "client")
 PURPOSES = ("safeguarding", "record_accuracy")
+CAPACITIES = ("parent", "parent", "parent", "court", "subject", "young_person", "representative")
+SPEAKS_AS = ("parental_responsibility", "parental_responsibility", "representative", "court_order")
 MEANINGS = ("data_protection", "service_agreement", "treatment")
-STATES = ("given", "renewed", "refused", "withdrawn", "unknown", "expired")
+STATES = ("given", "renewed", "refused", "withdrawn", "unknown", "expired", "requested", "deferred")
 CLASSES = [
     "ENVELOPE",
     "LINKAGE",
@@ -117,6 +120,8 @@ def rarely(draw: Draw, percent: int = 8) -> bool:
 
 
 def some(draw: Draw, pool: Any, least: int = 0, most: int | None = None) -> list[Any]:
+    if not pool:
+        return []
     return draw(st.lists(st.sampled_from(pool), min_size=least, max_size=most or len(pool), unique=True))
 
 
@@ -214,9 +219,14 @@ def consents(draw: Draw, aliases: list[str], now: datetime) -> list[Row]:
             "purpose": one(draw, PURPOSES),
             "state": one(draw, ("given", "given", *STATES)),
             "decided_at": now - timedelta(seconds=one(draw, (86_400 * 3, 86_400, 86_400, 1, 0, 0, -1, -86_400))),
-            "expressed_by": "parent",
             "method": "asked",
         }
+        if rarely(draw, 40):
+            row["by"] = one(draw, aliases)
+        elif draw(st.booleans()):
+            row["capacity"] = one(draw, CAPACITIES)
+        else:
+            row["expressed_by"] = one(draw, (*CAPACITIES, "officer", ""))
         if rarely(draw, 30):
             row["recipients"] = some(draw, PARTNERS, 1)
         if rarely(draw, 30):
@@ -228,21 +238,22 @@ def consents(draw: Draw, aliases: list[str], now: datetime) -> list[Row]:
     return found
 
 
-def leaves(event_type: str) -> dict[str, tuple[str, str, str]]:
-    """View path -> (class, Avro type, group) of every leaf that an agreement may name."""
+def leaves(event_type: str) -> dict[str, tuple[str, str, str, bool]]:
+    """View path -> (class, Avro type, group, may be null) of every leaf that an agreement may name."""
     folder = Path(__file__).parents[2] / "schemas" / "avro"
     envelope = json.loads((folder / "envelope.avsc").read_text("utf-8"))["fields"]
     payload = json.loads((folder / f"{event_type}.avsc").read_text("utf-8"))
-    found: dict[str, tuple[str, str, str]] = {}
+    found: dict[str, tuple[str, str, str, bool]] = {}
 
     def walk(fields: list[Row], at: str, group: str) -> None:
         for field in fields:
             avro = field["type"]
+            nullable = isinstance(avro, list)
             if isinstance(avro, list):
                 avro = next(t for t in avro if t != "null")
             if "dataClass" in field:
                 base = avro if isinstance(avro, str) else avro.get("logicalType", avro["type"])
-                found[at + field["name"]] = (field["dataClass"], base, group)
+                found[at + field["name"]] = (field["dataClass"], base, group, nullable)
             elif field["name"] == "subjects":
                 for name, prefix in (
                     ("subject", "subject."),
@@ -261,8 +272,12 @@ def leaves(event_type: str) -> dict[str, tuple[str, str, str]]:
 
 
 LEAVES = {event_type: leaves(event_type) for event_type in EVENT_TYPES}
-NAMEABLE = {t: [path for path, (kind, _, _) in LEAVES[t].items() if kind != "REFERRER"] for t in EVENT_TYPES}
-MASKABLE = {t: [path for path, (_, base, _) in LEAVES[t].items() if base in ("string", "date")] for t in EVENT_TYPES}
+NAMEABLE = {t: [path for path, (kind, _, _, _) in LEAVES[t].items() if kind != "REFERRER"] for t in EVENT_TYPES}
+#: A year can be told of every date; a text that cannot be blurred is left out, so it must be one that may be.
+MASKABLE = {
+    t: [path for path, (_, base, _, nullable) in LEAVES[t].items() if base == "date" or (base == "string" and nullable)]
+    for t in EVENT_TYPES
+}
 GROUPS = ("event", "subject", "other_children", "adults", "alleged_perpetrators")
 
 
@@ -276,7 +291,10 @@ def flow(draw: Draw, event_type: str, number: int, event_rule: Row, sender: str)
         "purpose": "safeguarding" if not rarely(draw) else "record_accuracy",
         "interest": some(draw, (*INTERESTS, "subscription"), 1 if rarely(draw, 20) else 3),
         "release": {
-            group: some(draw, CLASSES, most=14) + some(draw, PROSE, most=1) for group in GROUPS if not rarely(draw, 25)
+            group: some(draw, _had_by(event_type, group, CLASSES), most=14)
+            + some(draw, _had_by(event_type, group, PROSE), most=1)
+            for group in GROUPS
+            if not rarely(draw, 25)
         },
         "objection_reason": "risk of harm",
     }
@@ -302,7 +320,7 @@ def flow(draw: Draw, event_type: str, number: int, event_rule: Row, sender: str)
         row["about"] = ["CHILD", "UNBORN_CHILD", "PERSON", "ADULT_VICTIM"]
     row["fields"] = some(draw, NAMEABLE[event_type], most=6)
     masks: Row = {}
-    for path in some(draw, MASKABLE[event_type], most=3):
+    for path in some(draw, [path for path in MASKABLE[event_type] if _leaves_with(row, path)], most=3):
         is_date = LEAVES[event_type][path][1] == "date"
         masks[path] = (
             "year" if is_date else one(draw, ("initial", "outward_code") if path.endswith("postcode") else ("initial",))
@@ -311,6 +329,18 @@ def flow(draw: Draw, event_type: str, number: int, event_rule: Row, sender: str)
         masks["other_children"] = "count"
     row["mask"] = masks
     return row
+
+
+def _had_by(event_type: str, group: str, kinds: Sequence[str]) -> list[str]:
+    """Those of these classes that a field of the group is: the loader refuses the others."""
+    had = {kind for kind, _, whose, _ in LEAVES[event_type].values() if whose == group}
+    return [kind for kind in kinds if kind in had]
+
+
+def _leaves_with(flow: Row, path: str) -> bool:
+    """Is it released at all? The loader refuses a mask on what is not."""
+    kind, _, group, _ = LEAVES[flow["event_type"]][path]
+    return path in flow["fields"] or (kind not in PROSE and kind in flow["release"].get(group, ()))
 
 
 def agreements(draw: Draw, event: Row, rules: list[Row], today: date) -> list[Row]:
@@ -331,7 +361,14 @@ def agreements(draw: Draw, event: Row, rules: list[Row], today: date) -> list[Ro
             "territory": "england" if not rarely(draw, 5) else "wales",
             "effective_from": today - timedelta(days=100),
             "review_by": today + timedelta(days=100),
-            "parties": [{"partner": name, "signed_by": "x", "signed_on": date(2025, 1, 1)} for name in PARTNERS],
+            "parties": [
+                {
+                    "partner": name,
+                    "signed_by": "x",
+                    "signed_on": date(2025, 1, 1) if not rarely(draw, 20) else one(draw, (TODAY, date(2027, 1, 1))),
+                }
+                for name in PARTNERS
+            ],
         }
         if rarely(draw, 12):
             row["effective_from"] = today + timedelta(days=one(draw, (0, 1, -1)))
@@ -359,13 +396,15 @@ def agreements(draw: Draw, event: Row, rules: list[Row], today: date) -> list[Ro
     return found
 
 
-_TEXT = st.sampled_from(("", "x", "12 Mill Lane", "LS17 7DF", "ls177df", "Élan ﷺ 👧", "ZZ99 9RF", "M1"))
+_TEXT = st.sampled_from(
+    ("", "x", "12 Mill Lane", "LS17 7DF", "ls177df", "Élan ﷺ 👧", "ZZ99 9RF", "M1", "LS17 7DF (refuge)", "Mrs Hart")
+)
 _CODE = st.sampled_from(("x", "E99999999", "TEST-1", "Ünï"))
 
 
 def moments(draw: Draw, near: datetime) -> datetime:
     """Near a moment, near midnight, with parts of a millisecond, in several offsets."""
-    midnight = datetime(near.year, near.month, near.day, tzinfo=UTC)
+    midnight = datetime(near.year, near.month, near.day, tzinfo=UTC) - timedelta(hours=one(draw, (0, 1)))
     moment = timedelta(microseconds=1)
     at: datetime = one(draw, (near, midnight, midnight - moment, midnight + 999_999 * moment))
     return at - timedelta(days=one(draw, (0, 1, 30)))
@@ -395,6 +434,13 @@ CODES = {  # strings that may not be empty
 }
 
 
+PLAN_CODES = {  # domain notes N03
+    "CHILD_PROTECTION": "342191000000101",
+    "LOOKED_AFTER": "764841000000100",
+    "UNBORN_CHILD_PROTECTION": "818901000000100",
+}
+
+
 def filled(draw: Draw, fields: list[Row], given: Row, now: datetime) -> Row:
     """A record of the schema: what is given, and anything that fits for the rest; optional parts come and go."""
     out: Row = {}
@@ -410,6 +456,8 @@ def filled(draw: Draw, fields: list[Row], given: Row, now: datetime) -> Row:
                 continue
             avro = next(t for t in avro if t != "null")
         out[name] = something(draw, name, avro, now)
+    if "plan_type" in out:
+        out["snomed_code"] = PLAN_CODES[out["plan_type"]]
     return out
 
 
@@ -461,13 +509,14 @@ def subjects(draw: Draw, fields: list[Row], register: list[Row], publisher: str,
             given["family_name"] = one(draw, ("Hart", "Hart", "Hart", "Hart", "HART ", None))
             born = BORN.get(alias, date(2012, 1, 1)).isoformat()
             given["date_of_birth"] = one(draw, (born, born, born, born, None))
-        if rarely(draw, 3):
+        given["relationship"] = one(draw, ("mother's partner", "uncle", "father", None))
+        if rarely(draw, 6):
             given["family_name"] = "Stone"
-        if rarely(draw, 2):
+        if rarely(draw, 5):
             given["date_of_birth"] = "2001-01-01"
         if rarely(draw, 2):
             given["nhs_number"] = NHS[one(draw, (*PEOPLE, f"s{index + 2 if index < 3 else 4}"))]
-        given["works_for"] = some(draw, PARTNERS, most=1) if rarely(draw, 20) else []
+        given["works_for"] = some(draw, (*PARTNERS, "not-on-the-bus"), most=1) if rarely(draw, 20) else []
         given["confidentiality"] = one(draw, CONFIDENTIALITY * 3 + ("N",) * 40)
         if known.get(alias) is None and alias == "bump" and rarely(draw, 50):
             given["nhs_number"] = None
@@ -502,6 +551,8 @@ def events(draw: Draw, event_type: str, publisher: str, register: list[Row], now
         "handling": {
             "confidentiality": one(draw, ("N",) * 20 + CONFIDENTIALITY),
             "sensitivity": some(draw, ("a", "b")),
+            "refrain": some(draw, ("NODSCLCD", "NORDSCLCD", "ORCON"), 1) if rarely(draw, 15) else [],
+            "obligations": some(draw, ("HUAPRV", "PERSISTLABEL", "AUDIT"), 1) if rarely(draw, 15) else [],
         },
         "payload": filled(draw, payload, special, now),
     }
@@ -542,8 +593,20 @@ def worlds(draw: Draw) -> World:
         "involvements": [],
         "affiliations": [],
         "subscriptions": [],
+        "may_speak_for": [],
         "consents": consents(draw, aliases, now),
     }
+    for person in known:
+        if rarely(draw, 15):
+            person["lives_independently"] = True
+        if rarely(draw, 15):
+            person["competent_since"] = day + timedelta(days=one(draw, (-400, -1, 0, 1)))
+    for alias, by, speaks_as in draw(
+        st.lists(st.tuples(st.sampled_from(aliases), st.sampled_from(aliases), st.sampled_from(SPEAKS_AS)), max_size=5)
+    ):
+        row = {"person": alias, "by": by, "as": speaks_as, "source": "s"}
+        if row not in sections["may_speak_for"]:
+            sections["may_speak_for"].append(row)
     here = [subject["ref"].removeprefix("ref-") for subject in event["subjects"]]
     likely = [alias for alias in here if alias in aliases] or aliases
     for alias, name, role in draw(
@@ -570,6 +633,9 @@ def worlds(draw: Draw) -> World:
         for page in pages:
             for f in page["flows"]:
                 f["from"] = [name for name in f["from"] if name != "stranger"] or [PARTNERS[0]]
+    # The loader takes no consent for a purpose that no flow has.
+    asked_for = {f["purpose"] for page in pages for f in page["flows"]}
+    sections["consents"] = [row for row in sections["consents"] if row["purpose"] in asked_for]
     files = {"register.yaml": dump(sections)}
     files |= {f"agreement-{n}.yaml": dump(page) for n, page in enumerate(pages)}
     return World(files, event, now)

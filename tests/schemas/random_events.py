@@ -13,9 +13,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from safebus.schemas import gate
+from safebus.schemas import gate, labels
 from safebus.schemas.event_schemas import EventSchema, event_schemas
-from safebus.schemas.events import EVENT_CLASSES, Event
+from safebus.schemas.events import EVENT_CLASSES, PLAN_CODES, Event, PlanType
 
 TYPES = sorted(EVENT_CLASSES)
 #: Valid by modulus 11 and never issued to anyone. Source: domain notes, section 4.
@@ -40,6 +40,8 @@ _WHAT_THE_WORLD_ALLOWS: dict[str, st.SearchStrategy[Any]] = {
     "sequence": st.none() | st.integers(0, 2**63 - 1),
     "previous_incidents": st.none() | st.integers(0, 100_000),
     "attendances_last_year": st.none() | st.integers(0, 1000),
+    "refrain": st.lists(st.sampled_from(sorted(labels.REFRAIN)), max_size=2),
+    "obligations": st.lists(st.sampled_from(sorted(labels.OBLIGATIONS)), max_size=2),
 }
 
 
@@ -65,6 +67,8 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
         for person in subjects[1:]:
             person["role"] = "OTHER_ADULT"
     record["subjects"] = subjects
+    if "plan_type" in record["payload"]:
+        record["payload"]["snomed_code"] = PLAN_CODES[PlanType(record["payload"]["plan_type"])]
     for child in record["payload"].get("children", ()):
         child["subject_ref"] = draw(st.sampled_from([person["ref"] for person in subjects]))
     return record

@@ -179,15 +179,15 @@ def test_leaves_are_named_by_their_path_and_know_whose_they_are() -> None:
 
     assert [leaves[path] for path in ("event_id", "payload.risk_grade", "handling.confidentiality")] == [
         Leaf("event_id", DataClass.ENVELOPE, "string", 1, about_person=False),
-        Leaf("payload.risk_grade", DataClass.RISK_SCORE, "enum", 1, about_person=False),
+        Leaf("payload.risk_grade", DataClass.RISK_SCORE, "enum", 1, about_person=False, nullable=True),
         Leaf("handling.confidentiality", DataClass.HANDLING, "enum", 1, about_person=False),
     ]
     assert [leaves[path] for path in ("subjects[].date_of_birth", "subjects[].home_address.lines")] == [
-        Leaf("subjects[].date_of_birth", DataClass.ID_CORE, "date", 1, about_person=True),
+        Leaf("subjects[].date_of_birth", DataClass.ID_CORE, "date", 1, about_person=True, nullable=True),
         Leaf("subjects[].home_address.lines", DataClass.LOCATION_HOME, "strings", 1, about_person=True),
     ]
     assert leaves["payload.children[].words"] == Leaf(
-        "payload.children[].words", DataClass.VOICE_OF_CHILD, "string", 1, about_person=True
+        "payload.children[].words", DataClass.VOICE_OF_CHILD, "string", 1, about_person=True, nullable=True
     )
 
 

@@ -223,8 +223,8 @@ def test_a_detail_says_what_was_found_and_what_was_expected(value: bytes | None,
 
 
 def test_what_is_exactly_at_the_limit_is_let_in() -> None:
-    lists = ("sensitivity", "refrain", "obligations")
-    full = {f"handling.{name}$": long(200) + string("x") * 200 + long(0) for name in lists}
+    lists = {"sensitivity": "x", "refrain": "ORCON", "obligations": "AUDIT"}
+    full = {f"handling.{name}$": long(200) + string(label) * 200 + long(0) for name, label in lists.items()}
     at_limit = with_pieces({"correlation_id": string("é" * 20_000)} | full)
     limits = Limits(value_bytes=len(at_limit))
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from safebus.consumers.delivery.parcels import plain
 from safebus.schemas import codec, topics
-from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt
+from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt, ToSee
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.streams.register.store import Register
 from safebus.streams.rules.asked_again import read_view
-from safebus.streams.rules.reasons import say, source_of
+from safebus.streams.rules.reasons import SET_ASIDE, Aside, Code, say, source_of
 
 
 async def views_of(
@@ -57,6 +57,8 @@ def as_dict(
         ]
         if views is not None:
             out["view"] = views.get(answer.notification_id or "")
+    for seen, out in zip(record.worklist, said["worklist"], strict=True):
+        out["in_words"] = to_see_in_words(seen)
     return said
 
 
@@ -88,7 +90,22 @@ def as_text(record: DecisionRecord, receipts: list[Receipt], register: Register)
             "",
             "  nobody was considered: none of those it is about is in anyone's care, and no hub watches this type",
         ]
+    if record.worklist:
+        lines += ["", "a person must look at:"]
+        lines += [f"  {seen.who}{_for(seen)}: {to_see_in_words(seen)}  [{seen.code}]" for seen in record.worklist]
     return "\n".join(lines)
+
+
+def to_see_in_words(seen: ToSee) -> str:
+    """What a person must look at, as a sentence: the reason of an answer, or why an event is set aside."""
+    if seen.code in Code.__members__:
+        return Code[seen.code].value.sentence.format(about=seen.about)
+    return f"{SET_ASIDE[Aside(seen.code)]}: {seen.about}"
+
+
+def _for(seen: ToSee) -> str:
+    until = f", until {seen.by:%Y-%m-%d %H:%M} UTC" if seen.by else ""
+    return (f", for {seen.recipient}" if seen.recipient else "") + until
 
 
 def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -> list[str]:
@@ -101,7 +118,7 @@ def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -
     if answer.consent_state:
         at = "" if answer.consent_offset is None else f", register offset {answer.consent_offset}"
         lines.append(f"    consent: {answer.consent_state}{at}")
-    if answer.outcome is Outcome.REFUSE and answer.call:
+    if answer.outcome is not Outcome.PERMIT and answer.call:
         lines.append(f"    to speak to a person: {answer.call}")
     if answer.outcome is Outcome.PERMIT:
         lines.append(f"    agreement {answer.agreement_id} v{answer.agreement_version}, flow {answer.flow}")

@@ -33,7 +33,7 @@ from safebus.schemas.kafka.partitions import Partition
 from safebus.streams.rules.reasons import Aside
 
 #: Reasons that go with a decision: the event is decided, and a person looks as well.
-WITH_DECISION = frozenset({Aside.NO_RECIPIENT, Aside.REDO_DIFFERS})
+WITH_DECISION = frozenset({Aside.NO_RECIPIENT, Aside.FOR_A_PERSON, Aside.REDO_DIFFERS})
 
 _FINISHED = frozenset({Stage.HANDED_OVER, Stage.STOPPED})
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from safebus.consumers.audit.reconcile.matching import WITH_DECISION
 from safebus.consumers.audit.replay.verify import verify
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import show, story, watch
@@ -192,7 +193,8 @@ def _accounted(seen: watch.BusSoFar, ids: set[str], set_aside: int) -> bool:
     """Every file is decided and delivered, or in quarantine: by the importer, or by the worker."""
     decided = ids & seen.decisions.keys()
     by_importer = sum(q.partition < 0 for q in seen.quarantined.values())
-    by_worker = len(seen.quarantined) - by_importer
+    # What stands there beside its decision is counted once.
+    by_worker = sum(q.partition >= 0 and q.reason not in WITH_DECISION for q in seen.quarantined.values())
     return by_importer >= set_aside and len(decided) + by_worker >= len(ids) and seen.settled(decided)
 
 

@@ -206,9 +206,9 @@ def moved_to_temporary_accommodation(number: int) -> TemporaryAccommodation:
     """The housing authority places the family; once while the parent agrees that others are told, once after."""
     return TemporaryAccommodation(
         event_id=derived_id("demo", "temporary accommodation", str(number)),
-        occurred_at=at(9, 0, day=20 + number),
-        recorded_at=at(9, 30, day=20 + number),
-        published_at=at(9, 31, day=20 + number),
+        occurred_at=at(8 + number, 0),
+        recorded_at=at(8 + number, 30),
+        published_at=at(8 + number, 31),
         publisher=Sender(
             agency="fordshire-housing", org_scheme="GSS", org_code="E99999999", org_name="Fordshire Housing"
         ),
@@ -218,7 +218,7 @@ def moved_to_temporary_accommodation(number: int) -> TemporaryAccommodation:
         handling=_TEST,
         payload=TemporaryAccommodationPayload(
             application_reference=f"TEST-H-{number}",
-            placed_on=date(2026, 11, 20 + number),
+            placed_on=date(2026, 11, 20),
             placed_in_authority="E99999999",
             accommodation_kind=AccommodationKind.REFUGE,
             reason_for_homelessness="violence in the home",

@@ -80,10 +80,10 @@ class Changes:
         found: list[Change] = [self._with(record_id, restricted=True) for record_id in people[::7]]
         found += self._withdrawn(now, "early", recipients=["fordshire-0-19"])
         found.append(self._with("partner/haven", suspended=True))
-        _, body = self._bodies["agreement/fordshire-encompass"]
+        _, body = self._bodies["agreement/fordshire-encompass/v3"]
         flows = json.loads(body)["flows"]
         flows[2]["release"]["event"] = ["ENVELOPE"]
-        found.append(self._signed_again(self._with("agreement/fordshire-encompass", flows=flows)))
+        found.append(self._signed_again(self._with("agreement/fordshire-encompass/v3", flows=flows)))
         return found
 
     def _with(self, record_id: str, **changes: Any) -> Change:

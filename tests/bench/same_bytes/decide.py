@@ -69,7 +69,9 @@ class Decider:
         value = tree.codec.encode_record(found.record)
         plain = json.loads(tree.codec.decode_record(value, tree.records.DecisionRecord).model_dump_json())
         self.recording.add("decision", name, value, plain=plain)
-        counts["events with somebody unheard"] += getattr(found, "unheard", getattr(found.record, "unheard", 0)) > 0
+        to_see = getattr(found.record, "worklist", ())
+        unheard = any(seen.code == "NO_RECIPIENT" for seen in to_see) or getattr(found, "unheard", 0) > 0
+        counts["events with somebody unheard"] += unheard
         counts[f"event type: {found.record.event_type}"] += 1
         counts[f"lifecycle: {found.record.lifecycle}"] += 1
         for answer in found.record.answers:

@@ -290,7 +290,7 @@ def test_a_decision_about_nothing_is_named() -> None:
     assert named(account([*whole(), decided(7)])) == [(Code.OTHER_INPUT, "event-7")]
 
 
-@pytest.mark.parametrize("reason", ["NO_RECIPIENT", "REDO_DIFFERS"])
+@pytest.mark.parametrize("reason", ["NO_RECIPIENT", "FOR_A_PERSON", "REDO_DIFFERS"])
 def test_told_of_nobody_goes_with_a_decision(reason: str) -> None:
     for facts in ([*whole(), aside(reason)], [published(), aside(reason), decided(), on_topic(), receipt()]):
         assert account(facts) == Account(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -75,6 +76,26 @@ def test_policy_try_shows_what_each_would_get(tmp_path: Path) -> None:
     assert answers["beech-primary"]["view"] is None
     assert answers["ash-primary"]["view"]["subject"]["given_name"] == "Ava"
     assert story.REFUGE not in done.stdout
+
+
+def test_policy_try_says_what_a_folder_gives_that_its_recipient_is_never_given(tmp_path: Path) -> None:
+    folder = tmp_path / "register"
+    shutil.copytree(DEMO_REGISTER, folder)
+    agreement = folder / "agreements" / "encompass.yaml"
+    text = agreement.read_text("utf-8")
+    agreement.write_text(text.replace("subject: [ID_CORE, UPN]", "subject: [ID_CORE, LOCATION_SAFE]", 1), "utf-8")
+    file = tmp_path / "event.json"
+    file.write_text(story.incident().model_dump_json(), "utf-8")
+    words = ("policy", "try", str(file), "--now", "2026-11-22T12:00", "--register")
+
+    as_json = safebus(tmp_path, *words, str(folder))
+    as_table = safebus(tmp_path, *words, str(folder), "-o", "table")
+    as_it_is = safebus(tmp_path, *words, str(DEMO_REGISTER))
+
+    names = [f"fordshire-encompass v3 to-schools: LOCATION_SAFE to {to}-primary (school)" for to in ("ash", "beech")]
+    assert [warning["name"] for warning in json.loads(as_json.stdout)["warnings"]] == names
+    assert json.loads(as_it_is.stdout)["warnings"] == []
+    assert [name for name in names if f"to be confirmed at load: {name}: `agreements/" in as_table.stderr] == names
 
 
 def test_policy_try_before_the_duty_was_in_force_refuses(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from safebus.schemas.errors import BadInput
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.register.changes import changes_of, left_out, likely_slips
 from safebus.streams.register.store import Register
-from safebus.streams.register.write import check_consent, consent_record, ending_record, register_of
+from safebus.streams.register.write import as_records, check_consent, consent_record, ending_record, register_of
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 KEY = PersonKey(b"k" * 32)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 AVA = KEY.token("nhs", "9990079196")
 
 
@@ -25,7 +26,12 @@ def demo() -> Register:
 
 
 def decided(
-    state: State, *, purpose: str = "trip", at: datetime = NOW, recipients: tuple[str, ...] = (), person: str = AVA
+    state: State,
+    *,
+    purpose: str = "safeguarding",
+    at: datetime = NOW,
+    recipients: tuple[str, ...] = (),
+    person: str = AVA,
 ) -> ConsentEntry:
     return ConsentEntry(
         person_id=person,
@@ -60,7 +66,12 @@ def test_a_withdrawal_for_all_takes_back_what_was_given_for_some() -> None:
         (decided(State.GIVEN, at=NOW + timedelta(days=1)), "lies in the future"),
         (decided(State.GIVEN, person="nobody"), "not in the register"),
         (decided(State.WITHDRAWN, recipients=("ash-primary",)), "cannot become `withdrawn`"),
-        (decided(State.GIVEN, recipients=("ash-primry",)), "`ash-primry` is no partner in the register"),
+        (
+            decided(State.GIVEN, recipients=("ash-primry",)),
+            "`ash-primry`, who is not in the register; did you mean `ash-primary`",
+        ),
+        (decided(State.REFUSED, purpose="safegarding"), "no flow has the purpose `safegarding`; did you mean `safeg"),
+        (decided(State.REFUSED, purpose="trip"), "no flow has the purpose `trip`; there are "),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_could(entry: ConsentEntry, said: str) -> None:
@@ -73,6 +84,48 @@ def test_an_older_decision_than_the_one_on_record_is_refused() -> None:
 
     with pytest.raises(BadInput, match="the newest decides"):
         check_consent(decided(State.WITHDRAWN, at=NOW - timedelta(days=1)), register, now=NOW)
+
+
+def test_who_is_asked_again_may_say_no_or_take_back_what_stood_before() -> None:
+    register = with_(demo(), decided(State.GIVEN, at=NOW - 2 * HOUR))
+    check_consent(decided(State.REQUESTED, at=NOW - HOUR), register, now=NOW)
+    with_(register, decided(State.REQUESTED, at=NOW - HOUR))
+
+    for no in (State.REFUSED, State.WITHDRAWN):
+        check_consent(decided(no), register, now=NOW)
+
+
+def test_a_decision_said_before_a_request_and_typed_in_after_it_is_taken() -> None:
+    """Only decisions compete by their time; a request is none."""
+    register = with_(demo(), decided(State.REQUESTED))
+
+    check_consent(decided(State.GIVEN, at=NOW - HOUR), register, now=NOW)
+
+
+@pytest.mark.parametrize("state", [State.GIVEN, State.RENEWED, State.REFUSED, State.WITHDRAWN])
+def test_nobody_records_what_is_not_theirs_to_say(state: State) -> None:
+    by_gary = decided(state).model_copy(update={"by": KEY.token("nhs", "9990475148")})
+    by_an_officer = decided(state).model_copy(update={"expressed_by": "officer"})
+
+    with pytest.raises(BadInput, match=f"`{state}` is not theirs to say for this person; `may_speak_for`"):
+        check_consent(by_gary, demo(), now=NOW)
+    with pytest.raises(BadInput, match="nobody speaks in this capacity; give one of subject, parent, young_person"):
+        check_consent(by_an_officer, demo(), now=NOW)
+
+
+def test_what_ended_a_consent_is_recorded_whoever_says_so() -> None:
+    register = with_(demo(), decided(State.GIVEN, at=NOW - HOUR))
+
+    check_consent(decided(State.REVOKED).model_copy(update={"expressed_by": "officer"}), register, now=NOW)
+
+
+def test_what_did_not_count_stands_in_nobodys_way() -> None:
+    """Someone who may not agree did so once; now the parent is asked for the first time."""
+    by_gary = decided(State.GIVEN, at=NOW - HOUR).model_copy(update={"by": KEY.token("nhs", "9990475148")})
+    register = with_(demo(), by_gary)
+
+    check_consent(decided(State.GIVEN), register, now=NOW)
+    check_consent(decided(State.REFUSED), register, now=NOW)
 
 
 def test_loading_what_is_there_changes_nothing() -> None:
@@ -95,6 +148,16 @@ def test_what_is_left_out_of_a_folder_stays_in_force_and_is_named(tmp_path: Path
     assert left_out(DEMO_REGISTER, demo(), KEY) == []
 
 
+def test_what_was_confirmed_stands_with_the_reason_of_its_entry() -> None:
+    entries = [change.entry for change in changes_of(DEMO_REGISTER, Register(), KEY)]
+    meant = {"agreement/fordshire-encompass/v3": ("one thing", "another")}
+
+    found = {r.record_id: r.reason for r in as_records(entries, at=NOW, by="test", reason="signed", confirmed=meant)}
+
+    assert found.pop("agreement/fordshire-encompass/v3") == "signed; confirmed: one thing; confirmed: another"
+    assert set(found.values()) == {"signed"}
+
+
 def test_an_entry_can_be_ended_and_the_past_stays() -> None:
     register = demo()
     record_id = "subscription/fordshire-mash/police.encompass.v1"
@@ -111,16 +174,22 @@ def test_an_entry_can_be_ended_and_the_past_stays() -> None:
         (
             "encompass.yaml",
             "interest: [attends_school]",
-            "interest: [atends_school]",
-            "nobody has anyone in care as `atends",
+            "interest: [nursery]",
+            "nobody has anyone in care as `nursery",
         ),
-        ("family.yaml", "role: attends_school", "role: atends_school", "no agreement is for those in the role `atends"),
+        ("family.yaml", "role: attends_school", "role: nursery", "no agreement is for those in the role `nursery"),
         ("encompass.yaml", "review_by: 2027-06-30", "review_by: 2024-06-30", "has expired already"),
+        (
+            "encompass.yaml",
+            "event: [ENVELOPE, INCIDENT_FACT]",
+            "event: [ENVELOPE, INCIDENT_FACT, FREE_TEXT]",
+            "`release.event` names FREE_TEXT, which only `fields` releases",
+        ),
         (
             "family.yaml",
             "purpose: temporary_accommodation_notice",
-            "purpose: temp",
-            "no flow waits for consent to `temp`",
+            "purpose: safeguarding",
+            "no flow waits for consent to `safeguarding`",
         ),
     ],
 )

@@ -9,14 +9,16 @@ from safebus.streams.register.cross_checks import cross_check
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register
 from safebus.streams.rules.bases import EventRule
-from safebus.streams.rules.parties import Affiliation, Involvement, Subscription
+from safebus.streams.rules.consent import ConsentEntry, Meaning, State
+from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, Subscription
 
 # Entries against each other, and against the register
 
 
 def checked(*bodies: Any, register: Register | None = None) -> list[str]:
     """What speaks against adding these to the demonstration's register."""
-    kinds = {
+    kinds: dict[type, str] = {
+        ConsentEntry: "consent",
         Involvement: "involvement",
         Affiliation: "affiliation",
         Subscription: "subscription",
@@ -213,7 +215,7 @@ def test_a_suspension_is_not_lifted_by_loading_a_folder() -> None:
     (line,) = lifted("partner", demo().partners["haven"])
     assert line == (
         "`x.yaml` line 1: partner `haven` is suspended, and this would lift it; "
-        "if that is meant, `safebus register end partner/x` first"
+        "if that is meant, `safebus register lift partner/x --execute --reason ...` first"
     )
     assert lifted("partner", demo().partners["ash-primary"]) == []
 
@@ -234,3 +236,86 @@ def test_a_child_known_by_another_identifier_is_not_made_two() -> None:
     (line,) = lifted("person", ava.model_copy(update={"person_id": "another", "confirm": ava.confirm}))
 
     assert line.startswith("`x.yaml` line 1: this person stands in the register under another identifier")
+
+
+# What a consent names
+
+
+def said(state: State, **changes: Any) -> ConsentEntry:
+    values = {
+        "person_id": "p",
+        "meaning": Meaning.SERVICE_AGREEMENT,
+        "purpose": "temporary_accommodation_notice",
+        "state": state,
+        "decided_at": "2026-11-20T12:00:00Z",
+        "expressed_by": "parent",
+        "method": "in person",
+    }
+    return ConsentEntry.model_validate(values | changes)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_consent_for_what_exists_is_no_problem_whatever_it_says(state: State) -> None:
+    assert checked(said(state, recipients=["ash-primary"])) == []
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_consent_for_what_does_not_exist_is_a_problem_above_all_a_no(state: State) -> None:
+    assert checked(said(state, purpose="temporary_accomodation_notice", recipients=["ash-primery"])) == [
+        "`x.yaml` line 0: consent: no flow has the purpose `temporary_accomodation_notice`; "
+        "did you mean `temporary_accommodation_notice`?",
+        "`x.yaml` line 0: consent names partner `ash-primery`, who is not in the register; did you mean `ash-primary`?",
+    ]
+
+
+def test_what_was_agreed_to_under_an_agreement_that_ended_stays_on_record() -> None:
+    register = put(demo(), "agreement/fordshire-temporary-accommodation", "agreement", None)
+
+    assert checked(said(State.GIVEN), register=register) == []
+
+
+def test_a_purpose_of_an_agreement_in_the_same_folder_exists() -> None:
+    assert checked(said(State.GIVEN, purpose="apart"), apart()) == []
+
+
+def test_in_an_empty_register_no_purpose_exists() -> None:
+    assert checked(said(State.GIVEN), register=Register()) == [
+        "`x.yaml` line 0: consent: no flow has the purpose `temporary_accommodation_notice`; there are none"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("basis", "named", "meaning"),
+    [
+        ({"art6": "A6-1-a"}, "art6: A6-1-a", "data_protection"),
+        ({"confidentiality": "CLDC-CONSENT"}, "confidentiality: CLDC-CONSENT", "service_agreement"),
+    ],
+)
+def test_a_flow_that_claims_consent_waits_for_it(basis: dict[str, str], named: str, meaning: str) -> None:
+    assert checked(apart(basis=BASIS | basis)) == [
+        f"`x.yaml` line 0: agreement `small` flow `to-school`: `{named}` claims consent, and the flow waits for none; "
+        f"add `consent: {meaning}`, or name the basis it rests on"
+    ]
+    assert checked(apart(basis=BASIS | basis, consent=meaning)) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "other", "complaint"),
+    [
+        ({"lives_independently": True}, {}, "lives independently and decides, and this would give it to a parent"),
+        ({"competent_since": "2026-01-31"}, {}, "was found competent to decide, and this would change it"),
+        ({"competent_since": "2026-01-31"}, {"competent_since": "2026-02-01"}, "was found competent to decide"),
+    ],
+)
+def test_a_folder_takes_no_decision_away_from_a_young_person(
+    fact: dict[str, Any], other: dict[str, Any], complaint: str
+) -> None:
+    ava = {"person_id": "p", "tokens": {"nhs": "p"}}
+    register = put(demo(), "person/p", "person", ava | fact)
+
+    def told(body: dict[str, Any]) -> list[str]:
+        return cross_check([Entry("person/p", "person", KnownPerson.model_validate(body), "here")], register)
+
+    (only,) = told(ava | other)
+    assert complaint in only and only.endswith("if that is meant, `safebus register end person/p` first")
+    assert told(ava | fact) == []

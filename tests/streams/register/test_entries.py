@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from a_register import AGREEMENT, ENTRIES, FLOW, FOLDER, KEY, NOON, demo
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.event_schemas import event_schemas
@@ -14,7 +16,8 @@ from safebus.streams.register.changes import read_files
 from safebus.streams.register.cross_checks import cross_check
 from safebus.streams.register.entries import Entry, consent_record_id, read_folder
 from safebus.streams.register.store import Register, body_of
-from safebus.streams.rules.consent import ConsentEntry, Meaning, State
+from safebus.streams.rules.consent import Capacity, ConsentEntry, Meaning, State
+from safebus.streams.rules.parties import KnownPerson, MaySpeakFor
 
 FILES = read_files(FOLDER)
 FAMILY = "people:\n  - {alias: ava, nhs_number: '9990079196'}\n"
@@ -63,12 +66,12 @@ def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
         (
             "zzzz: 1\n",
             "`x.yaml` line 1: unknown section `zzzz`; known are partners, bases, event_rules, people, involvements, "
-            "affiliations, subscriptions, consents, agreement",
+            "affiliations, subscriptions, may_speak_for, consents, agreement",
         ),
         (
             "- 1\n",
             "`x.yaml` line 1: no sections; known are partners, bases, event_rules, people, involvements, "
-            "affiliations, subscriptions, consents, or a file with one `agreement`",
+            "affiliations, subscriptions, may_speak_for, consents, or a file with one `agreement`",
         ),
         ("partners: haven\n", "`x.yaml` line 1: `partners` must be a list"),
         ("people:\npeople:\n", "`x.yaml` line 2: `people` stands twice; keep one"),
@@ -78,7 +81,8 @@ def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
         ),
         (
             "people:\n  - {alias: ava}\n",
-            "`x.yaml` line 2: person `ava` has no identifier; give nhs_number, upn or local",
+            "`x.yaml` line 2: person `ava` has no identifier; give nhs_number, upn or local; or "
+            "family_name and date_of_birth, for one who is only looked for by name",
         ),
         (
             FAMILY + "  - {alias: ava, upn: X313000026001}\n",
@@ -200,6 +204,109 @@ def test_each_decision_about_consent_is_a_record_of_its_own() -> None:
     assert same == consent_record_id(entry) != other
 
 
+def test_a_consent_without_a_speaker_keeps_the_id_it_had_before_speakers_were_recorded() -> None:
+    """Else every folder would write each consent a second time."""
+    entry = ConsentEntry(
+        person_id="p",
+        meaning=Meaning.SERVICE_AGREEMENT,
+        purpose="notice",
+        state=State.GIVEN,
+        decided_at=NOON,
+        expressed_by="parent",
+        method="in person",
+    )
+
+    assert consent_record_id(entry) == "consent/cef8a5af-9f67-5d1a-b3d6-91de820f0f25"
+    assert consent_record_id(entry) != consent_record_id(entry.model_copy(update={"by": "m"}))
+    assert consent_record_id(entry) != consent_record_id(entry.model_copy(update={"capacity": Capacity.PARENT}))
+
+
+TWO = "people:\n  - {alias: ava, nhs_number: '9990079196'}\n  - {alias: maya, nhs_number: '9990395950'}\n"
+AGREED = "purpose: p, meaning: service_agreement, state: given, decided_at: '2026-11-02T10:00:00Z', method: m"
+
+
+@pytest.mark.parametrize("who", ["by: maya", "expressed_by: maya"])
+def test_an_alias_of_who_said_it_becomes_that_person_and_is_not_kept(who: str) -> None:
+    entry = read(TWO + f"consents:\n  - {{person: ava, {AGREED}, {who}}}\n")[2]
+
+    assert isinstance(entry.body, ConsentEntry)
+    assert (entry.body.by, entry.body.expressed_by) == (KEY.token("nhs", "9990395950"), "")
+
+
+@pytest.mark.parametrize("word", ["parent", "''", "officer"])
+def test_a_word_that_is_no_alias_stays_a_word(word: str) -> None:
+    entry = read(TWO + f"consents:\n  - {{person: ava, {AGREED}, expressed_by: {word}}}\n")[2]
+
+    assert isinstance(entry.body, ConsentEntry)
+    assert (entry.body.by, entry.body.expressed_by) == (None, word.strip("'"))
+
+
+def test_an_alias_that_is_a_word_for_a_capacity_is_that_word() -> None:
+    people = TWO.replace("maya", "parent")
+    entry = read(people + f"consents:\n  - {{person: ava, {AGREED}, expressed_by: parent}}\n")[2]
+
+    assert isinstance(entry.body, ConsentEntry)
+    assert entry.body.by is None
+
+
+def test_who_may_speak_for_whom_stands_in_the_folder_too() -> None:
+    row = "{person: ava, by: maya, as: parental_responsibility, source: birth certificate, ends_on: 2033-03-01}"
+    entry = read(TWO + f"may_speak_for:\n  - {row}\n")[2]
+
+    assert entry.kind == "may_speak_for"
+    assert entry.body == MaySpeakFor.model_validate(
+        {
+            "person_id": KEY.token("nhs", "9990079196"),
+            "by": KEY.token("nhs", "9990395950"),
+            "as": "parental_responsibility",
+            "source": "birth certificate",
+            "ends_on": "2033-03-01",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaints"),
+    [
+        (
+            TWO + f"consents:\n  - {{person: ava, {AGREED}, by: mia}}\n",
+            ["`x.yaml` line 5: consent: `by` names `mia`, who is not in `people` (ava, maya)"],
+        ),
+        (
+            TWO + "may_speak_for:\n  - {person: ava, by: [], as: court_order, source: s}\n",
+            ["`x.yaml` line 5: may_speak_for: `by` names `[]`, who is not in `people` (ava, maya)"],
+        ),
+        (
+            TWO + "may_speak_for:\n  - {person: ava, by: maya, as: parental, source: s}\n",
+            [
+                "`x.yaml` line 5: may_speak_for: `as`: found `parental`; "
+                "expected one of parental_responsibility, representative, court_order"
+            ],
+        ),
+        (
+            TWO + f"consents:\n  - {{person: ava, {AGREED}, capacity: parnt}}\n",
+            ["`x.yaml` line 5: consent: `capacity`: found `parnt`; did you mean `parent`?"],
+        ),
+    ],
+)
+def test_a_slip_in_who_speaks_is_told(text: str, complaints: list[str]) -> None:
+    assert told({"x.yaml": text}) == complaints
+
+
+def test_a_speaker_whose_own_line_is_wrong_is_told_there_only() -> None:
+    text = TWO.replace("9990395950", "1") + "may_speak_for:\n  - {person: ava, by: maya, as: court_order, source: s}\n"
+
+    (only,) = told({"x.yaml": text})
+    assert only.startswith("`x.yaml` line 3: person: `nhs_number`: ")
+
+
+def test_facts_that_decide_who_is_asked_stand_with_the_person() -> None:
+    (entry,) = read(FAMILY.rstrip("}\n") + ", lives_independently: true, competent_since: 2026-01-31}\n")
+
+    assert isinstance(entry.body, KnownPerson)
+    assert (entry.body.lives_independently, entry.body.competent_since) == (True, date(2026, 1, 31))
+
+
 # Agreements against the schemas
 
 
@@ -232,6 +339,69 @@ def line_of(text: str, start: str) -> int:
             {"mask": {"subject.date_of_birth": "decade"}},
             "mask",
             "unknown mask `decade`; known are initial, outward_code, year",
+        ),
+        (
+            {"mask": {"subject.home_address.postcode": "outwardcode"}, "release": {"subject": ["LOCATION_HOME"]}},
+            "mask",
+            "unknown mask `outwardcode`; did you mean `outward_code`?; known are initial, outward_code, year",
+        ),
+        (
+            {"mask": {"subject.date_of_brith": "year"}},
+            "mask",
+            "`subject.date_of_brith` is no field of `police.encompass.v1`; did you mean `subject.date_of_birth`?",
+        ),
+        (
+            {"mask": {"adults": "count"}},
+            "mask",
+            "found `adults: count`; only `other_children` is counted, and `count` is all that it takes",
+        ),
+        (
+            {"mask": {"other_children": "year"}},
+            "mask",
+            "found `other_children: year`; only `other_children` is counted, and `count` is all that it takes",
+        ),
+        (
+            {"mask": {"payload.police_reference": "initial"}},
+            "mask",
+            "mask `initial` leaves out what it cannot blur, and `payload.police_reference` may not be left out; "
+            "release it as it is, or not at all",
+        ),
+        (
+            {"mask": {"subject.home_address.postcode": "outward_code"}},
+            "mask",
+            "a mask releases nothing, and `subject.home_address.postcode` is not released; "
+            "name LOCATION_HOME in `release.subject`, or take the mask away",
+        ),
+        (
+            {"mask": {"adults[].date_of_birth": "year"}},
+            "mask",
+            "a mask releases nothing, and `adults[].date_of_birth` is not released; "
+            "name ID_CORE in `release.adults`, or take the mask away",
+        ),
+        (
+            {"mask": {"payload.officer_notes": "initial"}, "release": {"event": ["FREE_TEXT"]}},
+            "mask",
+            "a mask releases nothing, and `payload.officer_notes` is free text, which only `fields` releases; "
+            "name it there, or take the mask away",
+        ),
+        (
+            {"mask": {"payload.referrer": "initial"}},
+            "mask",
+            "a mask releases nothing, and `payload.referrer` may be released by no agreement",
+        ),
+        (
+            {"release": {"subject": ["RISK_SCORE", "ID_CORE"]}},
+            "release",
+            "`subject` names RISK_SCORE, which no field of `subject` in `police.encompass.v1` is; there are "
+            "AFFILIATION, CONTACT_SAFE, GP_REGISTRATION, HANDLING, ID_CORE, LINKAGE, LOCAL_ID, LOCATION_AREA, "
+            "LOCATION_HOME, LOCATION_SAFE, NHS_NUMBER, RELATIONSHIP, ROLE, SCHOOL_PLACE, UPN",
+        ),
+        (
+            {"release": {"event": ["HOUSING_FACT"]}},
+            "release",
+            "`event` names HOUSING_FACT, which no field of `event` in `police.encompass.v1` is; there are BASIS, "
+            "CRIMINAL, ENVELOPE, FREE_TEXT, HANDLING, INCIDENT_FACT, INCIDENT_NARRATIVE, LINKAGE, LOCATION_INCIDENT, "
+            "PROFESSIONAL_CONTACT, PUBLISHER, RISK_SCORE, VOICE_OF_CHILD",
         ),
         (
             {"mask": {"subject.given_name": "outward_code"}},
@@ -279,7 +449,73 @@ def test_a_line_that_is_no_person_is_told() -> None:
 def test_an_agreement_may_count_children_and_blur_what_it_releases() -> None:
     (entry,) = read(agreed(mask={"other_children": "count", "subject.date_of_birth": "year"}))
 
-    assert (entry.record_id, entry.where) == ("agreement/small", "`x.yaml` line 1")
+    assert (entry.record_id, entry.where) == ("agreement/small/v1", "`x.yaml` line 1")
+
+
+def test_a_mask_may_wait_for_the_condition_that_the_law_asks_for() -> None:
+    """Health data named and withheld for want of an Art 9 condition (R07) may be blurred already."""
+    release = {"event": ["HEALTH_CHILD"]}
+
+    assert read(
+        agreed(event_type="health.ed-attendance.v1", release=release, mask={"payload.presenting_complaint": "initial"})
+    )
+
+
+def test_a_year_may_be_told_of_a_date_that_is_always_there() -> None:
+    mask = {"payload.start_date": "year"}
+
+    assert read(agreed(event_type="care.protection-plan.v1", release={"event": ["PLAN_STATUS"]}, mask=mask))
+
+
+@pytest.mark.parametrize(
+    ("release", "complaint"),
+    [
+        ({"subjects": ["ID_CORE"]}, "unknown field `subjects`; did you mean `subject`?"),
+        ({"adult": ["ID_CORE"]}, "unknown field `adult`; did you mean `adults`?"),
+        (
+            {"family": ["ID_CORE"]},
+            "unknown field `family`; known are adults, alleged_perpetrators, event, other_children, subject",
+        ),
+        ({"subject": ["ID_COR"]}, "`flows.0.release.subject.0`: found `ID_COR`; did you mean `ID_CORE`?"),
+        ({"subject": ["EVERYTHING"]}, "`flows.0.release.subject.0`: found `EVERYTHING`; expected one of ENVELOPE, "),
+    ],
+)
+def test_a_group_or_class_that_does_not_exist_is_told_with_those_that_do(
+    release: dict[str, Any], complaint: str
+) -> None:
+    (only,) = told({"x.yaml": agreed(release=release)})
+
+    assert complaint in only
+
+
+#: What an agreement of a flow with masks says of fields, each word of it once, and where it stands.
+WORDS = ("subject", "ID_CORE", "LOCATION_HOME", "other_children", "count", "subject.date_of_birth", "outward_code")
+
+
+@given(st.sampled_from(WORDS), st.data())
+def test_a_typo_in_what_is_released_or_masked_is_always_named_and_never_loads(word: str, data: st.DataObject) -> None:
+    """One letter more, one less, or another: nothing that it could mean instead is taken for it."""
+    at = data.draw(st.integers(0, len(word) - 1))
+    letter = data.draw(st.sampled_from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_."))
+    typo = data.draw(
+        st.sampled_from(
+            (word[:at] + word[at + 1 :], word[:at] + letter + word[at:], word[:at] + letter + word[at + 1 :])
+        )
+    )
+    assume(typo != word)
+    masks = {"subject.date_of_birth": "year", "subject.home_address.postcode": "outward_code"}
+    right: dict[str, Any] = {
+        "release": {"subject": ["ID_CORE", "LOCATION_HOME"]},
+        "mask": {**masks, "other_children": "count"},
+    }
+
+    def spelt(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {spelt(key): spelt(inner) for key, inner in value.items()}
+        return [spelt(inner) for inner in value] if isinstance(value, list) else typo if value == word else value
+
+    assert read(agreed(**right))
+    assert any(f"`{typo}" in problem or f": {typo}`" in problem for problem in told({"x.yaml": agreed(**spelt(right))}))
 
 
 def test_an_agreement_stands_in_one_file_only() -> None:

@@ -1,6 +1,7 @@
 """The register at an offset is what its records say, whichever were replaced or ended on the way."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ CONSENT = {
     "expressed_by": "parent",
     "method": "in person",
 }
+SPEAKS = {"person_id": "p", "by": "m", "as": "parental_responsibility", "source": "birth certificate"}
 #: Record id -> kind, and two bodies that may stand under it.
 BODIES: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "partner/xx": ("partner", [PARTNER, PARTNER | {"suspended": True}]),
@@ -55,6 +57,7 @@ BODIES: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "affiliation",
         [{"person_id": "p", "partner": "xx", "relation": "r"}, {"person_id": "q", "partner": "xx", "relation": "r"}],
     ),
+    "may_speak_for/1": ("may_speak_for", [SPEAKS, SPEAKS | {"person_id": "q"}]),
     "consent/1": ("consent", [CONSENT, CONSENT | {"purpose": "other"}]),
     "consent/2": ("consent", [CONSENT | {"state": "withdrawn"}, CONSENT | {"state": "refused"}]),
 }
@@ -71,10 +74,11 @@ def seen(register: Register) -> dict[str, Any]:
         "event_rules": register.event_rules,
         "agreements": register.agreements,
         "persons": register.persons,
-        "flows": [register.flows(FLOW["event_type"], a, b) for a in partners for b in partners],
+        "flows": [register.flows(FLOW["event_type"], a, b, date(2026, 11, 20)) for a in partners for b in partners],
         "tokens": [register.persons_with(scheme, token) for scheme in ("nhs", "upn") for token in ("1", "2")],
         "involvements": [register.involvements(p) for p in people],
         "affiliations": [register.affiliations(p) for p in people],
+        "speakers": [register.may_speak_for(p) for p in people],
         "subscriptions": [register.subscriptions(t) for t in types],
         "consents": [
             [entry for _, entry in register.consents("p", Meaning.SERVICE_AGREEMENT, purpose)]
@@ -157,7 +161,7 @@ def test_a_partner_named_twice_in_a_flow_does_not_keep_the_agreement_from_ending
 
     put(register, "agreement/small", "agreement", None)
 
-    assert register.flows("police.encompass.v1", "fordshire-police", "ash-primary") == []
+    assert register.flows("police.encompass.v1", "fordshire-police", "ash-primary", date(2026, 11, 20)) == []
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,24 @@ One case for every reason that the rules can give.
 `CASES`: code -> the reasons of a real decision, or of a real look before handing over, in which it must stand.
 """
 
+import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from a_register import KEY, NOON, agreement, change, change_flow, demo, put, share
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import Notification, Reason
-from safebus.schemas.events import Confidentiality, Handling
-from safebus.streams.register.store import Register
+from safebus.schemas.events import Confidentiality, Event, Handling
+from safebus.streams.register.store import Register, body_of
 from safebus.streams.rules import asked_again
 from safebus.streams.rules.consent import State
 
 AVA = KEY.token("nhs", "9990079196")
 INCIDENT, MOVE = story.incident(), story.moved_to_temporary_accommodation(1)
+GARY = KEY.token("nhs", "9990475148")
+MOVE_OF_A_SUSPECT = MOVE.model_copy(update={"subjects": (*MOVE.subjects, INCIDENT.subjects[-1])})
 ENCOMPASS, HOUSING = "fordshire-encompass", "fordshire-temporary-accommodation"
 BASIS = {"art6": "A6-1-e", "power_or_duty": "POLICE-CL", "confidentiality": "CLDC-OPI"}
 
@@ -97,8 +100,46 @@ def _objection() -> Register:
     return consent(State.REFUSED, purpose="safeguarding")
 
 
+def _suspect_takes_back() -> Register:
+    """Ava's mother agreed, and her partner, the suspect, takes it back."""
+    register = consent(State.GIVEN)
+    body = json.loads(body_of(register.entries()["consent/x"][1]))
+    return put(register, "consent/y", "consent", body | {"state": "withdrawn", "by": GARY, "capacity": "parent"})
+
+
 _V = Handling(confidentiality=Confidentiality.V)
+
+
+def _labelled(**labels: tuple[str, ...]) -> Any:
+    return INCIDENT.model_copy(update={"handling": Handling(**labels)})
+
+
+def suspect(**changes: Any) -> Any:
+    """The same night, and this is what is said of the suspect."""
+    said = INCIDENT.subjects[-1].model_copy(update=changes)
+    return INCIDENT.model_copy(update={"subjects": (*INCIDENT.subjects[:-1], said)})
+
+
 _GOVERNS_ASH = {"person_id": KEY.token("nhs", "9990475148"), "partner": "ash-primary", "relation": "caretaker"}
+
+
+def _signed_late(partner: str) -> list[dict[str, Any]]:
+    """The parties of the incident's agreement, of whom this one signs on the day after."""
+    parties = demo().agreements[ENCOMPASS].model_dump(mode="json")["parties"]
+    return [row | ({"signed_on": "2026-11-21"} if row["partner"] == partner else {}) for row in parties]
+
+
+def _of_unknown_age() -> Register:
+    """The register without Ava's date of birth, which would contradict any other."""
+    return change(demo(), f"person/{AVA}", lambda body: body["confirm"].pop("date_of_birth"))
+
+
+def _grown_up() -> Event:
+    ava, *others = INCIDENT.subjects
+    return INCIDENT.model_copy(
+        update={"subjects": (ava.model_copy(update={"date_of_birth": date(2000, 1, 1)}), *others)}
+    )
+
 
 CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "PERMITTED": lambda: decided(demo()),
@@ -110,6 +151,13 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "PARTNER_SUSPENDED": lambda: decided(partner("fordshire-police", suspended=True)),
     "ADVERSARY": lambda: decided(put(demo(), "affiliation/x", "affiliation", _GOVERNS_ASH)),
     "VERY_RESTRICTED": lambda: decided(demo(), event=INCIDENT.model_copy(update={"handling": _V})),
+    "NOT_AUTHORISED": lambda: decided(demo(), event=_labelled(refrain=("NODSCLCD",))),
+    "APPROVAL_ASKED": lambda: decided(demo(), event=_labelled(obligations=("HUAPRV",))),
+    "ADVERSARY_POSSIBLE": lambda: decided(
+        put(demo(), "affiliation/x", "affiliation", _GOVERNS_ASH),
+        event=suspect(nhs_number=None),
+    ),
+    "ADVERSARY_UNCLEAR": lambda: decided(demo(), event=suspect(works_for=("ash-primry",))),
     "PROHIBITED": lambda: decided(prohibition()),
     "NO_AGREEMENT": lambda: decided(demo(), "meadow-practice"),
     "PURPOSE_NOT_COVERED": lambda: decided(to_schools(purpose="research")),
@@ -117,6 +165,7 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "AGREEMENT_SUSPENDED": lambda: decided(encompass(status="suspended")),
     "AGREEMENT_TERMINATED": lambda: decided(encompass(status="terminated")),
     "AGREEMENT_NOT_YET": lambda: decided(encompass(effective_from="2026-11-21")),
+    "PARTY_NOT_SIGNED": lambda: decided(encompass(parties=_signed_late("ash-primary"))),
     "AGREEMENT_EXPIRED": lambda: decided(encompass(review_by="2026-10-20")),
     "AGREEMENT_ENDED": lambda: looked_at(put(demo(), f"agreement/{ENCOMPASS}", "agreement", None)),
     "AGREEMENT_NARROWED": lambda: looked_at(to_schools(fields=[])),
@@ -128,6 +177,14 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "BASIS_NOT_AVAILABLE": lambda: decided(to_schools(basis=BASIS | {"art6": "A6-1-ea"})),
     "GATEWAY_RECIPIENT": lambda: decided(to_schools(basis=BASIS | {"power_or_duty": "CDA98-115"})),
     "NO_POWER_OR_DUTY": lambda: decided(to_schools(basis={"art6": "A6-1-e", "confidentiality": "CLDC-OPI"})),
+    "NOT_YET_HAPPENED": lambda: decided(
+        demo(), event=INCIDENT.model_copy(update={"occurred_at": NOON + timedelta(hours=1)})
+    ),
+    "NOT_A_CHILD": lambda: decided(_of_unknown_age(), event=_grown_up()),
+    "NO_NOT_THEIRS": lambda: decided(_suspect_takes_back(), event=MOVE_OF_A_SUSPECT),
+    "CONSENT_NOT_THEIRS": lambda: decided(consent(State.GIVEN, capacity="subject"), event=MOVE),
+    "CONSENT_UNSURE": lambda: decided(consent(State.GIVEN, capacity="representative"), event=MOVE),
+    "BASIS_CLAIMS_CONSENT": lambda: decided(to_schools(basis=BASIS | {"art6": "A6-1-a"})),
     "CONSENT_NOT_ASKED_FOR": lambda: decided(
         change_flow(demo(), HOUSING, "to-school-and-health", consent=None, objection_reason="none"), event=MOVE
     ),

@@ -70,15 +70,21 @@ def record(record_id: str, kind: str, body: str | None) -> RegisterRecord:
     )
 
 
+def _standing(register: Register, record_id: str) -> str:
+    """The version of an agreement that stands, where the agreement is meant: what follows takes its place."""
+    return next((each for each in register.entries() if each.startswith(f"{record_id}/v")), record_id)
+
+
 def put(register: Register, record_id: str, kind: str, body: Any) -> Register:
     """The register after one more record; `body`: values, or None to end the entry."""
     text = None if body is None else json.dumps(body)
-    register.apply(register.offset + 1, record(record_id, kind, text))
+    register.apply(register.offset + 1, record(_standing(register, record_id), kind, text))
     return register
 
 
 def change(register: Register, record_id: str, how: Callable[[dict[str, Any]], object]) -> Register:
     """The register after one entry was changed."""
+    record_id = _standing(register, record_id)
     kind, entry = register.entries()[record_id]
     body = json.loads(body_of(entry))
     how(body)

@@ -40,20 +40,22 @@ def stands(*entries: ConsentEntry, recipient: str = "ash-primary", now: datetime
     return standing(list(enumerate(entries)), recipient=recipient, now=now)
 
 
-#: Read off W3C DPV 2.3, ConsentStatus: one can ask at any time while nothing stands; only what was given can be
-#: renewed, withdrawn (by the person), revoked (by another), invalidated or run out; silence follows nothing.
+#: Read off W3C DPV 2.3, ConsentStatus: one can ask at any time; only what was given can be renewed, withdrawn (by the
+#: person), revoked (by another), invalidated or run out, and who is asked again may refuse; silence follows nothing.
 FOLLOWS = {
     "unknown": "requested deferred given refused",
     "requested": "requested deferred given refused",
     "deferred": "requested deferred given refused",
-    "given": "renewed expired invalidated revoked withdrawn",
-    "renewed": "renewed expired invalidated revoked withdrawn",
-    "refused": "requested given",
-    "expired": "requested given renewed refused",
+    "given": "requested deferred renewed refused expired invalidated revoked withdrawn",
+    "renewed": "requested deferred renewed refused expired invalidated revoked withdrawn",
+    "refused": "requested deferred given",
+    "expired": "requested deferred given renewed refused",
     "invalidated": "requested deferred given refused",
     "revoked": "requested deferred given refused",
-    "withdrawn": "requested given refused",
+    "withdrawn": "requested deferred given refused",
 }
+#: What a person said of what they want, or what ended it: everything but asking.
+ASKED = {State.REQUESTED, State.DEFERRED}
 
 
 @pytest.mark.parametrize("current", State)
@@ -64,7 +66,7 @@ def test_a_consent_moves_only_as_dpv_lets_it(current: State, new: State) -> None
 
 def test_a_move_that_is_not_allowed_names_those_that_are() -> None:
     assert may_follow(State.REFUSED, State.WITHDRAWN) == (
-        "a consent that is `refused` cannot become `withdrawn`; from here it can become given, requested"
+        "a consent that is `refused` cannot become `withdrawn`; from here it can become deferred, given, requested"
     )
 
 
@@ -86,9 +88,47 @@ def test_the_newest_decision_wins_in_whatever_order_they_were_recorded() -> None
     assert found == {State.WITHDRAWN}
 
 
-def test_of_two_at_the_same_instant_the_one_recorded_later_wins() -> None:
-    assert stands(said(State.GIVEN), said(State.REFUSED)) == ConsentStanding(State.REFUSED, 1)
-    assert stands(said(State.REFUSED), said(State.GIVEN)) == ConsentStanding(State.GIVEN, 1)
+@pytest.mark.parametrize("no", [state for state in State if state not in HOLDS | ASKED])
+@pytest.mark.parametrize("yes", sorted(HOLDS))
+def test_of_a_yes_and_a_no_of_the_same_instant_the_no_counts_whatever_was_recorded_later(yes: State, no: State) -> None:
+    assert stands(said(yes), said(no)) == ConsentStanding(no, 1)
+    assert stands(said(no), said(yes)) == ConsentStanding(no, 0)
+
+
+def test_of_the_same_instant_a_yes_that_has_run_out_counts_as_what_it_is() -> None:
+    """Given to everyone for good, and to the school until now."""
+    for_a_time = said(State.GIVEN, at=NOON - HOUR, expires_at=NOON, recipients=("ash-primary",))
+
+    assert stands(for_a_time, said(State.GIVEN, at=NOON - HOUR)).state is State.EXPIRED
+
+
+def test_of_the_same_instant_an_objection_counts_before_another_end() -> None:
+    """It is shown to whoever is told all the same (R11)."""
+    assert stands(said(State.REFUSED), said(State.EXPIRED)) == ConsentStanding(State.REFUSED, 0)
+
+
+def test_of_the_same_instant_and_kind_the_one_recorded_later_is_named() -> None:
+    assert stands(said(State.GIVEN), said(State.GIVEN)) == ConsentStanding(State.GIVEN, 1)
+
+
+@pytest.mark.parametrize("asking", sorted(ASKED))
+@pytest.mark.parametrize("before", [state for state in State if state not in ASKED])
+def test_asking_again_takes_nothing_back(before: State, asking: State) -> None:
+    assert stands(said(before), said(asking, at=NOON + HOUR), now=NOON + HOUR) == ConsentStanding(before, 0)
+
+
+def test_what_has_run_out_has_run_out_though_someone_asked_again() -> None:
+    ran_out = said(State.GIVEN, at=NOON - 2 * HOUR, expires_at=NOON - HOUR)
+
+    assert stands(ran_out, said(State.REQUESTED)) == ConsentStanding(State.EXPIRED, 0)
+
+
+def test_where_nothing_was_decided_for_this_recipient_the_newest_request_says_how_it_stands() -> None:
+    others = said(State.GIVEN, recipients=("meadow-practice",))
+
+    assert stands(others, said(State.REQUESTED), said(State.DEFERRED, at=NOON - HOUR)) == ConsentStanding(
+        State.REQUESTED, 1
+    )
 
 
 @pytest.mark.parametrize("state", sorted(HOLDS))
@@ -133,14 +173,39 @@ def test_a_no_that_is_dated_ahead_counts_at_once() -> None:
     assert stands(said(State.GIVEN), said(State.WITHDRAWN, at=NOON + HOUR)).state is State.WITHDRAWN
 
 
-@given(st.lists(st.tuples(st.sampled_from(State), st.integers(0, 5), st.booleans()), max_size=6))
-def test_consent_holds_only_if_the_newest_decision_was_a_yes(history: list[tuple[State, int, bool]]) -> None:
-    entries = [
+_HISTORY = st.lists(st.tuples(st.sampled_from(State), st.integers(0, 5), st.booleans()), max_size=6)
+
+
+def _said_in(history: list[tuple[State, int, bool]]) -> list[ConsentEntry]:
+    return [
         said(state, at=NOON - hours * HOUR, recipients=() if for_all else ("meadow-practice",))
         for state, hours, for_all in history
     ]
 
-    about_all = [(-hours, i, state) for i, (state, hours, for_all) in enumerate(history) if for_all]
-    last_word = max(about_all)[2] if about_all else State.UNKNOWN
 
-    assert stands(*entries).holds == (last_word in {State.GIVEN, State.RENEWED})
+@given(_HISTORY)
+def test_consent_holds_only_if_all_that_was_decided_last_was_a_yes(history: list[tuple[State, int, bool]]) -> None:
+    decided = [(hours, state) for state, hours, for_all in history if for_all and state not in ASKED]
+    newest = min((hours for hours, _ in decided), default=None)
+    last_words = {state for hours, state in decided if hours == newest}
+
+    assert stands(*_said_in(history)).holds == (bool(last_words) and last_words <= {State.GIVEN, State.RENEWED})
+
+
+@given(_HISTORY, st.integers(0, 5), st.sampled_from([State.REFUSED, State.WITHDRAWN, State.REVOKED, *sorted(ASKED)]))
+def test_no_refusal_and_no_question_ever_makes_a_consent_hold(
+    history: list[tuple[State, int, bool]], hours: int, more: State
+) -> None:
+    before = _said_in(history)
+
+    assert stands(*before).holds or not stands(*before, said(more, at=NOON - hours * HOUR)).holds
+
+
+@given(_HISTORY, st.randoms(use_true_random=False))
+def test_it_does_not_hang_on_the_order_in_which_it_was_typed_in(
+    history: list[tuple[State, int, bool]], rng: Any
+) -> None:
+    entries = _said_in(history)
+    mixed = rng.sample(entries, len(entries))
+
+    assert stands(*entries).holds == stands(*mixed).holds

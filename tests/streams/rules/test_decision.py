@@ -10,11 +10,19 @@ from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import Outcome, Reason
 from safebus.schemas.classes import Category
 from safebus.schemas.events import Confidentiality, Handling
+from safebus.streams.register.store import Register
 from safebus.streams.rules import decision
 from safebus.streams.rules.agreements import FlowBasis
 from safebus.streams.rules.consent import State
 
-PERMIT = ("PERMITTED", "AGREEMENT_REVIEW_OVERDUE", "RESTRICTED_PERSON", "SUSPECT_NOT_MATCHED", "OBJECTION_RECORDED")
+PERMIT = (
+    "PERMITTED",
+    "AGREEMENT_REVIEW_OVERDUE",
+    "RESTRICTED_PERSON",
+    "SUSPECT_NOT_MATCHED",
+    "NO_NOT_THEIRS",
+    "OBJECTION_RECORDED",
+)
 
 
 @pytest.mark.parametrize("code", sorted(set(CASES) - set(PERMIT) - {"AGREEMENT_ENDED", "AGREEMENT_NARROWED"}))
@@ -113,9 +121,16 @@ def test_an_agreement_holds_on_its_first_day_and_on_its_last(first: str, last: s
 def test_every_standing_refusal_is_told() -> None:
     register = prohibition()
     change(register, "partner/ash-primary", lambda body: body.update(suspended=True))
+
+    assert [r.code for r in decided(register)] == ["PARTNER_SUSPENDED", "PROHIBITED"]
+
+
+def test_what_is_refused_is_not_held_as_well() -> None:
+    """A person who looks at it could not permit it."""
     event = INCIDENT.model_copy(update={"handling": Handling(confidentiality=Confidentiality.V)})
 
-    assert [r.code for r in decided(register, event=event)] == ["PARTNER_SUSPENDED", "VERY_RESTRICTED", "PROHIBITED"]
+    assert [r.code for r in decided(prohibition(), event=event)] == ["PROHIBITED"]
+    assert [r.code for r in decided(demo(), event=event)] == ["VERY_RESTRICTED"]
 
 
 def test_a_basis_that_answers_another_question_is_unknown() -> None:
@@ -158,7 +173,35 @@ def test_what_a_basis_carries_beyond_ordinary_data(
     put(register, "basis/A9-2-c", "basis", vital)
     basis = FlowBasis(art6="A6-1-e", art9_or_10=art9_or_10, sch1=sch1, confidentiality="CLDC-OPI")
 
-    assert decision.conditions(register, basis, territory="england", on=NOON.date()) == carried
+    assert _carried(register, basis) == carried
+
+
+def _carried(register: Register, basis: FlowBasis) -> frozenset[Category]:
+    police, school = register.partners["fordshire-police"], register.partners["ash-primary"]
+    return decision.conditions(register, basis, sender=police, recipient=school, territory="england", on=NOON.date())
+
+
+@pytest.mark.parametrize("code", [SUBSTANTIAL, SCH1])
+@pytest.mark.parametrize(
+    "narrower", [{"available_to": ["charity"]}, {"recipient_flag": "health_body"}], ids=["the sender", "the recipient"]
+)
+def test_a_condition_carries_nothing_for_whom_it_is_not(code: str, narrower: dict[str, Any]) -> None:
+    """Health data would go to somebody whom the condition does not reach."""
+    register = change(demo(), f"basis/{code}", lambda body: body.update(narrower))
+    basis = FlowBasis(art6="A6-1-e", art9_or_10=SUBSTANTIAL, sch1=SCH1, confidentiality="CLDC-OPI")
+
+    assert _carried(demo(), basis) == {Category.SPECIAL, Category.CRIMINAL}
+    assert Category.CRIMINAL not in _carried(register, basis)
+    assert (Category.SPECIAL in _carried(register, basis)) is (
+        code == SCH1 and not demo().bases[SUBSTANTIAL].needs_sch1
+    )
+
+
+def test_the_recipient_s_own_basis_must_reach_it_too() -> None:
+    register = to_schools(basis=BASIS | {"receiving_art6": {"public_authority": "A6-1-e"}})
+    change(register, "basis/A6-1-e", lambda body: body.update(recipient_flag="health_body"))
+
+    assert [(r.code, r.about) for r in decided(register)] == [("GATEWAY_RECIPIENT", "A6-1-e")] * 2
 
 
 @pytest.mark.parametrize("meaning", ["service_agreement", "data_protection"])

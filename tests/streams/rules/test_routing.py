@@ -13,7 +13,6 @@ from safebus.streams.rules.routing import interested
 
 def considered(event: Event, register: Register, on: date = NOON.date()) -> list[tuple[str, str, tuple[str, ...]]]:
     matches = match_all(event, register, KEY)
-    assert isinstance(matches, dict)
     return [(i.recipient, i.person.ref, i.roles) for i in interested(event, matches, register, on)]
 
 

@@ -45,7 +45,15 @@ def test_the_record_says_what_was_decided_on_what_and_when() -> None:
         "rules_digest": "rules-1",
         "register_offset": demo().offset,
         "decided_at": NOON,
-        "unheard": 0,
+        "worklist": (
+            {
+                "who": "subjects.1 (CHILD)",
+                "code": "ADVERSARY",
+                "about": "beech-primary",
+                "recipient": "beech-primary",
+                "by": None,
+            },
+        ),
     }
 
 
@@ -99,12 +107,15 @@ def test_a_doubtful_identity_is_set_aside_before_anyone_is_considered() -> None:
     )
 
 
-def test_a_child_for_whom_nobody_is_considered_is_counted_as_unheard() -> None:
+def test_a_child_of_whom_nobody_is_told_is_on_the_worklist() -> None:
     """Someone must look: a notice that reaches nobody protects nobody."""
     unknown = story.AVA.model_copy(update={"nhs_number": "9990554331", "upn": None})
 
-    assert share(MOVE.model_copy(update={"subjects": (unknown,)}), demo()).record.unheard == 1
-    assert share(MOVE, demo()).record.unheard == 0
+    assert [
+        (seen.who, seen.code)
+        for seen in share(MOVE.model_copy(update={"subjects": (unknown,)}), demo()).record.worklist
+    ] == [("subjects.0 (CHILD)", "NO_RECIPIENT")]
+    assert share(MOVE, demo()).record.worklist == ()
 
 
 def test_a_restricted_notification_is_labelled_so() -> None:
@@ -226,7 +237,14 @@ def test_a_flow_that_became_a_prohibition_for_later_carries_nothing_now() -> Non
     register = to_schools(effect="refuse", basis=None)
     change(register, f"agreement/{ENCOMPASS}", lambda body: body.update(effective_from="2027-01-01"))
 
-    assert looked_at(register) == reason("AGREEMENT_NARROWED", "R21", ENCOMPASS)
+    assert looked_at(register) == reason("AGREEMENT_ENDED", "R01", ENCOMPASS)
+
+
+def test_who_has_not_signed_the_version_that_governs_now_is_handed_nothing() -> None:
+    parties = demo().agreements[ENCOMPASS].model_dump(mode="json")["parties"]
+    late = [row | ({"signed_on": "2026-11-21"} if row["partner"] == "ash-primary" else {}) for row in parties]
+
+    assert looked_at(encompass(parties=late)) == reason("PARTY_NOT_SIGNED", "R01", f"ash-primary ({ENCOMPASS} v3)")
 
 
 def test_a_restricted_notification_stays_fit_for_a_restricted_person() -> None:

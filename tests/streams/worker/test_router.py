@@ -160,7 +160,7 @@ async def test_a_redo_under_other_rules_carries_out_what_is_on_record(
         a.output_digest for a in record.answers if a.output_digest is not None
     }
     assert len(sent) == 7
-    assert quarantined == []
+    assert [q.reason for q in quarantined] == ["FOR_A_PERSON"]  # the suspect governs one of the schools
 
 
 async def test_a_redo_that_cannot_make_the_same_bytes_goes_to_a_person(
@@ -178,7 +178,7 @@ async def test_a_redo_that_cannot_make_the_same_bytes_goes_to_a_person(
         quarantined = await successor.quarantined(offset)
 
     assert len(records) == 1
-    assert [q.reason for q in quarantined] == ["REDO_DIFFERS"]
+    assert [q.reason for q in quarantined] == ["FOR_A_PERSON", "REDO_DIFFERS"]
 
 
 async def test_another_event_where_a_decided_one_stood_is_decided(connection: Connection) -> None:
@@ -231,15 +231,36 @@ async def test_an_event_about_someone_in_nobodys_care_is_decided_and_shown_to_a_
 
 
 async def test_a_doubtful_identity_is_never_decided(connection: Connection) -> None:
-    """Ava's number under Ben's pupil number: the whole event waits for a person."""
+    """Ava's number under Ben's pupil number: nobody is told of either before a person has looked."""
     mixed = story.AVA.model_copy(update={"upn": "L313000026002"})
-    event = incident(subjects=(mixed, *story.incident().subjects[1:]))
+    event = incident(subjects=(mixed,))
+    event = event.model_copy(update={"payload": event.payload.model_copy(update={"children": ()})})
     async with running(connection) as worker:
         offset = await worker.publish(codec.encode(event))
         await worker.handle(offset)
 
         assert await worker.decisions_now(event.event_id) == []
         assert [q.reason for q in await worker.quarantined(offset)] == ["IDENTITY_AMBIGUOUS"]
+
+
+async def test_a_doubt_about_one_child_holds_up_no_other(connection: Connection) -> None:
+    """The same mistake, and the others of the household are decided about at once."""
+    mixed = story.AVA.model_copy(update={"upn": "L313000026002"})
+    told = story.incident()
+    event = incident(subjects=(mixed, *(p for p in told.subjects if p.ref not in ("ava", "ben"))))
+    event = event.model_copy(update={"payload": event.payload.model_copy(update={"children": ()})})
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        await worker.handle(offset)
+
+        record = await worker.decision(event.event_id)
+        assert [q.reason for q in await worker.quarantined(offset)] == ["FOR_A_PERSON"]
+    assert {(a.recipient, a.subject_index) for a in record.answers if a.outcome is Outcome.PERMIT} == {
+        ("fordshire-0-19", 1),
+        ("fordshire-mash", 1),
+        ("haven", 2),
+    }
+    assert ("subjects.0 (CHILD)", "IDENTITY_AMBIGUOUS") in {(seen.who, seen.code) for seen in record.worklist}
 
 
 async def test_when_the_broker_does_not_acknowledge_the_handler_raises(connection: Connection) -> None:

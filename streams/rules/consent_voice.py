@@ -1,0 +1,239 @@
+"""
+Whose yes or no counts for this person?
+
+    who spoke                                    for whom                               counts
+    -------------------------------------------  -------------------------------------  ----------------------------
+    subject, young person                        adult; competent since; 16 or 17       yes
+                                                 younger, or not born yet               no
+                                                 age unknown                            unsure
+    parent                                       adult                                  no
+                                                 16 or 17 and lives independently       no (HA 1996 s.213AA(3))
+                                                 lives independently, age unknown       unsure
+                                                 a suspect may be a parent              unsure (which one was it?)
+                                                 otherwise                              yes
+    someone of the register (`by`)               themselves                             as the subject
+                                                 and is a suspect of the event          no (R14)
+                                                 and may not speak for them that day    no
+                                                 with parental responsibility           as a parent, known by name
+                                                 as representative or by court order    yes
+                                                 and a suspect unknown may be the same  unsure
+    court                                        anyone                                 yes
+    representative, nobody knows which           anyone                                 unsure
+    an officer, anyone else, no word             anyone                                 nobody's
+
+A yes counts only if it is theirs to give. A no counts unless it is known not to be: silence refuses, so what is unsure
+closes. What was revoked, invalidated or has ended counts whoever took it down: it is not the person's own act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import Enum
+
+from safebus.schemas.events import Event, Person, PersonRole
+from safebus.schemas.uk_day import uk_day
+from safebus.streams.rules.consent import HOLDS, OBJECTS, Capacity, ConsentEntry
+from safebus.streams.rules.identity import Matched
+from safebus.streams.rules.lookups import Lookups
+from safebus.streams.rules.parties import KnownPerson, MaySpeakFor, SpeaksAs
+
+Entries = Sequence[tuple[int, ConsentEntry]]
+
+#: From this age a young person is taken to be competent (Family Law Reform Act 1969 s.8); before, someone assesses it.
+COMPETENT_AT = 16
+ADULT_AT = 18
+#: What a suspect can be to a child, in the words of publishers, and certainly is no parent. Any other word may be one.
+NO_PARENT = frozenset(
+    {
+        *(f"{parent} {partner}" for parent in ("mothers", "fathers") for partner in ("partner", "expartner")),
+        *("uncle", "aunt", "neighbour", "stranger", "lodger", "teacher", "sibling", "brother", "sister", "cousin"),
+        *("grandfather", "grandmother"),
+    }
+)
+
+
+class Voice(Enum):
+    """Is it theirs to say? NOBODYS: it is not said who spoke."""
+
+    THEIRS = "theirs"
+    NOT_THEIRS = "not theirs"
+    UNSURE = "unsure"
+    NOBODYS = "nobody's"
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An alleged perpetrator of the event. `person_id`: None: nobody of the register."""
+
+    person_id: str | None
+    may_be_parent: bool
+
+
+@dataclass(frozen=True)
+class Around:
+    """
+    What is known of the person whose decision it is, and of those around them.
+
+    Attributes:
+        role: In the event, with `born`; None where no event is at hand.
+        suspects: None: it is not known whether there are any.
+    """
+
+    known: KnownPerson | None
+    speakers: Sequence[MaySpeakFor]
+    role: PersonRole | None = None
+    born: date | None = None
+    suspects: tuple[Suspect, ...] | None = None
+
+    def age(self, on: date) -> int | None:
+        """In whole years."""
+        if self.born is None:
+            return None
+        return on.year - self.born.year - ((on.month, on.day) < (self.born.month, self.born.day))
+
+    def adult(self, on: date) -> bool:
+        """Grown up, as far as the event tells."""
+        age = self.age(on)
+        return self.role is PersonRole.ADULT_VICTIM if age is None else age >= ADULT_AT
+
+
+@dataclass(frozen=True)
+class Heard:
+    """
+    What counts of what was said.
+
+    Attributes:
+        yes_unsure: A yes was left out of which a person must say whether it counts.
+        yes_not_theirs: A yes was left out that was not theirs to give.
+        no_not_theirs: A refusal or a withdrawal was left out.
+    """
+
+    entries: Entries
+    yes_unsure: bool = False
+    yes_not_theirs: bool = False
+    no_not_theirs: bool = False
+
+
+def around(event: Event, subject: Person, person_id: str, matched: Matched, register: Lookups) -> Around:
+    """What an event and the register tell of one of its subjects and those around them."""
+    suspects = tuple(
+        _suspect(each, matched)
+        for each in event.subjects
+        if each.role is PersonRole.ALLEGED_PERPETRATOR and each.ref != subject.ref
+    )
+    without = around_without_event(person_id, register, suspects=suspects)
+    return replace(without, role=subject.role, born=subject.date_of_birth)
+
+
+def _suspect(person: Person, matched: Matched) -> Suspect:
+    if person.ref in matched.doubts:
+        return Suspect(None, may_be_parent=True)  # whoever that is
+    return Suspect(matched.matches[person.ref].person_id, may_be_parent(person.relationship))
+
+
+def around_without_event(person_id: str, register: Lookups, *, suspects: tuple[Suspect, ...] | None) -> Around:
+    """What the register alone tells; `suspects`: None: there may be some, so that whoever may be one is unsure."""
+    return Around(register.person(person_id), register.may_speak_for(person_id), suspects=suspects)
+
+
+def may_be_parent(relationship: str | None) -> bool:
+    """May a suspect of this relationship to the child be a parent? Only a word that is known rules it out."""
+    letters = "".join(c for c in (relationship or "").casefold() if c.isalpha() or c == " ")
+    return " ".join(letters.split()) not in NO_PARENT
+
+
+def heard(
+    entries: Entries,
+    who: Around,
+    *,
+    recipient: str | None = None,
+    judged_at: datetime | None = None,
+    unsure_yes: bool = False,
+) -> Heard:
+    """
+    What counts of what was said.
+
+    Args:
+        recipient: Only what covers this partner; None: all of it.
+        judged_at: A decision was made then with the event at hand and found that it was agreed to: a yes from before
+            that is unsure without the event is taken as that decision took it.
+        unsure_yes: Take any yes that is unsure: to tell whether something ended, not whether it may go.
+    """
+    kept: list[tuple[int, ConsentEntry]] = []
+    unsure = not_theirs = no_dropped = False
+    for offset, entry in entries:
+        if recipient is not None and entry.recipients and recipient not in entry.recipients:
+            continue
+        voice = voice_of(entry, who) if entry.state in HOLDS | OBJECTS else Voice.THEIRS
+        if entry.state in HOLDS:
+            judged = unsure_yes or (judged_at is not None and entry.decided_at <= judged_at)
+            if voice is Voice.THEIRS or (voice is Voice.UNSURE and judged):
+                kept.append((offset, entry))
+            elif voice is Voice.UNSURE:
+                unsure = True
+            else:
+                not_theirs = True
+        elif voice is Voice.NOT_THEIRS:
+            no_dropped = True
+        else:
+            kept.append((offset, entry))
+    return Heard(kept, unsure, not_theirs, no_dropped)
+
+
+def voice_of(entry: ConsentEntry, who: Around) -> Voice:
+    """Whose word is it, on the day it was said? The table is above."""
+    on = uk_day(entry.decided_at)
+    if entry.by is not None and entry.by != entry.person_id:
+        return _someone(entry.by, who, on)
+    match Capacity.SUBJECT if entry.by is not None else entry.spoken_as():
+        case Capacity.SUBJECT | Capacity.YOUNG_PERSON:
+            return _own(who, on)
+        case Capacity.PARENT:
+            found = _parent(who, on)
+            named = {each.by for each in who.speakers if each.speaks_as is SpeaksAs.PARENTAL_RESPONSIBILITY}
+            which = who.suspects is None or any(s.may_be_parent or s.person_id in named for s in who.suspects)
+            return Voice.UNSURE if which and found is Voice.THEIRS else found
+        case Capacity.COURT:
+            return Voice.THEIRS
+        case Capacity.REPRESENTATIVE:
+            return Voice.UNSURE
+        case _:
+            return Voice.NOBODYS
+
+
+def _own(who: Around, on: date) -> Voice:
+    if who.role is PersonRole.UNBORN_CHILD:
+        return Voice.NOT_THEIRS
+    since = who.known.competent_since if who.known is not None else None
+    if who.adult(on) or (since is not None and since <= on):
+        return Voice.THEIRS
+    age = who.age(on)
+    if age is None:
+        return Voice.UNSURE
+    return Voice.THEIRS if age >= COMPETENT_AT else Voice.NOT_THEIRS
+
+
+def _parent(who: Around, on: date) -> Voice:
+    if who.adult(on):
+        return Voice.NOT_THEIRS
+    if who.known is not None and who.known.lives_independently:
+        age = who.age(on)
+        if age is None:
+            return Voice.UNSURE
+        if age >= COMPETENT_AT:
+            return Voice.NOT_THEIRS
+    return Voice.THEIRS
+
+
+def _someone(by: str, who: Around, on: date) -> Voice:
+    suspects = who.suspects or ()
+    if any(suspect.person_id == by for suspect in suspects):
+        return Voice.NOT_THEIRS
+    ways = {each.speaks_as for each in who.speakers if each.by == by and each.holds(on)}
+    if not ways:
+        return Voice.NOT_THEIRS
+    found = _parent(who, on) if ways == {SpeaksAs.PARENTAL_RESPONSIBILITY} else Voice.THEIRS
+    hidden = who.suspects is None or any(s.person_id is None and s.may_be_parent for s in suspects)
+    return Voice.UNSURE if hidden and found is Voice.THEIRS else found

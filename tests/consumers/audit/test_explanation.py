@@ -1,0 +1,55 @@
+"""What a person reads about a decision: each answer, and what somebody must still look at."""
+
+from a_register import KEY, NOON, ORIGIN, demo
+
+from safebus.consumers.audit.explain.explanation import as_dict, as_text
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec
+from safebus.schemas.bus_records import DecisionRecord
+from safebus.schemas.events import Confidentiality, Event, Handling
+from safebus.streams.rules import sharing
+
+
+def decided(event: Event) -> DecisionRecord:
+    received = codec.decode(codec.encode(event))
+    found = sharing.share(received, demo(), origin=ORIGIN, now=NOON, key=KEY, rules_digest="rules-1")
+    assert isinstance(found, sharing.Shared)
+    return found.record
+
+
+def test_what_somebody_must_look_at_stands_below_the_answers_in_words() -> None:
+    ava, *others = story.incident().subjects
+    doubtful = ava.model_copy(update={"family_name": "Hurst"})
+    record = decided(story.incident().model_copy(update={"subjects": (doubtful, *others)}))
+
+    below = as_text(record, [], demo()).split("a person must look at:\n")[1].splitlines()
+
+    assert below == [
+        "  subjects.0 (CHILD): name or date of birth do not confirm the identifier of a subject: family_name  "
+        "[IDENTITY_MISMATCH]",
+        "  subjects.1 (CHILD), for beech-primary: the alleged perpetrator works for or governs beech-primary  "
+        "[ADVERSARY]",
+    ]
+    assert [seen["in_words"] for seen in as_dict(record, [], demo())["worklist"]] == [
+        line.split(": ", 1)[1].rsplit("  [", 1)[0] for line in below
+    ]
+
+
+def test_the_day_by_which_an_answer_is_needed_stands_there() -> None:
+    record = decided(story.incident().model_copy(update={"respond_by": NOON}))
+
+    assert ", until 2026-11-20 12:00 UTC: " in as_text(record, [], demo())
+
+
+def test_what_is_held_says_whom_to_speak_to() -> None:
+    held = story.incident().model_copy(update={"handling": Handling(confidentiality=Confidentiality.V)})
+
+    text = as_text(decided(held), [], demo())
+
+    assert "HOLD  Ash Primary" in text
+    assert "marked very restricted: a person must decide, not the bus" in text
+    assert text.count("to speak to a person: ") == text.count("HOLD  ") + text.count("REFUSE  ")
+
+
+def test_nothing_to_look_at_is_not_mentioned() -> None:
+    assert "a person must look at" not in as_text(decided(story.moved_to_temporary_accommodation(1)), [], demo())

@@ -1,0 +1,73 @@
+"""What the world does not do is pointed at, by place; what it does is not."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from safebus.deploy.local.demo import story
+from safebus.schemas.events import Event, PersonRole
+from safebus.streams.rules.plausible import CLOCKS_DIFFER_BY, implausible
+from safebus.streams.rules.reasons import say
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def said(event: Event, now: datetime = NOW) -> list[tuple[str, str]]:
+    found = {(reason.code, reason.about) for person in event.subjects for reason in implausible(event, person, now)}
+    return sorted(found)
+
+
+def with_ava(**changes: Any) -> Event:
+    event = story.incident()
+    ava, *others = event.subjects
+    return event.model_copy(update={"subjects": (ava.model_copy(update=changes), *others)})
+
+
+@pytest.mark.parametrize("event", [event for event, _ in story.first_chapter()], ids=lambda e: e.event_type)
+def test_what_the_demonstration_tells_can_be(event: Event) -> None:
+    assert said(event, now=event.published_at) == []
+
+
+@pytest.mark.parametrize(("ahead", "pointed_at"), [(timedelta(0), False), (timedelta(milliseconds=1), True)])
+def test_what_is_yet_to_happen_is_pointed_at_beyond_what_clocks_differ(ahead: timedelta, pointed_at: bool) -> None:
+    event = story.incident().model_copy(update={"occurred_at": NOW + CLOCKS_DIFFER_BY + ahead})
+
+    assert said(event) == ([("NOT_YET_HAPPENED", "occurred_at")] if pointed_at else [])
+
+
+@pytest.mark.parametrize(
+    ("born", "is_adult"),
+    [
+        (date(2008, 11, 19), True),  # the 18th birthday is the day of the incident
+        (date(2008, 11, 20), False),
+        (date(2008, 12, 1), False),
+        (date(1980, 12, 31), True),
+        (None, False),
+    ],
+)
+def test_an_adult_under_a_duty_to_children_is_pointed_at(born: date | None, is_adult: bool) -> None:
+    found = said(with_ava(date_of_birth=born))
+
+    assert found == ([("NOT_A_CHILD", "subjects.0 (CHILD)")] if is_adult else [])
+
+
+def test_an_adult_victim_is_no_child_and_need_not_be_one() -> None:
+    assert said(with_ava(role=PersonRole.ADULT_VICTIM, date_of_birth=date(1980, 1, 1))) == []
+
+
+def test_the_18th_birthday_is_that_of_the_uk() -> None:
+    """Half past midnight of 1 July in London is still 30 June in UTC."""
+    event = with_ava(date_of_birth=date(2008, 7, 1))
+
+    before = event.model_copy(update={"occurred_at": datetime(2026, 6, 30, 22, 30, tzinfo=UTC)})
+    after = event.model_copy(update={"occurred_at": datetime(2026, 6, 30, 23, 30, tzinfo=UTC)})
+
+    assert (said(before), said(after)) == ([], [("NOT_A_CHILD", "subjects.0 (CHILD)")])
+
+
+def test_a_reason_says_where_and_not_what() -> None:
+    event = with_ava(date_of_birth=date(1980, 1, 31))
+    (reason,) = implausible(event, event.subjects[0], NOW)
+
+    assert say(reason) == "subjects.0 (CHILD) was 18 or older when it happened, and this duty is about children"

@@ -1,0 +1,103 @@
+"""What a person must look at, though the event is decided: each kind once, and nothing that needs nobody."""
+
+from typing import Any
+
+import pytest
+from a_reason import BASIS, INCIDENT, MOVE, consent, suspect, to_schools
+from a_register import demo, put, share
+
+from safebus.deploy.local.demo import story
+from safebus.schemas.events import Confidentiality, Event, Handling
+from safebus.streams.register.store import Register
+from safebus.streams.rules.bases import DUTY
+from safebus.streams.rules.consent import State
+
+AVA, BEN = "subjects.0 (CHILD)", "subjects.1 (CHILD)"
+
+
+def to_see(event: Event, register: Register | None = None) -> set[tuple[str, str, str | None]]:
+    return {(seen.who, seen.code, seen.recipient) for seen in share(event, register or demo()).record.worklist}
+
+
+def test_a_school_of_the_suspect_s_is_told_nothing_and_another_contact_must_be_found() -> None:
+    assert to_see(INCIDENT) == {(BEN, "ADVERSARY", "beech-primary")}
+
+
+def test_every_answer_that_is_held_is_somebody_s_to_decide() -> None:
+    held = INCIDENT.model_copy(update={"handling": Handling(confidentiality=Confidentiality.V)})
+
+    found = to_see(held)
+
+    assert (AVA, "VERY_RESTRICTED", "ash-primary") in found
+    assert len(found) == len([a for a in share(held, demo()).record.answers if a.outcome == "HOLD"]) + 1
+
+
+def test_a_doubtful_person_is_there_with_what_is_doubtful() -> None:
+    ava, *others = INCIDENT.subjects
+    mixed = ava.model_copy(update={"family_name": "Hurst"})
+    event = INCIDENT.model_copy(update={"subjects": (mixed, *others)})
+
+    [entry] = [seen for seen in share(event, demo()).record.worklist if seen.who == AVA]
+
+    assert (entry.code, entry.about, entry.recipient) == ("IDENTITY_MISMATCH", "family_name", None)
+
+
+def test_a_doubtful_suspect_is_there_too() -> None:
+    found = to_see(suspect(given_name="Henry"))
+
+    assert ("subjects.4 (ALLEGED_PERPETRATOR)", "IDENTITY_MISMATCH", None) in found
+
+
+@pytest.mark.parametrize(
+    ("basis", "listed"),
+    [(BASIS | {"art6": DUTY}, True), (BASIS, False)],
+)
+def test_a_recipient_of_a_duty_that_is_not_told_is_there(basis: dict[str, Any], listed: bool) -> None:
+    register = to_schools(basis=basis)
+    put(
+        register,
+        "partner/ash-primary",
+        "partner",
+        register.partners["ash-primary"].model_dump(mode="json") | {"suspended": True},
+    )
+
+    assert ((AVA, "PARTNER_SUSPENDED", "ash-primary") in to_see(INCIDENT, register)) is listed
+
+
+def test_a_hub_that_only_watches_is_nobody_s_duty() -> None:
+    register = to_schools(basis=BASIS | {"art6": DUTY})
+    body = register.partners["fordshire-mash"].model_dump(mode="json") | {"suspended": True}
+    put(register, "partner/fordshire-mash", "partner", body)
+
+    assert not [seen for seen in to_see(INCIDENT, register) if seen[2] == "fordshire-mash"]
+
+
+def test_of_whom_nobody_is_told_somebody_must_know() -> None:
+    unknown = story.AVA.model_copy(update={"nhs_number": "9990554331", "upn": None})
+
+    assert to_see(MOVE.model_copy(update={"subjects": (unknown,)})) == {(AVA, "NO_RECIPIENT", None)}
+
+
+@pytest.mark.parametrize("state", [State.REFUSED, State.WITHDRAWN])
+def test_a_no_is_the_end_of_it(state: State) -> None:
+    """A person's own wish: nobody has to look."""
+    assert to_see(MOVE, consent(state)) == set()
+
+
+@pytest.mark.parametrize("state", [State.UNKNOWN, State.REQUESTED, State.EXPIRED])
+def test_silence_is_not(state: State) -> None:
+    assert to_see(MOVE, consent(state)) == {(AVA, "NO_RECIPIENT", None)}
+
+
+def test_a_yes_of_which_nobody_knows_whether_it_counts_is_for_a_person() -> None:
+    found = to_see(MOVE, consent(State.GIVEN, capacity="representative"))
+
+    assert (AVA, "CONSENT_UNSURE", "ash-primary") in found
+    assert (AVA, "NO_RECIPIENT", None) in found
+
+
+def test_the_day_by_which_the_publisher_needs_an_answer_stands_beside_it() -> None:
+    needed = INCIDENT.occurred_at.replace(microsecond=0)
+    event = INCIDENT.model_copy(update={"respond_by": needed})
+
+    assert {seen.by for seen in share(event, demo()).record.worklist} == {needed}
