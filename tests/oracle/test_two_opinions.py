@@ -107,7 +107,7 @@ def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
 
     agree()
 
-    # Hypothesis also draws constants of the modules that are loaded, so the worlds depend on what ran before: the counts
+    # Hypothesis also draws constants of the modules that are loaded, so the worlds depend on what ran before: these
     # are floors that every order met, far below what is usual.
     assert seen["worlds"] >= 300, seen
     assert seen["refused by the loader"] <= 40, seen
