@@ -74,16 +74,16 @@ def _world(world: World) -> dict[str, Any]:
 
 def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
     """
-    On 400 random worlds. Should it fail: add `Phase.shrink` and wait some minutes for a small example.
+    On 800 random worlds. Should it fail: add `Phase.shrink` and wait some minutes for a small example.
 
     Few worlds may be refused by the loader, and many must let something through: else nothing was compared.
     """
     seen: Counter[str] = Counter()
 
-    # A fixed seed: a red run is the same run tomorrow.
+    # A fixed seed: a red run of this file alone is the same run tomorrow.
     @seed(20261121)
     @settings(
-        max_examples=400,
+        max_examples=800,
         deadline=None,
         database=None,
         phases=(Phase.generate,),
@@ -107,12 +107,12 @@ def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
 
     agree()
 
-    # Hypothesis also draws constants of the modules that are loaded, so the worlds depend on what ran before: these
-    # are floors that every order met, far below what is usual.
-    assert seen["worlds"] >= 300, seen
-    assert seen["refused by the loader"] <= 40, seen
-    assert seen["PERMIT"] >= 50 and seen["REFUSE"] >= 100, seen
-    assert seen["HOLD"] + seen["set aside"] + seen["of some, nobody is told"] >= 15, seen
+    # The seed does not fix the worlds: Hypothesis also draws constants of whatever modules are loaded. So there are enough
+    # of them that each floor is a third or less of what any of six runs had (three seeds, in two orders of the tests).
+    assert seen["worlds"] >= 600, seen
+    assert seen["refused by the loader"] <= 20, seen
+    assert seen["PERMIT"] >= 100 and seen["REFUSE"] >= 100 and seen["set aside"] >= 5, seen
+    assert seen["HOLD"] >= 20 and seen["of some, nobody is told"] >= 10, seen
     print(dict(seen))
 
 

@@ -24,6 +24,8 @@ Draw = st.DrawFn
 
 ORG_TYPES = ("public_authority", "charity", "contracted_provider")
 PARTNERS = ("alpha-police", "beta-hub", "gamma-school", "delta-gp", "omega-charity")
+#: No agency of the register; the first is like none of them, the others are slips of one each.
+MISSPELT = ("not-on-the-bus", "gama-school", "delta-pg", "beta-hubb")
 INTERESTS = ("attends_school", "health_visiting", "client")
 PURPOSES = ("safeguarding", "record_accuracy")
 CAPACITIES = ("parent", "parent", "parent", "court", "subject", "young_person", "representative")
@@ -516,7 +518,7 @@ def subjects(draw: Draw, fields: list[Row], register: list[Row], publisher: str,
             given["date_of_birth"] = "2001-01-01"
         if rarely(draw, 2):
             given["nhs_number"] = NHS[one(draw, (*PEOPLE, f"s{index + 2 if index < 3 else 4}"))]
-        given["works_for"] = some(draw, (*PARTNERS, "not-on-the-bus"), most=1) if rarely(draw, 20) else []
+        given["works_for"] = some(draw, (*PARTNERS, *MISSPELT), most=1) if rarely(draw, 25) else []
         given["confidentiality"] = one(draw, CONFIDENTIALITY * 3 + ("N",) * 40)
         if known.get(alias) is None and alias == "bump" and rarely(draw, 50):
             given["nhs_number"] = None
@@ -551,8 +553,8 @@ def events(draw: Draw, event_type: str, publisher: str, register: list[Row], now
         "handling": {
             "confidentiality": one(draw, ("N",) * 20 + CONFIDENTIALITY),
             "sensitivity": some(draw, ("a", "b")),
-            "refrain": some(draw, ("NODSCLCD", "NORDSCLCD", "ORCON"), 1) if rarely(draw, 15) else [],
-            "obligations": some(draw, ("HUAPRV", "PERSISTLABEL", "AUDIT"), 1) if rarely(draw, 15) else [],
+            "refrain": some(draw, ("NODSCLCD", "NORDSCLCD", "ORCON"), 1) if rarely(draw, 25) else [],
+            "obligations": some(draw, ("HUAPRV", "PERSISTLABEL", "AUDIT"), 1) if rarely(draw, 25) else [],
         },
         "payload": filled(draw, payload, special, now),
     }
