@@ -20,7 +20,12 @@ class BusRecord(FrozenModel):
 
 
 class Notification(BusRecord):
-    """What one partner may have of one event about one person; `view` is Avro under `view_schema`."""
+    """
+    What one partner may have of one event about one person; `view` is Avro under `view_schema`.
+
+    Attributes:
+        takes_back: The notification that this one takes back: it is to be found and deleted.
+    """
 
     SCHEMA: ClassVar[str] = "notification"
     notification_id: str
@@ -42,6 +47,7 @@ class Notification(BusRecord):
     decided_at: datetime
     view_schema: str
     view: bytes
+    takes_back: str | None = None
 
 
 class Origin(BusRecord):
@@ -53,7 +59,7 @@ class Origin(BusRecord):
 
 
 class Outcome(StrEnum):
-    """HOLD waits for a person; no rule of today gives it, the rules that need one (R15) will."""
+    """HOLD waits for a person."""
 
     PERMIT = "PERMIT"
     REFUSE = "REFUSE"
@@ -93,7 +99,7 @@ class Answer(BusRecord):
         released, withheld: For people: a part of which every field has one answer stands once, as `part.*`.
         subject_index: Which of the event's subjects it is about, from 0; -1: recorded before there was this field.
         view_fields: Every field of the view, as `path` or `path: mask`.
-        consent_meaning, labels, restricted: As the notification has them.
+        consent_meaning, labels, restricted, takes_back: As the notification has them.
     """
 
     decision_id: str
@@ -119,6 +125,7 @@ class Answer(BusRecord):
     consent_meaning: str | None = None
     labels: tuple[str, ...] = ()
     restricted: bool = False
+    takes_back: str | None = None
 
 
 class ToSee(BusRecord):
@@ -139,12 +146,59 @@ class ToSee(BusRecord):
     by: datetime | None
 
 
+class Holder(BusRecord):
+    """Who was sent a notification, under what."""
+
+    recipient: str
+    subject_token: str
+    notification_id: str
+    agreement_id: str
+    agreement_version: int
+    flow: str
+    purpose: str
+
+
+class Earlier(BusRecord):
+    """
+    What was on record of an event's episode when it was decided, as far as the decision rests on it.
+
+    Attributes:
+        token: Of the episode, as in `Episode`; None: it is not known and the event starts one.
+        known: What the event refers to was found; nothing to find is found, too.
+        kept_out: Partners where an alleged perpetrator of it works or governs.
+        perhaps_kept_out: Partners of which that is likely enough that a person must look.
+        holders: Who was sent the event that this one takes back or corrects.
+    """
+
+    token: str | None = None
+    known: bool = True
+    kept_out: tuple[str, ...] = ()
+    perhaps_kept_out: tuple[str, ...] = ()
+    holders: tuple[Holder, ...] = ()
+
+
+class Episode(BusRecord):
+    """
+    What one decision leaves for those of the same episode that come after it.
+
+    Attributes:
+        token: Keyed; stands for the publisher's own reference.
+        kept_out, perhaps_kept_out: As in `Earlier`, with what this event added.
+    """
+
+    token: str
+    kept_out: tuple[str, ...] = ()
+    perhaps_kept_out: tuple[str, ...] = ()
+
+
 class DecisionRecord(BusRecord):
     """
     What was decided about one event, for every recipient considered.
 
     Attributes:
+        earlier: What it rests on besides the event and the register; None: recorded before there was this field.
         worklist: What a person must look at; where there is anything, the event is also in quarantine.
+        episode: What it leaves; None as above.
     """
 
     SCHEMA: ClassVar[str] = "decision"
@@ -158,8 +212,10 @@ class DecisionRecord(BusRecord):
     rules_digest: str
     register_offset: int
     decided_at: datetime
+    earlier: Earlier | None = None
     answers: tuple[Answer, ...]
     worklist: tuple[ToSee, ...] = ()
+    episode: Episode | None = None
 
 
 class RegisterRecord(BusRecord):

@@ -68,6 +68,10 @@ class Lifecycle(StrEnum):
     RETRACT = "RETRACT"
 
 
+#: What an earlier event said was wrong: whoever had that must hear of it (UK GDPR Art 19).
+TAKES_BACK = frozenset({Lifecycle.CORRECT, Lifecycle.RETRACT})
+
+
 class PersonRole(StrEnum):
     CHILD = "CHILD"
     UNBORN_CHILD = "UNBORN_CHILD"
@@ -216,13 +220,15 @@ class Event(EventPart):
     CODE: ClassVar[str]
     #: The payload is about one person without saying whom: another child's school must not get this one's diagnosis.
     ABOUT_ONE: ClassVar[bool] = False
+    #: The record of one person is kept up to date: what follows what is said by whom it is about, without a reference.
+    FOLLOWS_ITS_PERSON: ClassVar[bool] = False
 
     event_id: EventId
     event_type: str
     lifecycle: Lifecycle = Lifecycle.NEW
     correlation_id: str | None = None
     causation_id: str | None = None
-    supersedes_event_id: str | None = None
+    supersedes_event_id: EventId | None = None
     sequence: int | None = Field(default=None, ge=0, le=2**63 - 1)  # an Avro long
     occurred_at: Time
     recorded_at: Time
@@ -249,10 +255,23 @@ class Event(EventPart):
             raise ValueError(f"an event names at most {MOST_SUBJECTS} persons; publish several")
         if self.ABOUT_ONE and sum(person.role in ABOUT for person in self.subjects) > 1:
             raise ValueError("this type of event is about one person; publish one event for each child or person")
+        self._refers_to_what_it_follows()
         strangers = sorted(set(self._referred_to()) - set(refs))
         if strangers:
             raise ValueError("the payload refers to a `subject_ref` that no subject has; use one of the subjects' refs")
         return self
+
+    def _refers_to_what_it_follows(self) -> None:
+        if self.supersedes_event_id is not None and self.supersedes_event_id == self.event_id:
+            raise ValueError("an event cannot supersede itself; give `supersedes_event_id` the id of the earlier one")
+        if self.FOLLOWS_ITS_PERSON or self.lifecycle is Lifecycle.NEW or self.supersedes_event_id is not None:
+            return
+        if self.lifecycle in TAKES_BACK:
+            raise ValueError(
+                f"{self.lifecycle} of which event? give `supersedes_event_id`; it goes to whoever had that"
+            )
+        if self.correlation_id is None:
+            raise ValueError("UPDATE of what? give `supersedes_event_id`, or the `correlation_id` of the episode")
 
     def _referred_to(self) -> tuple[str, ...]:
         return ()
@@ -462,6 +481,7 @@ class IdentityEvent(Event):
     TYPE: ClassVar[str] = "identity.change.v1"
     CODE: ClassVar[str] = "N19"
     ABOUT_ONE: ClassVar[bool] = True
+    FOLLOWS_ITS_PERSON: ClassVar[bool] = True
     event_type: str = TYPE
     payload: IdentityChangePayload
 

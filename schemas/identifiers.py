@@ -96,7 +96,12 @@ def derived_id(*parts: str) -> str:
 
     Source: RFC 9562, UUID version 5.
     """
-    return str(uuid.uuid5(_SAFEBUS, "".join(f"{len(p)}:{p}" for p in parts)))
+    name = "".join([f"{len(p)}:{p}" for p in parts]).encode()
+    # What `str(uuid.uuid5(_SAFEBUS, name))` gives in three times the time: a decision needs some twenty of them.
+    made = bytearray(hashlib.sha1(_SAFEBUS.bytes + name, usedforsecurity=False).digest()[:16])
+    made[6], made[8] = made[6] & 0x0F | 0x50, made[8] & 0x3F | 0x80
+    text = made.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class PersonKey:
 
         Source: HMAC-SHA-256 (RFC 2104), cut to 128 bits.
         """
-        return hmac.new(self.secret, f"{scheme}\x1f{value}".encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self.secret, f"{scheme}\x1f{value}".encode(), "sha256").hex()[:32]
 
     def digest(self, data: bytes) -> str:
         """
@@ -131,4 +136,4 @@ class PersonKey:
 
         An unkeyed hash would let anyone who knows all fields but one try every value of that one.
         """
-        return hmac.new(self.secret, b"digest\x1f" + data, hashlib.sha256).hexdigest()
+        return hmac.digest(self.secret, b"digest\x1f" + data, "sha256").hex()

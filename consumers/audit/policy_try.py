@@ -1,58 +1,72 @@
 """
 What would be decided about this event, without a broker?
 
-The same function as the worker's, over a folder of YAML and one event as JSON.
+The same function as the worker's, over a folder of YAML and one event as JSON; what came before it can be given, too.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from safebus.consumers.delivery.parcels import plain
 from safebus.schemas import codec
-from safebus.schemas.bus_records import Origin
+from safebus.schemas.bus_records import DecisionRecord, Episode, Holder, Origin
 from safebus.schemas.errors import BadInput
 from safebus.schemas.event_schemas import event_schemas
-from safebus.schemas.events import from_json
+from safebus.schemas.events import Event, from_json
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
 from safebus.streams.register.to_confirm import to_confirm
 from safebus.streams.register.write import register_of
-from safebus.streams.rules import sharing
+from safebus.streams.rules import episode, sharing
 from safebus.streams.rules.asked_again import read_view
-from safebus.streams.rules.sharing import SetAside
+from safebus.streams.rules.sharing import SetAside, Shared
 
 
-def policy_try(event_file: Path, folder: Path, *, now: datetime, key: PersonKey, rules_digest: str) -> dict[str, Any]:
+def policy_try(
+    event_file: Path,
+    folder: Path,
+    *,
+    now: datetime,
+    key: PersonKey,
+    rules_digest: str,
+    after: Sequence[Path] = (),
+) -> dict[str, Any]:
     """
     The decision record that would be written, each answer with `view`, the fields its recipient would get.
 
     `warnings` is what of the folder would have to be confirmed by name if it were loaded.
 
+    Args:
+        after: Events that were decided before it, in this order: its episode, or what it takes back.
+
     Raises:
-        BadInput: The event or the folder does not fit; says what to mend.
+        BadInput: An event or the folder does not fit; says what to mend.
         BadRegister: The folder's problems, with file and line.
     """
-    try:
-        event = from_json(event_file.read_text("utf-8"))
-    except OSError as exc:
-        raise BadInput(f"`{event_file}` cannot be read: {exc.strerror}") from None
+    events = [_event(file) for file in (*after, event_file)]
     entries = [change.entry for change in changes_of(folder, Register(), key)]
     warnings = [{"name": one.name, "says": one.says} for one in to_confirm(entries, Register(), event_schemas())]
     register = register_of(entries, at=now)
-    received = codec.decode(codec.encode(event))
-    outcome = sharing.share(
-        received,
-        register,
-        origin=Origin(topic=f"in.{event.publisher.agency}", partition=0, offset=0),
-        now=now,
-        key=key,
-        rules_digest=rules_digest,
-    )
+    decided: list[DecisionRecord] = []
+    for offset, event in enumerate(events):
+        outcome = sharing.share(
+            codec.decode(codec.encode(event)),
+            register,
+            origin=Origin(topic=f"in.{event.publisher.agency}", partition=0, offset=offset),
+            now=now,
+            key=key,
+            rules_digest=rules_digest,
+            earlier=episode.earlier(event, key, _Before(event.publisher.agency, decided)),
+        )
+        if isinstance(outcome, Shared):
+            decided.append(outcome.record)
     if isinstance(outcome, SetAside):
         aside = {"reason": outcome.reason, "detail": outcome.detail}
         return {"event_id": event.event_id, "quarantine": aside, "warnings": warnings}
@@ -61,3 +75,33 @@ def policy_try(event_file: Path, folder: Path, *, now: datetime, key: PersonKey,
     for answer in found["answers"]:
         answer["view"] = plain(views[answer["notification_id"]]) if answer["notification_id"] else None
     return found | {"warnings": warnings}
+
+
+def _event(file: Path) -> Event:
+    try:
+        return from_json(file.read_text("utf-8"))
+    except OSError as exc:
+        raise BadInput(f"`{file}` cannot be read: {exc.strerror}") from None
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What one agency's events led to: `streams.rules.episode.DecidedBefore`."""
+
+    agency: str
+    decided: list[DecisionRecord]
+
+    def _last(self, wanted: Callable[[DecisionRecord], bool]) -> DecisionRecord | None:
+        return next((each for each in reversed(self.decided) if each.source == self.agency and wanted(each)), None)
+
+    def episode(self, event_id: str) -> Episode | None:
+        found = self._last(lambda record: record.event_id == event_id)
+        return found.episode if found else None
+
+    def latest(self, token: str) -> str | None:
+        found = self._last(lambda record: record.episode is not None and record.episode.token == token)
+        return found.event_id if found else None
+
+    def holders(self, event_id: str) -> Sequence[Holder]:
+        found = self._last(lambda record: record.event_id == event_id)
+        return episode.holders_of(found) if found else ()

@@ -2,10 +2,11 @@
 What is done each time a notification is handed to a partner, by itself or because a person asks?
 
     1. the register is asked again: hours may lie between the decision and a partner that answers
-    2. where a consent stands on it, a receipt says that the attempt is under way
-    3. are we still the one who may ask this partner?
-    4. the partner is asked
-    5. `consumers.delivery.stages` says what follows; what a person must look at is parked, then the receipt is written
+    2. what its publisher has taken back is not sent, nor what takes back that which was never sent
+    3. where a consent stands on it, a receipt says that the attempt is under way
+    4. are we still the one who may ask this partner?
+    5. the partner is asked
+    6. `consumers.delivery.stages` says what follows; what a person must look at is parked, then the receipt is written
 
 Whoever called goes on (commits, waits, tells) only after that.
 """
@@ -43,6 +44,7 @@ class Delivery:
         attempt: How often it was tried, since its destination was last held.
         first_sent: When it was first tried; None: not yet, or its destination was held since.
         redriven: Why a person sends it again; None: it is tried by itself.
+        taken_back: What takes it back has come.
     """
 
     notification: Notification
@@ -51,6 +53,7 @@ class Delivery:
     attempt: int = 0
     first_sent: datetime | None = None
     redriven: str | None = None
+    taken_back: bool = False
 
     @property
     def phase(self) -> Phase:
@@ -97,10 +100,17 @@ class Attempts:
         now = self._clock()
         refusal = self._recheck.why_not(delivery.notification, now)
         view = None if refusal is not None else self._recheck.view(delivery.notification)
-        unsent = stages.unsent(refusal, readable=view is not None, phase=delivery.phase)
+        unsent = stages.unsent(
+            refusal,
+            readable=view is not None,
+            phase=delivery.phase,
+            taken_back=delivery.taken_back,
+            nothing_there=self._takes_back_nothing(delivery.notification),
+        )
         if unsent is not None:
             return await self._carry_out(unsent, delivery)
         assert view is not None  # else there is a step
+        await self._let_nobody_send_again(delivery.notification)
         delivery.attempt += 1
         delivery.first_sent = delivery.first_sent or now
         if delivery.notification.consent_meaning is not None:
@@ -111,6 +121,29 @@ class Attempts:
             log.warning("delivery.put_off", partner=self._partner, reason="not sure to be in the group any more")
             return None
         return await self._carry_out(await self._ask(delivery, view, began=now), delivery)
+
+    def _takes_back_nothing(self, notification: Notification) -> bool:
+        """It was stopped before the partner could have it: that there was anything is not the partner's to know."""
+        original = notification.takes_back
+        return original is not None and self._ledger.never_handed_over(original)
+
+    async def _let_nobody_send_again(self, notification: Notification) -> None:
+        """What is taken back and parked is settled: no person should send it any more."""
+        original = notification.takes_back
+        ended = self._ledger.ended(original) if original is not None else None
+        if original is not None and ended is not None and ended.stage is Stage.PARKED:
+            about = notification.model_copy(update={"notification_id": original})
+            step = stages.unsent(None, readable=True, phase=Phase.OPEN, taken_back=True)
+            assert step is not None  # it was taken back
+            await self._ledger.write(
+                about,
+                step.stage,
+                digest=ended.digest,
+                attempt=0,
+                at=self._clock(),
+                answer=step.answer,
+                reason=step.reason,
+            )
 
     async def _ask(self, delivery: Delivery, view: dict[str, Any], *, began: datetime) -> Step:
         assert delivery.first_sent is not None  # set before the partner is asked

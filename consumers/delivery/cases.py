@@ -55,8 +55,12 @@ class Cases:
         return sum(len(case.queue) for case in self._cases.values())
 
     def add(self, item: Item) -> None:
-        """Put one behind those of its case."""
-        self._cases.setdefault(item.notification.subject_token, Case()).queue.append(item)
+        """Put one behind those of its case; what it takes back is not sent any more."""
+        queue = self._cases.setdefault(item.notification.subject_token, Case()).queue
+        for other in queue:
+            if item.notification.takes_back == other.notification.notification_id:
+                other.taken_back, other.not_before = True, None
+        queue.append(item)
 
     def due(self, now: datetime) -> list[Case]:
         """Those whose first may be tried now, the longest decided first; what is done with is forgotten."""

@@ -119,6 +119,12 @@ class Ledger:
         """How this delivery ended; None: it has not."""
         return self._ended.get(notification_id)
 
+    def never_handed_over(self, notification_id: str) -> bool:
+        """It was stopped, and no attempt was made whose answer is not known."""
+        ended = self._ended.get(notification_id)
+        unsure = notification_id in self._maybe_there or notification_id in self._under_way
+        return ended is not None and ended.stage is Stage.STOPPED and not unsure
+
     def waited(self, notification_id: str) -> tuple[datetime | None, int]:
         """(when it was first tried, how often): a restart does not begin its 72 hours again."""
         return self._waited.get(notification_id, (None, 0))

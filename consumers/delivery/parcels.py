@@ -36,7 +36,8 @@ def parcel_of(notification: Notification, view: dict[str, Any], digest: str) -> 
             "labels": list(n.labels),
             "decided_at": plain(n.decided_at),
             "fields": plain(view),
-        },
+        }
+        | ({"takes_back": n.takes_back} if n.takes_back else {}),
         digest=digest,
         kind="notification",
         made_at=n.decided_at,

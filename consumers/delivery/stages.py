@@ -37,6 +37,8 @@ class Met(StrEnum):
 
     NOT_PERMITTED = "NOT_PERMITTED"
     NOT_READABLE = "NOT_READABLE"
+    TAKEN_BACK = "TAKEN_BACK"
+    NOTHING_THERE = "NOTHING_THERE"
     BEGUN = "BEGUN"
     GIVEN_UP = "GIVEN_UP"
     SAME_BYTES = "SAME_BYTES"
@@ -74,6 +76,8 @@ TABLE: Final = (
     #    what it meets      which means                           reason of the receipt     open          redriven
     Line(Met.NOT_PERMITTED, "the register no longer permits it",  "",                       _STOPPED,     _STOPPED),
     Line(Met.NOT_READABLE,  "its released fields cannot be read", "view_not_readable",      _PARKED,      _PARKED),
+    Line(Met.TAKEN_BACK,    "its publisher took it back",         "taken_back",             _STOPPED,     None),
+    Line(Met.NOTHING_THERE, "what it takes back was never sent",  "nothing_to_take_back",   _STOPPED,     _STOPPED),
     Line(Met.BEGUN,         "about to be sent, on a consent",     UNDER_WAY,                _WAITING,     _PARKED),
     Line(Reply.ACCEPTED,    "the partner has it",                 "",                       _HANDED_OVER, _HANDED_OVER),
     Line(Reply.BUSY,        "not now",                            "partner_busy",           _WAITING,     _PARKED),
@@ -135,8 +139,18 @@ class Step:
         return self.stage in (Stage.HANDED_OVER, Stage.WAITING)
 
 
-def unsent(refusal: Reason | None, *, readable: bool, phase: Phase) -> Step | None:
-    """What follows from the register alone; None: the partner may be asked."""
+def unsent(
+    refusal: Reason | None, *, readable: bool, phase: Phase, taken_back: bool = False, nothing_there: bool = False
+) -> Step | None:
+    """
+    What follows without asking the partner; None: it may be asked.
+
+    Args:
+        taken_back: Its publisher has taken it back.
+        nothing_there: It takes back what was never handed over.
+    """
+    if taken_back or nothing_there:
+        return _step(Met.TAKEN_BACK if taken_back else Met.NOTHING_THERE, phase)
     if refusal is not None:
         return replace(_step(Met.NOT_PERMITTED, phase), code=refusal.code, rule=refusal.rule)
     return None if readable else _step(Met.NOT_READABLE, phase)

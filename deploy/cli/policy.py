@@ -23,6 +23,9 @@ app = typer.Typer(
 def policy_try(
     event: Path = typer.Argument(..., help="an event as JSON"),
     register: Path = typer.Option(..., "--register", help="folder of YAML files"),
+    after: list[Path] = typer.Option(
+        [], "--after", help="an event that was decided before it: of its episode, or what it takes back"
+    ),
     now: str | None = typer.Option(None, "--now", help="decide as if it were this time, ISO 8601"),
     output: Form = typer.Option(Form.JSON, "-o", "--output", help="json or table"),
 ) -> None:
@@ -34,7 +37,12 @@ def policy_try(
     from safebus.streams.rules.reasons import say as say_reason
 
     found = try_it(
-        event, register, now=parse_time(now, clock()), key=settings.load().person_key(), rules_digest=rules_digest()
+        event,
+        register,
+        now=parse_time(now, clock()),
+        key=settings.load().person_key(),
+        rules_digest=rules_digest(),
+        after=after,
     )
     if output is Form.JSON:
         typer.echo(json.dumps(found, indent=2))

@@ -14,7 +14,7 @@ from safebus.streams.rules import agreements
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry
 from safebus.streams.rules.matrix import KINDS, MATRIX, never_given
-from safebus.streams.rules.parties import Affiliation, Involvement, MaySpeakFor, Partner, Subscription
+from safebus.streams.rules.parties import Affiliation, Danger, Involvement, MaySpeakFor, Partner, Subscription
 
 #: Section of a file -> what each row of it is.
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -25,10 +25,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "involvements": Involvement,
     "affiliations": Affiliation,
     "subscriptions": Subscription,
+    "dangers": Danger,
     "may_speak_for": MaySpeakFor,
     "consents": ConsentEntry,
 }
-_PERSON = {"person_id": ("person", "an `alias` of `people`"), "by": ("by", "an `alias` of `people`")}
+_PERSON = {
+    "person_id": ("person", "an `alias` of `people`"),
+    **{name: (name, "an `alias` of `people`") for name in ("by", "to")},
+}
 
 
 def page() -> str:

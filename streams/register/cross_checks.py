@@ -128,6 +128,8 @@ def _weaker(entry: Entry, register: Register) -> Iterator[str]:
         known = register.persons.get(body.person_id)
         if known is not None and known.restricted and not body.restricted:
             yield f"this person's record is restricted, and this would lift it{how}"
+        if known is not None and known.adopted and not body.adopted:
+            yield f"this person was adopted, and this would let both identities be seen together{how}"
         if known is not None and known.lives_independently and not body.lives_independently:
             yield f"this young person lives independently and decides, and this would give it to a parent{how}"
         if known is not None and known.competent_since is not None and body.competent_since != known.competent_since:

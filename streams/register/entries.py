@@ -28,7 +28,15 @@ from safebus.streams.rules.agreements import Agreement
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import Capacity, ConsentEntry
 from safebus.streams.rules.identity import confirm_tokens, fold, near_dates
-from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, MaySpeakFor, Partner, Subscription
+from safebus.streams.rules.parties import (
+    Affiliation,
+    Danger,
+    Involvement,
+    KnownPerson,
+    MaySpeakFor,
+    Partner,
+    Subscription,
+)
 
 
 class PersonInFolder(BaseModel):
@@ -45,6 +53,7 @@ class PersonInFolder(BaseModel):
     given_name: str | None = None
     family_name: str | None = None
     date_of_birth: date | None = None
+    adopted: bool = False
     restricted: bool = False
     lives_independently: bool = False
     competent_since: date | None = None
@@ -203,6 +212,7 @@ def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
         confirm=confirm_tokens(body.family_name, body.date_of_birth, key, given_name=body.given_name),
         near=tuple(sorted(near_dates(body.date_of_birth, key))),
         superseded=tuple(key.token("nhs", number) for number in body.superseded_numbers),
+        adopted=body.adopted,
         restricted=body.restricted,
         lives_independently=body.lives_independently,
         competent_since=body.competent_since,
@@ -239,7 +249,7 @@ def _tie(kind: str, model: type[BaseModel]) -> Reader:
         if not isinstance(alias, str) or alias not in reading.person_ids:
             known = ", ".join(sorted(reading.person_ids)) or "nobody"
             raise BadRegister([f"{text.where(at)}: {kind} names person `{alias}`, who is not in `people` ({known})"])
-        if _names_someone(reading, text, row, at, kind):
+        if _names_someone(reading, text, row, at, kind, "to" if kind == "danger" else "by"):
             return
         body = yaml_text.read(text, {**row, "person_id": reading.person_ids[alias]}, at, model, kind)
         reading.add(Entry(f"{kind}/{_id_of(body)}", kind, body, text.where(at)))
@@ -247,9 +257,9 @@ def _tie(kind: str, model: type[BaseModel]) -> Reader:
     return read
 
 
-def _names_someone(reading: _Reading, text: YamlText, row: dict[str, Any], at: Path, kind: str) -> bool:
+def _names_someone(reading: _Reading, text: YamlText, row: dict[str, Any], at: Path, kind: str, who: str) -> bool:
     """
-    Put the id of a person in place of the alias in `by`: who speaks, for someone else or for themselves.
+    Put the id of a person in place of the alias in `by` (who speaks, for someone else or for themselves) or `to`.
 
     An alias in `expressed_by` is meant so too, and is no word for a capacity: it must not go into the register.
 
@@ -260,17 +270,17 @@ def _names_someone(reading: _Reading, text: YamlText, row: dict[str, Any], at: P
     named = isinstance(spoken, str) and spoken not in set(Capacity)
     if kind == "consent" and "by" not in row and named and spoken in reading.person_ids:
         row["by"] = row.pop("expressed_by")
-    if "by" not in row:
+    if who not in row:
         return False
-    alias = row["by"]
+    alias = row[who]
     if isinstance(alias, str) and alias in reading.broken:
         return True
     if not isinstance(alias, str) or alias not in reading.person_ids:
         known = ", ".join(sorted(reading.person_ids)) or "nobody"
         raise BadRegister(
-            [f"{text.where((*at, 'by'))}: {kind}: `by` names `{alias}`, who is not in `people` ({known})"]
+            [f"{text.where((*at, who))}: {kind}: `{who}` names `{alias}`, who is not in `people` ({known})"]
         )
-    row["by"] = reading.person_ids[alias]
+    row[who] = reading.person_ids[alias]
     return False
 
 
@@ -305,6 +315,7 @@ _SECTIONS: dict[str, Reader] = {
     "involvements": _tie("involvement", Involvement),
     "affiliations": _tie("affiliation", Affiliation),
     "subscriptions": _subscription,
+    "dangers": _tie("danger", Danger),
     "may_speak_for": _tie("may_speak_for", MaySpeakFor),
     "consents": _tie("consent", ConsentEntry),
 }

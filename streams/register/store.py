@@ -22,7 +22,15 @@ from safebus.schemas.events import what_is_wrong
 from safebus.streams.rules.agreements import Agreement, Flow, speaking
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
-from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, MaySpeakFor, Partner, Subscription
+from safebus.streams.rules.parties import (
+    Affiliation,
+    Danger,
+    Involvement,
+    KnownPerson,
+    MaySpeakFor,
+    Partner,
+    Subscription,
+)
 
 #: What an entry can be. The kind stands in the record, so a reader knows the model without guessing.
 KINDS: dict[str, type[BaseModel]] = {
@@ -34,6 +42,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "involvement": Involvement,
     "subscription": Subscription,
     "affiliation": Affiliation,
+    "danger": Danger,
     "may_speak_for": MaySpeakFor,
     "consent": ConsentEntry,
 }
@@ -91,6 +100,7 @@ class Register:
         self._involvements: dict[str, dict[str, Involvement]] = defaultdict(dict)
         self._subscriptions: dict[str, dict[str, Subscription]] = defaultdict(dict)
         self._affiliations: dict[str, dict[str, Affiliation]] = defaultdict(dict)
+        self._dangers: dict[str, dict[str, Danger]] = defaultdict(dict)
         self._speakers: dict[str, dict[str, MaySpeakFor]] = defaultdict(dict)
         self._consents: dict[tuple[str, Meaning, str], dict[str, tuple[int, ConsentEntry]]] = defaultdict(dict)
 
@@ -214,6 +224,10 @@ class Register:
         """What this person works for or governs."""
         return _sorted(self._affiliations.get(person_id, {}))
 
+    def dangers(self, person_id: str) -> Sequence[Danger]:
+        """Who is a danger to this person."""
+        return _sorted(self._dangers.get(person_id, {}))
+
     def may_speak_for(self, person_id: str) -> Sequence[MaySpeakFor]:
         """Who may agree, refuse and take back for this person."""
         return _sorted(self._speakers.get(person_id, {}))
@@ -260,6 +274,8 @@ class Register:
                 del self._subscriptions[entry.event_type][record_id]
             case "affiliation":
                 del self._affiliations[entry.person_id][record_id]
+            case "danger":
+                del self._dangers[entry.to][record_id]
             case "may_speak_for":
                 del self._speakers[entry.person_id][record_id]
             case _:
@@ -289,6 +305,8 @@ class Register:
                 self._subscriptions[entry.event_type][record_id] = entry
             case "affiliation":
                 self._affiliations[entry.person_id][record_id] = entry
+            case "danger":
+                self._dangers[entry.to][record_id] = entry
             case "may_speak_for":
                 self._speakers[entry.person_id][record_id] = entry
             case _:

@@ -15,7 +15,7 @@ from safebus.schemas.bus_records import Notification, Reason
 from safebus.schemas.classes import Category
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.uk_day import uk_day
-from safebus.streams.rules import consent_voice, decision, release
+from safebus.streams.rules import basis_check, consent_voice, decision, release
 from safebus.streams.rules.agreements import Agreement, Flow, Status
 from safebus.streams.rules.consent import Meaning, standing
 from safebus.streams.rules.consent_voice import Heard
@@ -23,6 +23,8 @@ from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.reasons import Code, Rule, why
 from safebus.streams.rules.release import Plan, Restriction
 from safebus.streams.rules.routing import SUBSCRIPTION
+from safebus.streams.rules.take_back import FINDS_IT
+from safebus.streams.rules.views import view_of
 
 
 def still_permitted(notification: Notification, register: Lookups, now: datetime) -> Reason | None:
@@ -34,6 +36,8 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
     Returns:
         None: it may. Otherwise why not; a newer agreement that releases the same fields is no reason.
     """
+    if notification.takes_back is not None:
+        return None  # it goes to whoever had the original, whatever has ended since (rule R23)
     for who in (notification.recipient, notification.publisher):
         partner = register.partner(who)
         if partner is None or partner.suspended:
@@ -51,6 +55,10 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
     for party in (notification.publisher, notification.recipient):
         if not agreement.signed_by(party, on):
             return why(Code.PARTY_NOT_SIGNED, f"{party} ({agreement.agreement} v{agreement.version})")
+    for danger in register.dangers(notification.subject_token):
+        for tie in register.affiliations(danger.person_id):
+            if tie.partner == notification.recipient and danger.holds(on) and tie.holds(on):
+                return why(Code.ADVERSARY_STANDING, notification.recipient)
     if any(decision.prohibits(a, f, purpose=notification.purpose, on=on) for a, f in found):
         return why(Code.PROHIBITED, notification.recipient)
     if not _still_interested(notification, flow, register, now):
@@ -65,7 +73,7 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
     # The flow as it stands may wait for an agreement that it did not wait for when this was decided.
     meaning = flow.consent or notification.consent_meaning
     if meaning is None:
-        claimed = decision.claims_consent(register, flow)
+        claimed = basis_check.claims_consent(register, flow)
         if claimed is not None:
             return why(Code.BASIS_CLAIMS_CONSENT, claimed)
     else:
@@ -109,10 +117,10 @@ def _still_releases(notification: Notification, agreement: Agreement, flow: Flow
     sender, recipient = register.partner(notification.publisher), register.partner(notification.recipient)
     assert sender is not None and recipient is not None  # looked at first
     on = uk_day(notification.decided_at)
-    held = decision.conditions(
+    held = basis_check.conditions(
         register, flow.basis, sender=sender, recipient=recipient, territory=agreement.territory, on=on
     )
-    now = release.plan(then.schema, flow, restricted=then.restricted, conditions=held)
+    now = release.plan(then.schema, flow, restricted=then.restricted, conditions=held, apart=then.apart)
     return now.covers(then)
 
 
@@ -129,6 +137,8 @@ def view_schema(notification: Notification, register: Lookups) -> Any | None:
     Returns:
         None: this register does not hold that version, so nobody here can read the view.
     """
+    if notification.takes_back is not None:
+        return view_of(event_schemas().of(notification.event_type), FINDS_IT).parsed
     made = _plan_of(notification, register)
     return made.view.parsed if made else None
 
@@ -143,8 +153,13 @@ def _plan_of(notification: Notification, register: Lookups) -> Plan | None:
     if flow is None:
         return None
     schema = event_schemas().of(notification.event_type)
-    # Which conditions the basis held, and whether a suspect's record was restricted, is not in the notification; the
-    # fingerprint says which plan it was.
+    # Which conditions the basis held, whether a suspect's record was restricted and whose numbers are kept apart is not
+    # in the notification; the fingerprint says which plan it was.
     whose = (Restriction.HOUSEHOLD,) if notification.restricted else (Restriction.NOBODY, Restriction.SUSPECT)
-    made = (release.plan(schema, flow, restricted=r, conditions=c) for r in whose for c in _CONDITIONS)
+    made = (
+        release.plan(schema, flow, restricted=r, conditions=c, apart=a)
+        for r in whose
+        for c in _CONDITIONS
+        for a in (False, True)
+    )
     return next((plan for plan in made if plan.view.fingerprint == notification.view_schema), None)

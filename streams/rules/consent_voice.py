@@ -116,14 +116,16 @@ class Heard:
     no_not_theirs: bool = False
 
 
-def around(event: Event, subject: Person, person_id: str, matched: Matched, register: Lookups) -> Around:
+def around(event: Event, subject: Person, person_id: str, matched: Matched, register: Lookups, *, on: date) -> Around:
     """What an event and the register tell of one of its subjects and those around them."""
+    # Whoever is recorded as a danger to them is heard like one whom the event accuses; a parent, for all that is said.
+    recorded = tuple(Suspect(d.person_id, True) for d in register.dangers(person_id) if d.holds(on))
     suspects = tuple(
         _suspect(each, matched)
         for each in event.subjects
         if each.role is PersonRole.ALLEGED_PERPETRATOR and each.ref != subject.ref
     )
-    without = around_without_event(person_id, register, suspects=suspects)
+    without = around_without_event(person_id, register, suspects=(*suspects, *recorded))
     return replace(without, role=subject.role, born=subject.date_of_birth)
 
 

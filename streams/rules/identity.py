@@ -194,6 +194,10 @@ def _confirmed(
     if clash:
         detail = f"`{clash[0]}` of a subject differs from the one in the register"
         return Doubt(Aside.IDENTITY_AMBIGUOUS, clash[0], detail, maybe)
+    if known.adopted and any(token in known.superseded for token in own.values()):
+        # Whoever has the child under the new identity would learn the old one, or the other way round (rule R25).
+        detail = "a subject goes by a number from before their adoption"
+        return Doubt(Aside.IDENTITY_AMBIGUOUS, "nhs", detail, maybe)
     said = confirm_tokens(person.family_name, person.date_of_birth, key, given_name=person.given_name)
     wrong = sorted(name for name, token in said.items() if known.confirm.get(name, token) != token)
     if wrong:

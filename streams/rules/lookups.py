@@ -14,7 +14,15 @@ from typing import Protocol
 from safebus.streams.rules.agreements import Agreement, Flow
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
-from safebus.streams.rules.parties import Affiliation, Involvement, KnownPerson, MaySpeakFor, Partner, Subscription
+from safebus.streams.rules.parties import (
+    Affiliation,
+    Danger,
+    Involvement,
+    KnownPerson,
+    MaySpeakFor,
+    Partner,
+    Subscription,
+)
 
 
 class Lookups(Protocol):
@@ -79,6 +87,10 @@ class Lookups(Protocol):
 
     def affiliations(self, person_id: str) -> Sequence[Affiliation]:
         """What this person works for or governs."""
+        ...
+
+    def dangers(self, person_id: str) -> Sequence[Danger]:
+        """Who is a danger to this person."""
         ...
 
     def may_speak_for(self, person_id: str) -> Sequence[MaySpeakFor]:

@@ -21,10 +21,16 @@ from safebus.streams.rules.views import view_of
 
 @dataclass(frozen=True)
 class Output:
-    """One notification, and its bytes as they go to `out.<recipient>`."""
+    """
+    One notification, and its bytes as they go to `out.<recipient>`.
+
+    Attributes:
+        built: Its view as plain values.
+    """
 
     notification: Notification
     value: bytes
+    built: Mapping[str, Any]
 
 
 def outputs_of(
@@ -45,18 +51,15 @@ def outputs_of(
     return outputs if same else None
 
 
-def notification_id_of(answer: Answer) -> str:
-    """The id of the notification that a permit leads to."""
-    return derived_id("notification", answer.decision_id)
-
-
 def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event: Mapping[str, Any]) -> Output:
     """The notification for one permit."""
     assert answer.agreement_id is not None and answer.agreement_version is not None and answer.flow is not None
     view = view_of(schema, answer.view_fields)
-    subject = event["subjects"][answer.subject_index]["ref"]
+    # What takes another back is about whoever that was about, and shows nobody.
+    subject = "" if answer.takes_back else event["subjects"][answer.subject_index]["ref"]
+    built = view.record(event, subject_ref=subject)
     notification = Notification(
-        notification_id=notification_id_of(answer),
+        notification_id=derived_id("notification", answer.decision_id),
         decision_id=answer.decision_id,
         event_id=record.event_id,
         event_type=record.event_type,
@@ -74,6 +77,7 @@ def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event
         restricted=answer.restricted,
         decided_at=record.decided_at,
         view_schema=view.fingerprint,
-        view=view.value(event, subject_ref=subject),
+        view=view.value(built),
+        takes_back=answer.takes_back,
     )
-    return Output(notification, codec.encode_record(notification))
+    return Output(notification, codec.encode_record(notification), built)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from safebus.schemas.frozen_model import FrozenModel
 from safebus.streams.rules.bases import OrgType
@@ -43,6 +43,7 @@ class KnownPerson(FrozenModel):
         confirm: `family_name`, `given_name`, `date_of_birth` -> token, to catch a number that belongs to someone else.
         near: Tokens of the date of birth with one part left out, for whom a slip in a date must not hide.
         superseded: Tokens of numbers that were replaced; whoever still goes by one is this person.
+        adopted: They have a new identity since; nobody may see it together with the one before.
         restricted: The record is restricted, as PDS marks it (v3-Confidentiality R).
         lives_independently: At 16 or 17 it is then they who are asked, not a parent (HA 1996 s.213AA(3)).
         competent_since: The day from which someone assessed them as able to decide before 16 (Gillick).
@@ -53,6 +54,7 @@ class KnownPerson(FrozenModel):
     confirm: dict[str, str] = Field(default_factory=dict)
     near: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
+    adopted: bool = False
     restricted: bool = False
     lives_independently: bool = False
     competent_since: date | None = None
@@ -102,6 +104,26 @@ class MaySpeakFor(_Dated):
     by: str
     speaks_as: SpeaksAs = Field(alias="as")
     source: str
+
+
+class Danger(_Dated):
+    """
+    This person is a danger to that one, whether or not an event says so.
+
+    Attributes:
+        to: The id of the person in danger.
+        source: Where that stands: an order of a court, a plan, a conviction.
+    """
+
+    person_id: str
+    to: str
+    source: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _of_two(self) -> Danger:
+        if self.person_id == self.to:
+            raise ValueError("nobody is a danger of this kind to themselves; `person` is a danger to `to`")
+        return self
 
 
 class Affiliation(_Dated):

@@ -47,13 +47,16 @@ class Rule(Enum):
     R16 = words("PDS FHIR API, v3-Confidentiality R")
     R17 = words("one message for each recipient and each person in its care")
     R21 = words("same event, agreement and rules give the same bytes")
+    R23 = words("what takes back or corrects goes to whoever had the original (UK GDPR Art 19)")
     R24 = words("no delivery on a doubtful identity")
+    R25 = words("nobody sees an adopted or restricted person's earlier number, which would tie it to the present one")
     R27 = words("a refusal is recorded like a permit")
     R28 = words("a refusal beats a permit")
     ADVERSARY = words("nothing goes to where the alleged perpetrator works or governs (safebus, absolute)")
     PLAUSIBLE = words("what cannot be as it says is looked at by a person (safebus; N02, N05)")
     # About fields; a mask may follow, after a comma.
     AGREEMENT = words("named by the agreement")
+    ENVELOPE = words("stands around every notification, so that it can be filed and asked about")
     NOT_NAMED = words("the agreement does not name it")
     PROSE = words("free text leaves only when the agreement names the very field")
     SINCE = words("newer than the schema the agreement was signed over")
@@ -68,8 +71,6 @@ LATER: Final[Mapping[str, Words]] = {
     "R19": words("urgent ones need a person's receipt"),
     "R20": words("re-disclosure"),
     "R22": words("replay modes beyond verify"),
-    "R23": words("corrections follow the original"),
-    "R25": words("merge and adoption"),
     "R26": words("stop routing without audit"),
 }
 
@@ -134,9 +135,17 @@ class Code(Enum):
         Rule.R14, words("a refusal or withdrawal of {about} does not count: it was not theirs to make for this person")
     )
     OBJECTION_RECORDED = _permit(Rule.R11, words("an objection is on record; shared all the same: {about}"))
+    TAKES_BACK = _permit(Rule.R23, words("had the notification that this one takes back, under {about}"))
     UNKNOWN_PARTNER = _refusal(Rule.R01, words("{about} is not in the register"))
     PARTNER_SUSPENDED = _refusal(Rule.R01, words("{about} is suspended"))
     ADVERSARY = _refusal(Rule.ADVERSARY, words("the alleged perpetrator works for or governs {about}"))
+    ADVERSARY_BEFORE = _refusal(
+        Rule.ADVERSARY,
+        words("the alleged perpetrator of an earlier notification of this episode works for or governs {about}"),
+    )
+    ADVERSARY_STANDING = _refusal(
+        Rule.ADVERSARY, words("someone recorded as a danger to a person of this event works for or governs {about}")
+    )
     VERY_RESTRICTED = _hold(Rule.R16, words("marked very restricted: a person must decide, not the bus"))
     NOT_AUTHORISED = _hold(
         Rule.R15,
@@ -158,6 +167,20 @@ class Code(Enum):
         words(
             "the alleged perpetrator works for an agency that the register does not have, and {about} resembles it; "
             "a person must look"
+        ),
+    )
+    ADVERSARY_PERHAPS_BEFORE = _hold(
+        Rule.ADVERSARY,
+        words(
+            "the alleged perpetrator of an earlier notification of this episode may work for or govern {about}; "
+            "a person must look"
+        ),
+    )
+    EPISODE_UNKNOWN = _hold(
+        Rule.ADVERSARY,
+        words(
+            "this follows a notification that the bus has no record of, so whether that one kept {about} out is not "
+            "known; a person must look"
         ),
     )
     PROHIBITED = _refusal(Rule.R28, words("expressly forbidden by {about}"))
@@ -237,6 +260,7 @@ class Aside(StrEnum):
     REDO_DIFFERS = "REDO_DIFFERS"
     NO_RECIPIENT = "NO_RECIPIENT"
     FOR_A_PERSON = "FOR_A_PERSON"
+    ORIGINAL_UNKNOWN = "ORIGINAL_UNKNOWN"
     IDENTITY_AMBIGUOUS = "IDENTITY_AMBIGUOUS"
     IDENTITY_MISMATCH = "IDENTITY_MISMATCH"
 
@@ -265,6 +289,9 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     Aside.REDO_DIFFERS: words("decided before by other rules, and what was sent then is not known"),
     Aside.NO_RECIPIENT: words("nobody is told of someone whom the event is about"),
     Aside.FOR_A_PERSON: words("decided, and someone must look at a part of it that the bus does not decide"),
+    Aside.ORIGINAL_UNKNOWN: words(
+        "it takes back an event that the bus has no record of, so who had that must be found by hand"
+    ),
     Aside.IDENTITY_AMBIGUOUS: words("the identifiers of a subject point to several people, or several subjects to one"),
     Aside.IDENTITY_MISMATCH: words("name or date of birth do not confirm the identifier of a subject"),
 }

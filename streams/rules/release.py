@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from safebus.schemas.bus_records import FieldRule
 from safebus.schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Category, DataClass, category
 from safebus.schemas.event_schemas import EventSchema, Leaf
 from safebus.streams.rules.agreements import Flow, Group
 from safebus.streams.rules.reasons import Rule
-from safebus.streams.rules.views import COUNT, View, groups_in, view_of
+from safebus.streams.rules.views import COUNT, View, view_of
+
+#: An identifier that somebody had before (rule R25).
+EARLIER_IDENTIFIERS: Final = frozenset({"payload.superseded_nhs_number"})
 
 _PERSONS = "subjects[]."
 _PERSON_GROUPS = frozenset(group.value for group in Group if group is not Group.EVENT)
@@ -53,9 +56,6 @@ class Listing(NamedTuple):
     withheld: tuple[FieldRule, ...]
 
 
-NOTHING = Listing((), ())
-
-
 @dataclass(frozen=True)
 class Plan:
     """
@@ -63,6 +63,7 @@ class Plan:
 
     Attributes:
         restricted: Whose record it takes for restricted.
+        apart: It keeps someone's earlier and present numbers apart.
         released, withheld: (view path, rule) in the order of the schema.
         masks: View path -> name of the mask.
         view: What builds the released ones.
@@ -70,24 +71,32 @@ class Plan:
 
     schema: EventSchema
     restricted: Restriction
+    apart: bool
     released: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
     masks: Mapping[str, str]
     view: View
-    _listings: dict[frozenset[Group], Listing] = field(default_factory=dict)
+    _listings: dict[tuple[frozenset[Group], Any], Listing] = field(default_factory=dict)
 
-    def of(self, event: Mapping[str, Any], *, subject_ref: str) -> Listing:
-        """What is released and withheld of an event (plain values), in a message about this person."""
-        return self.listing(groups_in(event, subject_ref=subject_ref))
+    def listing(self, built: Mapping[str, Any], groups: frozenset[Group]) -> Listing:
+        """
+        What is released and withheld in one message. What may go and is not there stands in neither list.
 
-    def listing(self, groups: frozenset[Group]) -> Listing:
-        """The same for the groups that an event has anyone in."""
-        if groups not in self._listings:
+        Args:
+            built: Its view as plain values.
+            groups: Those that the event has anyone in, see `views.groups_in`.
+        """
+        key = (groups, _shape(built))
+        if key not in self._listings:
+            if len(self._listings) >= _MOST_LISTINGS:
+                self._listings.clear()
             present = {Group.EVENT, *groups}
             leaves = {path: (True, rule) for path, rule in self.released if _group_of(path) in present}
             leaves |= {path: (False, rule) for path, rule in self.withheld if _group_of(path) in present}
-            self._listings[groups] = collapse(leaves)
-        return self._listings[groups]
+            leaves |= {path: (True, Rule.ENVELOPE.name) for path in ENVELOPE if not leaves[path][0]}
+            empty = frozenset(path for path, _ in self.released if not _holds(built, path.split(".")))
+            self._listings[key] = collapse(leaves, empty)
+        return self._listings[key]
 
     def covers(self, other: Plan) -> bool:
         """Does this plan release all that the other does, as clearly or more so?"""
@@ -97,19 +106,48 @@ class Plan:
         return all(path in mine and self.masks.get(path) in (None, other.masks.get(path)) for path, _ in other.released)
 
 
-def collapse(leaves: Mapping[str, tuple[bool, str]]) -> Listing:
+#: What stands around every notification, whatever its view holds (`consumers.delivery.parcels`).
+ENVELOPE: Final = ("event_id", "event_type", "lifecycle", "publisher.agency", "purpose", "urgency")
+
+#: What is empty differs from event to event; what follows from it is made again where it is not at hand.
+_MOST_LISTINGS = 1024
+
+
+def _shape(built: Any) -> Any:
+    """Where a view holds something and where nothing: the same for most events, so that a listing is made once."""
+    if type(built) is dict:
+        return tuple([_shape(inner) if type(inner) in (dict, list) else inner is None for inner in built.values()])
+    if type(built) is list:
+        return frozenset([_shape(inner) for inner in built])
+    return built is None
+
+
+def _holds(built: Any, steps: list[str]) -> bool:
+    """Is there anything at the end of these steps of a view, in any element of a list on the way?"""
+    if built is None or not steps:
+        return built is not None and built != []
+    inner = built[steps[0].removesuffix("[]")]
+    if steps[0].endswith("[]"):
+        return any(_holds(element, steps[1:]) for element in inner)
+    return _holds(inner, steps[1:])
+
+
+def collapse(leaves: Mapping[str, tuple[bool, str]], empty: frozenset[str] = frozenset()) -> Listing:
     """
     Leaves as a person would list them: a part of which every leaf has the same answer stands once, as `part.*`.
 
     Args:
         leaves: Path -> (released, rule).
+        empty: Those that are not listed, nor is a part that has one of them listed as a whole.
     """
     answers: dict[str, set[tuple[bool, str]]] = {}
     for path, answer in leaves.items():
         for prefix in _prefixes(path):
-            answers.setdefault(prefix, set()).add(answer)
+            answers.setdefault(prefix, set()).add((False, "") if path in empty else answer)
     listed: dict[str, tuple[bool, str]] = {}
     for path, answer in leaves.items():
+        if path in empty:
+            continue
         part = next((p for p in _prefixes(path) if len(answers[p]) == 1), None)
         listed[f"{part}.*" if part else path] = answer
     return Listing(
@@ -148,35 +186,45 @@ def view_paths(schema: EventSchema) -> dict[str, ViewLeaf]:
     return {leaf.path: leaf for leaf in view_leaves(schema)}
 
 
-def plan(schema: EventSchema, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category]) -> Plan:
+def plan(
+    schema: EventSchema,
+    flow: Flow,
+    *,
+    restricted: Restriction,
+    conditions: frozenset[Category],
+    apart: bool = False,
+) -> Plan:
     """
     What this flow releases of this type of event.
 
     Args:
         restricted: Whose record is restricted (rule R16).
         conditions: The categories for which the basis holds a condition (rule R07); ORDINARY needs none.
+        apart: Someone's earlier and present numbers must not be seen together (rule R25).
     """
-    key = (schema.fingerprint, flow.key, restricted, conditions)
+    key = (schema.fingerprint, flow.key, restricted, conditions, apart)
     made = _PLANS.get(key)
     # The fingerprint leaves out data classes and `since`, and a plan rests on both.
     if made is None or (made.schema is not schema and made.schema.raw != schema.raw):
         if len(_PLANS) >= _MOST_PLANS:
             _PLANS.clear()
-        made = _PLANS[key] = _plan(schema, flow, restricted=restricted, conditions=conditions)
+        made = _PLANS[key] = _plan(schema, flow, restricted=restricted, conditions=conditions, apart=apart)
     return made
 
 
 # A plan follows from its key alone, so keeping it changes no answer. Bounded: agreements come and go.
 _MOST_PLANS = 4096
-_PLANS: dict[tuple[bytes, str, Restriction, frozenset[Category]], Plan] = {}
+_PLANS: dict[tuple[bytes, str, Restriction, frozenset[Category], bool], Plan] = {}
 
 
-def _plan(schema: EventSchema, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category]) -> Plan:
+def _plan(
+    schema: EventSchema, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category], apart: bool
+) -> Plan:
     released: list[tuple[str, str]] = []
     withheld: list[tuple[str, str]] = []
     masks: dict[str, str] = {}
     for leaf in view_leaves(schema):
-        decided_by, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions)
+        decided_by, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions, apart=apart)
         rule = decided_by.name
         if is_released and leaf.path in flow.mask:
             masks[leaf.path] = flow.mask[leaf.path]
@@ -188,6 +236,7 @@ def _plan(schema: EventSchema, flow: Flow, *, restricted: Restriction, condition
     return Plan(
         schema=schema,
         restricted=restricted,
+        apart=apart,
         released=tuple(released),
         withheld=tuple(withheld),
         masks=masks,
@@ -196,7 +245,7 @@ def _plan(schema: EventSchema, flow: Flow, *, restricted: Restriction, condition
 
 
 def rule_for(
-    leaf: ViewLeaf, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category]
+    leaf: ViewLeaf, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category], apart: bool = False
 ) -> tuple[Rule, bool]:
     """
     The rule that decides about one leaf, and whether it releases it.
@@ -209,6 +258,8 @@ def rule_for(
         return Rule.SINCE, False
     if _strips(restricted, leaf):
         return Rule.R16, False
+    if apart and leaf.source in EARLIER_IDENTIFIERS:
+        return Rule.R25, False
     named = leaf.path in flow.fields
     if leaf.data_class in PROSE and not named:
         return Rule.PROSE, False

@@ -2,26 +2,32 @@
 Who may have which fields of this event, and what exactly do they get?
 
 The whole decision, composed: who is interested -> may each have it -> which fields. The worker, replay, `policy try`,
-`explain` and the tests call this one function; `now` and the register are arguments, so a decision can be made again.
+`explain` and the tests call this one function; `now`, the register and what was decided before of the same episode are
+arguments, so a decision can be made again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from safebus.schemas import labels
-from safebus.schemas.bus_records import Answer, DecisionRecord, Origin, Outcome
+from safebus.schemas.bus_records import Answer, DecisionRecord, Earlier, Origin, Outcome
 from safebus.schemas.codec import Received
+from safebus.schemas.events import Lifecycle
 from safebus.schemas.identifiers import PersonKey, derived_id
-from safebus.schemas.uk_day import uk_day
-from safebus.streams.rules import adversary, decision, release, worklist
-from safebus.streams.rules.decision import DecisionInput, Verdict
+from safebus.streams.rules import decision, episode, release, take_back, worklist
+from safebus.streams.rules.agreements import Flow
+from safebus.streams.rules.decision import Verdict
+from safebus.streams.rules.decision_input import DecisionInput, facts_of
 from safebus.streams.rules.identity import match_all
 from safebus.streams.rules.lookups import Lookups
-from safebus.streams.rules.notifications import Output, notification_id_of, output_of
-from safebus.streams.rules.release import Restriction
+from safebus.streams.rules.notifications import Output, output_of
+from safebus.streams.rules.release import Plan, Restriction
 from safebus.streams.rules.routing import Interest, interested
+from safebus.streams.rules.views import groups_in
 
 
 @dataclass(frozen=True)
@@ -41,25 +47,41 @@ class SetAside:
 
 
 def share(
-    received: Received, register: Lookups, *, origin: Origin, now: datetime, key: PersonKey, rules_digest: str
+    received: Received,
+    register: Lookups,
+    *,
+    origin: Origin,
+    now: datetime,
+    key: PersonKey,
+    rules_digest: str,
+    earlier: Earlier | None = None,
 ) -> Shared | SetAside:
     """
     Decide about one event.
 
     Args:
+        earlier: What is on record of its episode (`streams.rules.episode.earlier`); None: it is the first.
         now: UTC; cut to milliseconds, which is what the record keeps, so that it can be made again from there.
     """
     now = now.astimezone(UTC).replace(microsecond=now.microsecond // 1000 * 1000)
     event = received.event
     matched = match_all(event, register, key)
-    if all(person.ref in matched.doubts for person in event.cared_for()):
+    retracts = event.lifecycle is Lifecycle.RETRACT
+    if not retracts and all(person.ref in matched.doubts for person in event.cared_for()):
         doubt = next(iter(matched.doubts.values()))
         return SetAside(doubt.reason, doubt.detail)
-    on = uk_day(now)
-    stands = adversary.sides(event, matched, register, key, on)
+    facts = facts_of(event, matched, register, now=now, key=key, earlier=earlier or Earlier())
     decided = [
-        (interest, decision.decide(DecisionInput(event, matched, interest, register, now, stands)))
-        for interest in interested(event, matched, register, on)
+        (interest, decision.decide(DecisionInput(facts, interest)))
+        # What is retracted is told to nobody again, so nobody is looked for: it goes to whoever had it.
+        for interest in (() if retracts else interested(event, matched, register, facts.today))
+    ]
+    told = {(interest.recipient, interest.match.token): verdict.outcome for interest, verdict in decided}
+    taken_back = {(a.recipient, a.subject_token): a for a in take_back.answers(facts, received.schema, told)}
+    answers = [
+        _answer(received, interest, verdict)
+        for interest, verdict in decided
+        if (interest.recipient, interest.match.token) not in taken_back
     ]
     record = DecisionRecord(
         event_id=event.event_id,
@@ -72,19 +94,29 @@ def share(
         rules_digest=rules_digest,
         register_offset=register.offset,
         decided_at=now,
-        answers=tuple(_answer(received, interest, verdict) for interest, verdict in decided),
-        worklist=tuple(worklist.of(event, matched, decided, register, on)),
+        earlier=earlier,
+        answers=(*answers, *taken_back.values()),
+        worklist=(*worklist.of(facts, decided), *worklist.of_taken_back(facts, [*taken_back.values()])),
+        episode=episode.leaves(event, key, facts.earlier, facts.sides),
     )
-    return _with_outputs(record, received, key)
+    plans = {
+        (interest.recipient, interest.match.token): _plan(received, verdict.flow, verdict)
+        for interest, verdict in decided
+        if verdict.flow is not None
+    }
+    return _with_outputs(record, received, plans, key)
+
+
+def _plan(received: Received, flow: Flow, verdict: Verdict) -> Plan:
+    return release.plan(
+        received.schema, flow, restricted=verdict.restricted, conditions=verdict.conditions, apart=verdict.apart
+    )
 
 
 def _answer(received: Received, interest: Interest, verdict: Verdict) -> Answer:
-    """What the record says of one recipient and one person; the digest of what is sent comes with the output."""
+    """What the record says of one recipient and one person; what is in the message comes with the output."""
     event, agreement, flow = received.event, verdict.agreement, verdict.flow
-    plan, listing = None, release.NOTHING
-    if flow is not None:
-        plan = release.plan(received.schema, flow, restricted=verdict.restricted, conditions=verdict.conditions)
-        listing = plan.of(received.record, subject_ref=interest.person.ref)
+    plan = None if flow is None else _plan(received, flow, verdict)
     return Answer(
         decision_id=derived_id(
             "decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token
@@ -101,36 +133,52 @@ def _answer(received: Received, interest: Interest, verdict: Verdict) -> Answer:
         purpose=event.purpose,
         consent_state=verdict.consent.state if verdict.consent else None,
         consent_offset=verdict.consent.offset if verdict.consent else None,
-        released=listing.released,
-        withheld=listing.withheld,
+        released=(),
+        withheld=(),
         call=verdict.call,
         notification_id=None,
         output_digest=None,
         subject_index=next(i for i, p in enumerate(event.subjects) if p.ref == interest.person.ref),
         view_fields=plan.view.fields if plan else (),
         consent_meaning=flow.consent if flow else None,
-        labels=_labels(received, verdict) if plan else (),
+        labels=_labels(received, verdict, plan) if plan else (),
         restricted=verdict.restricted is Restriction.HOUSEHOLD,
     )
 
 
-def _labels(received: Received, verdict: Verdict) -> tuple[str, ...]:
-    """What travels beside the view."""
+def _labels(received: Received, verdict: Verdict, plan: Plan) -> tuple[str, ...]:
+    """What travels beside the view. How confidential it is says something of someone: only where that is released."""
     handling = received.event.handling
-    confidentiality = "R" if verdict.restricted is Restriction.HOUSEHOLD else handling.confidentiality
+    told = "handling.confidentiality" in plan.view.fields
     carried = labels.those((*handling.refrain, *handling.obligations), labels.Effect.TRAVELS)
-    return (f"confidentiality:{confidentiality}", *(["objection_recorded"] if verdict.objection else []), *carried)
+    return (
+        *([f"confidentiality:{handling.confidentiality}"] if told else []),
+        *(["objection_recorded"] if verdict.objection else []),
+        *carried,
+    )
 
 
-def _with_outputs(record: DecisionRecord, received: Received, key: PersonKey) -> Shared:
-    """Make what the permits let out, and note its digests in them."""
+def _with_outputs(
+    record: DecisionRecord, received: Received, plans: Mapping[tuple[str, str], Plan], key: PersonKey
+) -> Shared:
+    """Make what the permits let out, and note in them what is in it and its digests."""
+    event = received.event
     outputs: list[Output] = []
     answers: list[Answer] = []
     for answer in record.answers:
         if answer.outcome is Outcome.PERMIT:
             output = output_of(answer, record, received.schema, received.record)
             outputs.append(output)
-            proof = {"notification_id": notification_id_of(answer), "output_digest": key.digest(output.value)}
+            proof: dict[str, Any] = {}
+            plan = plans.get((answer.recipient, answer.subject_token))
+            if plan is not None and answer.takes_back is None:
+                ref = event.subjects[answer.subject_index].ref
+                listing = plan.listing(output.built, groups_in(received.record, subject_ref=ref))
+                proof = listing._asdict()
+            proof |= {
+                "notification_id": output.notification.notification_id,
+                "output_digest": key.digest(output.value),
+            }
             answer = answer.model_copy(update=proof)
         answers.append(answer)
     return Shared(record.model_copy(update={"answers": tuple(answers)}), tuple(outputs))

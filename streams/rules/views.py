@@ -61,18 +61,17 @@ class View:
     def record(self, event: Mapping[str, Any], *, subject_ref: str) -> dict[str, Any]:
         """The view of an event (plain values, under the schema it was made for) as plain values."""
         built: dict[str, Any] = self.build_event(event, subject_ref)
+        grouped = [(_group(person, subject_ref), person) for person in event["subjects"]]
         for group, build in self.build_person.items():
-            persons = [p for p in event["subjects"] if _in_group(p, group, subject_ref)]
-            built[group.value] = (
-                build(persons[0], subject_ref) if group is Group.SUBJECT else [build(p, subject_ref) for p in persons]
-            )
+            persons = [build(person, subject_ref) for its, person in grouped if its is group]
+            built[group.value] = persons[0] if group is Group.SUBJECT else persons
         if self.counts_other_children:
-            built[COUNT] = sum(_in_group(p, Group.OTHER_CHILDREN, subject_ref) for p in event["subjects"])
+            built[COUNT] = sum(group is Group.OTHER_CHILDREN for group, _ in grouped)
         return built
 
-    def value(self, event: Mapping[str, Any], *, subject_ref: str) -> bytes:
-        """The view as Avro under its own schema. The same input gives the same bytes (rule R21)."""
-        return gate.write(self.record(event, subject_ref=subject_ref), self.parsed)
+    def value(self, built: dict[str, Any]) -> bytes:
+        """A built view as Avro under its own schema. The same input gives the same bytes (rule R21)."""
+        return gate.write(built, self.parsed)
 
 
 def view_of(schema: EventSchema, fields: tuple[str, ...]) -> View:
@@ -106,17 +105,16 @@ def group_of(role: PersonRole) -> Group:
     return Group.ADULTS
 
 
+_GROUPS = {role.value: group_of(role) for role in PersonRole}
+
+
 def groups_in(event: Mapping[str, Any], *, subject_ref: str) -> frozenset[Group]:
     """The groups that this event has anyone in, for a message about this person."""
-    return frozenset(
-        Group.SUBJECT if p["ref"] == subject_ref else group_of(PersonRole(p["role"])) for p in event["subjects"]
-    )
+    return frozenset(_group(person, subject_ref) for person in event["subjects"])
 
 
-def _in_group(person: Mapping[str, Any], group: Group, subject_ref: str) -> bool:
-    if person["ref"] == subject_ref:
-        return group is Group.SUBJECT
-    return group is not Group.SUBJECT and group_of(PersonRole(person["role"])) is group
+def _group(person: Mapping[str, Any], subject_ref: str) -> Group:
+    return Group.SUBJECT if person["ref"] == subject_ref else _GROUPS[person["role"]]
 
 
 def _view_of(schema: EventSchema, listed: tuple[str, ...]) -> View:

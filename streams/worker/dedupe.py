@@ -7,22 +7,31 @@ source. So whoever is given a source partition reads the tail of that one decisi
     same origin, same bytes             a redo after a crash: carry out what is on record
     same id, other origin, same bytes   the publisher's repeat: drop and count
     same id, other bytes                quarantine
+
+The same tail tells what an event's episode led to before (`streams.rules.episode`): whom it kept out, and who was sent
+what is taken back now.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections import ChainMap, OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from safebus.schemas import codec, topics
-from safebus.schemas.bus_records import DecisionRecord, Origin
+from safebus.schemas.bus_records import DecisionRecord, Episode, Holder, Origin
 from safebus.schemas.errors import BrokenPromise
+from safebus.schemas.events import Event
+from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
+from safebus.streams.rules import episode
 
 HEADER = "sb_decided"
+
+#: Decisions that may not be on record yet: two parts of a batch are under way at most (`streams.worker.router`).
+_UNWRITTEN = 1_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class KnownDecision:
 
     Attributes:
         record_digest: Keyed digest of the decision record's bytes.
+        episode: None: recorded before there was this field.
     """
 
     origin: Origin
@@ -39,32 +49,79 @@ class KnownDecision:
     register_offset: int
     decided_at: datetime
     record_digest: str
+    episode: Episode | None = None
 
     def header(self) -> tuple[str, bytes]:
         """What stands on the decision record, so that the tail is read without decoding it."""
         at = int(self.decided_at.timestamp() * 1000)
         o = self.origin
-        text = (
-            f"{o.topic}|{o.partition}|{o.offset}|{self.input_digest}|{self.register_offset}|{at}|{self.record_digest}"
-        )
-        return HEADER, text.encode()
+        parts = [o.topic, o.partition, o.offset, self.input_digest, self.register_offset, at, self.record_digest]
+        if self.episode is not None:
+            parts += [self.episode.token, ",".join(self.episode.kept_out), ",".join(self.episode.perhaps_kept_out)]
+        return HEADER, "|".join(map(str, parts)).encode()
 
     @classmethod
     def from_header(cls, value: bytes) -> KnownDecision:
         """Read it back."""
-        topic, partition, offset, digest, register, at, record = value.decode().split("|")
+        topic, partition, offset, digest, register, at, record, *episode = value.decode().split("|")
         return cls(
             origin=Origin(topic=topic, partition=int(partition), offset=int(offset)),
             input_digest=digest,
             register_offset=int(register),
             decided_at=datetime.fromtimestamp(int(at) / 1000, UTC),
             record_digest=record,
+            episode=_episode(*episode) if episode else None,
         )
 
     @classmethod
     def of(cls, record: DecisionRecord, record_digest: str) -> KnownDecision:
         """From the record itself."""
-        return cls(record.origin, record.input_digest, record.register_offset, record.decided_at, record_digest)
+        return cls(
+            record.origin,
+            record.input_digest,
+            record.register_offset,
+            record.decided_at,
+            record_digest,
+            record.episode,
+        )
+
+
+def _episode(token: str, kept_out: str, perhaps: str) -> Episode:
+    def several(text: str) -> tuple[str, ...]:
+        return tuple(text.split(",")) if text else ()
+
+    return Episode(token=token, kept_out=several(kept_out), perhaps_kept_out=several(perhaps))
+
+
+Holders = Mapping[tuple[int, str, str], tuple[Holder, ...]]
+
+
+@dataclass(frozen=True)
+class Before:
+    """
+    What one agency's events of one partition led to: `streams.rules.episode.DecidedBefore`.
+
+    Attributes:
+        holders_read: Who holds what of the events that are taken back or corrected, by (partition, agency, event id).
+    """
+
+    partition: int
+    source: str
+    decided: _Decided
+    holders_read: Holders
+
+    def episode(self, event_id: str) -> Episode | None:
+        """What the decision about this event left; None: it is not remembered."""
+        found = self.decided.headers.get((self.source, event_id))
+        return None if found is None else KnownDecision.from_header(found).episode
+
+    def latest(self, token: str) -> str | None:
+        """The id of the last event of this episode; None: none is remembered."""
+        return self.decided.latest.get((self.source, token))
+
+    def holders(self, event_id: str) -> Sequence[Holder]:
+        """Who was sent a notification of this event."""
+        return self.holders_read[self.partition, self.source, event_id]
 
 
 class Dedupe:
@@ -81,6 +138,7 @@ class Dedupe:
         self._window = window
         self._patience_s = patience_s
         self._decided: dict[int, _Decided] = {}
+        self._unwritten: OrderedDict[tuple[int, str, str], tuple[Holder, ...]] = OrderedDict()
 
     async def read_tails(self, partitions: Iterable[int]) -> None:
         """
@@ -97,11 +155,41 @@ class Dedupe:
         found = self._decided[partition].headers.get((source, event_id))
         return None if found is None else KnownDecision.from_header(found)
 
-    def add(self, partition: int, source: str, event_id: str, decided: KnownDecision) -> None:
+    def add(self, partition: int, record: DecisionRecord, decided: KnownDecision) -> None:
         """Remember one more, and forget the oldest beyond the window."""
         found = self._decided[partition]
-        found.remember((source, event_id), decided.header()[1], decided.origin, most=self._window)
+        found.remember((record.source, record.event_id), decided.header()[1], decided, most=self._window)
         found.unread = True
+        self._unwritten[partition, record.source, record.event_id] = episode.holders_of(record)
+        if len(self._unwritten) > _UNWRITTEN:
+            self._unwritten.popitem(last=False)
+
+    def before(self, partition: int, source: str, holders: Holders) -> Before:
+        """What this agency's events led to. Those just decided, and not on record yet, are among them."""
+        return Before(partition, source, self._decided[partition], ChainMap(self._unwritten, dict(holders)))
+
+    async def holders(self, events: Iterable[tuple[int, Event]], key: PersonKey) -> Holders:
+        """
+        Who was sent what these take back or correct: (partition, event) of those about to be decided.
+
+        Raises:
+            NotReachable: `decisions` cannot be read.
+            Refused: What stands there is no decision record.
+        """
+        wanted: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        for partition, event in events:
+            source = event.publisher.agency
+            original = episode.taken_back(event, key, self.before(partition, source, {}))
+            if original is not None and (partition, source, original) not in self._unwritten:
+                wanted[partition].add((source, original))
+        found: dict[tuple[int, str, str], tuple[Holder, ...]] = {}
+        for partition, keys in wanted.items():
+            decided = self._decided[partition]
+            if any(each not in decided.offsets for each in keys):
+                await self._read_tail(partition)
+            for record in await self._records(partition, {decided.offsets[each] for each in keys}):
+                found[partition, record.source, record.event_id] = episode.holders_of(record)
+        return found
 
     async def on_record(self, origins: Iterable[Origin]) -> dict[Origin, DecisionRecord]:
         """
@@ -149,7 +237,7 @@ class Dedupe:
             if HEADER not in headers:
                 raise BrokenPromise(f"`decisions` {partition}/{message.offset} was not written by the worker")
             key = (headers["ce_source"].decode(), message.key.decode())
-            decided.remember(key, headers[HEADER], KnownDecision.from_header(headers[HEADER]).origin, most=self._window)
+            decided.remember(key, headers[HEADER], KnownDecision.from_header(headers[HEADER]), most=self._window)
             decided.offsets[key] = message.offset
             decided.next = message.offset + 1
         decided.unread = False
@@ -163,6 +251,7 @@ class _Decided:
     Attributes:
         headers: As they stand on the records: 20 000 for each partition are a tenth of the memory that objects take.
         offsets: Where the records stand in `decisions`, for those that were read there.
+        latest: (agency, token of an episode) -> id of its last event.
         last: Topic -> offset of the last event of it that was decided; what comes after it cannot be a redo.
         next: Offset of the first decision not read yet.
         unread: There are decisions that this worker made and has not read.
@@ -170,17 +259,25 @@ class _Decided:
 
     headers: OrderedDict[tuple[str, str], bytes] = field(default_factory=OrderedDict)
     offsets: dict[tuple[str, str], int] = field(default_factory=dict)
+    latest: dict[tuple[str, str], str] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     next: int | None = None
     unread: bool = False
 
-    def remember(self, key: tuple[str, str], header: bytes, origin: Origin, *, most: int) -> None:
+    def remember(self, key: tuple[str, str], header: bytes, decision: KnownDecision, *, most: int) -> None:
         """One more decision; beyond `most` the oldest is forgotten."""
+        source, event_id = key
+        origin = decision.origin
         self.headers[key] = header
         self.last[origin.topic] = max(origin.offset, self.last.get(origin.topic, -1))
+        if decision.episode is not None:
+            self.latest[source, decision.episode.token] = event_id
         if len(self.headers) > most:
-            oldest, _header = self.headers.popitem(last=False)
+            oldest, forgotten = self.headers.popitem(last=False)
             self.offsets.pop(oldest, None)
+            left = KnownDecision.from_header(forgotten).episode
+            if left is not None and self.latest.get((oldest[0], left.token)) == oldest[1]:
+                del self.latest[oldest[0], left.token]
 
     def places(self) -> dict[tuple[str, int], int]:
         """(topic, offset) of an event -> offset of its decision."""

@@ -1,7 +1,8 @@
 """
 What happens to a batch of events?
 
-    read barrier -> decided before? -> gate -> seen before? -> decide -> decisions committed -> outputs acknowledged
+    read barrier -> decided before? -> gate -> seen before? -> who had what is taken back? -> decide
+                 -> decisions committed -> outputs acknowledged
 
 While one part of a batch is being written the next is decided. Only when all of it is written, and this returns, may
 the source offsets be committed. If it stops in between, a decision is on record that was not carried out, never the
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 import structlog
 
@@ -29,7 +31,7 @@ from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.records import FetchedRecord
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.register.follow import RegisterReader
-from safebus.streams.rules import sharing
+from safebus.streams.rules import episode, sharing
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.notifications import outputs_of
 from safebus.streams.rules.reasons import Aside
@@ -37,10 +39,12 @@ from safebus.streams.rules.sharing import SetAside
 from safebus.streams.worker import messages
 from safebus.streams.worker.counts import Counts, Fate
 from safebus.streams.worker.decision_log import DecisionLog
-from safebus.streams.worker.dedupe import Dedupe, KnownDecision
+from safebus.streams.worker.dedupe import Dedupe, Holders, KnownDecision
 from safebus.streams.worker.lane import Batches
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -142,16 +146,23 @@ class Router:
         register = await self._register.catch_up()
         now = self._clock()
         before = await self._dedupe.on_record(origin for origin, _ in part)
+        arrived = [
+            each async for each in _turning(self._arrived(origin, record, now, before) for origin, record in part)
+        ]
+        readable = (
+            (origin.partition, came.event)
+            for (origin, _), came in zip(part, arrived, strict=True)
+            if isinstance(came, Received)
+        )
+        holders = await self._dedupe.holders(readable, self._keys.person)
         to_write = _ToWrite()
-        for number, (origin, record) in enumerate(part, start=1):
-            became = self._one(origin, record, register, now, before)
+        async for (origin, _), came in _turning(zip(part, arrived, strict=True)):
+            became = self._one(came, origin, register, now, holders) if isinstance(came, Received) else came
             self.counts.events += 1
             self.counts.event(origin.topic, became.fate)
             if became.decision is not None:
                 to_write.decisions[origin.partition].append(became.decision)
             to_write.outputs += became.outputs
-            if number % _TURN_EVERY == 0:
-                await asyncio.sleep(0)
         return to_write
 
     async def _write(self, to_write: _ToWrite) -> None:
@@ -159,15 +170,10 @@ class Router:
         await self._decisions.write(to_write.decisions)
         await self._outbound.send_all(to_write.outputs)
 
-    def _one(
-        self,
-        origin: Origin,
-        record: FetchedRecord,
-        register: Lookups,
-        now: datetime,
-        before: Mapping[Origin, DecisionRecord],
-    ) -> Became:
-        """Decide about one event, or recognise that it was decided."""
+    def _arrived(
+        self, origin: Origin, record: FetchedRecord, now: datetime, before: Mapping[Origin, DecisionRecord]
+    ) -> Received | Became:
+        """An event that can be decided about; or what became of one that was decided before, or is none."""
         on_record = before.get(origin)
         # Other bytes at the same place: the topic was made again, and this is another event.
         if on_record is not None and on_record.input_digest == self._keys.person.digest(record.value or b""):
@@ -178,13 +184,17 @@ class Router:
             _verify_source(received, origin)
         except Refused as exc:
             return self._reject(exc.reason, exc.detail, record.value, origin, now)
+        return received
+
+    def _one(self, received: Received, origin: Origin, register: Lookups, now: datetime, holders: Holders) -> Became:
+        """Decide about one event, or recognise that it came before."""
         event = received.event
         known = self._dedupe.find(origin.partition, event.publisher.agency, event.event_id)
         if known is None:
-            return self._decide(received, origin, register, now)
+            return self._decide(received, origin, register, now, holders)
         if known.input_digest != received.digest(self._keys.person):
             detail = "this event id was used before for other content; publish a correction under a new id"
-            return self._reject(Aside.ID_REUSED, detail, record.value, origin, now)
+            return self._reject(Aside.ID_REUSED, detail, received.value, origin, now)
         self.counts.repeats += 1
         log.info(
             "event.repeated",
@@ -197,17 +207,24 @@ class Router:
         )
         return Became("repeated")
 
-    def _decide(self, received: Received, origin: Origin, register: Lookups, now: datetime) -> Became:
-        event = received.event
+    def _decide(self, received: Received, origin: Origin, register: Lookups, now: datetime, holders: Holders) -> Became:
+        event, key = received.event, self._keys.person
+        before = self._dedupe.before(origin.partition, event.publisher.agency, holders)
         outcome = sharing.share(
-            received, register, origin=origin, now=now, key=self._keys.person, rules_digest=self._rules_digest
+            received,
+            register,
+            origin=origin,
+            now=now,
+            key=key,
+            rules_digest=self._rules_digest,
+            earlier=episode.earlier(event, key, before),
         )
         if isinstance(outcome, SetAside):
             return self._reject(outcome.reason, outcome.detail, received.value, origin, now)
         record = outcome.record
         value = codec.encode_record(record)
-        known = KnownDecision.of(record, self._keys.person.digest(value))
-        self._dedupe.add(origin.partition, event.publisher.agency, event.event_id, known)
+        known = KnownDecision.of(record, key.digest(value))
+        self._dedupe.add(origin.partition, record, known)
         permitted = len(outcome.outputs)
         self.counts.decided += 1
         self.counts.answered(event.event_type, record.answers)
@@ -273,6 +290,14 @@ def _verify_source(received: Received, origin: Origin) -> None:
         raise Refused(
             Aside.WRONG_SOURCE, f"`publisher.agency` is another than `{owner}`, which alone owns `{origin.topic}`"
         )
+
+
+async def _turning(found: Iterable[T]) -> AsyncIterator[T]:
+    """The same, and let the loop turn now and then."""
+    for number, each in enumerate(found, start=1):
+        yield each
+        if number % _TURN_EVERY == 0:
+            await asyncio.sleep(0)
 
 
 def _parts(batches: Batches) -> Iterator[list[tuple[Origin, FetchedRecord]]]:

@@ -32,12 +32,7 @@ from a_case_on_disk import (
 from safebus.schemas.errors import BadInput
 
 #: Case -> why it is not right today, and what of today's missing interfaces its tests assume.
-NOT_YET: dict[str, str] = {
-    "183-retract-content": "a retraction is redacted like any other event and goes to whom today's register says; "
-    "assumed: `policy_try(..., after=[event files])` decides what came before first",
-    "31-suspect-absent-in-followup": "each event is decided as if it were the first of its episode; assumed: "
-    "`policy_try(..., after=[event files])`, and HOLD where it is not known what came before",
-}
+NOT_YET: dict[str, str] = {}
 
 
 def of_case(name: str, *, right_today: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:

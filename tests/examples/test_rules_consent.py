@@ -171,7 +171,7 @@ def test_r11_an_objection_does_not_stop_a_report_of_harm_and_is_passed_on() -> N
         "OBJECTION_RECORDED R11 duty under Domestic Abuse Act 2021 s.49A; a wish does not stop a report of harm",
     ]
     assert notification is not None
-    assert notification.labels == ("confidentiality:N", "objection_recorded")
+    assert notification.labels == ("objection_recorded",)
 
 
 def test_r11_an_objection_changes_no_field_of_what_the_school_has() -> None:
@@ -358,7 +358,7 @@ def test_r14_the_objection_of_the_suspect_is_no_objection_of_the_child() -> None
     notification = decided.notification("ash-primary", AVA)
 
     assert notification is not None
-    assert notification.labels == ("confidentiality:N",)
+    assert notification.labels == ()
     assert reasons(decided, "ash-primary", AVA)[1:] == ["NO_NOT_THEIRS R14 safeguarding"]
 
 

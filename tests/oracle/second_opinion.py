@@ -11,6 +11,7 @@ of the data it reads from the `.avsc` files and from the tables below, which wer
     4. is there a flow without a fault?               else silence refuses
     5. does anything ask for a person?                then it is held
     6. which leaves does that flow release?
+    7. is an earlier event taken back or corrected?   whoever had that, and is not told now, hears that it was wrong
 """
 
 from __future__ import annotations
@@ -234,24 +235,67 @@ def interests(world: Row, event: Row, subject: Row, person: Row | None, today: d
 # ---- 3. refusals --------------------------------------------------------------------------------------------------
 
 
-def refused(world: Row, event: Row, who: Who, recipient: str, today: date) -> str | None:
+def refused(world: Row, event: Row, who: Who, recipient: str, today: date, before: Row) -> str | None:
     """What refuses whatever any agreement permits, if anything does."""
     for name in (recipient, event["publisher"]["agency"]):
         partner = partner_of(world, name)
         if partner is None or partner.get("suspended"):
             return f"{name} is unknown or suspended"
-    for other in event["subjects"]:
-        if other["role"] != "ALLEGED_PERPETRATOR":
-            continue
-        if recipient in (other.get("works_for") or ()):
-            return "adversary, as the publisher knows"
-        person = who.get(other["ref"])
-        if person is not None and tied(world, person, recipient, today):
-            return "adversary, as the register knows"
+    if recipient in suspects_at(world, event, who, today):
+        return "adversary"
+    if recipient in before["out"]:
+        return "adversary, as an earlier event of the episode said"
+    if recipient in dangers_at(world, event, who, today):
+        return "adversary, as somebody recorded"
     for agreement, flow in flows(world, event, recipient):
         if flow.get("effect") == "refuse" and flow["purpose"] == event["purpose"] and in_force(agreement, today):
             return f"flow {flow['flow']} refuses"
     return None
+
+
+def suspects_at(world: Row, event: Row, who: Who, today: date) -> set[str]:
+    """Where the suspects work or govern, for sure."""
+    found = set()
+    for other in event["subjects"]:
+        if other["role"] == "ALLEGED_PERPETRATOR":
+            found |= {name for name in other.get("works_for") or () if partner_of(world, name) is not None}
+            person = who.get(other["ref"])
+            found |= set() if person is None else ties_of(world, person, today)
+    return found
+
+
+def suspects_may_be_at(world: Row, event: Row, who: Who, today: date) -> set[str]:
+    """Where they may, so that a person must look."""
+    found = set()
+    for other in event["subjects"]:
+        if other["role"] != "ALLEGED_PERPETRATOR":
+            continue
+        person = who.get(other["ref"])
+        named = _folded(other.get("family_name") or "") and person is not None and person.get("family_name")
+        if not named:  # a number alone may be mistyped
+            maybe = [*who.doubtful.get(other["ref"], ()), *(p for p in rows(world, "people") if _like(other, p))]
+            for each in maybe:
+                found |= ties_of(world, each, today)
+        for agency in other.get("works_for") or ():
+            if partner_of(world, agency) is None:
+                found |= {p["partner"] for p in rows(world, "partners") if _sounds_like(world, agency, p)}
+    return found
+
+
+def dangers_at(world: Row, event: Row, who: Who, today: date) -> set[str]:
+    """Where those work or govern who are recorded as a danger to one of these, whoever else the event accuses."""
+    found = set()
+    for subject in event["subjects"]:
+        if subject["role"] != "ALLEGED_PERPETRATOR":
+            for person in who.may_be(subject["ref"]):
+                for row in rows(world, "dangers"):
+                    if row["to"] == person["alias"] and valid_on(row, today):
+                        found |= ties_of(world, {"alias": row["person"]}, today)
+    return found
+
+
+def ties_of(world: Row, person: Row, today: date) -> set[str]:
+    return {row["partner"] for row in rows(world, "affiliations") if tied(world, person, row["partner"], today)}
 
 
 def tied(world: Row, person: Row, recipient: str, today: date) -> bool:
@@ -262,8 +306,12 @@ def tied(world: Row, person: Row, recipient: str, today: date) -> bool:
     )
 
 
-def asks_for_a_person(world: Row, event: Row, subject: Row, who: Who, recipient: Row, now: datetime) -> bool:
+def asks_for_a_person(
+    world: Row, event: Row, subject: Row, who: Who, recipient: Row, roles: set[str], now: datetime, before: Row
+) -> bool:
     """Is there anything that the bus must not decide by itself?"""
+    if not before["known"] and roles != {"subscription"}:
+        return True  # whom the first kept out is not known, and who watches over all is where somebody knows
     today = day_in_london(now)
     happened = datetime.fromisoformat(event["occurred_at"])
     if (happened - now).total_seconds() > 300:
@@ -277,17 +325,7 @@ def asks_for_a_person(world: Row, event: Row, subject: Row, who: Who, recipient:
         return True
     if {"NODSCLCD", "HUAPRV"} & {*(handling.get("refrain") or ()), *(handling.get("obligations") or ())}:
         return True
-    for other in event["subjects"]:
-        if other["role"] != "ALLEGED_PERPETRATOR":
-            continue
-        if who.get(other["ref"]) is None:
-            maybe = [*who.doubtful.get(other["ref"], ()), *(p for p in rows(world, "people") if _like(other, p))]
-            if any(tied(world, person, recipient["partner"], today) for person in maybe):
-                return True
-        for agency in other.get("works_for") or ():
-            if partner_of(world, agency) is None and _sounds_like(agency, recipient):
-                return True
-    return False
+    return recipient["partner"] in suspects_may_be_at(world, event, who, today) | before["perhaps"]
 
 
 def _like(suspect: Row, person: Row) -> bool:
@@ -307,14 +345,20 @@ def _like(suspect: Row, person: Row) -> bool:
 _SAY_NOTHING = {"the", "and", "school", "primary", "college", "academy", "practice", "hospital", "council", "trust"}
 
 
-def _sounds_like(unknown: str, partner: Row) -> bool:
-    theirs = set(re.split(r"[^a-z0-9]+", f"{partner['partner']} {partner['name']}".casefold()))
-    if ({word for word in re.split(r"[^a-z0-9]+", unknown) if len(word) > 2} - _SAY_NOTHING) & theirs:
-        return True
+def _sounds_like(world: Row, unknown: str, partner: Row) -> bool:
+    theirs = _words_of(partner)
+    for word in re.split(r"[^a-z0-9]+", unknown):
+        shared_by = [each for each in rows(world, "partners") if word in _words_of(each)]
+        if len(word) > 2 and word not in _SAY_NOTHING and word in theirs and len(shared_by) <= 3:
+            return True
     close = difflib.SequenceMatcher(None, unknown, partner["partner"]).ratio() >= 0.8
     return (
         close and abs(len(unknown) - len(partner["partner"])) <= 2 and len(set(unknown) ^ set(partner["partner"])) <= 2
     )
+
+
+def _words_of(partner: Row) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", f"{partner['partner']} {partner['name']}".casefold()))
 
 
 def flows(world: Row, event: Row, recipient: str) -> Iterator[tuple[Row, Row]]:
@@ -379,6 +423,12 @@ def may_say(world: Row, event: Row, who: Who, subject: Row, row: Row) -> str:
     may_be_parents = [
         s for s in accused if s["ref"] in who.doubtful or s.get("relationship") not in ("mother's partner", "uncle")
     ]
+    recorded = {
+        row["person"]
+        for row in rows(world, "dangers")
+        if row["to"] == row_of(person) and valid_on(row, day_in_london(world["now"]))
+    }
+    known_accused |= recorded
     grants = [g for g in rows(world, "may_speak_for") if g["person"] == row["person"]]
 
     def parent() -> str:
@@ -406,9 +456,13 @@ def may_say(world: Row, event: Row, who: Who, subject: Row, row: Row) -> str:
     if capacity == "parent":
         answer = parent()
         mothers_and_fathers = {g["by"] for g in grants if g["as"] == "parental_responsibility"}
-        which = bool(may_be_parents) or bool(known_accused & mothers_and_fathers)
+        which = bool(may_be_parents) or bool(recorded) or bool(known_accused & mothers_and_fathers)
         return "perhaps" if which and answer == "yes" else answer
     return {"court": "yes", "representative": "perhaps"}.get(capacity or "", "officer")
+
+
+def row_of(person: Row) -> str | None:
+    return person.get("alias")
 
 
 def age_of(subject: Row, day: date) -> int | None:
@@ -679,6 +733,7 @@ def restricted_people(event: Row, who: Who) -> tuple[bool, bool]:
 def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agreement: Row, flow: Row) -> Row:
     """The message about one subject, as plain JSON values."""
     restricted, his = restricted_people(event, who)
+    apart = restricted or any(p.get("adopted") for s in event["subjects"] for p in who.may_be(s["ref"]))
     check = basis_checker(world, event, agreement, partner_of(world, event["publisher"]["agency"]) or {}, recipient)
     named = flow["basis"]
     art9_ok = bool(named.get("art9_or_10")) and check(named["art9_or_10"], "art9_or_10") is None
@@ -691,6 +746,8 @@ def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agre
             kind = field["dataClass"]
             if kind in NEVER or field.get("since", 1) > flow.get("schema_version", 1):
                 return False
+            if apart and path == "payload.superseded_nhs_number":
+                return False  # R25: who knows both numbers knows who the child was
             if restricted and (kind in STRIPPED or group in ("other_children", "adults")):
                 return False
             if his and group == "alleged_perpetrators" and kind in STRIPPED:
@@ -725,8 +782,60 @@ def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agre
 # ---- the whole opinion --------------------------------------------------------------------------------------------
 
 
-def opinion(world: Row, event: Row, now: datetime) -> Answers | str:
-    """For each recipient considered and each subject, PERMIT with the view, HOLD or REFUSE; or that it is set aside."""
+NOTHING_BEFORE: Row = {"known": True, "out": set(), "perhaps": set(), "held": set()}
+
+
+def what_came_before(world: Row, event: Row, first: Row | None, now: datetime) -> Row:
+    """
+    What the event that was decided first, if it was, means for this one.
+
+    They belong together by what the second one says: the id of the first, or their publisher's common reference.
+    """
+    named = event.get("supersedes_event_id")
+    if first is None or (opened := opinion(world, first, now)) == SET_ASIDE:
+        alone = event["lifecycle"] == "NEW" and not named
+        its_person = event["event_type"] == "identity.change.v1" and not named
+        takes_back = event["lifecycle"] in ("CORRECT", "RETRACT")
+        return NOTHING_BEFORE | {"known": alone or (its_person and not takes_back)}
+    assert isinstance(opened, dict)
+    who, today = who_is_who(world, first), day_in_london(now)
+    world = {**world, "now": now}
+    out = suspects_at(world, first, who, today)
+    return {
+        "known": True,
+        "out": out,
+        "perhaps": suspects_may_be_at(world, first, who, today) - out,
+        "held": {at for at, (outcome, _) in opened.items() if outcome == "PERMIT"},
+    }
+
+
+def opinion(world: Row, event: Row, now: datetime, first: Row | None = None) -> Answers | str:
+    """
+    For each recipient considered and each subject, PERMIT with the view, HOLD or REFUSE; or that it is set aside.
+
+    Args:
+        first: What was decided before it. If it is taken back or corrected, both are about the same people.
+    """
+    before = what_came_before(world, event, first, now)
+    found: Answers | str = {} if event["lifecycle"] == "RETRACT" else told(world, event, now, before)
+    if isinstance(found, str) or event["lifecycle"] not in ("CORRECT", "RETRACT"):
+        return found
+    world = {**world, "now": now}
+    who, today = who_is_who(world, event), day_in_london(now)
+    for recipient, ref in before["held"]:
+        if found.get((recipient, ref), ("REFUSE", None))[0] != "REFUSE":
+            continue
+        out = suspects_at(world, event, who, today) | before["out"] | dangers_at(world, event, who, today)
+        perhaps = suspects_may_be_at(world, event, who, today) | before["perhaps"]
+        finds_it = {name: event[name] for name in ("event_id", "event_type", "lifecycle", "supersedes_event_id")}
+        finds_it["published_at"] = rfc3339(event["published_at"])
+        outcome = "REFUSE" if recipient in out else "HOLD" if recipient in perhaps else "PERMIT"
+        found[recipient, ref] = (outcome, finds_it if outcome == "PERMIT" else None)
+    return found
+
+
+def told(world: Row, event: Row, now: datetime, before: Row) -> Answers | str:
+    """Who is told the event itself."""
     who = who_is_who(world, event)
     if all(subject["ref"] in who.doubtful for subject in event["subjects"] if subject["role"] in CARED_FOR):
         return SET_ASIDE
@@ -739,7 +848,7 @@ def opinion(world: Row, event: Row, now: datetime) -> Answers | str:
         person = who[subject["ref"]]
         for name, roles in interests(world, event, subject, person, today).items():
             answers[name, subject["ref"]] = ("REFUSE", None)
-            if refused(world, event, who, name, today):
+            if refused(world, event, who, name, today, before):
                 continue
             recipient = partner_of(world, name)
             if recipient is None:
@@ -751,7 +860,7 @@ def opinion(world: Row, event: Row, now: datetime) -> Answers | str:
                 if flow.get("effect", "permit") != "permit":
                     continue
                 if fault(world, event, subject, who, recipient, roles, agreement, flow, now) is None:
-                    if asks_for_a_person(world, event, subject, who, recipient, now):
+                    if asks_for_a_person(world, event, subject, who, recipient, roles, now, before):
                         answers[name, subject["ref"]] = ("HOLD", None)
                         break
                     view = view_of(world, event, subject, who, recipient, agreement, flow)

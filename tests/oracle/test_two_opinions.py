@@ -55,12 +55,16 @@ def as_bytes(answers: dict[Any, Any]) -> dict[Any, Any]:
     return {key: (outcome, json.dumps(view, ensure_ascii=False)) for key, (outcome, view) in sorted(answers.items())}
 
 
-def both(files: dict[str, str], told: dict[str, Any], now: datetime) -> tuple[Any, Any]:
+def both(
+    files: dict[str, str], told: dict[str, Any], now: datetime, first: dict[str, Any] | None = None
+) -> tuple[Any, Any]:
     """(what the first says, what the second says), in the same words."""
     with tempfile.TemporaryDirectory() as folder:
-        record = policy_try(*World(files, told, now).write(Path(folder)), now=now, key=KEY, rules_digest=DIGEST)
+        at = Path(folder)
+        written = World(files, told, now, first)
+        record = policy_try(*written.write(at), now=now, key=KEY, rules_digest=DIGEST, after=written.write_first(at))
     world = second_opinion.read_world(files.values())
-    mine = second_opinion.opinion(world, told, now)
+    mine = second_opinion.opinion(world, told, now, first)
     if "quarantine" in record:
         return second_opinion.SET_ASIDE, mine if isinstance(mine, str) else as_bytes(mine)
     if isinstance(mine, str):
@@ -92,12 +96,14 @@ def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
     @given(worlds())
     def agree(world: World) -> None:
         try:
-            first, second = both(world.files, world.event, world.now)
+            first, second = both(world.files, world.event, world.now, world.first)
         except BadInput:
             seen["refused by the loader"] += 1
             assume(False)
             return
         seen["worlds"] += 1
+        seen["follow-ups"] += world.first is not None
+        seen["taken back"] += world.event["lifecycle"] in ("CORRECT", "RETRACT") and bool(second)
         if second == second_opinion.SET_ASIDE:
             seen["set aside"] += 1
         else:
@@ -107,12 +113,13 @@ def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
 
     agree()
 
-    # The seed does not fix the worlds: Hypothesis also draws constants of whatever modules are loaded. So there are enough
-    # of them that each floor is a third or less of what any of six runs had (three seeds, in two orders of the tests).
+    # The seed does not fix the worlds: Hypothesis also draws constants of whatever modules are loaded. So there are so
+    # many that each floor is a third or less of what any of six runs had (three seeds, in two orders of the tests).
     assert seen["worlds"] >= 600, seen
     assert seen["refused by the loader"] <= 20, seen
     assert seen["PERMIT"] >= 100 and seen["REFUSE"] >= 100 and seen["set aside"] >= 5, seen
     assert seen["HOLD"] >= 20 and seen["of some, nobody is told"] >= 10, seen
+    assert seen["follow-ups"] >= 50 and seen["taken back"] >= 10, seen
     print(dict(seen))
 
 

@@ -100,6 +100,14 @@ class World:
     files: dict[str, str]
     event: Row
     now: datetime
+    first: Row | None = None
+
+    def write_first(self, folder: Path) -> list[Path]:
+        """What is decided before it, as files."""
+        if self.first is None:
+            return []
+        (folder / "first.json").write_text(json.dumps(self.first), "utf-8")
+        return [folder / "first.json"]
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Put it where the command would read it: (event file, register folder)."""
@@ -550,6 +558,9 @@ def events(draw: Draw, event_type: str, publisher: str, register: list[Row], now
         "publisher": filled(draw, who, {"agency": publisher}, now),
         "subjects": there,
         "purpose": "safeguarding",
+        "lifecycle": "NEW",
+        "correlation_id": None,
+        "supersedes_event_id": None,
         "handling": {
             "confidentiality": one(draw, ("N",) * 20 + CONFIDENTIALITY),
             "sensitivity": some(draw, ("a", "b")),
@@ -563,6 +574,29 @@ def events(draw: Draw, event_type: str, publisher: str, register: list[Row], now
     event = filled(draw, [f for f in envelope if f["name"] != "handling"], given, now)
     event |= {name: given[name] for name in ("handling", "payload") if name in given}
     return event
+
+
+FIRST_ID = "00000000-0000-4000-8000-999999999999"
+
+
+def follow_up(draw: Draw, first: Row, other: Row, now: datetime) -> tuple[Row | None, Row]:
+    """(what is decided first, what follows): another of the episode, or the same one corrected or retracted."""
+    first = first | {"event_id": FIRST_ID}
+    reference = one(draw, ("correlation", "id", "both"))
+    refers = {
+        "correlation_id": "EPISODE-1" if reference != "id" else None,
+        "supersedes_event_id": FIRST_ID if reference != "correlation" else None,
+    }
+    first["correlation_id"] = refers["correlation_id"]
+    lifecycle = one(draw, ("UPDATE", "UPDATE", "NEW", "CORRECT", "RETRACT"))
+    nameless = any(not (s["nhs_number"] or s["upn"] or s["local_id"]) for s in first["subjects"])
+    if lifecycle in ("UPDATE", "NEW") or nameless:  # whoever has no number is somebody else in each event
+        lifecycle = "UPDATE" if lifecycle in ("CORRECT", "RETRACT") else lifecycle
+        event = other | {"lifecycle": lifecycle} | refers
+    else:
+        event = first | {"event_id": other["event_id"], "lifecycle": lifecycle, "supersedes_event_id": FIRST_ID}
+        event |= {"occurred_at": written(draw, moments(draw, now)), "purpose": one(draw, PURPOSES)}
+    return (first if not rarely(draw, 20) else None), event
 
 
 @st.composite
@@ -587,6 +621,9 @@ def worlds(draw: Draw) -> World:
         }
         for n, t in enumerate(EVENT_TYPES)
     ]
+    first: Row | None = None
+    if rarely(draw, 30):
+        first, event = follow_up(draw, event, events(draw, event_type, publisher, known, now), now)
     sections: dict[str, list[Row]] = {
         "partners": parties,
         "bases": bases(draw, happened, sends),
@@ -595,14 +632,23 @@ def worlds(draw: Draw) -> World:
         "involvements": [],
         "affiliations": [],
         "subscriptions": [],
+        "dangers": [],
         "may_speak_for": [],
         "consents": consents(draw, aliases, now),
     }
     for person in known:
+        if rarely(draw, 10):
+            person["adopted"] = True
         if rarely(draw, 15):
             person["lives_independently"] = True
         if rarely(draw, 15):
             person["competent_since"] = day + timedelta(days=one(draw, (-400, -1, 0, 1)))
+    for alias, to in draw(
+        st.lists(st.tuples(st.sampled_from(aliases), st.sampled_from(aliases)), max_size=2, unique=True)
+    ):
+        if alias != to and rarely(draw, 50):
+            row = {"person": alias, "to": to, "source": "s"}
+            sections["dangers"].append(spread(draw, row, day))
     for alias, by, speaks_as in draw(
         st.lists(st.tuples(st.sampled_from(aliases), st.sampled_from(aliases), st.sampled_from(SPEAKS_AS)), max_size=5)
     ):
@@ -640,7 +686,7 @@ def worlds(draw: Draw) -> World:
     sections["consents"] = [row for row in sections["consents"] if row["purpose"] in asked_for]
     files = {"register.yaml": dump(sections)}
     files |= {f"agreement-{n}.yaml": dump(page) for n, page in enumerate(pages)}
-    return World(files, event, now)
+    return World(files, event, now, first)
 
 
 def dump(value: Any) -> str:

@@ -31,6 +31,7 @@ _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 _WHAT_THE_WORLD_ALLOWS: dict[str, st.SearchStrategy[Any]] = {
     "event_id": st.uuids().map(str),
+    "supersedes_event_id": st.none() | st.uuids().map(str),
     "agency": st.from_regex(r"[a-z][a-z0-9-]{1,39}", fullmatch=True),
     "works_for": st.lists(st.from_regex(r"[a-z][a-z0-9-]{1,39}", fullmatch=True), max_size=3),
     "nhs_number": st.none() | st.sampled_from(NHS_NUMBERS),
@@ -69,6 +70,10 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
     record["subjects"] = subjects
     if "plan_type" in record["payload"]:
         record["payload"]["snomed_code"] = PLAN_CODES[PlanType(record["payload"]["plan_type"])]
+    if record["supersedes_event_id"] == record["event_id"]:
+        record["supersedes_event_id"] = None
+    if record["lifecycle"] != "NEW" and record["supersedes_event_id"] is None:
+        record["supersedes_event_id"] = str(draw(st.uuids()))  # what follows says what it follows
     for child in record["payload"].get("children", ()):
         child["subject_ref"] = draw(st.sampled_from([person["ref"] for person in subjects]))
     return record

@@ -171,6 +171,13 @@ def test_derived_ids_are_equal_exactly_when_their_parts_are(one: list[str], othe
     assert (derived_id(*one) == derived_id(*other)) == (one == other)
 
 
+@given(st.lists(st.text(max_size=6), max_size=4))
+def test_a_derived_id_is_the_standard_library_s_version_5(parts: list[str]) -> None:
+    namespace = uuid.UUID("9d5f2c1e-7a54-5b53-9d0c-5afeb0500001")
+
+    assert derived_id(*parts) == str(uuid.uuid5(namespace, "".join(f"{len(part)}:{part}" for part in parts)))
+
+
 def test_a_derived_id_stays_what_it_was() -> None:
     """Ids on the topics of years ago must be recognised: the namespace and the joining may never change."""
     assert derived_id("event", "htest-school", "child") == "2ec49ec4-3b7b-518d-9526-84492059b511"

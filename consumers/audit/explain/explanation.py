@@ -13,6 +13,7 @@ from typing import Any
 from safebus.consumers.delivery.parcels import plain
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt, ToSee
+from safebus.schemas.events import Lifecycle
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.streams.register.store import Register
@@ -86,10 +87,10 @@ def as_text(record: DecisionRecord, receipts: list[Receipt], register: Register)
     for answer in record.answers:
         lines += ["", *_answer_lines(answer, receipts, register)]
     if not record.answers:
-        lines += [
-            "",
-            "  nobody was considered: none of those it is about is in anyone's care, and no hub watches this type",
-        ]
+        nobody = "none of those it is about is in anyone's care, and no hub watches this type"
+        if record.lifecycle == Lifecycle.RETRACT:
+            nobody = "nobody was sent what it takes back, as far as is known"
+        lines += ["", f"  nobody was considered: {nobody}"]
     if record.worklist:
         lines += ["", "a person must look at:"]
         lines += [f"  {seen.who}{_for(seen)}: {to_see_in_words(seen)}  [{seen.code}]" for seen in record.worklist]

@@ -18,7 +18,7 @@ from typing import Any
 import fastavro
 
 from safebus.schemas import codec
-from safebus.schemas.bus_records import DecisionRecord, Origin
+from safebus.schemas.bus_records import DecisionRecord, Earlier, Origin
 from safebus.schemas.event_schemas import bus_schemas
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader
@@ -34,6 +34,7 @@ class Head:
     rules_digest: str
     register_offset: int
     decided_at: datetime
+    earlier: Earlier | None
 
 
 def head_of(value: bytes | None) -> Head | None:
@@ -50,7 +51,12 @@ def head_of(value: bytes | None) -> Head | None:
     except (ValueError, EOFError, IndexError, StopIteration, OverflowError):
         return None
     names = ("event_id", "input_digest", "rules_digest", "register_offset", "decided_at")
-    return Head(origin=Origin(**read["origin"]), **{name: read[name] for name in names})
+    earlier = read.get("earlier")  # not in records of earlier versions
+    return Head(
+        origin=Origin(**read["origin"]),
+        earlier=None if earlier is None else Earlier.model_validate(earlier),
+        **{name: read[name] for name in names},
+    )
 
 
 async def events_of(heads: Iterable[Head | None], reader: Reader) -> dict[Origin, bytes]:

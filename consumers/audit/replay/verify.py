@@ -134,6 +134,7 @@ class _Again:
             now=head.decided_at,
             key=self._key,
             rules_digest=head.rules_digest,
+            earlier=head.earlier,
         )
         return outcome if isinstance(outcome, Shared) else f"would be set aside today: {outcome.reason}"
 

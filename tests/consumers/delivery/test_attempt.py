@@ -147,3 +147,58 @@ async def test_the_same_again_needs_nothing_and_other_bytes_under_its_id_need_a_
     last = (await partner.receipts())[-1]
     assert said(last) == (Stage.PARKED, 0, "not_sent", "same_id_other_content")
     assert last.output_digest == other.digest
+
+
+# What is taken back
+
+OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+TAKES_IT_BACK = ON_A_DUTY.model_copy(update={"notification_id": OTHER, "lifecycle": "RETRACT", "takes_back": ID})
+
+
+async def test_what_was_taken_back_before_it_went_is_not_sent_and_neither_is_what_takes_it_back(
+    partner: Partner,
+) -> None:
+    original = delivery()
+    original.taken_back = True
+    await partner.make(original)
+    await partner.make(delivery(TAKES_IT_BACK))
+
+    assert [said(r) for r in await partner.receipts()] == [
+        (Stage.STOPPED, 0, "not_sent", "taken_back"),
+        (Stage.STOPPED, 0, "not_sent", "nothing_to_take_back"),
+    ]
+    assert "partner" not in partner.done
+
+
+async def test_what_may_be_there_is_taken_back_though_it_is_not_sent_again(partner: Partner) -> None:
+    partner.answers = [Reply.UNKNOWN, Reply.ACCEPTED]
+    original = delivery()
+    await partner.make(original)
+    original.taken_back = True
+    await partner.make(original)
+    await partner.make(delivery(TAKES_IT_BACK))
+
+    assert [r.stage for r in await partner.receipts()] == [Stage.WAITING, Stage.STOPPED, Stage.HANDED_OVER]
+
+
+async def test_what_was_handed_over_is_taken_back(partner: Partner) -> None:
+    partner.answers = [Reply.ACCEPTED, Reply.ACCEPTED]
+    await partner.make(delivery())
+    await partner.make(delivery(TAKES_IT_BACK))
+
+    assert [(r.notification_id, r.stage) for r in await partner.receipts()] == [
+        (ID, Stage.HANDED_OVER),
+        (OTHER, Stage.HANDED_OVER),
+    ]
+
+
+async def test_what_is_parked_and_taken_back_is_settled_so_that_nobody_sends_it_again(partner: Partner) -> None:
+    partner.answers = [Reply.REFUSED, Reply.ACCEPTED]
+    await partner.make(delivery())
+    await partner.make(delivery(TAKES_IT_BACK))
+
+    assert [(r.notification_id, r.stage, r.reason) for r in await partner.receipts()] == [
+        (ID, Stage.PARKED, "refused_by_partner"),
+        (ID, Stage.STOPPED, "taken_back"),
+        (OTHER, Stage.HANDED_OVER, ""),
+    ]

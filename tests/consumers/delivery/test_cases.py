@@ -92,3 +92,18 @@ def test_they_stand_as_pending_or_waiting_and_all_as_held_while_their_destinatio
         OpenState.WAITING: Pile(),
         OpenState.HELD: Pile(3, at[1]),
     }
+
+
+def test_what_is_taken_back_is_due_at_once_so_that_it_ends_and_nothing_else_is_touched() -> None:
+    waiting = item(1, "a", not_before=NOON + timedelta(hours=1))
+    other, takes_back = item(2, "a"), item(3, "a")
+    takes_back.notification = takes_back.notification.model_copy(update={"takes_back": "n-1"})
+
+    found = cases(waiting, other, takes_back)
+
+    assert [(i.taken_back, i.not_before) for i in (waiting, other, takes_back)] == [
+        (True, None),
+        (False, None),
+        (False, None),
+    ]
+    assert firsts(found) == [1]

@@ -169,7 +169,7 @@ async def test_what_arrives_holds_the_released_fields_and_how_to_ask_back(school
         "purpose": "temporary_accommodation_notice",
         "urgency": "ROUTINE",
         "agreement": "fordshire-temporary-accommodation v1 to-school-and-health",
-        "labels": ["confidentiality:N"],
+        "labels": [],
         "decided_at": "2026-11-22T12:00:00.000Z",
         "fields": {
             "event_id": event.event_id,

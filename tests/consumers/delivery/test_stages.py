@@ -171,9 +171,10 @@ def test_nothing_leaves_a_stage_that_has_ended_but_other_bytes_and_a_person() ->
     assert {line.redriven for line in TABLE} - {None} == ENDED
 
 
-def test_only_the_partner_s_yes_and_the_register_s_no_take_a_redriven_one_off_the_list() -> None:
+def test_only_the_partner_s_yes_the_register_s_no_and_nothing_to_say_take_a_redriven_one_off_the_list() -> None:
     assert {line.met: line.redriven for line in TABLE if line.redriven not in (None, Stage.PARKED)} == {
         Met.NOT_PERMITTED: Stage.STOPPED,
+        Met.NOTHING_THERE: Stage.STOPPED,
         Reply.ACCEPTED: Stage.HANDED_OVER,
     }
 

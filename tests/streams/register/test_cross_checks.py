@@ -197,10 +197,10 @@ def test_a_version_that_was_ended_may_not_come_back_with_other_content() -> None
 
 
 def protected() -> Register:
-    """The demonstration, with Ava restricted and Haven suspended."""
+    """The demonstration, with Ava restricted and adopted, and Haven suspended."""
     register = demo()
     ava = next(p for p in register.persons.values() if p.tokens.get("upn") == KEY.token("upn", "X313000026001"))
-    restricted = ava.model_copy(update={"restricted": True})
+    restricted = ava.model_copy(update={"restricted": True, "adopted": True})
     suspended = register.partners["haven"].model_copy(update={"suspended": True})
     put(register, f"person/{ava.person_id}", "person", restricted.model_dump(mode="json"))
     return put(register, "partner/haven", "partner", suspended.model_dump(mode="json"))
@@ -226,6 +226,7 @@ def test_a_restriction_and_what_confirms_a_number_are_not_lifted_by_leaving_them
 
     assert [line.split(": ", 1)[1].split(", and")[0] for line in said] == [
         "this person's record is restricted",
+        "this person was adopted",
         "this person is confirmed by name or birth date",
     ]
 

@@ -17,7 +17,7 @@ from safebus.streams.register.cross_checks import cross_check
 from safebus.streams.register.entries import Entry, consent_record_id, read_folder
 from safebus.streams.register.store import Register, body_of
 from safebus.streams.rules.consent import Capacity, ConsentEntry, Meaning, State
-from safebus.streams.rules.parties import KnownPerson, MaySpeakFor
+from safebus.streams.rules.parties import Danger, KnownPerson, MaySpeakFor
 
 FILES = read_files(FOLDER)
 FAMILY = "people:\n  - {alias: ava, nhs_number: '9990079196'}\n"
@@ -66,12 +66,12 @@ def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
         (
             "zzzz: 1\n",
             "`x.yaml` line 1: unknown section `zzzz`; known are partners, bases, event_rules, people, involvements, "
-            "affiliations, subscriptions, may_speak_for, consents, agreement",
+            "affiliations, subscriptions, dangers, may_speak_for, consents, agreement",
         ),
         (
             "- 1\n",
             "`x.yaml` line 1: no sections; known are partners, bases, event_rules, people, involvements, "
-            "affiliations, subscriptions, may_speak_for, consents, or a file with one `agreement`",
+            "affiliations, subscriptions, dangers, may_speak_for, consents, or a file with one `agreement`",
         ),
         ("partners: haven\n", "`x.yaml` line 1: `partners` must be a list"),
         ("people:\npeople:\n", "`x.yaml` line 2: `people` stands twice; keep one"),
@@ -544,3 +544,31 @@ def test_files_below_the_folder_are_read_too() -> None:
         "partners.yaml",
         "temporary-accommodation.yaml",
     ]
+
+
+def test_who_is_a_danger_to_whom_stands_in_the_folder_by_alias() -> None:
+    row = "{person: maya, to: ava, source: an order of the court}"
+    entry = read(TWO + f"dangers:\n  - {row}\n")[2]
+
+    assert entry.kind == "danger"
+    assert entry.body == Danger(
+        person_id=KEY.token("nhs", "9990395950"), to=KEY.token("nhs", "9990079196"), source="an order of the court"
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("{person: maya, to: nobody, source: s}", "danger: `to` names `nobody`, who is not in `people` (ava, maya)"),
+        ("{person: nobody, to: ava, source: s}", "danger names person `nobody`, who is not in `people` (ava, maya)"),
+        ("{person: maya, source: s}", "danger: `to` is missing"),
+        ("{person: maya, to: ava}", "danger: `source` is missing"),
+        ("{person: ava, to: ava, source: s}", "danger: nobody is a danger of this kind to themselves"),
+    ],
+)
+def test_a_danger_that_names_nobody_or_nothing_is_told(row: str, complaint: str) -> None:
+    with pytest.raises(BadRegister) as found:
+        read(TWO + f"dangers:\n  - {row}\n")
+
+    assert len(found.value.problems) == 1
+    assert complaint in found.value.problems[0]

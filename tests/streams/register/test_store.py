@@ -32,6 +32,7 @@ CONSENT = {
     "expressed_by": "parent",
     "method": "in person",
 }
+DANGER = {"person_id": "p", "to": "q", "source": "an order"}
 SPEAKS = {"person_id": "p", "by": "m", "as": "parental_responsibility", "source": "birth certificate"}
 #: Record id -> kind, and two bodies that may stand under it.
 BODIES: dict[str, tuple[str, list[dict[str, Any]]]] = {
@@ -57,6 +58,7 @@ BODIES: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "affiliation",
         [{"person_id": "p", "partner": "xx", "relation": "r"}, {"person_id": "q", "partner": "xx", "relation": "r"}],
     ),
+    "danger/1": ("danger", [DANGER, DANGER | {"to": "p", "person_id": "q"}]),
     "may_speak_for/1": ("may_speak_for", [SPEAKS, SPEAKS | {"person_id": "q"}]),
     "consent/1": ("consent", [CONSENT, CONSENT | {"purpose": "other"}]),
     "consent/2": ("consent", [CONSENT | {"state": "withdrawn"}, CONSENT | {"state": "refused"}]),
@@ -78,6 +80,7 @@ def seen(register: Register) -> dict[str, Any]:
         "tokens": [register.persons_with(scheme, token) for scheme in ("nhs", "upn") for token in ("1", "2")],
         "involvements": [register.involvements(p) for p in people],
         "affiliations": [register.affiliations(p) for p in people],
+        "dangers": [register.dangers(p) for p in people],
         "speakers": [register.may_speak_for(p) for p in people],
         "subscriptions": [register.subscriptions(t) for t in types],
         "consents": [

@@ -12,8 +12,8 @@ from typing import Any
 from a_register import KEY, NOON, agreement, change, change_flow, demo, put, share
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.bus_records import Notification, Reason
-from safebus.schemas.events import Confidentiality, Event, Handling
+from safebus.schemas.bus_records import Earlier, Holder, Notification, Reason
+from safebus.schemas.events import Confidentiality, Event, Handling, Lifecycle
 from safebus.streams.register.store import Register, body_of
 from safebus.streams.rules import asked_again
 from safebus.streams.rules.consent import State
@@ -26,9 +26,16 @@ ENCOMPASS, HOUSING = "fordshire-encompass", "fordshire-temporary-accommodation"
 BASIS = {"art6": "A6-1-e", "power_or_duty": "POLICE-CL", "confidentiality": "CLDC-OPI"}
 
 
-def decided(register: Register, recipient: str = "ash-primary", *, event: Any = INCIDENT, now: datetime = NOON) -> Any:
+def decided(
+    register: Register,
+    recipient: str = "ash-primary",
+    *,
+    event: Any = INCIDENT,
+    now: datetime = NOON,
+    earlier: Earlier | None = None,
+) -> Any:
     """The reasons of the answer for one recipient about Ava."""
-    answers = share(event, register, now=now).record.answers
+    answers = share(event, register, now=now, earlier=earlier).record.answers
     return next(a.reasons for a in answers if (a.recipient, a.subject_token) == (recipient, AVA))
 
 
@@ -141,6 +148,30 @@ def _grown_up() -> Event:
     )
 
 
+_DANGER = {"person_id": GARY, "to": AVA, "source": "an order of the court"}
+_HELD_IT = Holder(
+    recipient="ash-primary",
+    subject_token=AVA,
+    notification_id="n-1",
+    agreement_id=ENCOMPASS,
+    agreement_version=3,
+    flow="to-schools",
+    purpose="safeguarding",
+)
+_RETRACTED = INCIDENT.model_copy(
+    update={
+        "lifecycle": Lifecycle.RETRACT,
+        "event_id": "36ed9b87-fb06-564d-bd52-06c0eb337c41",
+        "supersedes_event_id": INCIDENT.event_id,
+    }
+)
+
+
+def _warned_of_gary() -> Register:
+    """Gary is a danger to Ava, and now he governs her school; nobody names him."""
+    return put(put(demo(), "danger/1", "danger", _DANGER), "affiliation/x", "affiliation", _GOVERNS_ASH)
+
+
 CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "PERMITTED": lambda: decided(demo()),
     "AGREEMENT_REVIEW_OVERDUE": lambda: decided(encompass(review_by="2026-11-10")),
@@ -150,6 +181,11 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "UNKNOWN_PARTNER": lambda: decided(put(demo(), "partner/fordshire-police", "partner", None)),
     "PARTNER_SUSPENDED": lambda: decided(partner("fordshire-police", suspended=True)),
     "ADVERSARY": lambda: decided(put(demo(), "affiliation/x", "affiliation", _GOVERNS_ASH)),
+    "ADVERSARY_BEFORE": lambda: decided(demo(), earlier=Earlier(kept_out=("ash-primary",))),
+    "ADVERSARY_PERHAPS_BEFORE": lambda: decided(demo(), earlier=Earlier(perhaps_kept_out=("ash-primary",))),
+    "ADVERSARY_STANDING": lambda: decided(_warned_of_gary()),
+    "EPISODE_UNKNOWN": lambda: decided(demo(), earlier=Earlier(known=False)),
+    "TAKES_BACK": lambda: decided(demo(), event=_RETRACTED, earlier=Earlier(holders=(_HELD_IT,))),
     "VERY_RESTRICTED": lambda: decided(demo(), event=INCIDENT.model_copy(update={"handling": _V})),
     "NOT_AUTHORISED": lambda: decided(demo(), event=_labelled(refrain=("NODSCLCD",))),
     "APPROVAL_ASKED": lambda: decided(demo(), event=_labelled(obligations=("HUAPRV",))),

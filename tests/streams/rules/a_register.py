@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safebus.schemas import codec
-from safebus.schemas.bus_records import Origin, RegisterRecord
+from safebus.schemas.bus_records import Earlier, Origin, RegisterRecord
 from safebus.schemas.events import Event
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.register.changes import changes_of
@@ -101,9 +101,9 @@ def change_flow(register: Register, agreement_id: str, name: str, **changes: Any
     return change(register, f"agreement/{agreement_id}", how)
 
 
-def share(event: Event, register: Register, *, now: datetime = NOON) -> sharing.Shared:
+def share(event: Event, register: Register, *, now: datetime = NOON, earlier: Earlier | None = None) -> sharing.Shared:
     """What is decided about an event that may be acted on."""
     received = codec.decode(codec.encode(event))
-    found = sharing.share(received, register, origin=ORIGIN, now=now, key=KEY, rules_digest="rules-1")
+    found = sharing.share(received, register, origin=ORIGIN, now=now, key=KEY, rules_digest="rules-1", earlier=earlier)
     assert isinstance(found, sharing.Shared), found
     return found

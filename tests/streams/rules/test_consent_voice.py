@@ -281,6 +281,8 @@ def test_a_suspect_of_whom_it_is_not_known_who_he_is_may_be_a_parent() -> None:
     event = told.model_copy(update={"subjects": (*others, gary.model_copy(update={"given_name": "Henry"}))})
     matched = match_all(event, demo(), KEY)
 
-    found = consent_voice.around(event, event.subjects[0], KEY.token("nhs", "9990079196"), matched, demo())
+    found = consent_voice.around(
+        event, event.subjects[0], KEY.token("nhs", "9990079196"), matched, demo(), on=NOON.date()
+    )
 
     assert found.suspects == (Suspect(None, may_be_parent=True),)

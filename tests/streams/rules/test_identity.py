@@ -227,6 +227,21 @@ def test_a_number_that_the_register_knows_as_replaced_is_still_this_person() -> 
     assert matched(person(nhs_number="9990554331"), register) == Match(AVA_ID, AVA_ID)
 
 
+def test_who_was_adopted_is_not_looked_for_under_the_number_from_before() -> None:
+    """Whoever has the child in care now would read the number that tells who the child was."""
+    register = demo()
+    known = register.person(AVA_ID)
+    assert known is not None
+    body = known.model_dump(mode="json") | {"superseded": [KEY.token("nhs", "9990554331")], "adopted": True}
+    put(register, f"person/{AVA_ID}", "person", body)
+
+    found = matched(person(nhs_number="9990554331"), register)
+
+    assert isinstance(found, Doubt)
+    assert (found.fields, found.maybe) == ("nhs", {AVA_ID})
+    assert matched(person(nhs_number="9990079196"), register) == Match(AVA_ID, AVA_ID)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [("HART", " hart"), ("José", "Jose\u0301"), ("O'Neill", "O\u2019Neill"), ("Smith-Jones", "Smith Jones")],

@@ -15,7 +15,7 @@ from safebus.schemas.events import Event, PersonRole
 from safebus.streams.rules import release
 from safebus.streams.rules.agreements import Flow, Group
 from safebus.streams.rules.reasons import Rule
-from safebus.streams.rules.release import Restriction, ViewLeaf, collapse, plan, rule_for, view_paths
+from safebus.streams.rules.release import ENVELOPE, Restriction, ViewLeaf, collapse, plan, rule_for, view_paths
 from safebus.streams.rules.views import group_of, groups_in
 
 ENCOMPASS = event_schemas().of("police.encompass.v1")
@@ -37,7 +37,7 @@ def seen(of: Flow, *, subject: str = "ava", event: Event | None = None, **how: A
     """What a recipient under this flow reads, from the bytes."""
     found = made(of, **how)
     record = codec.decode(codec.encode(event or story.incident())).record
-    return gate.read(found.view.value(record, subject_ref=subject), found.view.parsed)
+    return gate.read(found.view.value(found.view.record(record, subject_ref=subject)), found.view.parsed)
 
 
 def releasing(*, fields: tuple[str, ...] = (), mask: dict[str, str] | None = None, **classes: list[str]) -> Flow:
@@ -48,6 +48,14 @@ def leaf(data_class: DataClass, *, group: Group = Group.SUBJECT, since: int = 1,
     return ViewLeaf(path, "subjects[].x", group, data_class, "string", since)
 
 
+EARLIER_NUMBER = ViewLeaf(
+    "payload.superseded_nhs_number",
+    "payload.superseded_nhs_number",
+    Group.EVENT,
+    DataClass.NHS_NUMBER,
+    "string",
+    1,
+)
 PHONE, NAME, WORDS = DataClass.CONTACT_SAFE, DataClass.ID_CORE, DataClass.VOICE_OF_CHILD
 
 
@@ -89,6 +97,9 @@ PHONE, NAME, WORDS = DataClass.CONTACT_SAFE, DataClass.ID_CORE, DataClass.VOICE_
             {"restricted": Restriction.HOUSEHOLD},
             "AGREEMENT",
         ),
+        (EARLIER_NUMBER, releasing(event=["NHS_NUMBER"]), {}, "AGREEMENT"),
+        (EARLIER_NUMBER, releasing(event=["NHS_NUMBER"]), {"apart": True}, "R25"),
+        (EARLIER_NUMBER, releasing(fields=("payload.superseded_nhs_number",)), {"apart": True}, "R25"),
     ],
 )
 def test_each_leaf_has_one_rule_and_a_refusal_is_looked_for_first(
@@ -372,7 +383,9 @@ def test_a_type_that_is_used_twice_is_released_place_by_place() -> None:
     under = releasing(event=["INCIDENT_FACT"], fields=("subject.second.town", "then[].where.town", "at.place.town"))
     found = made(under, TWICE)
 
-    built = [gate.read(found.view.value(record, subject_ref=ref), found.view.parsed) for ref in ("a", "b")]
+    built = [
+        gate.read(found.view.value(found.view.record(record, subject_ref=ref)), found.view.parsed) for ref in ("a", "b")
+    ]
 
     assert built == [
         {
@@ -411,13 +424,46 @@ def test_the_list_speaks_of_groups_that_are_there_only() -> None:
     under = releasing(subject=["UPN"], adults=["ROLE"], mask={"other_children": "count"})
     found = made(under)
 
-    alone, _ = found.listing(frozenset({Group.SUBJECT}))
-    family, withheld = found.listing(frozenset({Group.SUBJECT, Group.OTHER_CHILDREN}))
+    built = {"subject": {"upn": "X"}, "adults": [], "other_children_count": 0}
+    alone, _ = found.listing(built, frozenset({Group.SUBJECT}))
+    family, withheld = found.listing(built, frozenset({Group.SUBJECT, Group.OTHER_CHILDREN}))
 
-    assert alone == (FieldRule(path="subject.upn", rule="AGREEMENT"),)
-    assert family == (*alone, FieldRule(path="other_children_count", rule="AGREEMENT, released: how many"))
+    around = {FieldRule(path=path, rule="ENVELOPE") for path in ENVELOPE}
+    assert {*alone} == around | {FieldRule(path="subject.upn", rule="AGREEMENT")}
+    assert {*family} == {*alone, FieldRule(path="other_children_count", rule="AGREEMENT, released: how many")}
     assert FieldRule(path="other_children[].*", rule="NOT_NAMED") in withheld
-    assert found.listing(frozenset({Group.SUBJECT})) is found.listing(frozenset({Group.SUBJECT}))
+    assert found.listing(built, frozenset({Group.SUBJECT})) is found.listing(built, frozenset({Group.SUBJECT}))
+
+
+def test_what_may_go_and_is_not_there_is_listed_neither_as_released_nor_as_withheld() -> None:
+    found = made(releasing(subject=["UPN", "ID_CORE"], event=["INCIDENT_FACT"]))
+    told = story.incident()
+
+    def listed(*, children: Any, **ava: Any) -> set[str]:
+        subjects = (told.subjects[0].model_copy(update=ava), *told.subjects[1:])
+        payload = told.payload.model_copy(update={"police_reference": None, "children": children})
+        event = told.model_copy(update={"subjects": subjects, "payload": payload}).model_dump()
+        built = found.view.record(event, subject_ref="ava")
+        released, withheld = found.listing(built, groups_in(event, subject_ref="ava"))
+        paths = {field.path for field in released}
+        assert not {field.path for field in withheld} & (paths | {"subject.family_name", "payload.police_reference"})
+        return paths
+
+    [child, *_] = told.payload.children
+    some = listed(children=(child.model_copy(update={"spoken_to": None}),), family_name=None)
+    assert some >= {"subject.given_name", "subject.upn", "payload.children[].present"}
+    assert not some & {"subject.family_name", "payload.children[].spoken_to", "payload.police_reference"}
+    assert not {path for path in listed(children=()) if path.startswith("payload.children")}
+
+
+def test_listings_that_follow_from_the_values_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "_MOST_LISTINGS", 2)
+    found = made(releasing(subject=["UPN", "ID_CORE"]))
+    for name in ("given_name", "family_name", "date_of_birth", "upn"):
+        someone = dict.fromkeys(("given_name", "family_name", "date_of_birth", "upn")) | {name: "x"}
+        found.listing({"subject": someone}, frozenset({Group.SUBJECT}))
+
+    assert 1 <= len(found._listings) <= 2
 
 
 def test_a_mask_is_listed_in_words() -> None:

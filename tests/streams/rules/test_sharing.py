@@ -9,7 +9,9 @@ from a_reason import (
     AVA,
     BASIS,
     ENCOMPASS,
+    GARY,
     HOUSING,
+    INCIDENT,
     MOVE,
     consent,
     encompass,
@@ -20,11 +22,12 @@ from a_reason import (
     sent,
     to_schools,
 )
-from a_register import KEY, NOON, ORIGIN, change, change_flow, demo, put, share
+from a_register import AGREEMENT, FLOW, KEY, NOON, ORIGIN, change, change_flow, demo, put, share
 
 from safebus.deploy.local.demo import story
 from safebus.schemas import codec, gate
 from safebus.schemas.bus_records import DecisionRecord, Notification, Reason
+from safebus.schemas.events import Confidentiality, Handling, IdentityEvent, PersonRole
 from safebus.streams.register.store import Register
 from safebus.streams.rules import asked_again, sharing
 from safebus.streams.rules.consent import State
@@ -45,6 +48,12 @@ def test_the_record_says_what_was_decided_on_what_and_when() -> None:
         "rules_digest": "rules-1",
         "register_offset": demo().offset,
         "decided_at": NOON,
+        "earlier": None,
+        "episode": {
+            "token": KEY.token("episode", "fordshire-police|TEST-4711"),
+            "kept_out": ("beech-primary",),
+            "perhaps_kept_out": (),
+        },
         "worklist": (
             {
                 "who": "subjects.1 (CHILD)",
@@ -86,8 +95,9 @@ def test_the_notification_says_under_which_agreement_and_how_to_read_it() -> Non
         "agreement_version": 3,
         "flow": "to-schools",
         "consent_meaning": None,
-        "labels": ("confidentiality:N",),
+        "labels": (),
         "restricted": False,
+        "takes_back": None,
         "decided_at": NOON,
     }
 
@@ -118,10 +128,49 @@ def test_a_child_of_whom_nobody_is_told_is_on_the_worklist() -> None:
     assert share(MOVE, demo()).record.worklist == ()
 
 
-def test_a_restricted_notification_is_labelled_so() -> None:
+def test_no_label_tells_that_somebody_is_restricted() -> None:
+    """Whoever may not have it would learn from the label that there is something to hide."""
     notification = sent(register=restricted())
 
-    assert (notification.restricted, notification.labels) == (True, ("confidentiality:R",))
+    assert (notification.restricted, notification.labels) == (True, ())
+
+
+def test_how_confidential_it_is_travels_where_the_agreement_releases_it() -> None:
+    told = INCIDENT.model_copy(update={"handling": Handling(confidentiality=Confidentiality.M, refrain=("ORCON",))})
+    register = to_schools(fields=["handling.confidentiality"])
+
+    assert sent(told).labels == ("ORCON",)
+    assert sent(told, register=register).labels == ("confidentiality:M", "ORCON")
+
+
+@pytest.mark.parametrize("how", [{}, {"adopted": True}, {"restricted": True}], ids=str)
+def test_an_earlier_number_never_stands_beside_the_present_one_where_they_must_be_kept_apart(how: Any) -> None:
+    """However plainly the agreement names it: by class, or by the very field."""
+    of_records = {"event_type": "identity.change.v1", "about": ["PERSON"], "fields": ["payload.superseded_nhs_number"]}
+    both = {"release": {"event": ["NHS_NUMBER"], "subject": ["NHS_NUMBER"]}}
+    register = change(demo(), f"person/{AVA}", lambda body: body.update(how))
+    put(register, "agreement/small", "agreement", AGREEMENT | {"flows": [FLOW | of_records | both]})
+    ava = INCIDENT.subjects[0].model_copy(update={"role": PersonRole.PERSON})
+    told = IdentityEvent.model_validate(
+        INCIDENT.model_dump(exclude={"event_type", "payload", "subjects"})
+        | {
+            "subjects": (ava,),
+            "payload": {
+                "change": "NUMBER_CHANGED",
+                "source_event_type": "nhs-number-change-2",
+                "source_event_id": "TEST-3",
+                "source_system": "PDS",
+                "superseded_nhs_number": "9990554331",
+            },
+        }
+    )
+    [output] = share(told, register).outputs
+    view = asked_again.read_view(output.notification, register)
+
+    assert view is not None
+    assert view["subject"] == {"nhs_number": "9990079196"}
+    assert view["payload"].get("superseded_nhs_number") == (None if how else "9990554331")
+    assert ("superseded_nhs_number" in view["payload"]) == (not how)
 
 
 # Before it is handed over
@@ -129,6 +178,24 @@ def test_a_restricted_notification_is_labelled_so() -> None:
 
 def test_what_was_permitted_may_be_handed_over_while_nothing_changes() -> None:
     assert looked_at(demo()) == []
+
+
+@pytest.mark.parametrize(
+    ("danger", "tie", "stops"),
+    [
+        ({}, {}, True),
+        ({"ends_on": "2026-01-01"}, {}, False),
+        ({}, {"ends_on": "2026-01-01"}, False),
+        ({}, {"partner": "beech-primary"}, False),
+    ],
+    ids=str,
+)
+def test_a_danger_that_is_recorded_before_it_goes_stops_it(danger: Any, tie: Any, stops: bool) -> None:
+    register = put(demo(), "danger/1", "danger", {"person_id": GARY, "to": AVA, "source": "an order"} | danger)
+    governs = {"person_id": GARY, "partner": "ash-primary", "relation": "governor"}
+    put(register, "affiliation/x", "affiliation", governs | tie)
+
+    assert [reason.code for reason in looked_at(register)] == (["ADVERSARY_STANDING"] if stops else [])
 
 
 def no_longer_at_school() -> Register:

@@ -19,7 +19,7 @@ def test_a_list_of_fields_gives_a_view_that_reads_as_it_says() -> None:
     made = view_of(ENCOMPASS, FIELDS)
 
     assert made.fields == FIELDS
-    assert gate.read(made.value(INCIDENT, subject_ref="ava"), made.parsed) == {
+    assert gate.read(made.value(made.record(INCIDENT, subject_ref="ava")), made.parsed) == {
         "payload": {"risk_grade": "HIGH"},
         "subject": {"date_of_birth": 2015},
         "adults": [{"role": "ADULT_VICTIM"}],
@@ -31,7 +31,9 @@ def test_the_order_of_the_list_changes_no_byte() -> None:
     made, turned = view_of(ENCOMPASS, FIELDS), view_of(ENCOMPASS, FIELDS[::-1])
 
     assert made.fingerprint == turned.fingerprint
-    assert made.value(INCIDENT, subject_ref="ben") == turned.value(INCIDENT, subject_ref="ben")
+    assert made.value(made.record(INCIDENT, subject_ref="ben")) == turned.value(
+        turned.record(INCIDENT, subject_ref="ben")
+    )
 
 
 def test_a_view_is_made_once_and_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,9 +15,9 @@ from pydantic import model_validator
 from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
 from safebus.schemas import codec
-from safebus.schemas.bus_records import Outcome
+from safebus.schemas.bus_records import DecisionRecord, Outcome
 from safebus.schemas.errors import BadRegister, NotReachable
-from safebus.schemas.events import EVENT_CLASSES, OperationEncompass
+from safebus.schemas.events import EVENT_CLASSES, Lifecycle, OperationEncompass, PersonRole
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import read_topic
@@ -26,7 +27,7 @@ from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.write import as_records, consent_record, write_records
 from safebus.streams.rules import decision, notifications, release
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
-from safebus.streams.rules.reasons import Rule
+from safebus.streams.rules.reasons import Code, Rule, why
 from safebus.streams.rules.views import view_of
 
 
@@ -123,7 +124,7 @@ class Stricter(OperationEncompass):
 def change_the_rules(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """What an upgrade between crash and restart can change."""
     if how == "refuses everyone":
-        monkeypatch.setattr(decision, "is_adversary", lambda _case: True)
+        monkeypatch.setattr(decision, "kept_out", lambda _stands, who: [why(Code.ADVERSARY, who)])
     elif how == "releases nothing":
         monkeypatch.setattr(release, "_PLANS", {})
         monkeypatch.setattr(release, "rule_for", lambda *_args, **_how: (Rule.NOT_NAMED, False))
@@ -356,3 +357,52 @@ class _Record:
 
     def __init__(self, offset: int, value: bytes) -> None:
         self.offset, self.value = offset, value
+
+
+# What came before
+
+
+def followed(event: OperationEncompass, lifecycle: Lifecycle, **changes: Any) -> OperationEncompass:
+    """What follows it and does not name the suspect."""
+    others = tuple(person for person in event.subjects if person.role is not PersonRole.ALLEGED_PERPETRATOR)
+    return incident(lifecycle=lifecycle, supersedes_event_id=event.event_id, subjects=others, **changes)
+
+
+def told(record: DecisionRecord) -> set[tuple[str, str]]:
+    return {(a.recipient, a.subject_token) for a in record.answers if a.outcome is Outcome.PERMIT}
+
+
+@pytest.mark.parametrize("when", ["in one batch", "in the next", "after a restart"])
+async def test_a_follow_up_and_a_retraction_rest_on_what_was_decided_before(connection: Connection, when: str) -> None:
+    """Whether the first decision is still being written, was written by us, or by another process before."""
+    first = incident()
+    update, retraction = followed(first, Lifecycle.UPDATE), followed(first, Lifecycle.RETRACT)
+    async with AsyncExitStack() as stack:
+        worker = await stack.enter_async_context(running(connection))
+        offsets = [await worker.publish(codec.encode(event)) for event in (first, update, retraction)]
+        if when == "in one batch":
+            await worker.handle(*offsets)
+        else:
+            await worker.handle(offsets[0])
+            if when == "after a restart":
+                worker = await stack.enter_async_context(running(connection))
+            await worker.handle(*offsets[1:])
+        original, later, last = [await worker.decision(e.event_id) for e in (first, update, retraction)]
+
+    beech = [answer for answer in later.answers if answer.recipient == "beech-primary"]
+    assert [[reason.code for reason in answer.reasons] for answer in beech] == [["ADVERSARY_BEFORE"]]
+    assert told(last) == told(original) != set()
+    assert {a.takes_back for a in last.answers} == {a.notification_id for a in original.answers if a.notification_id}
+
+
+async def test_what_takes_back_something_that_the_bus_does_not_know_goes_to_a_person(connection: Connection) -> None:
+    event = followed(incident(), Lifecycle.RETRACT)
+    async with running(connection) as worker:
+        offset = await worker.publish(codec.encode(event))
+        await worker.handle(offset)
+        record = await worker.decision(event.event_id)
+        [entry] = await worker.quarantined(offset)
+
+    assert record.answers == ()
+    assert entry.reason == "FOR_A_PERSON"
+    assert "ORIGINAL_UNKNOWN" in entry.detail
