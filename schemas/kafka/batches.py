@@ -39,8 +39,10 @@ from safebus.schemas.kafka.unpacking import UNPACKED_BYTES, unpack
 
 #: Of one answer to a fetch, which holds the batches of one partition.
 UNPACKED_AT_ONCE = 4 * UNPACKED_BYTES
-#: An empty header has two bytes on the wire and some 70 in memory, and 500 records are handed out at once.
+#: An empty header has two bytes on the wire and some 100 in memory, and 500 records are handed out at once.
 MOST_HEADERS = 1000
+#: aiokafka's reader makes all headers of a record before one can count them, so a larger batch is read here.
+_COUNT_FIRST = 256 * 1024
 
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_AT, _OVERHEAD, _MAGIC_AT, _ATTRIBUTES_AT = 8, 12, 16, 21  # in bytes from a batch's start
@@ -158,13 +160,16 @@ class Batch:
                 if not expected <= record.offset <= last:
                     raise Refused(GateReason.UNREADABLE_BATCH, "the offsets inside a batch are not those of its head")
                 expected = record.offset + 1
-                yield record if len(record.headers) <= MOST_HEADERS else self._without_headers(record)
+                yield record if len(record.headers) <= MOST_HEADERS else _without_headers(record, len(record.headers))
         except Refused as exc:
             for offset in range(expected, self.next_offset):
                 yield self._marked(offset, Damaged("", exc.reason, exc.detail))
 
     def _readable(self) -> Iterator[Record]:
         plain = self._unpacked()
+        if len(plain) > _COUNT_FIRST:
+            yield from self._read_here(plain)
+            return
         done = 0
         try:
             for record in cast("Iterator[Record]", DefaultRecordBatch(plain)):
@@ -172,7 +177,7 @@ class Batch:
                 done += 1
         except UnicodeDecodeError:
             # A name that is not UTF-8, in the record behind those that are done.
-            yield from islice(self._with_odd_names(plain), done, None)
+            yield from islice(self._read_here(plain), done, None)
         except CorruptRecordException as exc:
             raise Refused(GateReason.UNREADABLE_BATCH, _BROKEN) from exc
 
@@ -190,34 +195,42 @@ class Batch:
         self.unpacked = len(plain)
         return bytes(head) + plain
 
-    def _with_odd_names(self, plain: bytes) -> Iterator[Record]:
-        """What aiokafka's reader gives, with the names that it cannot read."""
+    def _read_here(self, plain: bytes) -> Iterator[Record]:
+        """What aiokafka's reader gives, with the names that it cannot read, and without more headers than may be."""
         wire = _Wire(plain, _HEAD.size)
         try:
             for _ in range(_HEAD.unpack_from(plain)[-1]):
                 length = wire.number()
                 end = wire.at + length
-                record = self._record(wire)
+                record = self._record(wire, end)
                 if wire.at != end:
                     raise Refused(GateReason.UNREADABLE_BATCH, _BROKEN)
                 yield record
         except IndexError as exc:
             raise Refused(GateReason.UNREADABLE_BATCH, _BROKEN) from exc
 
-    def _record(self, wire: _Wire) -> Record:
+    def _record(self, wire: _Wire, end: int) -> Record:
         wire.at += 1  # attributes: none are in use
         time, offset = self._first_time + wire.number(), self.base_offset + wire.number()
         key, value = wire.nullable(), wire.nullable()
-        headers = [(_name(wire.nullable() or b""), wire.nullable()) for _ in range(wire.number())]
-        return Record(offset, self._time if self._appended else time, int(self._appended), key, value, headers)
-
-    def _without_headers(self, record: Record) -> Record:
-        detail = f"found {len(record.headers)} headers, more than {MOST_HEADERS}"
-        r, why = record, Damaged("", GateReason.TOO_MANY_HEADERS, detail)
-        return Record(r.offset, r.timestamp, r.timestamp_type, r.key, r.value, [(why, None)])
+        record = Record(offset, self._time if self._appended else time, int(self._appended), key, value, [])
+        count = wire.number()
+        if not 0 <= count <= (end - wire.at) // 2:  # a header takes two bytes at least
+            raise IndexError
+        if count > MOST_HEADERS:
+            wire.at = end
+            return _without_headers(record, count)
+        record.headers.extend((_name(wire.nullable() or b""), wire.nullable()) for _ in range(count))
+        return record
 
     def _marked(self, offset: int, why: Damaged) -> Record:
         return Record(offset, self._time, int(self._appended), None, None, [(why, None)])
+
+
+def _without_headers(record: Record, count: int) -> Record:
+    why = Damaged("", GateReason.TOO_MANY_HEADERS, f"found {count} headers, more than {MOST_HEADERS}")
+    r = record
+    return Record(r.offset, r.timestamp, r.timestamp_type, r.key, r.value, [(why, None)])
 
 
 class _Wire:

@@ -304,7 +304,18 @@ def test_a_flood_of_headers_costs_the_memory_of_one_record() -> None:
 
     assert [(one.offset, one.value, len(one.headers)) for one in found] == [(n, b"v", 1) for n in range(8)]
     assert set(verdicts(data).values()) == {"TOO_MANY_HEADERS"}
-    assert peak < 100 * 2**20
+    assert peak < 30 * 2**20
+
+
+def test_a_million_headers_are_counted_and_not_made() -> None:
+    """Made first and counted then, they would take a hundred bytes for each two on the wire."""
+    data = batch(flood_of_headers(1_000_000), 1)
+    tracemalloc.start()
+    try:
+        assert set(verdicts(data).values()) == {"TOO_MANY_HEADERS"}
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 def test_as_many_headers_as_anyone_reads_stay_as_they_are() -> None:
