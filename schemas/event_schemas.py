@@ -12,7 +12,8 @@ A schema loads only if every leaf names a data class and nothing in it could be 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -22,6 +23,7 @@ from typing import Any
 import fastavro.schema as _fs
 
 from safebus.schemas.classes import DataClass
+from safebus.schemas.codes import codes_of
 from safebus.schemas.errors import BadSchema
 
 _PRIMITIVES = frozenset({"string", "boolean", "int", "long", "double", "bytes"})
@@ -41,6 +43,7 @@ class Leaf:
         since: The released version of the schema that brought it, from 1.
         about_person: It belongs to a person: to one of `subjects`, or to an element that refers to one.
         nullable: It may be null where the record that holds it is not.
+        is_code: Whether a text is a code of this leaf (`schemas.codes`); None: it may hold anything.
     """
 
     path: str
@@ -49,6 +52,7 @@ class Leaf:
     since: int
     about_person: bool
     nullable: bool = False
+    is_code: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,11 @@ class EventSchema:
     def fingerprint(self) -> bytes:
         """8 bytes, little-endian. Source: Avro 1.11 specification, Schema Fingerprints (CRC-64-AVRO)."""
         return fingerprint_of(self.raw)
+
+    @cached_property
+    def coded(self) -> tuple[tuple[str, Callable[[str], bool]], ...]:
+        """(path, whether a text is one of its codes) of every leaf that should hold codes."""
+        return tuple((leaf.path, leaf.is_code) for leaf in self.leaves if leaf.is_code is not None)
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -158,6 +167,7 @@ def _walk(
         since=since,
         about_person=person,
         nullable=nullable,
+        is_code=_code_of(field, path, kind),
     )
 
 
@@ -185,6 +195,16 @@ def _kind(node: AvroType, path: str, named: dict[str, AvroType]) -> str:
     if node["type"] in _PRIMITIVES:
         return str(node.get("logicalType", node["type"]))
     raise BadSchema(f"`{path}` has type `{node['type']}`; use records, arrays, enums and primitives only")
+
+
+def _code_of(field: Mapping[str, Any], path: str, kind: str) -> Callable[[str], bool] | None:
+    try:
+        is_code = codes_of(field)
+    except re.error as exc:
+        raise BadSchema(f"leaf `{path}` has `pattern`, which is no regular expression: {exc}") from None
+    if is_code is not None and kind not in ("string", "strings"):
+        raise BadSchema(f"leaf `{path}` is a {kind}; only a string can have `codes` or a `pattern`")
+    return is_code
 
 
 def _class_of(field: Mapping[str, Any], path: str) -> DataClass:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from safebus.schemas import codes
 from safebus.schemas.bus_records import Earlier
+from safebus.schemas.codec import Received
 from safebus.schemas.events import Confidentiality, Event, Person, PersonRole
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.uk_day import uk_day
@@ -35,6 +37,7 @@ class EventFacts:
         sides: How recipients stand to the alleged perpetrators, see `streams.rules.adversary`.
         restriction: Whose record in it is restricted.
         apart: Someone's earlier and present numbers must not be seen together (rule R25).
+        not_codes: Fields that should hold codes and hold something else, which is prose.
         suspect_unknown: Nobody has recorded anything about an alleged perpetrator.
     """
 
@@ -48,6 +51,7 @@ class EventFacts:
     sides: Sides
     restriction: Restriction
     apart: bool
+    not_codes: frozenset[str]
     suspect_unknown: bool
 
 
@@ -60,9 +64,10 @@ class DecisionInput:
 
 
 def facts_of(
-    event: Event, matched: Matched, register: Lookups, *, now: datetime, key: PersonKey, earlier: Earlier
+    received: Received, matched: Matched, register: Lookups, *, now: datetime, key: PersonKey, earlier: Earlier
 ) -> EventFacts:
     """Look up what all answers about this event rest on."""
+    event = received.event
     today = uk_day(now)
     whose = restriction(event, matched, register)
     return EventFacts(
@@ -76,6 +81,7 @@ def facts_of(
         sides=adversary.sides(event, matched, register, key=key, on=today, earlier=earlier),
         restriction=whose,
         apart=whose is Restriction.HOUSEHOLD or _somebody_adopted(event, matched, register),
+        not_codes=codes.not_codes(received.schema.coded, received.record),
         suspect_unknown=adversary.unknown_suspect(event, matched),
     )
 

@@ -136,6 +136,9 @@ class Code(Enum):
     )
     OBJECTION_RECORDED = _permit(Rule.R11, words("an objection is on record; shared all the same: {about}"))
     TAKES_BACK = _permit(Rule.R23, words("had the notification that this one takes back, under {about}"))
+    NOT_A_CODE = _permit(
+        Rule.PROSE, words("what stands in {about} is no known code, so it is taken for free text and withheld")
+    )
     UNKNOWN_PARTNER = _refusal(Rule.R01, words("{about} is not in the register"))
     PARTNER_SUSPENDED = _refusal(Rule.R01, words("{about} is suspended"))
     ADVERSARY = _refusal(Rule.ADVERSARY, words("the alleged perpetrator works for or governs {about}"))

@@ -18,7 +18,7 @@ from safebus.schemas.classes import MASKS, NEVER, PROSE, RESTRICTED_STRIPS, Cate
 from safebus.schemas.event_schemas import EventSchema, Leaf
 from safebus.streams.rules.agreements import Flow, Group
 from safebus.streams.rules.reasons import Rule
-from safebus.streams.rules.views import COUNT, View, view_of
+from safebus.streams.rules.views import CODE, COUNT, View, view_of
 
 #: An identifier that somebody had before (rule R25).
 EARLIER_IDENTIFIERS: Final = frozenset({"payload.superseded_nhs_number"})
@@ -47,6 +47,7 @@ class ViewLeaf:
     kind: str
     since: int
     nullable: bool = False
+    coded: bool = False
 
 
 class Listing(NamedTuple):
@@ -65,7 +66,8 @@ class Plan:
         restricted: Whose record it takes for restricted.
         apart: It keeps someone's earlier and present numbers apart.
         released, withheld: (view path, rule) in the order of the schema.
-        masks: View path -> name of the mask.
+        masks: View path -> name of the mask, or `views.CODE`.
+        coded: View path -> path in the event, of what goes only where it is a code.
         view: What builds the released ones.
     """
 
@@ -75,6 +77,7 @@ class Plan:
     released: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
     masks: Mapping[str, str]
+    coded: Mapping[str, str]
     view: View
     _listings: dict[tuple[frozenset[Group], Any], Listing] = field(default_factory=dict)
 
@@ -125,7 +128,7 @@ def _shape(built: Any) -> Any:
 def _holds(built: Any, steps: list[str]) -> bool:
     """Is there anything at the end of these steps of a view, in any element of a list on the way?"""
     if built is None or not steps:
-        return built is not None and built != []
+        return built not in (None, "", [])
     inner = built[steps[0].removesuffix("[]")]
     if steps[0].endswith("[]"):
         return any(_holds(element, steps[1:]) for element in inner)
@@ -178,7 +181,9 @@ def view_leaves(schema: EventSchema) -> tuple[ViewLeaf, ...]:
 
 
 def _view_leaf(path: str, leaf: Leaf, group: Group) -> ViewLeaf:
-    return ViewLeaf(path, leaf.path, group, leaf.data_class, leaf.kind, leaf.since, leaf.nullable)
+    return ViewLeaf(
+        path, leaf.path, group, leaf.data_class, leaf.kind, leaf.since, leaf.nullable, leaf.is_code is not None
+    )
 
 
 def view_paths(schema: EventSchema) -> dict[str, ViewLeaf]:
@@ -223,12 +228,16 @@ def _plan(
     released: list[tuple[str, str]] = []
     withheld: list[tuple[str, str]] = []
     masks: dict[str, str] = {}
+    coded: dict[str, str] = {}
     for leaf in view_leaves(schema):
         decided_by, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions, apart=apart)
         rule = decided_by.name
         if is_released and leaf.path in flow.mask:
             masks[leaf.path] = flow.mask[leaf.path]
             rule = f"{rule}, {MASKS[flow.mask[leaf.path]].says}"
+        elif is_released and leaf.coded and leaf.path not in flow.fields:
+            masks[leaf.path] = CODE
+            coded[leaf.path] = leaf.source
         (released if is_released else withheld).append((leaf.path, rule))
     if flow.mask.get("other_children") == "count" and restricted is not Restriction.HOUSEHOLD:
         released.append((COUNT, f"{Rule.AGREEMENT.name}, released: how many"))
@@ -240,6 +249,7 @@ def _plan(
         released=tuple(released),
         withheld=tuple(withheld),
         masks=masks,
+        coded=coded,
         view=view_of(schema, fields),
     )
 

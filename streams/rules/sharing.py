@@ -25,6 +25,7 @@ from safebus.streams.rules.decision_input import DecisionInput, facts_of
 from safebus.streams.rules.identity import match_all
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.notifications import Output, output_of
+from safebus.streams.rules.reasons import Code, why
 from safebus.streams.rules.release import Plan, Restriction
 from safebus.streams.rules.routing import Interest, interested
 from safebus.streams.rules.views import groups_in
@@ -70,7 +71,7 @@ def share(
     if not retracts and all(person.ref in matched.doubts for person in event.cared_for()):
         doubt = next(iter(matched.doubts.values()))
         return SetAside(doubt.reason, doubt.detail)
-    facts = facts_of(event, matched, register, now=now, key=key, earlier=earlier or Earlier())
+    facts = facts_of(received, matched, register, now=now, key=key, earlier=earlier or Earlier())
     decided = [
         (interest, decision.decide(DecisionInput(facts, interest)))
         # What is retracted is told to nobody again, so nobody is looked for: it goes to whoever had it.
@@ -79,7 +80,7 @@ def share(
     told = {(interest.recipient, interest.match.token): verdict.outcome for interest, verdict in decided}
     taken_back = {(a.recipient, a.subject_token): a for a in take_back.answers(facts, received.schema, told)}
     answers = [
-        _answer(received, interest, verdict)
+        _answer(received, interest, verdict, facts.not_codes)
         for interest, verdict in decided
         if (interest.recipient, interest.match.token) not in taken_back
     ]
@@ -113,10 +114,12 @@ def _plan(received: Received, flow: Flow, verdict: Verdict) -> Plan:
     )
 
 
-def _answer(received: Received, interest: Interest, verdict: Verdict) -> Answer:
+def _answer(received: Received, interest: Interest, verdict: Verdict, not_codes: frozenset[str]) -> Answer:
     """What the record says of one recipient and one person; what is in the message comes with the output."""
     event, agreement, flow = received.event, verdict.agreement, verdict.flow
     plan = None if flow is None else _plan(received, flow, verdict)
+    prose = sorted({source for source in plan.coded.values() if source in not_codes}) if plan and not_codes else []
+    notes = [why(Code.NOT_A_CODE, ", ".join(prose))] if prose else []
     return Answer(
         decision_id=derived_id(
             "decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token
@@ -125,7 +128,7 @@ def _answer(received: Received, interest: Interest, verdict: Verdict) -> Answer:
         subject_token=interest.match.token,
         interest=" ".join(interest.roles),
         outcome=verdict.outcome,
-        reasons=verdict.reasons,
+        reasons=(*verdict.reasons, *notes),
         agreement_id=agreement.agreement if agreement else None,
         agreement_version=agreement.version if agreement else None,
         flow=flow.flow if flow else None,

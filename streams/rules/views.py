@@ -27,12 +27,16 @@ import fastavro.schema as _fs
 
 from safebus.schemas import gate
 from safebus.schemas.classes import MASKS
+from safebus.schemas.codes import codes_of
 from safebus.schemas.event_schemas import EventSchema, fingerprint_of
 from safebus.schemas.events import CARED_FOR, PersonRole
 from safebus.streams.rules.agreements import Group
 
 #: The one field of a view that is no leaf of the event: how many other children there are.
 COUNT = "other_children_count"
+
+#: Stands where a mask does: only what is a code goes (`schemas.codes`).
+CODE = "code"
 
 Build = Callable[[Any, str], Any]  # (value in the event, ref of the subject) -> value in the view
 
@@ -195,6 +199,8 @@ def _project(
                 )
     if path not in out:
         return None
+    if masks.get(path) == CODE:
+        return _only_codes(node, notes)
     if path in masks:
         mask = MASKS[masks[path]]
         # Loading a mask on what cannot be null is an error; one that was loaded before it was gives nothing as well.
@@ -202,6 +208,16 @@ def _project(
         return mask.gives, lambda value, _ref: nothing if (blurred := mask.apply(value)) is None else blurred
     # Enums leave as their symbol: a symbol that is added later must not change the schema of a view.
     return ("string" if isinstance(node, dict) and node["type"] == "enum" else node), _same
+
+
+def _only_codes(node: Any, field: Mapping[str, Any]) -> tuple[Any, Build]:
+    """The leaf as it is where it holds a code; what else is typed there is prose, and stays."""
+    is_code = codes_of(field)
+    assert is_code is not None  # only such leaves are marked so
+    if isinstance(node, dict):
+        return node, lambda value, _ref: [each for each in value if is_code(each)]
+    nothing = None if isinstance(field["type"], list) else ""
+    return node, lambda value, _ref: value if is_code(value) else nothing
 
 
 def _project_record(

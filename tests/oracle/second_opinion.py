@@ -664,14 +664,39 @@ MASKS: dict[str, Callable[[str], Any]] = {
 }
 
 
+#: In place of a mask: the agreement names the very field, so whatever was typed there goes.
+AS_TYPED = "as typed"
+
+
+def _is_code(field: Row, text: str) -> bool:
+    """A code of the field, if it has any; several may stand there with something between them."""
+    if "pattern" in field:
+        return re.fullmatch(field["pattern"], text, re.ASCII) is not None
+    plain = [_spelt(each) for each in field["codes"]]
+    return all(_spelt(part) in plain for part in re.split(r"[,;/+&]|\band\b", text.lower()))
+
+
+def _spelt(text: str) -> str:
+    text = unicodedata.normalize("NFKD", text.casefold()).replace("'", "").replace("\u2019", "")
+    text = "".join(sign for sign in text if not unicodedata.combining(sign))
+    return " ".join("".join(sign if sign.isalnum() else " " for sign in text).split())
+
+
 def _leaf(field: Row, value: Any, mask: str | None) -> Any:
     if value is None:
         return None
+    if mask == AS_TYPED:
+        avro = _bare(field["type"])
+        return rfc3339(value) if isinstance(avro, dict) and "timestamp" in str(avro.get("logicalType")) else value
     if mask:
         return MASKS[mask](value)
     avro = _bare(field["type"])
     if isinstance(avro, dict) and avro.get("logicalType") == "timestamp-millis":
         return rfc3339(value)
+    if "codes" in field or "pattern" in field:  # what is no code is prose, which stays
+        if isinstance(value, list):
+            return [each for each in value if _is_code(field, each)]
+        return value if _is_code(field, value) else None if isinstance(field["type"], list) else ""
     return value
 
 
@@ -739,7 +764,8 @@ def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agre
     art9_ok = bool(named.get("art9_or_10")) and check(named["art9_or_10"], "art9_or_10") is None
     sch1_ok = bool(named.get("sch1")) and check(named["sch1"], "sch1") is None
     needs_sch1 = any(b.get("needs_sch1") for b in rows(world, "bases") if b["code"] == named.get("art9_or_10"))
-    release, masks = flow.get("release") or {}, flow.get("mask") or {}
+    release = flow.get("release") or {}
+    masks = dict.fromkeys(flow.get("fields") or (), AS_TYPED) | (flow.get("mask") or {})
 
     def may_in(group: str) -> Callable[[str, Row], bool]:
         def may(path: str, field: Row) -> bool:

@@ -409,7 +409,7 @@ def agreements(draw: Draw, event: Row, rules: list[Row], today: date) -> list[Ro
 _TEXT = st.sampled_from(
     ("", "x", "12 Mill Lane", "LS17 7DF", "ls177df", "Élan ﷺ 👧", "ZZ99 9RF", "M1", "LS17 7DF (refuge)", "Mrs Hart")
 )
-_CODE = st.sampled_from(("x", "E99999999", "TEST-1", "Ünï"))
+_CODE = st.sampled_from(("x", "E99999999", "TEST-1", "Ünï", "Domestic abuse and rape", "rape, at Rowan House"))
 
 
 def moments(draw: Draw, near: datetime) -> datetime:

@@ -1,6 +1,7 @@
 """Which schemas load, what their leaves are, and that another Avro library reads them as we do."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -410,3 +411,17 @@ def _without_doc_and_namespace(node: Any) -> Any:
     if isinstance(node, dict):
         return {k: _without_doc_and_namespace(v) for k, v in node.items() if k not in ("doc", "namespace")}
     return node
+
+
+@pytest.mark.parametrize(
+    ("field", "complaint"),
+    [
+        ({"type": "int", "codes": ["a"]}, "leaf `x` is a int; only a string can have `codes` or a `pattern`"),
+        ({"type": "string", "pattern": "["}, "leaf `x` has `pattern`, which is no regular expression"),
+    ],
+)
+def test_codes_that_cannot_be_are_told(field: dict[str, Any], complaint: str) -> None:
+    raw = {"type": "record", "name": "R", "fields": [{"name": "x", "dataClass": "ENVELOPE", **field}]}
+
+    with pytest.raises(BadSchema, match=re.escape(complaint)):
+        check(raw)

@@ -167,6 +167,12 @@ _RETRACTED = INCIDENT.model_copy(
 )
 
 
+def _moved_to_a_refuge() -> Event:
+    """Somebody typed where the mother is into the kind of incident."""
+    said = INCIDENT.payload.model_copy(update={"incident_type": "moved to Rowan House, Hidden Close"})
+    return INCIDENT.model_copy(update={"payload": said})
+
+
 def _warned_of_gary() -> Register:
     """Gary is a danger to Ava, and now he governs her school; nobody names him."""
     return put(put(demo(), "danger/1", "danger", _DANGER), "affiliation/x", "affiliation", _GOVERNS_ASH)
@@ -185,6 +191,7 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "ADVERSARY_PERHAPS_BEFORE": lambda: decided(demo(), earlier=Earlier(perhaps_kept_out=("ash-primary",))),
     "ADVERSARY_STANDING": lambda: decided(_warned_of_gary()),
     "EPISODE_UNKNOWN": lambda: decided(demo(), earlier=Earlier(known=False)),
+    "NOT_A_CODE": lambda: decided(demo(), event=_moved_to_a_refuge()),
     "TAKES_BACK": lambda: decided(demo(), event=_RETRACTED, earlier=Earlier(holders=(_HELD_IT,))),
     "VERY_RESTRICTED": lambda: decided(demo(), event=INCIDENT.model_copy(update={"handling": _V})),
     "NOT_AUTHORISED": lambda: decided(demo(), event=_labelled(refrain=("NODSCLCD",))),

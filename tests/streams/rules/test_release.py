@@ -441,7 +441,7 @@ def test_what_may_go_and_is_not_there_is_listed_neither_as_released_nor_as_withh
 
     def listed(*, children: Any, **ava: Any) -> set[str]:
         subjects = (told.subjects[0].model_copy(update=ava), *told.subjects[1:])
-        payload = told.payload.model_copy(update={"police_reference": None, "children": children})
+        payload = told.payload.model_copy(update={"police_reference": "", "children": children})
         event = told.model_copy(update={"subjects": subjects, "payload": payload}).model_dump()
         built = found.view.record(event, subject_ref="ava")
         released, withheld = found.listing(built, groups_in(event, subject_ref="ava"))

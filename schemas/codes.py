@@ -1,0 +1,80 @@
+"""
+Does a field that should hold a code hold one?
+
+A code may be told as a fact; whatever else is typed there is prose, in which names and places hide: a refuge written
+into the kind of incident would reach every school. So an event schema says of such a field what its codes are, as an
+annotation beside its class, and what fits none of them is treated as free text is:
+
+    "codes": ["assault", ...]     one of these, or several with a comma, semicolon, slash, plus or `and` between them;
+                                  capitals, accents, hyphens and apostrophes make no other code
+    "pattern": "[A-Z]{3}[0-9]+"   the whole of it, as a regular expression over ASCII
+
+Nothing is refused for it: a code that nobody listed yet must not keep a danger from a child's school.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+_BETWEEN = re.compile(r"[,;/+&]|\band\b")
+
+
+def codes_of(field: Mapping[str, Any]) -> Callable[[str], bool] | None:
+    """
+    Whether a text is a code of this field of a schema; None: the field says nothing of codes.
+
+    Args:
+        field: The field's definition in the `.avsc`.
+    """
+    if "codes" in field:
+        return _listed(tuple(field["codes"]))
+    return _matching(field["pattern"]) if "pattern" in field else None
+
+
+# One event asks for the same few texts once for each recipient, so the last answers are kept.
+_KEPT = 1024
+
+
+@cache
+def _listed(codes: tuple[str, ...]) -> Callable[[str], bool]:
+    known = frozenset(map(fold, codes))
+    return lru_cache(_KEPT)(lambda text: all(fold(part) in known for part in _BETWEEN.split(text.casefold())))
+
+
+@cache
+def _matching(pattern: str) -> Callable[[str], bool]:
+    compiled = re.compile(pattern, re.ASCII)
+    return lru_cache(_KEPT)(lambda text: compiled.fullmatch(text) is not None)
+
+
+def not_codes(coded: Iterable[tuple[str, Callable[[str], bool]]], event: Mapping[str, Any]) -> frozenset[str]:
+    """
+    The paths of an event (plain values) that should hold codes and hold something else.
+
+    Args:
+        coded: (path, whether a text is one of its codes).
+    """
+    return frozenset(path for path, is_code in coded if not all(map(is_code, _texts(event, path.split(".")))))
+
+
+def _texts(value: Any, steps: Sequence[str]) -> Iterator[str]:
+    """Every text at the end of these steps."""
+    if value is None:
+        return
+    if not steps:
+        yield from [value] if isinstance(value, str) else value
+        return
+    inner = value[steps[0].removesuffix("[]")]
+    for each in inner if steps[0].endswith("[]") else (inner,):
+        yield from _texts(each, steps[1:])
+
+
+def fold(text: str) -> str:
+    """A code without what is only spelling: `Mother's ex-partner` is `mothers ex partner`."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(c if c.isalnum() else " " for c in plain if c not in "'\u2019" and not unicodedata.combining(c))
+    return " ".join(letters.split())
