@@ -9,6 +9,7 @@ import copy
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -52,13 +53,25 @@ CANARIES = "ᚠᚢᚦᚨ"
 
 def records(raw: Any, *, signs: str | None = None) -> st.SearchStrategy[dict[str, Any]]:
     """Records under a schema, as plain Python values, where every string may be anything (of these signs)."""
-    return _values(raw, {}, must_say_something=False, text=st.text(signs, max_size=12) if signs else _TEXT)
+    return _records(json.dumps(raw), signs)
+
+
+# Made once for each schema: to make a strategy for every example takes longer than to draw from it.
+@cache
+def _records(raw: str, signs: str | None) -> st.SearchStrategy[dict[str, Any]]:
+    text = st.text(signs, max_size=12) if signs else _TEXT
+    return _values(json.loads(raw), {}, must_say_something=False, text=text)
+
+
+@cache
+def _that_say_something(event_type: str) -> st.SearchStrategy[dict[str, Any]]:
+    return _values(event_schemas().of(event_type).raw, {}, must_say_something=True)
 
 
 @st.composite
 def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
     """A valid event of this type, as plain Python values."""
-    record = draw(_values(event_schemas().of(event_type).raw, {}, must_say_something=True))
+    record = draw(_that_say_something(event_type))
     record["event_type"] = event_type
     subjects = record["subjects"] or [a_record(event_type)["subjects"][0]]
     for number, person in enumerate(subjects):
