@@ -35,8 +35,9 @@ def release_problems(flow: Flow, schema: EventSchema) -> Iterator[tuple[str, str
 
 
 def _classes(flow: Flow, schema: EventSchema) -> Iterator[str]:
+    leaves = view_leaves(schema)
     for group in Group:
-        has = {leaf.data_class for leaf in view_leaves(schema) if leaf.group is group} - NEVER
+        has = {leaf.data_class for leaf in leaves if leaf.group is group} - NEVER
         for named in sorted(flow.release.of(group) - has):
             yield (
                 f"`{group}` names {named}, which no field of `{group}` in `{flow.event_type}` is; "

@@ -19,10 +19,11 @@ KEY = PersonKey(b"k" * 32)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 AVA = KEY.token("nhs", "9990079196")
+ENTRIES = [change.entry for change in changes_of(DEMO_REGISTER, Register(), KEY)]
 
 
 def demo() -> Register:
-    return register_of((c.entry for c in changes_of(DEMO_REGISTER, Register(), KEY)), at=NOW)
+    return register_of(ENTRIES, at=NOW)
 
 
 def decided(
@@ -149,10 +150,9 @@ def test_what_is_left_out_of_a_folder_stays_in_force_and_is_named(tmp_path: Path
 
 
 def test_what_was_confirmed_stands_with_the_reason_of_its_entry() -> None:
-    entries = [change.entry for change in changes_of(DEMO_REGISTER, Register(), KEY)]
     meant = {"agreement/fordshire-encompass/v3": ("one thing", "another")}
 
-    found = {r.record_id: r.reason for r in as_records(entries, at=NOW, by="test", reason="signed", confirmed=meant)}
+    found = {r.record_id: r.reason for r in as_records(ENTRIES, at=NOW, by="test", reason="signed", confirmed=meant)}
 
     assert found.pop("agreement/fordshire-encompass/v3") == "signed; confirmed: one thing; confirmed: another"
     assert set(found.values()) == {"signed"}
@@ -203,5 +203,4 @@ def test_a_slip_that_would_silently_stop_sharing_is_pointed_at(
 
     lines = likely_slips(entries, Register(), today=NOW.date())
     assert any(said in line for line in lines), lines
-    clean = [change.entry for change in changes_of(DEMO_REGISTER, Register(), KEY)]
-    assert not any(said in line for line in likely_slips(clean, Register(), today=NOW.date()))
+    assert not any(said in line for line in likely_slips(ENTRIES, Register(), today=NOW.date()))
