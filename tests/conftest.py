@@ -5,11 +5,13 @@ A test that needs a broker in a state of its own (killed, restarted) opens one; 
 and name their topics with `fresh`.
 """
 
+import ctypes
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
+from confluent_kafka import cimpl
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -49,7 +51,22 @@ def _turn(folder: str) -> int:
 @pytest.fixture(scope="session")
 def embedded_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     with open_broker("embedded", data_dir=tmp_path_factory.mktemp("embedded")) as broker:
+        _begin_groups_at_once(broker)
         yield broker
+
+
+def _begin_groups_at_once(broker: Broker) -> None:
+    """
+    A group begins with its first member, as on the Kafka that we start; librdkafka's cluster waits 3 s for more.
+
+    Its setting is in C only (rdkafka_mock.h), and takes the handle that stands first in a Producer.
+    """
+    lib = ctypes.CDLL(cimpl.__file__)
+    lib.rd_kafka_handle_mock_cluster.restype = ctypes.c_void_p
+    owner = broker._cluster._owner  # type: ignore[attr-defined]
+    handle = ctypes.c_void_p.from_address(id(owner) + object.__basicsize__)
+    cluster = ctypes.c_void_p(lib.rd_kafka_handle_mock_cluster(handle))
+    lib.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, ctypes.c_int32(0))
 
 
 @pytest.fixture(scope="session")
