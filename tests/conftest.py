@@ -6,13 +6,14 @@ and name their topics with `fresh`.
 """
 
 import ctypes
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 from confluent_kafka import cimpl
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, is_hypothesis_test
 from hypothesis import settings as hypothesis_settings
 
 from safebus.deploy.local.brokers import Broker, open_broker
@@ -46,6 +47,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _turn(folder: str) -> int:
     return TOGETHER.index(folder) if folder in TOGETHER else len(TOGETHER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """
+    Random examples do not count for coverage: a line that only chance reaches is not covered, and tracing doubles their
+    time. The mark `no_cover` would say so too, but does nothing in the processes of pytest-xdist (pytest-cov 7.1).
+    """
+    if not is_hypothesis_test(getattr(item, "obj", None)):
+        return (yield)
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.fixture(scope="session")
