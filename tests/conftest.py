@@ -10,11 +10,13 @@ import sys
 from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import cimpl
 from hypothesis import HealthCheck, is_hypothesis_test
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadFileScheduling
 
 from safebus.deploy.local.brokers import Broker, open_broker
 from safebus.schemas.kafka import batches
@@ -47,6 +49,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _turn(folder: str) -> int:
     return TOGETHER.index(folder) if folder in TOGETHER else len(TOGETHER)
+
+
+#: What of `make check` needs Kafka: in one process, so that it is started once.
+ON_A_BROKER = ("schemas/kafka", "streams/register/test_follow.py")
+
+
+class ByFile(LoadFileScheduling):
+    """`--dist loadfile`: a whole file to each process, but what stays together is as one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.split("::", 1)[0]).relative_to(TESTS.name)
+        if any(path.is_relative_to(part) for part in ON_A_BROKER):
+            return "on a broker"
+        return path.parts[0] if path.parts[0] in TOGETHER else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    # The marks above group nothing: pytest-xdist 3.8 writes them where pytest 9.2 does not look (pytest-xdist #1386).
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True)
