@@ -24,7 +24,9 @@ class Notification(BusRecord):
     What one partner may have of one event about one person; `view` is Avro under `view_schema`.
 
     Attributes:
-        takes_back: The notification that this one takes back: it is to be found and deleted.
+        takes_back: The notification that this one takes back or corrects: to be found, and deleted or replaced.
+        bare: It says that the other was wrong, and nothing else.
+        role: Of the person it is about; only the bus reads it.
     """
 
     SCHEMA: ClassVar[str] = "notification"
@@ -48,6 +50,8 @@ class Notification(BusRecord):
     view_schema: str
     view: bytes
     takes_back: str | None = None
+    bare: bool = False
+    role: str = ""
 
 
 class Origin(BusRecord):
@@ -99,7 +103,7 @@ class Answer(BusRecord):
         released, withheld: For people: a part of which every field has one answer stands once, as `part.*`.
         subject_index: Which of the event's subjects it is about, from 0; -1: recorded before there was this field.
         view_fields: Every field of the view, as `path` or `path: mask`.
-        consent_meaning, labels, restricted, takes_back: As the notification has them.
+        consent_meaning, labels, restricted, takes_back, bare: As the notification has them.
     """
 
     decision_id: str
@@ -126,6 +130,7 @@ class Answer(BusRecord):
     labels: tuple[str, ...] = ()
     restricted: bool = False
     takes_back: str | None = None
+    bare: bool = False
 
 
 class ToSee(BusRecord):
@@ -158,22 +163,41 @@ class Holder(BusRecord):
     purpose: str
 
 
+class Accused(BusRecord):
+    """
+    An alleged perpetrator, in keyed tokens: enough to be recognised in the register, and useless outside.
+
+    Attributes:
+        named_in: The id of the event that named them.
+        ids: `scheme token` of each of their identifiers.
+        confirm: `name token` of what confirms a number: family name, first name, date of birth.
+        family, given, born: What their names may sound like and the date be meant for, see `streams.rules.alike`.
+        works_for: Agency ids, as the publisher knows.
+    """
+
+    named_in: str
+    ids: tuple[str, ...] = ()
+    confirm: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    born: tuple[str, ...] = ()
+    works_for: tuple[str, ...] = ()
+
+
 class Earlier(BusRecord):
     """
     What was on record of an event's episode when it was decided, as far as the decision rests on it.
 
     Attributes:
-        token: Of the episode, as in `Episode`; None: it is not known and the event starts one.
-        known: What the event refers to was found; nothing to find is found, too.
-        kept_out: Partners where an alleged perpetrator of it works or governs.
-        perhaps_kept_out: Partners of which that is likely enough that a person must look.
+        tokens: Of the episodes that are one with this event's, as in `Episode`.
+        known: What the event refers to was found, whole; nothing to find is found, too.
+        accused: The alleged perpetrators of those events.
         holders: Who was sent the event that this one takes back or corrects.
     """
 
-    token: str | None = None
+    tokens: tuple[str, ...] = ()
     known: bool = True
-    kept_out: tuple[str, ...] = ()
-    perhaps_kept_out: tuple[str, ...] = ()
+    accused: tuple[Accused, ...] = ()
     holders: tuple[Holder, ...] = ()
 
 
@@ -182,13 +206,14 @@ class Episode(BusRecord):
     What one decision leaves for those of the same episode that come after it.
 
     Attributes:
-        token: Keyed; stands for the publisher's own reference.
-        kept_out, perhaps_kept_out: As in `Earlier`, with what this event added.
+        tokens: Keyed; each stands for a reference of the publisher's, or for the event itself.
+        accused: As in `Earlier`, with those of this event.
+        whole: All of them are here; False: there were too many.
     """
 
-    token: str
-    kept_out: tuple[str, ...] = ()
-    perhaps_kept_out: tuple[str, ...] = ()
+    tokens: tuple[str, ...]
+    accused: tuple[Accused, ...] = ()
+    whole: bool = True
 
 
 class DecisionRecord(BusRecord):

@@ -94,15 +94,16 @@ def decode_plain(
     return schema, record
 
 
-def encode_record(record: BusRecord, *, like: bytes | None = None) -> bytes:
+def encode_record(record: BusRecord, *, like: bytes | None = None, under: bytes | None = None) -> bytes:
     """
     Write a record of the bus itself (notification, decision, receipt ...) as a message value.
 
     Args:
-        like: A value of the same kind: written under the schema that this one was written under. None: the present one.
+        like: A value of the same kind: written under the schema that this one was written under.
+        under: The fingerprint of the schema; None: the present one.
     """
-    parsed = bus_schemas(record.SCHEMA)[like[2:10]] if like else bus_schema(record.SCHEMA)
-    mark = like[2:10] if like else fingerprint_of_bus(record.SCHEMA)
+    mark = (like[2:10] if like else under) or fingerprint_of_bus(record.SCHEMA)
+    parsed = bus_schemas(record.SCHEMA)[mark] if like or under else bus_schema(record.SCHEMA)
     return gate.MARKER + mark + gate.write(record.model_dump(), parsed)
 
 

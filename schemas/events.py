@@ -256,6 +256,7 @@ class Event(EventPart):
         if self.ABOUT_ONE and sum(person.role in ABOUT for person in self.subjects) > 1:
             raise ValueError("this type of event is about one person; publish one event for each child or person")
         self._refers_to_what_it_follows()
+        self._is_about_children()
         strangers = sorted(set(self._referred_to()) - set(refs))
         if strangers:
             raise ValueError("the payload refers to a `subject_ref` that no subject has; use one of the subjects' refs")
@@ -272,6 +273,19 @@ class Event(EventPart):
             )
         if self.correlation_id is None:
             raise ValueError("UPDATE of what? give `supersedes_event_id`, or the `correlation_id` of the episode")
+
+    def _is_about_children(self) -> None:
+        """What a list of the payload says of each child must be that child's."""
+        referred = self._referred_to()
+        if len(set(referred)) != len(referred):
+            raise ValueError(
+                "two elements of the payload have one `subject_ref`; say of each person once what is theirs"
+            )
+        roles = {person.ref: person.role for person in self.subjects}
+        if any(roles.get(ref, PersonRole.CHILD) not in ABOUT for ref in referred):
+            raise ValueError(
+                "the payload tells of someone as a child whose role is another; mend `subject_ref` or `role`"
+            )
 
     def _referred_to(self) -> tuple[str, ...]:
         return ()

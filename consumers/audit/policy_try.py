@@ -74,7 +74,7 @@ def policy_try(
     views = {o.notification.notification_id: read_view(o.notification, register) for o in outcome.outputs}
     for answer in found["answers"]:
         answer["view"] = plain(views[answer["notification_id"]]) if answer["notification_id"] else None
-    return found | {"warnings": warnings}
+    return found | {"roles": [person.role for person in event.subjects], "warnings": warnings}
 
 
 def _event(file: Path) -> Event:
@@ -94,13 +94,20 @@ class _Before:
     def _last(self, wanted: Callable[[DecisionRecord], bool]) -> DecisionRecord | None:
         return next((each for each in reversed(self.decided) if each.source == self.agency and wanted(each)), None)
 
-    def episode(self, event_id: str) -> Episode | None:
+    def tokens(self, event_id: str) -> tuple[str, ...] | None:
         found = self._last(lambda record: record.event_id == event_id)
+        return found.episode.tokens if found and found.episode else None
+
+    def episode(self, token: str) -> Episode | None:
+        found = self._last_of(token)
         return found.episode if found else None
 
     def latest(self, token: str) -> str | None:
-        found = self._last(lambda record: record.episode is not None and record.episode.token == token)
+        found = self._last_of(token)
         return found.event_id if found else None
+
+    def _last_of(self, token: str) -> DecisionRecord | None:
+        return self._last(lambda record: record.episode is not None and token in record.episode.tokens)
 
     def holders(self, event_id: str) -> Sequence[Holder]:
         found = self._last(lambda record: record.event_id == event_id)

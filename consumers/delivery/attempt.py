@@ -124,7 +124,7 @@ class Attempts:
 
     def _takes_back_nothing(self, notification: Notification) -> bool:
         """It was stopped before the partner could have it: that there was anything is not the partner's to know."""
-        original = notification.takes_back
+        original = notification.takes_back if notification.bare else None
         return original is not None and self._ledger.never_handed_over(original)
 
     async def _let_nobody_send_again(self, notification: Notification) -> None:

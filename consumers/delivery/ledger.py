@@ -106,6 +106,7 @@ class Ledger:
         self._under_way: set[str] = set()  # an attempt was begun, and no answer to it is written
         self._only_begun: set[str] = set()  # counts as taken for now: it ended, and was sent again without an answer
         self._noticed: set[str] = set()
+        self._never: set[str] = set()  # stopped before any attempt
 
     async def load(self) -> None:
         """
@@ -120,10 +121,13 @@ class Ledger:
         return self._ended.get(notification_id)
 
     def never_handed_over(self, notification_id: str) -> bool:
-        """It was stopped, and no attempt was made whose answer is not known."""
-        ended = self._ended.get(notification_id)
-        unsure = notification_id in self._maybe_there or notification_id in self._under_way
-        return ended is not None and ended.stage is Stage.STOPPED and not unsure
+        """
+        It was stopped, and certainly no attempt was made.
+
+        Only of what stands on a consent that is certain: a receipt says there that an attempt begins. A process that
+        ended between the partner's answer and its receipt leaves no trace of any other.
+        """
+        return notification_id in self._never
 
     def waited(self, notification_id: str) -> tuple[datetime | None, int]:
         """(when it was first tried, how often): a restart does not begin its 72 hours again."""
@@ -200,7 +204,7 @@ class Ledger:
         key, code = receipt.notification_id, code_of(receipt.reason)
         never_answered = key in self._under_way and receipt.answer == NOT_SENT
         (self._under_way.add if code == UNDER_WAY else self._under_way.discard)(key)
-        if code == UNKNOWN:
+        if code == UNKNOWN or never_answered:
             self._maybe_there.add(key)
         if receipt.stage is Stage.WAITING:
             first, _ = self._waited.get(key, (receipt.at, 0))
@@ -212,10 +216,13 @@ class Ledger:
             self._on_consent.pop(key, None)
             self._only_begun.discard(key)
         elif receipt.stage in ENDED:
+            new = key not in self._ended and key not in self._maybe_there
+            if new and receipt.stage is Stage.STOPPED and receipt.consent_meaning is not None:
+                self._never.add(key)
             self._ended[key] = Ended(receipt.stage, receipt.output_digest)
             self._note_who_may_hold_it(receipt, never_answered=never_answered)
             while len(self._ended) > self._window:
-                self._ended.popitem(last=False)
+                self._never.discard(self._ended.popitem(last=False)[0])
 
     def _note_who_may_hold_it(self, ended: Receipt, *, never_answered: bool) -> None:
         """What the partner may have taken counts as taken when its consent ends: a notice too many harms nobody."""

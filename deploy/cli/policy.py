@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -30,10 +31,11 @@ def policy_try(
     output: Form = typer.Option(Form.JSON, "-o", "--output", help="json or table"),
 ) -> None:
     """Decide about one event by a folder alone, without a broker, and show what each recipient would get."""
+    from safebus.consumers.audit.explain.explanation import to_see_in_words
     from safebus.consumers.audit.policy_try import policy_try as try_it
     from safebus.deploy.service import settings
     from safebus.deploy.service.rules_digest import rules_digest
-    from safebus.schemas.bus_records import Reason
+    from safebus.schemas.bus_records import Reason, ToSee
     from safebus.streams.rules.reasons import say as say_reason
 
     found = try_it(
@@ -53,12 +55,21 @@ def policy_try(
             {
                 "recipient": a["recipient"],
                 "outcome": a["outcome"],
-                "about": a["subject_token"][:8],
+                "about": _place(a, found),
                 "why": "; ".join(say_reason(Reason.model_validate(r)) for r in a["reasons"]),
                 "fields": json.dumps(a["view"], ensure_ascii=False) if a["view"] else "",
             }
             for a in found.get("answers", [])
         ]
         show(rows, output, columns=["recipient", "about", "outcome", "why", "fields"])
+        for seen in found.get("worklist", []):
+            told = f", for {seen['recipient']}" if seen["recipient"] else ""
+            say(f"a person must look at {seen['who']}{told}: {to_see_in_words(ToSee.model_validate(seen))}")
     if "quarantine" in found:
         raise stop(SOME, f"set aside: {found['quarantine']['reason']}: {found['quarantine']['detail']}")
+
+
+def _place(answer: dict[str, Any], found: dict[str, Any]) -> str:
+    """Whom an answer is about, as the event says it."""
+    at = answer["subject_index"]
+    return f"subjects.{at} ({found['roles'][at]})" if at >= 0 else "someone of the original"

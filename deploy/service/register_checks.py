@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from safebus.schemas.bus_records import Notification, Reason
+from safebus.schemas.uk_day import uk_day
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.rules import asked_again, consent_voice
 from safebus.streams.rules.consent import ASKING, HOLDS, Meaning, State, standing
@@ -36,7 +37,7 @@ class RegisterRecheck:
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
         """How the consent ended, when it did."""
         register = self._reader.now
-        who = consent_voice.around_without_event(person, register, suspects=())
+        who = consent_voice.around_without_event(person, register, suspects=(), on=uk_day(now))
         entries = register.consents(person, Meaning(meaning), purpose)
         said = consent_voice.heard(entries, who, recipient=partner, unsure_yes=True)
         state = standing(said.entries, recipient=partner, now=now).state

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from safebus.schemas.classes import PROSE
@@ -38,14 +38,24 @@ def read_files(folder: Path) -> dict[str, str]:
     Name -> text of every YAML file below a folder.
 
     Raises:
-        BadInput: There is no such folder, or no YAML file in it.
+        BadInput: There is no such folder, no YAML file in it, or one that would not be read: a withdrawal in it would
+            not be heard.
     """
     if not folder.is_dir():
         raise BadInput(f"`{folder}` does not exist; give a folder of YAML files")
+    odd = [p for p in sorted(folder.rglob("*")) if p.is_file() and _is_meant(p) and p.suffix != ".yaml"]
+    if odd:
+        names = ", ".join(f"`{p.relative_to(folder)}`" for p in odd)
+        raise BadInput(f"{names}: a register folder is read from files named *.yaml; rename it, or take it out")
     files = {str(p.relative_to(folder)): p.read_text("utf-8") for p in sorted(folder.rglob("*.yaml"))}
     if not files:
         raise BadInput(f"`{folder}` holds no *.yaml file; a register folder has partners, bases and agreements")
     return files
+
+
+def _is_meant(path: Path) -> bool:
+    """Is it YAML under another name?"""
+    return bool({suffix.casefold() for suffix in path.suffixes} & {".yaml", ".yml"})
 
 
 def changes_of(folder: Path, register: Register, key: PersonKey) -> list[Change]:
@@ -55,7 +65,7 @@ def changes_of(folder: Path, register: Register, key: PersonKey) -> list[Change]
     Raises:
         BadRegister: Everything that does not fit, with file and line.
     """
-    entries = read_folder(read_files(folder), key, event_schemas())
+    entries = read_folder(read_files(folder), key, event_schemas(), tied=register.tied())
     problems = cross_check(entries, register)
     if problems:
         raise BadRegister(problems)
@@ -84,6 +94,10 @@ def left_out(folder: Path, register: Register, key: PersonKey) -> list[str]:
             versions = register.standing(entry.body.agreement).items()
             named |= {record_id for record_id, each in versions if each.version == entry.body.version}
     return sorted(rid for rid, (kind, _) in register.entries().items() if rid not in named and kind != "consent")
+
+
+#: Nobody registers what begins later, days.
+_FAR_AHEAD = 400
 
 
 def likely_slips(entries: Iterable[Entry], register: Register, *, today: date) -> list[str]:
@@ -115,6 +129,11 @@ def likely_slips(entries: Iterable[Entry], register: Register, *, today: date) -
                     for group in Group
                     for prose in sorted(flow.release.of(group) & PROSE)
                 ]
+        begins = getattr(body, "starts_on", None)
+        if begins is not None and begins > today + timedelta(days=_FAR_AHEAD):
+            found.append(f"{entry.where}: {entry.kind} begins on {begins}: is the year right?")
+        if isinstance(body, Agreement) and body.review_by > today + timedelta(days=5 * _FAR_AHEAD):
+            found.append(f"{entry.where}: agreement `{body.agreement}` is reviewed by {body.review_by}: is that right?")
         if isinstance(body, Involvement) and body.role not in asked:
             found.append(f"{entry.where}: no agreement is for those in the role `{body.role}`")
         if isinstance(body, ConsentEntry) and body.purpose not in consents:

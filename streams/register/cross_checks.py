@@ -87,7 +87,15 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
 def _ended(entry: Entry, register: Register) -> Iterator[str]:
     """An old folder must not bring back what someone ended on purpose."""
     ending = register.ended.get(entry.record_id)
-    if ending is not None and entry.kind in ("agreement", "partner"):
+    if isinstance(entry.body, Agreement):
+        # What was ended is no better for being loaded as an earlier version of itself.
+        later = [v for v in register.ended_versions(entry.body.agreement) if v > entry.body.version]
+        if later and ending is None and entry.record_id not in register.entries():
+            yield (
+                f"version {max(later)} of `{entry.body.agreement}` was ended, and this earlier one would take its "
+                "place; give what is meant the next version"
+            )
+    if ending is not None and entry.kind in ("agreement", "partner", "involvement", "subscription"):
         yield (
             f"`{entry.record_id}` was ended by {ending.by} on {uk_day(ending.at)} ({ending.reason}); if it is to come "
             f"back, `safebus register revive {entry.record_id} --execute --reason ...` does it"
@@ -149,6 +157,8 @@ def _check_agreement(agreement: Agreement, whole: _Whole) -> Iterator[str]:
         if party.partner not in whole.partners:
             hint = did_you_mean(party.partner, whole.partners, alike=0.8) or "; add it to `partners`"
             yield f"is signed by `{party.partner}`, who is not in the register{hint}"
+    if agreement.review_by < agreement.effective_from:
+        yield f"is to be reviewed by {agreement.review_by}, before it begins on {agreement.effective_from}"
     yield from _gap(agreement, whole)
     for flow in agreement.flows:
         if flow.effect == "permit":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
 from safebus.streams.register.store import Register
-from safebus.streams.rules.agreements import Agreement, Flow, Group, Status, speaking
+from safebus.streams.rules.agreements import Agreement, Flow, Group, Status
 
 #: (event type, sender, recipient, purpose) -> what is given: data classes of a group, exact fields, masks.
 Given = Mapping[tuple[str, str, str, str], frozenset[str]]
@@ -43,21 +43,28 @@ def _given(register: Register, on: date) -> Given:
                     key = (flow.event_type, sender, recipient, flow.purpose)
                     if flow.effect == "refuse":
                         forbidden.add(key)
-                    elif agreement.signed_by(sender, on) and agreement.signed_by(recipient, on):
+                    elif _may_share(agreement, sender, register, on) and _may_share(agreement, recipient, register, on):
                         given[key] |= set(_what(flow))
     return {key: frozenset(what) for key, what in given.items() if key not in forbidden}
 
 
+def _may_share(agreement: Agreement, party: str, register: Register, on: date) -> bool:
+    known = register.partner(party)
+    return agreement.signed_by(party, on) and known is not None and not known.suspended
+
+
 def _in_force(register: Register, on: date) -> Iterator[Agreement]:
     for name in register.agreements:
-        found = speaking(register.standing(name).values(), on)
+        found = register.agreement(name, on)
         if found is not None and found.status is Status.ACTIVE and found.governs(on) and on <= found.last_day():
             yield found
 
 
 def _what(flow: Flow) -> Iterable[str]:
     about = " and ".join(role.value for role in flow.about)
-    yield f"messages about {about}"
+    for role in flow.interest:
+        yield f"messages about {about} as {role.replace('_', ' ')}"
+    yield "without waiting for agreement" if flow.consent is None else f"once {flow.consent} is there"
     for group in Group:
         for data_class in flow.release.of(group):
             yield f"{data_class} of {group.replace('_', ' ')}"

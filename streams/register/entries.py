@@ -8,8 +8,8 @@ tokens here and never go further.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -24,6 +24,7 @@ from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.streams.register import yaml_text
 from safebus.streams.register.releases import release_problems
 from safebus.streams.register.yaml_text import Path, YamlText
+from safebus.streams.rules import alike
 from safebus.streams.rules.agreements import Agreement
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import Capacity, ConsentEntry
@@ -83,6 +84,8 @@ class _Reading:
     person_ids: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)  # aliases whose own line is wrong: said once, there
     numbers: dict[str, str] = field(default_factory=dict)
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)  # (scheme, token) -> alias
+    names: dict[str, PersonInFolder] = field(default_factory=dict)  # by person id
 
     def add(self, entry: Entry) -> None:
         same = self.standing.setdefault(entry.record_id, entry)
@@ -92,12 +95,15 @@ class _Reading:
             self.entries.append(entry)
 
 
-def read_folder(files: Mapping[str, str], key: PersonKey, schemas: EventSchemas) -> list[Entry]:
+def read_folder(
+    files: Mapping[str, str], key: PersonKey, schemas: EventSchemas, *, tied: Collection[str] = ()
+) -> list[Entry]:
     """
     Read a register folder.
 
     Args:
         files: Name -> text of every `*.yaml` in it.
+        tied: Ids of those who are so in the register already (`Register.tied`).
 
     Raises:
         BadRegister: Every problem found, one line each.
@@ -120,7 +126,31 @@ def read_folder(files: Mapping[str, str], key: PersonKey, schemas: EventSchemas)
             _try(reading, lambda text=text: _agreement(reading, text))  # type: ignore[misc]
     if reading.problems:
         raise BadRegister(reading.problems)
-    return reading.entries
+    noted = {*tied, *(person_id for entry in reading.entries for person_id in _noted(entry.body))}
+    return [_as_it_sounds(reading, entry) if _about(entry) in noted else entry for entry in reading.entries]
+
+
+def _noted(body: BaseModel) -> tuple[str, ...]:
+    """Those who must be found by name too, because nobody may know their number when it matters."""
+    if isinstance(body, KnownPerson):
+        return (body.person_id,) if body.restricted or body.adopted else ()
+    if isinstance(body, Danger):
+        return (body.person_id, body.to)
+    if isinstance(body, MaySpeakFor):
+        return (body.by,)
+    return (body.person_id,) if isinstance(body, Affiliation) else ()
+
+
+def _about(entry: Entry) -> str | None:
+    return entry.body.person_id if isinstance(entry.body, KnownPerson) else None
+
+
+def _as_it_sounds(reading: _Reading, entry: Entry) -> Entry:
+    """Nobody knows how a suspect's name is spelt, nor a mother's at a door at night."""
+    assert isinstance(entry.body, KnownPerson)
+    said = reading.names[entry.body.person_id]
+    family, given = alike.registered(said.family_name, said.given_name, reading.key)
+    return replace(entry, body=entry.body.model_copy(update={"family_alike": family, "given_alike": given}))
 
 
 def _unknown_sections(text: YamlText) -> Iterator[str]:
@@ -204,20 +234,35 @@ def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
     if body.nhs_number:
         reading.numbers[body.alias] = body.nhs_number
     person_id = next(iter(tokens.values()))
+    theirs = {*tokens.items(), *(("nhs", key_of) for key_of in _superseded(reading, body))}
+    for scheme, token in sorted(theirs):
+        other = reading.owners.setdefault((scheme, token), body.alias)
+        if other != body.alias:
+            raise BadRegister(
+                [
+                    f"{text.where(at)}: person `{body.alias}` has the same {scheme} number as `{other}`, now or "
+                    "before; events about both would be set aside, so give each their own"
+                ]
+            )
     reading.person_ids[body.alias] = person_id
+    reading.names[person_id] = body
     key = reading.key
     known = KnownPerson(
         person_id=person_id,
         tokens=tokens,
         confirm=confirm_tokens(body.family_name, body.date_of_birth, key, given_name=body.given_name),
         near=tuple(sorted(near_dates(body.date_of_birth, key))),
-        superseded=tuple(key.token("nhs", number) for number in body.superseded_numbers),
+        superseded=_superseded(reading, body),
         adopted=body.adopted,
         restricted=body.restricted,
         lives_independently=body.lives_independently,
         competent_since=body.competent_since,
     )
     reading.add(Entry(f"person/{person_id}", "person", known, text.where(at)))
+
+
+def _superseded(reading: _Reading, body: PersonInFolder) -> tuple[str, ...]:
+    return tuple(reading.key.token("nhs", number) for number in body.superseded_numbers)
 
 
 def _tokens(reading: _Reading, body: PersonInFolder) -> dict[str, str]:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.events import what_is_wrong
-from safebus.streams.rules.agreements import Agreement, Flow, speaking
+from safebus.streams.rules.agreements import Agreement, Flow, Status, speaking
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
 from safebus.streams.rules.parties import (
@@ -91,16 +91,20 @@ class Register:
         ] = {}  # every version that ever was: what was sent stays readable
         self.persons: dict[str, KnownPerson] = {}
         self.ended: dict[str, Ending] = {}
+        self._ended_versions: dict[str, frozenset[int]] = {}
         self._standing: dict[str, dict[str, Agreement]] = defaultdict(dict)  # agreement -> record id -> version
         self._entries: dict[str, tuple[str, BaseModel]] = {}
         self._flows: dict[tuple[str, str, str], dict[tuple[str, str, str], tuple[Agreement, Flow]]] = defaultdict(dict)
+        self._sent: dict[tuple[str, str], dict[tuple[str, str, str], tuple[Agreement, Flow]]] = defaultdict(dict)
         self._by_token: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._born_as: dict[tuple[str, str] | None, set[str]] = defaultdict(set)
-        self._by_family_name: dict[str, set[str]] = defaultdict(set)
+        self._by_likeness: dict[str, set[str]] = defaultdict(set)
         self._involvements: dict[str, dict[str, Involvement]] = defaultdict(dict)
         self._subscriptions: dict[str, dict[str, Subscription]] = defaultdict(dict)
         self._affiliations: dict[str, dict[str, Affiliation]] = defaultdict(dict)
         self._dangers: dict[str, dict[str, Danger]] = defaultdict(dict)
+        self._endangers: dict[str, dict[str, Danger]] = defaultdict(dict)
+        self._speaking: dict[str, dict[str, MaySpeakFor]] = defaultdict(dict)
         self._speakers: dict[str, dict[str, MaySpeakFor]] = defaultdict(dict)
         self._consents: dict[tuple[str, Meaning, str], dict[str, tuple[int, ConsentEntry]]] = defaultdict(dict)
 
@@ -135,13 +139,22 @@ class Register:
 
     def _remember_the_end(self, record: RegisterRecord) -> None:
         if record.body is not None:
-            self.ended.pop(record.record_id, None)
+            back = self.ended.pop(record.record_id, None)
+            if back is not None and isinstance(back.entry, Agreement):
+                name, version = back.entry.agreement, back.entry.version
+                self._ended_versions[name] = self.ended_versions(name) - {version}
         elif record.record_id in self._entries:
             kind, entry = self._entries[record.record_id]
             # What stood under an old id would come back under the new one.
             also = {agreement_id(entry)} if isinstance(entry, Agreement) else set()
+            if isinstance(entry, Agreement):
+                self._ended_versions[entry.agreement] = self.ended_versions(entry.agreement) | {entry.version}
             for record_id in {record.record_id, *also}:
                 self.ended[record_id] = Ending(record.recorded_at, record.recorded_by, record.reason, kind, entry)
+
+    def ended_versions(self, agreement: str) -> frozenset[int]:
+        """The versions of an agreement that were ended and have not come back."""
+        return self._ended_versions.get(agreement, frozenset())
 
     @property
     def agreements(self) -> dict[str, Agreement]:
@@ -183,7 +196,9 @@ class Register:
 
     def agreement(self, agreement: str, on: date) -> Agreement | None:
         """The version of an agreement that answers for it on that day (`agreements.speaking`)."""
-        return speaking(self.standing(agreement).values(), on)
+        # Who ends a version ends what it stands for, not only its latest wording.
+        last = max(self.ended_versions(agreement), default=0)
+        return speaking([each for each in self.standing(agreement).values() if each.version > last], on)
 
     def agreement_version(self, agreement: str, version: int) -> Agreement | None:
         """One version of an agreement, in force or not: what was sent under it stays readable."""
@@ -199,6 +214,11 @@ class Register:
         pairs = [found[key] for key in sorted(found)]
         return [pair for pair in pairs if self.agreement(pair[0].agreement, on) is pair[0]]
 
+    def duties(self, event_type: str, sender: str, on: date) -> Sequence[Flow]:
+        """The flows of agreements in force by which this sender must tell somebody of this type."""
+        pairs = _sorted(self._sent.get((event_type, sender), {}))
+        return [flow for agreement, flow in pairs if flow.is_a_duty() and _in_force(self, agreement, on)]
+
     def persons_with(self, scheme: str, token: str) -> frozenset[str]:
         """Ids of the persons known by this token: none, one, or (a mistake in the register) several."""
         return frozenset(self._by_token.get((scheme, token), ()))
@@ -207,10 +227,25 @@ class Register:
         """Ids of all persons with the same tokens of family name and date of birth; nobody, if either is missing."""
         return frozenset(self._born_as.get(_born_key(confirm), ()))
 
-    def affiliated_named(self, family_name: str) -> Sequence[KnownPerson]:
-        """Persons with this token of a family name who work for or govern somebody, by id."""
-        ids = sorted(self._by_family_name.get(family_name, ()))
-        return [self.persons[person_id] for person_id in ids if self._affiliations.get(person_id)]
+    def affiliated_alike(self, tokens: Iterable[str]) -> Sequence[KnownPerson]:
+        """Persons who work for or govern somebody and have one of these tokens of a name or a date, by id."""
+        ids = {person_id for token in tokens for person_id in self._by_likeness.get(token, ())}
+        return [self.persons[person_id] for person_id in sorted(ids) if self._affiliations.get(person_id)]
+
+    def noted_alike(self, tokens: Iterable[str]) -> Sequence[KnownPerson]:
+        """The same of persons who are restricted, adopted, a danger or in danger, or may speak for somebody."""
+        ids = {person_id for token in tokens for person_id in self._by_likeness.get(token, ())}
+        return [self.persons[person_id] for person_id in sorted(ids) if self._is_noted(self.persons[person_id])]
+
+    def _is_noted(self, person: KnownPerson) -> bool:
+        at = person.person_id
+        ties = (self._dangers, self._endangers, self._speaking)
+        return person.restricted or person.adopted or any(kind.get(at) for kind in ties)
+
+    def tied(self) -> frozenset[str]:
+        """Ids of all who work for or govern somebody, are a danger or in danger, or may speak for somebody."""
+        kinds = (self._affiliations, self._dangers, self._endangers, self._speaking)
+        return frozenset(person_id for kind in kinds for person_id, ties in kind.items() if ties)
 
     def involvements(self, person_id: str) -> Sequence[Involvement]:
         """Who has this person in its care, by record id."""
@@ -228,6 +263,10 @@ class Register:
         """Who is a danger to this person."""
         return _sorted(self._dangers.get(person_id, {}))
 
+    def endangers(self, person_id: str) -> Sequence[Danger]:
+        """To whom this person is a danger."""
+        return _sorted(self._endangers.get(person_id, {}))
+
     def may_speak_for(self, person_id: str) -> Sequence[MaySpeakFor]:
         """Who may agree, refuse and take back for this person."""
         return _sorted(self._speakers.get(person_id, {}))
@@ -244,8 +283,13 @@ class Register:
             yield self._by_token, ("nhs", number)
         if (born := _born_key(person.confirm)) is not None:
             yield self._born_as, born
-        if "family_name" in person.confirm:
-            yield self._by_family_name, person.confirm["family_name"]
+        # By family name everybody can be found, so that whoever is tied to a partner later is; by all else, those who
+        # were when they were registered.
+        tied = (*person.family_alike, *person.given_alike)
+        names = ("family_name", "given_name", "date_of_birth") if tied else ("family_name",)
+        confirm = {person.confirm[name] for name in names if name in person.confirm}
+        for likeness in confirm | {*tied, *(person.near if tied else ())}:
+            yield self._by_likeness, likeness
 
     def _take_out(self, record_id: str) -> None:
         found = self._entries.pop(record_id, None)
@@ -264,6 +308,7 @@ class Register:
                 for key, flow in _pairs(entry):
                     # An agreement may name a partner twice, so the second time it is gone already.
                     self._flows[key].pop((entry.agreement, flow.flow, record_id), None)
+                    self._sent[key[:2]].pop((entry.agreement, flow.flow, record_id), None)
             case "person":
                 del self.persons[entry.person_id]
                 for index, at in self._places(entry):
@@ -276,8 +321,10 @@ class Register:
                 del self._affiliations[entry.person_id][record_id]
             case "danger":
                 del self._dangers[entry.to][record_id]
+                del self._endangers[entry.person_id][record_id]
             case "may_speak_for":
                 del self._speakers[entry.person_id][record_id]
+                del self._speaking[entry.by][record_id]
             case _:
                 del self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id]
 
@@ -295,6 +342,7 @@ class Register:
                 self.versions[(entry.agreement, entry.version)] = entry
                 for key, flow in _pairs(entry):
                     self._flows[key][(entry.agreement, flow.flow, record_id)] = (entry, flow)
+                    self._sent[key[:2]][(entry.agreement, flow.flow, record_id)] = (entry, flow)
             case "person":
                 self.persons[entry.person_id] = entry
                 for index, at in self._places(entry):
@@ -307,8 +355,10 @@ class Register:
                 self._affiliations[entry.person_id][record_id] = entry
             case "danger":
                 self._dangers[entry.to][record_id] = entry
+                self._endangers[entry.person_id][record_id] = entry
             case "may_speak_for":
                 self._speakers[entry.person_id][record_id] = entry
+                self._speaking[entry.by][record_id] = entry
             case _:
                 self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id] = (offset, entry)
 
@@ -339,6 +389,11 @@ def _read(offset: int, record: RegisterRecord, model: type[BaseModel], body: str
         raise BadRegister([f"{what}: {what_is_wrong(exc)}"]) from None
 
 
+def _in_force(register: Register, agreement: Agreement, on: date) -> bool:
+    speaks = register.agreement(agreement.agreement, on) is agreement
+    return speaks and agreement.status is Status.ACTIVE and agreement.governs(on) and on <= agreement.last_day()
+
+
 def _born_key(confirm: Mapping[str, str]) -> tuple[str, str] | None:
     found = confirm.get("family_name"), confirm.get("date_of_birth")
     return (found[0], found[1]) if found[0] and found[1] else None
@@ -351,5 +406,5 @@ def _pairs(agreement: Agreement) -> Iterable[tuple[tuple[str, str, str], Flow]]:
                 yield (flow.event_type, sender, recipient), flow
 
 
-def _sorted(found: Mapping[str, Any]) -> list[Any]:
+def _sorted(found: Mapping[Any, Any]) -> list[Any]:
     return [found[key] for key in sorted(found)]

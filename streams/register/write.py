@@ -17,6 +17,7 @@ from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.schemas.nearest import did_you_mean
+from safebus.schemas.uk_day import uk_day
 from safebus.streams.register.cross_checks import names_nobody, purposes
 from safebus.streams.register.entries import Entry, consent_record_id
 from safebus.streams.register.store import Register, body_of
@@ -158,7 +159,7 @@ def check_consent(entry: ConsentEntry, register: Register, *, now: datetime) -> 
         raise BadInput("; ".join(unknown))
     if entry.decided_at > now:
         raise BadInput(f"`decided_at` {entry.decided_at.isoformat()} lies in the future; give when it was said")
-    who = consent_voice.around_without_event(entry.person_id, register, suspects=())
+    who = consent_voice.around_without_event(entry.person_id, register, suspects=(), on=uk_day(now))
     if entry.state in HOLDS | OBJECTS:
         _check_voice(entry, consent_voice.voice_of(entry, who))
     entries = consent_voice.heard(

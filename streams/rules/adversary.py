@@ -6,11 +6,11 @@ are named without a number, by a mistyped one or by an agency that is spelt wron
 works for or governs a recipient holds that recipient's answer until a person has looked. The others go on.
 
     INSIDE         by identifier, or by an agency that the event itself names           refused
-    BEFORE         so it was in an earlier event of the episode                         refused
+    BEFORE         the same of whom an earlier event of the episode named               refused
     STANDING       where somebody recorded as a danger to one of them works or governs  refused
-    ALIKE          same family name, no other first name, birth date same or near       held
+    ALIKE          somebody who may be one of those, by names and dates (`rules.alike`) held
     UNCLEAR        an agency that the register does not have, and resembles it          held
-    PERHAPS_BEFORE as the two above, in an earlier event of the episode                 held
+    PERHAPS_BEFORE as the two above, of an earlier event of the episode                 held
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from datetime import date
 from enum import Enum, auto
 from typing import Final
 
-from safebus.schemas.bus_records import Earlier
+from safebus.schemas.bus_records import Accused, Earlier
 from safebus.schemas.events import Event, Person, PersonRole
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.rules.identity import Matched, confirm_tokens, near_dates
+from safebus.streams.rules import alike
+from safebus.streams.rules.identity import Matched, confirm_tokens, tokens
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.parties import KnownPerson, Partner
 
@@ -44,11 +45,6 @@ class Side(Enum):
     PERHAPS_BEFORE = auto()
 
 
-#: Nothing goes there.
-KEEPS_OUT: Final = frozenset({Side.INSIDE, Side.BEFORE, Side.STANDING})
-#: What this event alone makes a person look at.
-LOOKED_AT: Final = frozenset({Side.ALIKE, Side.UNCLEAR})
-
 Sides = Mapping[str, frozenset[Side]]
 
 
@@ -62,10 +58,12 @@ def sides(
     return {recipient: frozenset(those) for recipient, those in found.items()}
 
 
-def unknown_suspect(event: Event, matched: Matched) -> bool:
+def unknown_suspect(event: Event, matched: Matched, register: Lookups) -> bool:
     """Is there one of whom nobody has recorded anything? Refusing everyone would leave the child to him: it is said."""
     return any(
-        p.role is PersonRole.ALLEGED_PERPETRATOR and not matched.may_be(p.ref) and not p.works_for
+        p.role is PersonRole.ALLEGED_PERPETRATOR
+        and not matched.may_be(p.ref)
+        and not any(map(register.partner, p.works_for))
         for p in event.subjects
     )
 
@@ -105,60 +103,85 @@ def _all(
     event: Event, matched: Matched, register: Lookups, key: PersonKey, on: date, earlier: Earlier
 ) -> Iterator[tuple[str, Side]]:
     for person in event.subjects:
+        maybe = matched.may_be(person.ref)
         if person.role is PersonRole.ALLEGED_PERPETRATOR:
-            yield from _of(person, matched, register, key, on)
-        else:
-            yield from _in_danger(person, matched, register, on)
-    yield from ((partner, Side.BEFORE) for partner in earlier.kept_out)
-    yield from ((partner, Side.PERHAPS_BEFORE) for partner in earlier.perhaps_kept_out)
+            known = person.ref not in matched.doubts and bool(maybe)
+            yield from _where(accused(person, event, key), maybe, known, register, on, Side.INSIDE)
+            continue
+        ids, sure = maybe or matched.protects_as(person.ref), bool(maybe)
+        if person.ref in matched.mothers:  # whoever is a danger to her is one to the child
+            ids |= {matched.mothers[person.ref]}
+        if any(danger.holds(on) for person_id in ids for danger in register.endangers(person_id)):
+            # A parent who is on record as a danger counts like a suspect.
+            yield from _where(accused(person, event, key), ids, sure, register, on, Side.STANDING)
+        for person_id in ids:
+            for danger in register.dangers(person_id):
+                if danger.holds(on):
+                    side = Side.STANDING if sure else Side.ALIKE
+                    yield from _affiliated(register, danger.person_id, on, side)
+    for one in earlier.accused:
+        ids = frozenset(pid for each in one.ids for pid in register.persons_with(*each.split(" ")))
+        known = len(ids) == 1 and all(_agrees(one, register.person(person_id)) for person_id in ids)
+        yield from _where(one, ids, known, register, on, Side.BEFORE)
 
 
-def _of(person: Person, matched: Matched, register: Lookups, key: PersonKey, on: date) -> Iterator[tuple[str, Side]]:
-    """Where this suspect works or governs, or may."""
-    for agency in person.works_for:
+def accused(person: Person, event: Event, key: PersonKey) -> Accused:
+    """Somebody of an event as tokens, to be looked for now and by those of its episode that follow."""
+    said = alike.described(person.family_name, person.given_name, person.date_of_birth, key)
+    confirm = confirm_tokens(person.family_name, person.date_of_birth, key, given_name=person.given_name)
+    return Accused(
+        named_in=event.event_id,
+        ids=tuple(f"{scheme} {token}" for scheme, token in tokens(person, event.publisher.agency, key).items()),
+        confirm=tuple(f"{name} {token}" for name, token in confirm.items()),
+        family=tuple(sorted(said.family)),
+        given=tuple(sorted(said.given)),
+        born=tuple(sorted(said.born)),
+        works_for=person.works_for,
+    )
+
+
+#: What it is called when it is not sure.
+_PERHAPS: Final = {Side.INSIDE: Side.ALIKE, Side.STANDING: Side.ALIKE, Side.BEFORE: Side.PERHAPS_BEFORE}
+
+
+def _where(
+    one: Accused, maybe: frozenset[str], known: bool, register: Lookups, on: date, side: Side
+) -> Iterator[tuple[str, Side]]:
+    """
+    Where this person works or governs, or may.
+
+    Args:
+        maybe: Ids of the persons of the register whom they are, or may be; `known`: it is sure.
+    """
+    perhaps = _PERHAPS[side]
+    for agency in one.works_for:
         if register.partner(agency) is not None:
-            yield agency, Side.INSIDE
+            yield agency, side
         else:
-            yield from ((partner.partner, Side.UNCLEAR) for partner in resembling(agency, register))
-    maybe = matched.may_be(person.ref)
-    known = person.ref not in matched.doubts and bool(maybe)
+            unclear = Side.UNCLEAR if side is Side.INSIDE else perhaps
+            yield from ((partner.partner, unclear) for partner in resembling(agency, register))
     for person_id in maybe:
-        yield from _affiliated(register, person_id, on, Side.INSIDE if known else Side.ALIKE)
-    if not (known and all(_confirmed(person, register.person(person_id)) for person_id in maybe)):
-        for like in _alike(person, register, key):
-            yield from _affiliated(register, like.person_id, on, Side.ALIKE)
+        yield from _affiliated(register, person_id, on, side if known else perhaps)
+    if not (known and all(_named(one, register.person(person_id)) for person_id in maybe)):
+        said = alike.read(one)
+        for other in register.affiliated_alike(said.tokens()):
+            if alike.may_be_one(said, alike.known(other)):
+                yield from _affiliated(register, other.person_id, on, perhaps)
 
 
-def _confirmed(person: Person, known: KnownPerson | None) -> bool:
+def _agrees(one: Accused, known: KnownPerson | None) -> bool:
+    """Nothing that was said of them speaks against the person whose number they go by."""
+    said = dict(each.split(" ") for each in one.confirm)
+    return known is not None and all(known.confirm.get(name, token) == token for name, token in said.items())
+
+
+def _named(one: Accused, known: KnownPerson | None) -> bool:
     """Does a name stand behind the number? A mistyped number may be that of somebody of whom no name is known."""
-    return bool(person.family_name) and known is not None and "family_name" in known.confirm
-
-
-def _in_danger(person: Person, matched: Matched, register: Lookups, on: date) -> Iterator[tuple[str, Side]]:
-    """Where those work or govern who are recorded as a danger to this person, or to whom this person may be."""
-    for person_id in matched.may_be(person.ref):
-        for danger in register.dangers(person_id):
-            if danger.holds(on):
-                yield from _affiliated(register, danger.person_id, on, Side.STANDING)
+    said = dict(each.split(" ") for each in one.confirm)
+    return "family_name" in said and known is not None and "family_name" in known.confirm
 
 
 def _affiliated(register: Lookups, person_id: str, on: date, side: Side) -> Iterator[tuple[str, Side]]:
     for affiliation in register.affiliations(person_id):
         if affiliation.holds(on):
             yield affiliation.partner, side
-
-
-def _alike(person: Person, register: Lookups, key: PersonKey) -> Iterator[KnownPerson]:
-    """Whoever works for or governs somebody, and may be this person by name and birth date."""
-    said = confirm_tokens(person.family_name, person.date_of_birth, key, given_name=person.given_name)
-    if "family_name" not in said:
-        return
-    near = near_dates(person.date_of_birth, key)
-    for known in register.affiliated_named(said["family_name"]):
-        other_first = known.confirm.get("given_name", said.get("given_name")) != said.get(
-            "given_name", known.confirm.get("given_name")
-        )
-        born, born_then = said.get("date_of_birth"), known.confirm.get("date_of_birth")
-        far = born is not None and born_then is not None and born != born_then and not near & set(known.near)
-        if not other_first and not far:
-            yield known

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from safebus.schemas.classes import NEVER, DataClass
 from safebus.schemas.events import PersonRole
 from safebus.schemas.frozen_model import FrozenModel
-from safebus.streams.rules.bases import OrgType
+from safebus.streams.rules.bases import DUTY, OrgType
 from safebus.streams.rules.consent import Meaning
 
 
@@ -116,6 +116,10 @@ class Flow(FrozenModel):
     def key(self) -> str:
         """What stands for this flow's content where it must be looked up."""
         return self.model_dump_json()
+
+    def is_a_duty(self) -> bool:
+        """Must the sender tell, whatever it would rather do? Its Art 6 basis says so."""
+        return self.effect == "permit" and self.basis is not None and self.basis.art6 == DUTY
 
     @model_validator(mode="after")
     def _complete(self) -> Flow:

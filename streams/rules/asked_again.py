@@ -7,7 +7,9 @@ asked is what the decision asked (`streams.rules.decision`), as far as a notific
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
+from itertools import combinations
 from typing import Any
 
 from safebus.schemas import gate
@@ -21,7 +23,7 @@ from safebus.streams.rules.consent import Meaning, standing
 from safebus.streams.rules.consent_voice import Heard
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.reasons import Code, Rule, why
-from safebus.streams.rules.release import Plan, Restriction
+from safebus.streams.rules.release import Hidden, Plan, Restriction
 from safebus.streams.rules.routing import SUBSCRIPTION
 from safebus.streams.rules.take_back import FINDS_IT
 from safebus.streams.rules.views import view_of
@@ -36,13 +38,19 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
     Returns:
         None: it may. Otherwise why not; a newer agreement that releases the same fields is no reason.
     """
-    if notification.takes_back is not None:
-        return None  # it goes to whoever had the original, whatever has ended since (rule R23)
-    for who in (notification.recipient, notification.publisher):
+    on = uk_day(now)
+    bare = notification.bare
+    # What only takes back goes to whoever had the original, whatever has ended since (rule R23).
+    for who in (notification.publisher,) if bare else (notification.recipient, notification.publisher):
         partner = register.partner(who)
         if partner is None or partner.suspended:
             return why(Code.PARTNER_SUSPENDED, who)
-    on = uk_day(now)
+    for danger in register.dangers(notification.subject_token):
+        for tie in register.affiliations(danger.person_id):
+            if tie.partner == notification.recipient and danger.holds(on) and tie.holds(on):
+                return why(Code.ADVERSARY_STANDING, notification.recipient)
+    if bare:
+        return None
     agreement = register.agreement(notification.agreement_id, on)
     found = register.flows(notification.event_type, notification.publisher, notification.recipient, on)
     flow = next((f for a, f in found if (a.agreement, f.flow) == (notification.agreement_id, notification.flow)), None)
@@ -55,11 +63,7 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
     for party in (notification.publisher, notification.recipient):
         if not agreement.signed_by(party, on):
             return why(Code.PARTY_NOT_SIGNED, f"{party} ({agreement.agreement} v{agreement.version})")
-    for danger in register.dangers(notification.subject_token):
-        for tie in register.affiliations(danger.person_id):
-            if tie.partner == notification.recipient and danger.holds(on) and tie.holds(on):
-                return why(Code.ADVERSARY_STANDING, notification.recipient)
-    if any(decision.prohibits(a, f, purpose=notification.purpose, on=on) for a, f in found):
+    if any(decision.prohibits(a, f, purpose=notification.purpose, role=notification.role, on=on) for a, f in found):
         return why(Code.PROHIBITED, notification.recipient)
     if not _still_interested(notification, flow, register, now):
         return why(Code.NOT_IN_CARE, f"{agreement.agreement} v{agreement.version}")
@@ -77,16 +81,17 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
         if claimed is not None:
             return why(Code.BASIS_CLAIMS_CONSENT, claimed)
     else:
-        said = _heard(notification, Meaning(meaning), register)
+        said = _heard(notification, Meaning(meaning), register, on)
         consent = standing(said.entries, recipient=notification.recipient, now=now)
         if not consent.holds:
-            return decision.not_agreed(consent, said, notification.purpose, Rule.R12)
+            # Who is accused is not known here, so that every no might be theirs; it counts as it always did.
+            return decision.not_agreed(consent, replace(said, no_unsure=False), notification.purpose, Rule.R12)
     return None
 
 
-def _heard(notification: Notification, meaning: Meaning, register: Lookups) -> Heard:
+def _heard(notification: Notification, meaning: Meaning, register: Lookups, on: date) -> Heard:
     """What counts of what was said. The event is not at hand, so what came after the decision is heard with care."""
-    who = consent_voice.around_without_event(notification.subject_token, register, suspects=None)
+    who = consent_voice.around_without_event(notification.subject_token, register, suspects=None, on=on)
     said = register.consents(notification.subject_token, meaning, notification.purpose)
     judged_at = notification.decided_at if notification.consent_meaning == meaning else None
     return consent_voice.heard(said, who, recipient=notification.recipient, judged_at=judged_at)
@@ -120,7 +125,7 @@ def _still_releases(notification: Notification, agreement: Agreement, flow: Flow
     held = basis_check.conditions(
         register, flow.basis, sender=sender, recipient=recipient, territory=agreement.territory, on=on
     )
-    now = release.plan(then.schema, flow, restricted=then.restricted, conditions=held, apart=then.apart)
+    now = release.plan(then.schema, flow, restricted=then.restricted, conditions=held, hides=then.hides)
     return now.covers(then)
 
 
@@ -137,12 +142,13 @@ def view_schema(notification: Notification, register: Lookups) -> Any | None:
     Returns:
         None: this register does not hold that version, so nobody here can read the view.
     """
-    if notification.takes_back is not None:
+    if notification.bare:
         return view_of(event_schemas().of(notification.event_type), FINDS_IT).parsed
     made = _plan_of(notification, register)
     return made.view.parsed if made else None
 
 
+_HIDES = tuple(frozenset(found) for n in range(len(Hidden) + 1) for found in combinations(Hidden, n))
 _ALL = frozenset({Category.SPECIAL, Category.CRIMINAL})
 _CONDITIONS = (_ALL, frozenset({Category.SPECIAL}), frozenset({Category.CRIMINAL}), frozenset[Category]())
 
@@ -153,13 +159,13 @@ def _plan_of(notification: Notification, register: Lookups) -> Plan | None:
     if flow is None:
         return None
     schema = event_schemas().of(notification.event_type)
-    # Which conditions the basis held, whether a suspect's record was restricted and whose numbers are kept apart is not
+    # Which conditions the basis held, whether a suspect's record was restricted and what was hidden besides is not
     # in the notification; the fingerprint says which plan it was.
     whose = (Restriction.HOUSEHOLD,) if notification.restricted else (Restriction.NOBODY, Restriction.SUSPECT)
     made = (
-        release.plan(schema, flow, restricted=r, conditions=c, apart=a)
+        release.plan(schema, flow, restricted=r, conditions=c, hides=h)
         for r in whose
         for c in _CONDITIONS
-        for a in (False, True)
+        for h in _HIDES
     )
     return next((plan for plan in made if plan.view.fingerprint == notification.view_schema), None)

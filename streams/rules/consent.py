@@ -148,18 +148,27 @@ def standing(entries: Sequence[tuple[int, ConsentEntry]], *, recipient: str, now
     Args:
         entries: (register offset, entry) of one person, meaning and purpose, in any order.
     """
+    said = [(offset, entry) for offset, entry in entries if not entry.recipients or recipient in entry.recipients]
     covering = [
         (entry.decided_at, entry.state_at(now), offset)
-        for offset, entry in entries
-        if (not entry.recipients or recipient in entry.recipients)
+        for offset, entry in said
         # A yes that is dated ahead would outlast every withdrawal until its day. A no may come early.
-        and not (entry.state in HOLDS and entry.decided_at > now)
+        if not (entry.state in HOLDS and (entry.decided_at > now or _a_court_says_no(entry, said)))
     ]
     decided = [each for each in covering if each[1] not in ASKING]
     if not covering:
         return ConsentStanding(State.UNKNOWN, None)
     _, state, offset = max(decided or covering, key=_counts_before)
     return ConsentStanding(state, offset)
+
+
+def _a_court_says_no(yes: ConsentEntry, said: Sequence[tuple[int, ConsentEntry]]) -> bool:
+    """What a court has refused only a court can permit."""
+    if yes.spoken_as() is Capacity.COURT:
+        return False
+    by_court = [e for _, e in said if e.spoken_as() is Capacity.COURT and e.state not in ASKING]
+    last = max(by_court, key=lambda entry: entry.decided_at, default=None)
+    return last is not None and last.state not in HOLDS
 
 
 def _counts_before(said: tuple[datetime, State, int]) -> tuple[datetime, bool, bool, int]:

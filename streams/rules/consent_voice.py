@@ -65,10 +65,17 @@ class Voice(Enum):
 
 @dataclass(frozen=True)
 class Suspect:
-    """An alleged perpetrator of the event. `person_id`: None: nobody of the register."""
+    """
+    An alleged perpetrator of the event.
+
+    Attributes:
+        person_id: None: nobody of the register.
+        resembles: Ids of those of the register whom they may be, by names and dates.
+    """
 
     person_id: str | None
     may_be_parent: bool
+    resembles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,9 @@ class Around:
     Attributes:
         role: In the event, with `born`; None where no event is at hand.
         suspects: None: it is not known whether there are any.
+        dangers: Ids of those who are recorded as a danger to them.
+        today: Nobody has spoken later than that, whatever is written.
+        mother: Of one who is not born yet: her id.
     """
 
     known: KnownPerson | None
@@ -86,6 +96,9 @@ class Around:
     role: PersonRole | None = None
     born: date | None = None
     suspects: tuple[Suspect, ...] | None = None
+    dangers: frozenset[str] = frozenset()
+    today: date | None = None
+    mother: str | None = None
 
     def age(self, on: date) -> int | None:
         """In whole years."""
@@ -108,36 +121,45 @@ class Heard:
         yes_unsure: A yes was left out of which a person must say whether it counts.
         yes_not_theirs: A yes was left out that was not theirs to give.
         no_not_theirs: A refusal or a withdrawal was left out.
+        no_unsure: A refusal or a withdrawal counts of which a person must say whether it was theirs; no other does.
     """
 
     entries: Entries
     yes_unsure: bool = False
     yes_not_theirs: bool = False
     no_not_theirs: bool = False
+    no_unsure: bool = False
 
 
 def around(event: Event, subject: Person, person_id: str, matched: Matched, register: Lookups, *, on: date) -> Around:
     """What an event and the register tell of one of its subjects and those around them."""
-    # Whoever is recorded as a danger to them is heard like one whom the event accuses; a parent, for all that is said.
-    recorded = tuple(Suspect(d.person_id, True) for d in register.dangers(person_id) if d.holds(on))
     suspects = tuple(
         _suspect(each, matched)
         for each in event.subjects
         if each.role is PersonRole.ALLEGED_PERPETRATOR and each.ref != subject.ref
     )
-    without = around_without_event(person_id, register, suspects=(*suspects, *recorded))
-    return replace(without, role=subject.role, born=subject.date_of_birth)
+    without = around_without_event(person_id, register, suspects=suspects, on=on)
+    mother = matched.mothers.get(subject.ref) if subject.role is PersonRole.UNBORN_CHILD else None
+    hers = frozenset(d.person_id for d in register.dangers(mother) if d.holds(on)) if mother else frozenset()
+    return replace(
+        without, role=subject.role, born=subject.date_of_birth, mother=mother, dangers=without.dangers | hers
+    )
 
 
 def _suspect(person: Person, matched: Matched) -> Suspect:
     if person.ref in matched.doubts:
         return Suspect(None, may_be_parent=True)  # whoever that is
-    return Suspect(matched.matches[person.ref].person_id, may_be_parent(person.relationship))
+    resembles = matched.protects_as(person.ref)
+    return Suspect(matched.matches[person.ref].person_id, may_be_parent(person.relationship), resembles)
 
 
-def around_without_event(person_id: str, register: Lookups, *, suspects: tuple[Suspect, ...] | None) -> Around:
+def around_without_event(
+    person_id: str, register: Lookups, *, suspects: tuple[Suspect, ...] | None, on: date
+) -> Around:
     """What the register alone tells; `suspects`: None: there may be some, so that whoever may be one is unsure."""
-    return Around(register.person(person_id), register.may_speak_for(person_id), suspects=suspects)
+    dangers = frozenset(danger.person_id for danger in register.dangers(person_id) if danger.holds(on))
+    known, speakers = register.person(person_id), register.may_speak_for(person_id)
+    return Around(known, speakers, suspects=suspects, dangers=dangers, today=on)
 
 
 def may_be_parent(relationship: str | None) -> bool:
@@ -164,7 +186,7 @@ def heard(
         unsure_yes: Take any yes that is unsure: to tell whether something ended, not whether it may go.
     """
     kept: list[tuple[int, ConsentEntry]] = []
-    unsure = not_theirs = no_dropped = False
+    unsure = not_theirs = no_dropped = no_unsure = no_theirs = False
     for offset, entry in entries:
         if recipient is not None and entry.recipients and recipient not in entry.recipients:
             continue
@@ -181,12 +203,15 @@ def heard(
             no_dropped = True
         else:
             kept.append((offset, entry))
-    return Heard(kept, unsure, not_theirs, no_dropped)
+            no_theirs |= entry.state in OBJECTS and voice is Voice.THEIRS
+            no_unsure |= entry.state in OBJECTS and voice is not Voice.THEIRS
+    return Heard(kept, unsure, not_theirs, no_dropped, no_unsure and not no_theirs)
 
 
 def voice_of(entry: ConsentEntry, who: Around) -> Voice:
     """Whose word is it, on the day it was said? The table is above."""
     on = uk_day(entry.decided_at)
+    on = on if who.today is None else min(on, who.today)
     if entry.by is not None and entry.by != entry.person_id:
         return _someone(entry.by, who, on)
     match Capacity.SUBJECT if entry.by is not None else entry.spoken_as():
@@ -195,7 +220,9 @@ def voice_of(entry: ConsentEntry, who: Around) -> Voice:
         case Capacity.PARENT:
             found = _parent(who, on)
             named = {each.by for each in who.speakers if each.speaks_as is SpeaksAs.PARENTAL_RESPONSIBILITY}
-            which = who.suspects is None or any(s.may_be_parent or s.person_id in named for s in who.suspects)
+            # Whoever is recorded as a danger to them is heard like one whom the event accuses; perhaps as a parent.
+            accused = who.suspects is None or any(s.may_be_parent or s.person_id in named for s in who.suspects)
+            which = accused or bool(who.dangers)
             return Voice.UNSURE if which and found is Voice.THEIRS else found
         case Capacity.COURT:
             return Voice.THEIRS
@@ -231,11 +258,15 @@ def _parent(who: Around, on: date) -> Voice:
 
 def _someone(by: str, who: Around, on: date) -> Voice:
     suspects = who.suspects or ()
-    if any(suspect.person_id == by for suspect in suspects):
+    if by == who.mother and by not in who.dangers and not any(s.person_id == by for s in suspects):
+        return Voice.THEIRS  # before birth nobody but her has a say
+    if by in who.dangers or any(suspect.person_id == by for suspect in suspects):
         return Voice.NOT_THEIRS
     ways = {each.speaks_as for each in who.speakers if each.by == by and each.holds(on)}
     if not ways:
         return Voice.NOT_THEIRS
     found = _parent(who, on) if ways == {SpeaksAs.PARENTAL_RESPONSIBILITY} else Voice.THEIRS
-    hidden = who.suspects is None or any(s.person_id is None and s.may_be_parent for s in suspects)
+    hidden = who.suspects is None or any(
+        s.person_id is None and (s.may_be_parent or by in s.resembles) for s in suspects
+    )
     return Voice.UNSURE if hidden and found is Voice.THEIRS else found

@@ -29,7 +29,7 @@ from safebus.streams.rules.decision_input import DecisionInput
 from safebus.streams.rules.parties import Partner
 from safebus.streams.rules.plausible import implausible
 from safebus.streams.rules.reasons import NOT_ACTIVE, NOT_AGREED, Code, Rule, why
-from safebus.streams.rules.release import Restriction
+from safebus.streams.rules.release import Hidden, Restriction
 from safebus.streams.rules.routing import SUBSCRIPTION
 
 Flows = Sequence[tuple[Agreement, Flow]]
@@ -42,7 +42,7 @@ class Verdict:
 
     Attributes:
         conditions: The categories for which the basis holds what Art 9 or Art 10 asks.
-        apart: Someone's earlier and present numbers must not be seen together.
+        hides: What must not be seen in this event besides.
         objection: Somebody objected, and it is shared all the same, for the flow's `objection_reason`.
     """
 
@@ -54,7 +54,7 @@ class Verdict:
     conditions: frozenset[Category] = frozenset()
     consent: ConsentStanding | None = None
     restricted: Restriction = Restriction.NOBODY
-    apart: bool = False
+    hides: frozenset[Hidden] = frozenset()
     objection: bool = False
     call: str | None = None
 
@@ -90,7 +90,13 @@ def _whatever_was_agreed(case: DecisionInput, partner: Partner, sender: Partner,
             yield why(Code.PARTNER_SUSPENDED, who.partner)
     yield from kept_out(case.facts.sides.get(partner.partner, frozenset()), partner.partner)
     for agreement, flow in flows:
-        if prohibits(agreement, flow, purpose=case.facts.event.purpose, on=case.facts.today):
+        if prohibits(
+            agreement,
+            flow,
+            purpose=case.facts.event.purpose,
+            role=case.interest.person.role,
+            on=case.facts.today,
+        ):
             yield why(Code.PROHIBITED, f"{agreement.agreement}/{flow.flow}")
 
 
@@ -161,6 +167,8 @@ def not_agreed(consent: ConsentStanding, said: Heard, purpose: str, rule: Rule) 
             return why(Code.CONSENT_UNSURE, purpose)
         if said.yes_not_theirs:
             return why(Code.CONSENT_NOT_THEIRS, purpose)
+    if consent.state in OBJECTS and said.no_unsure:
+        return why(Code.REFUSAL_UNSURE, purpose)
     return why(NOT_AGREED[consent.state], purpose, rule=rule)
 
 
@@ -198,8 +206,11 @@ def _permitted(
     reasons = [why(Code.PERMITTED, f"{agreement.agreement} v{agreement.version} {flow.flow}")]
     if facts.today > agreement.review_by:
         reasons.append(why(Code.AGREEMENT_REVIEW_OVERDUE, agreement.agreement))
+    if Hidden.ORDINARY_PLACES in facts.hides:
+        reasons.append(why(Code.SAFE_ADDRESS_SHOWN, "homes and the place of the incident withheld"))
     if facts.restriction is Restriction.HOUSEHOLD:
         reasons.append(why(Code.RESTRICTED_PERSON, "locations, contacts and related persons withheld"))
+    reasons += [why(Code.CLAIM_UNKNOWN, claim) for claim in facts.claims]
     if facts.suspect_unknown:
         reasons.append(why(Code.SUSPECT_NOT_MATCHED, "the alleged perpetrator"))
     said = [_heard(case, flow, meaning) for meaning in (_TOLD if flow.consent is None else (flow.consent,))]
@@ -230,7 +241,7 @@ def _permitted(
         ),
         consent=consent,
         restricted=facts.restriction,
-        apart=facts.apart,
+        hides=facts.hides,
         objection=objected,
         call=sender.call,
     )
@@ -263,12 +274,13 @@ def _consent_of(case: DecisionInput, flows: Flows) -> ConsentStanding | None:
     return None
 
 
-def prohibits(agreement: Agreement, flow: Flow, *, purpose: str, on: date) -> bool:
-    """Is this flow a prohibition for this purpose, and in force on that day?"""
+def prohibits(agreement: Agreement, flow: Flow, *, purpose: str, role: str, on: date) -> bool:
+    """Is this flow a prohibition for this purpose and a person in this role, and in force on that day?"""
     # A prohibition does not lapse for want of a review: it ends when it is ended.
     ended = agreement.expires_on is not None and on > agreement.expires_on
     in_date = agreement.status is Status.ACTIVE and on >= agreement.effective_from and not ended
-    return flow.effect == "refuse" and flow.purpose == purpose and in_date
+    about = role in flow.about or not role  # a notification of an earlier release does not say
+    return flow.effect == "refuse" and flow.purpose == purpose and about and in_date
 
 
 def _held(reasons: list[Reason], call: str | None) -> Verdict:

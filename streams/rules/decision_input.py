@@ -7,20 +7,21 @@ What is the same for every recipient and person of an event is looked up once, i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from safebus.schemas import codes
 from safebus.schemas.bus_records import Earlier
 from safebus.schemas.codec import Received
-from safebus.schemas.events import Confidentiality, Event, Person, PersonRole
+from safebus.schemas.events import Address, Confidentiality, Event, OperationEncompass, Person, PersonRole, SafeAddress
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.rules import adversary
 from safebus.streams.rules.adversary import Sides
-from safebus.streams.rules.identity import Matched
+from safebus.streams.rules.identity import Matched, fold
 from safebus.streams.rules.lookups import Lookups
-from safebus.streams.rules.release import Restriction
+from safebus.streams.rules.release import Hidden, Restriction
 from safebus.streams.rules.routing import Interest
 
 
@@ -36,7 +37,8 @@ class EventFacts:
         earlier: What is on record of its episode.
         sides: How recipients stand to the alleged perpetrators, see `streams.rules.adversary`.
         restriction: Whose record in it is restricted.
-        apart: Someone's earlier and present numbers must not be seen together (rule R25).
+        hides: What must not be seen in it besides.
+        claims: Codes that the publisher claims and the catalogue does not have.
         not_codes: Fields that should hold codes and hold something else, which is prose.
         suspect_unknown: Nobody has recorded anything about an alleged perpetrator.
     """
@@ -50,7 +52,8 @@ class EventFacts:
     earlier: Earlier
     sides: Sides
     restriction: Restriction
-    apart: bool
+    hides: frozenset[Hidden]
+    claims: tuple[str, ...]
     not_codes: frozenset[str]
     suspect_unknown: bool
 
@@ -80,9 +83,12 @@ def facts_of(
         earlier=earlier,
         sides=adversary.sides(event, matched, register, key=key, on=today, earlier=earlier),
         restriction=whose,
-        apart=whose is Restriction.HOUSEHOLD or _somebody_adopted(event, matched, register),
+        hides=frozenset(_hidden(event, whose, matched, register)),
+        claims=tuple(
+            f"claimed_basis.{name}" for name, code in event.claimed_basis if code and register.basis(code) is None
+        ),
         not_codes=codes.not_codes(received.schema.coded, received.record),
-        suspect_unknown=adversary.unknown_suspect(event, matched),
+        suspect_unknown=adversary.unknown_suspect(event, matched, register),
     )
 
 
@@ -101,13 +107,35 @@ def restriction(event: Event, matched: Matched, register: Lookups) -> Restrictio
     return Restriction.SUSPECT if restricted else Restriction.NOBODY
 
 
+def _hidden(event: Event, whose: Restriction, matched: Matched, register: Lookups) -> Iterator[Hidden]:
+    if whose is Restriction.HOUSEHOLD or _somebody_adopted(event, matched, register):
+        yield Hidden.EARLIER_NUMBERS
+    if _safe_address_shown(event):
+        yield Hidden.ORDINARY_PLACES
+
+
+def _safe_address_shown(event: Event) -> bool:
+    """Does a safe address stand in a field for ordinary ones too? Then no location of the event can be told apart."""
+    safe = {key for person in event.subjects for key in _keys(person.safe_address)}
+    homes = {key for person in event.subjects for key in _keys(person.home_address)}
+    scene = fold(event.payload.incident_address) if isinstance(event, OperationEncompass) else ""
+    return bool(safe & homes) or any(key in scene for key in safe)
+
+
+def _keys(address: Address | SafeAddress | None) -> Iterator[str]:
+    """What an address is recognised by, however it is spelt: its postcode, and its first line."""
+    if address is not None:
+        found = (fold(text) for text in (address.postcode, *address.lines[:1]))
+        yield from (key for key in found if len(key) > 4)
+
+
 def _somebody_adopted(event: Event, matched: Matched, register: Lookups) -> bool:
-    ids = (person_id for person in event.subjects for person_id in matched.may_be(person.ref))
+    ids = (person_id for person in event.subjects for person_id in matched.protects_as(person.ref))
     return any((known := register.person(person_id)) is not None and known.adopted for person_id in ids)
 
 
 def _is_restricted(person: Person, matched: Matched, register: Lookups) -> bool:
     if person.confidentiality in (Confidentiality.R, Confidentiality.V):
         return True
-    known = (register.person(person_id) for person_id in matched.may_be(person.ref))
+    known = (register.person(person_id) for person_id in matched.protects_as(person.ref))
     return any(each is not None and each.restricted for each in known)

@@ -3,35 +3,43 @@ What was decided before of the same episode, as far as it counts for this event?
 
 A suspect whom the first notification named is still who governs the school when the next one does not name him, and
 who was told what turns out to be wrong must hear of it. Both rest on what is on record, never on what the later event
-says of the earlier one.
+says of the earlier one. What is remembered is whom the earlier events accuse, in tokens, and not what followed from it:
+where they work and govern, the register says as of now.
 
-    an event gives            its episode                                 it is known
-    ------------------------  ------------------------------------------  -------------------------------
-    correlation_id            this publisher's under that reference       if one of it was decided
-    supersedes_event_id       that of the event it names                  if that one was decided
-    neither, about a record   that of the person (identity events)        always: nobody has to be found
-    neither                   its own: it is the first                    always
+    an event gives              its episode                                 it is known
+    --------------------------  ------------------------------------------  -------------------------------
+    correlation_id              this publisher's under that reference       if one of it was decided
+    supersedes or causation id  those of the event it names                 if that one was decided
+    neither, about a record     that of the person (identity events)        always: nobody has to be found
+    neither                     its own: it is the first                    always
 
-What takes back or corrects is known only if the very event was decided that it takes back.
+Several are joined to one. What takes back or corrects is known only if the very event was decided that it takes back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
 
 from safebus.schemas.bus_records import DecisionRecord, Earlier, Episode, Holder, Outcome
-from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle
+from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle, PersonRole
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.rules.adversary import LOOKED_AT, Side
+from safebus.streams.rules import adversary
 from safebus.streams.rules.identity import tokens
+
+#: More than any real episode has; beyond it, those who follow are held until a person has looked.
+MOST_ACCUSED: Final = 20
 
 
 class DecidedBefore(Protocol):
     """What one agency's events led to, as far back as it is remembered."""
 
-    def episode(self, event_id: str) -> Episode | None:
-        """What the decision about this event left; None: it is not remembered."""
+    def tokens(self, event_id: str) -> tuple[str, ...] | None:
+        """Of the episodes of this event, see `Episode`; None: it is not remembered."""
+        ...
+
+    def episode(self, token: str) -> Episode | None:
+        """What the last event of this episode left; None: none is remembered."""
         ...
 
     def latest(self, token: str) -> str | None:
@@ -44,10 +52,10 @@ class DecidedBefore(Protocol):
 
 
 def token_of(event: Event, key: PersonKey) -> str | None:
-    """What stands for the event's episode, if it says which it is."""
+    """What stands for the event's episode, if it says which it is. Capitals and spaces make no other reference."""
     agency = event.publisher.agency
     if event.correlation_id is not None:
-        return key.token("episode", f"{agency}|{event.correlation_id}")
+        return key.token("episode", f"{agency}|{' '.join(event.correlation_id.casefold().split())}")
     if isinstance(event, IdentityEvent):
         strongest = next(iter(tokens(event.cared_for()[0], agency, key).values()), None)
         return key.token("episode", f"{agency}|{event.payload.change}|{strongest}") if strongest else None
@@ -60,14 +68,13 @@ def taken_back(event: Event, key: PersonKey, decided: DecidedBefore) -> str | No
         return None
     token = token_of(event, key)
     named = event.supersedes_event_id or (decided.latest(token) if token else None)
-    return named if named is not None and decided.episode(named) is not None else None
+    return named if named is not None and decided.tokens(named) is not None else None
 
 
 def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
     """What is on record, as far as this event's decision rests on it."""
-    found = _episodes(event, key, decided)
-    kept_out = {partner for each in found for partner in each.kept_out}
-    perhaps = {partner for each in found for partner in each.perhaps_kept_out} - kept_out
+    joined = [*_tokens(event, key, decided)]
+    found = [each for token in joined if (each := decided.episode(token)) is not None]
     original = taken_back(event, key, decided)
     if event.lifecycle in TAKES_BACK:
         known = original is not None
@@ -75,26 +82,39 @@ def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
         refers = event.lifecycle is not Lifecycle.NEW or event.supersedes_event_id is not None
         its_person = event.FOLLOWS_ITS_PERSON and event.supersedes_event_id is None
         known = bool(found) or not refers or its_person
-    superseded = decided.episode(event.supersedes_event_id) if event.supersedes_event_id else None
     return Earlier(
-        token=token_of(event, key) or (superseded.token if superseded else None),
-        known=known,
-        kept_out=tuple(sorted(kept_out)),
-        perhaps_kept_out=tuple(sorted(perhaps)),
+        tokens=tuple(joined),
+        known=known and all(each.whole for each in found),
+        accused=tuple(dict.fromkeys(one for each in found for one in each.accused)),
         holders=tuple(decided.holders(original)) if original is not None else (),
     )
 
 
-def leaves(event: Event, key: PersonKey, earlier: Earlier, sides: Mapping[str, frozenset[Side]]) -> Episode:
-    """What this event leaves for those that follow it; what the register itself says is not in it."""
+def leaves(event: Event, key: PersonKey, earlier: Earlier) -> Episode:
+    """
+    What this event leaves for those that follow it.
+
+    A correction that names somebody stands in place of what it corrects: who was accused by mistake is so no more.
+    """
+    mine = [adversary.accused(p, event, key) for p in event.subjects if p.role is PersonRole.ALLEGED_PERPETRATOR]
+    corrects = event.supersedes_event_id if event.lifecycle is Lifecycle.CORRECT and mine else None
+    others = [one for one in earlier.accused if one.named_in != corrects]
+    said = {one.model_copy(update={"named_in": ""}): one for one in (*others, *mine)}
     own = key.token("episode", f"{event.publisher.agency}|event|{event.event_id}")
-    kept_out = {*earlier.kept_out, *(who for who, stands in sides.items() if Side.INSIDE in stands)}
-    perhaps = {*earlier.perhaps_kept_out, *(who for who, stands in sides.items() if stands & LOOKED_AT)} - kept_out
     return Episode(
-        token=token_of(event, key) or earlier.token or own,
-        kept_out=tuple(sorted(kept_out)),
-        perhaps_kept_out=tuple(sorted(perhaps)),
+        tokens=earlier.tokens or (token_of(event, key) or own,),
+        accused=tuple(said.values())[:MOST_ACCUSED],
+        whole=earlier.known and len(said) <= MOST_ACCUSED,
     )
+
+
+def _tokens(event: Event, key: PersonKey, decided: DecidedBefore) -> Iterator[str]:
+    """Of every episode that this event belongs to, each once."""
+    own = token_of(event, key)
+    found = [own] if own is not None else []
+    for named in (event.supersedes_event_id, event.causation_id):
+        found += decided.tokens(named) or () if named is not None else ()
+    yield from dict.fromkeys(found)
 
 
 def holders_of(record: DecisionRecord) -> tuple[Holder, ...]:
@@ -111,15 +131,9 @@ def holders_of(record: DecisionRecord) -> tuple[Holder, ...]:
         )
         for answer in record.answers
         if answer.outcome is Outcome.PERMIT
-        and answer.takes_back is None
+        and not answer.bare
         and answer.notification_id is not None
         and answer.agreement_id is not None
         and answer.agreement_version is not None
         and answer.flow is not None
     )
-
-
-def _episodes(event: Event, key: PersonKey, decided: DecidedBefore) -> list[Episode]:
-    token = token_of(event, key)
-    ids: Iterable[str | None] = (event.supersedes_event_id, decided.latest(token) if token else None)
-    return [found for each in ids if each is not None and (found := decided.episode(each)) is not None]

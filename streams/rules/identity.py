@@ -54,10 +54,19 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Matched:
-    """Every subject of an event, by `ref`: in `matches`, or in `doubts`."""
+    """
+    Every subject of an event, by `ref`: in `matches`, or in `doubts`.
+
+    Attributes:
+        resembled: Ids of those of the register who must be protected or kept out, and whom a subject that no number
+            ties to anybody may be, by names and dates. Nothing is delivered for it; protections hold.
+        mothers: Ref of one who is not born yet -> the mother's id.
+    """
 
     matches: Mapping[str, Match]
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    resembled: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    mothers: Mapping[str, str] = field(default_factory=dict)
 
     def may_be(self, ref: str) -> frozenset[str]:
         """Ids of all persons of the register whom this subject is, or may be."""
@@ -65,6 +74,10 @@ class Matched:
             return self.doubts[ref].maybe
         person_id = self.matches[ref].person_id
         return frozenset({person_id} if person_id else ())
+
+    def protects_as(self, ref: str) -> frozenset[str]:
+        """The same, and whom they resemble: what protects one of those protects them."""
+        return self.may_be(ref) | self.resembled.get(ref, frozenset())
 
 
 def tokens(person: Person, agency: str, key: PersonKey) -> dict[str, str]:

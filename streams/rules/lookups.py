@@ -61,6 +61,10 @@ class Lookups(Protocol):
         """Every flow for this type between these two in what governs on that day, by agreement id and name."""
         ...
 
+    def duties(self, event_type: str, sender: str, on: date) -> Sequence[Flow]:
+        """The flows of agreements in force by which this sender must tell somebody of this type."""
+        ...
+
     def person(self, person_id: str) -> KnownPerson | None:
         """A person by id."""
         ...
@@ -73,8 +77,12 @@ class Lookups(Protocol):
         """Ids of all persons with the same tokens of family name and date of birth; nobody, if either is missing."""
         ...
 
-    def affiliated_named(self, family_name: str) -> Sequence[KnownPerson]:
-        """Persons with this token of a family name who work for or govern somebody, by id."""
+    def affiliated_alike(self, tokens: Iterable[str]) -> Sequence[KnownPerson]:
+        """Persons who work for or govern somebody and have one of these tokens of a name or a date, by id."""
+        ...
+
+    def noted_alike(self, tokens: Iterable[str]) -> Sequence[KnownPerson]:
+        """The same of persons who are restricted, adopted, a danger or in danger, or may speak for somebody."""
         ...
 
     def involvements(self, person_id: str) -> Sequence[Involvement]:
@@ -91,6 +99,10 @@ class Lookups(Protocol):
 
     def dangers(self, person_id: str) -> Sequence[Danger]:
         """Who is a danger to this person."""
+        ...
+
+    def endangers(self, person_id: str) -> Sequence[Danger]:
+        """To whom this person is a danger."""
         ...
 
     def may_speak_for(self, person_id: str) -> Sequence[MaySpeakFor]:

@@ -9,12 +9,12 @@ later release of the rules sends the very bytes that were decided (`output_diges
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome
-from safebus.schemas.event_schemas import EventSchema
+from safebus.schemas.event_schemas import EventSchema, bus_schemas
 from safebus.schemas.identifiers import PersonKey, derived_id
 from safebus.streams.rules.views import view_of
 
@@ -46,9 +46,17 @@ def outputs_of(
         None: What can be made today is not, byte for byte, what was decided; nothing of it may be sent.
     """
     permits = [answer for answer in record.answers if answer.outcome is Outcome.PERMIT]
-    outputs = tuple(output_of(answer, record, schema, event) for answer in permits)
-    same = all(key.digest(o.value) == a.output_digest for o, a in zip(outputs, permits, strict=True))
-    return outputs if same else None
+    outputs = [output_of(answer, record, schema, event) for answer in permits]
+    as_sent = [_as_on_record(output, answer, key) for output, answer in zip(outputs, permits, strict=True)]
+    return None if None in as_sent else tuple(output for output in as_sent if output is not None)
+
+
+def _as_on_record(output: Output, answer: Answer, key: PersonKey) -> Output | None:
+    """The output in the bytes that were decided, be it under the schema of an earlier release; None: in no way."""
+    if key.digest(output.value) == answer.output_digest:
+        return output
+    values = (codec.encode_record(output.notification, under=mark) for mark in bus_schemas(Notification.SCHEMA))
+    return next((replace(output, value=v) for v in values if key.digest(v) == answer.output_digest), None)
 
 
 def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event: Mapping[str, Any]) -> Output:
@@ -56,8 +64,8 @@ def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event
     assert answer.agreement_id is not None and answer.agreement_version is not None and answer.flow is not None
     view = view_of(schema, answer.view_fields)
     # What takes another back is about whoever that was about, and shows nobody.
-    subject = "" if answer.takes_back else event["subjects"][answer.subject_index]["ref"]
-    built = view.record(event, subject_ref=subject)
+    person = None if answer.bare else event["subjects"][answer.subject_index]
+    built = view.record(event, subject_ref=person["ref"] if person else "")
     notification = Notification(
         notification_id=derived_id("notification", answer.decision_id),
         decision_id=answer.decision_id,
@@ -79,5 +87,7 @@ def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event
         view_schema=view.fingerprint,
         view=view.value(built),
         takes_back=answer.takes_back,
+        bare=answer.bare,
+        role=person["role"] if person else "",
     )
     return Output(notification, codec.encode_record(notification), built)

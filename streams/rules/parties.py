@@ -42,6 +42,7 @@ class KnownPerson(FrozenModel):
         tokens: Scheme -> token: `nhs`, `upn`, `local:<agency>`, `unborn`.
         confirm: `family_name`, `given_name`, `date_of_birth` -> token, to catch a number that belongs to someone else.
         near: Tokens of the date of birth with one part left out, for whom a slip in a date must not hide.
+        family_alike, given_alike: Tokens of what the names sound like, of those who work for or govern somebody.
         superseded: Tokens of numbers that were replaced; whoever still goes by one is this person.
         adopted: They have a new identity since; nobody may see it together with the one before.
         restricted: The record is restricted, as PDS marks it (v3-Confidentiality R).
@@ -53,6 +54,8 @@ class KnownPerson(FrozenModel):
     tokens: dict[str, str] = Field(min_length=1)
     confirm: dict[str, str] = Field(default_factory=dict)
     near: tuple[str, ...] = ()
+    family_alike: tuple[str, ...] = ()
+    given_alike: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     adopted: bool = False
     restricted: bool = False
@@ -63,6 +66,12 @@ class KnownPerson(FrozenModel):
 class _Dated(FrozenModel):
     starts_on: date | None = None
     ends_on: date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> _Dated:
+        if self.starts_on is not None and self.ends_on is not None and self.ends_on < self.starts_on:
+            raise ValueError(f"`ends_on` {self.ends_on} is before `starts_on` {self.starts_on}: it would never hold")
+        return self
 
     def holds(self, on: date) -> bool:
         """Does it hold on that day? Both ends are included."""

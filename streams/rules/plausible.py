@@ -12,12 +12,24 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from safebus.schemas.bus_records import Reason
-from safebus.schemas.events import Event, OperationEncompass, Person, PersonRole
+from safebus.schemas.events import (
+    EdAttendance,
+    Event,
+    IdentityEvent,
+    OperationEncompass,
+    Person,
+    PersonRole,
+    PlanType,
+    ProtectionPlan,
+    TemporaryAccommodation,
+)
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.rules.reasons import Code, why
 
 #: How far a publisher's clock may be ahead of the bus.
 CLOCKS_DIFFER_BY: Final = timedelta(minutes=5)
+#: What is told of before it begins begins soon, days.
+PLANNED_AHEAD: Final = 183
 #: From this birthday on nobody is a child. Source: Children Act 1989 s.105(1); N02: reception to 17.
 OF_AGE: Final = 18
 
@@ -31,11 +43,56 @@ def implausible(event: Event, person: Person, now: datetime) -> Iterator[Reason]
     """
     if event.occurred_at > now + CLOCKS_DIFFER_BY:
         yield why(Code.NOT_YET_HAPPENED, "occurred_at")
+    for path in _impossible(event, now):
+        yield why(Code.NOT_PLAUSIBLE, path)
     born = person.date_of_birth
-    is_named_a_child = isinstance(event, OperationEncompass) and person.role is PersonRole.CHILD
+    if no_adult(event, person):
+        yield why(Code.NOT_AN_ADULT, _place(event, person))
+    is_named_a_child = isinstance(event, OperationEncompass | ProtectionPlan) and person.role is PersonRole.CHILD
     if is_named_a_child and born is not None and _comes_of_age(born, by=uk_day(event.occurred_at)):
-        number = next(i for i, other in enumerate(event.subjects) if other.ref == person.ref)
-        yield why(Code.NOT_A_CHILD, f"subjects.{number} ({person.role})")
+        yield why(Code.NOT_A_CHILD, _place(event, person))
+
+
+def no_adult(event: Event, person: Person) -> bool:
+    """Is a child named as a grown-up victim?"""
+    born = person.date_of_birth
+    grown_up = person.role is PersonRole.ADULT_VICTIM
+    return grown_up and born is not None and not _comes_of_age(born, by=uk_day(event.occurred_at))
+
+
+def _place(event: Event, person: Person) -> str:
+    number = next(i for i, other in enumerate(event.subjects) if other.ref == person.ref)
+    return f"subjects.{number} ({person.role})"
+
+
+def _impossible(event: Event, now: datetime) -> Iterator[str]:
+    """Fields of the payload that contradict each other or the calendar."""
+    today, soon = uk_day(now), uk_day(now + timedelta(days=PLANNED_AHEAD))
+    match event:
+        case ProtectionPlan(payload=p):
+            if p.start_date > soon:
+                yield "payload.start_date"
+            if p.end_date is not None and p.end_date < p.start_date:
+                yield "payload.end_date"
+            unborn = any(person.role is PersonRole.UNBORN_CHILD for person in event.cared_for())
+            if unborn != (p.plan_type is PlanType.UNBORN_CHILD_PROTECTION):
+                yield "payload.plan_type"
+        case TemporaryAccommodation(payload=p):
+            if p.agreed_on > today:
+                yield "payload.agreed_on"
+            if p.placed_on > soon:
+                yield "payload.placed_on"
+        case EdAttendance(payload=p):
+            if p.arrived_at > now + CLOCKS_DIFFER_BY:
+                yield "payload.arrived_at"
+            if p.left_at is not None and p.left_at < p.arrived_at:
+                yield "payload.left_at"
+        case IdentityEvent(payload=p) if p.died_at is not None:
+            births = [person.date_of_birth for person in event.cared_for() if person.date_of_birth is not None]
+            if p.died_at > now + CLOCKS_DIFFER_BY or any(uk_day(p.died_at) < born for born in births):
+                yield "payload.died_at"
+        case _:
+            pass
 
 
 def _comes_of_age(born: date, *, by: date) -> bool:

@@ -60,6 +60,7 @@ class Rule(Enum):
     NOT_NAMED = words("the agreement does not name it")
     PROSE = words("free text leaves only when the agreement names the very field")
     SINCE = words("newer than the schema the agreement was signed over")
+    SAFE_PLACE = words("a safe address is written where ordinary ones stand, so none of these leaves")
     NEVER = words("no agreement may release it")
 
 
@@ -128,14 +129,20 @@ class Code(Enum):
         Rule.R02, words("agreement {about} is past its review date and in its days of grace")
     )
     RESTRICTED_PERSON = _permit(Rule.R16, words("someone's record is restricted: {about}"))
+    SAFE_ADDRESS_SHOWN = _permit(Rule.R16, words("a safe address is written as an ordinary one, too: {about}"))
     SUSPECT_NOT_MATCHED = _permit(
-        Rule.ADVERSARY, words("{about} is in no register, so where they work or govern could not be checked")
+        Rule.ADVERSARY,
+        words("{about} could not be matched to anybody, so where they work or govern could not be checked"),
     )
     NO_NOT_THEIRS = _permit(
         Rule.R14, words("a refusal or withdrawal of {about} does not count: it was not theirs to make for this person")
     )
     OBJECTION_RECORDED = _permit(Rule.R11, words("an objection is on record; shared all the same: {about}"))
     TAKES_BACK = _permit(Rule.R23, words("had the notification that this one takes back, under {about}"))
+    CLAIM_UNKNOWN = _permit(
+        Rule.R09,
+        words("the publisher claims {about}, which the catalogue does not have; decided by the agreement's basis"),
+    )
     NOT_A_CODE = _permit(
         Rule.PROSE, words("what stands in {about} is no known code, so it is taken for free text and withheld")
     )
@@ -161,7 +168,7 @@ class Code(Enum):
     ADVERSARY_POSSIBLE = _hold(
         Rule.ADVERSARY,
         words(
-            "the alleged perpetrator may be someone who works for or governs {about}: same name and birth date; "
+            "the alleged perpetrator may be someone who works for or governs {about}, by name or birth date; "
             "a person must look"
         ),
     )
@@ -214,6 +221,10 @@ class Code(Enum):
     NOT_A_CHILD = _hold(
         Rule.PLAUSIBLE, words("{about} was 18 or older when it happened, and this duty is about children")
     )
+    NOT_AN_ADULT = _hold(
+        Rule.PLAUSIBLE, words("{about} was younger than 18 when it happened: a child, whom other duties are about")
+    )
+    NOT_PLAUSIBLE = _hold(Rule.PLAUSIBLE, words("{about} cannot be so: it contradicts another date or the calendar"))
     BASIS_CLAIMS_CONSENT = _refusal(
         Rule.R10, words("{about} holds only with agreement, and this flow does not wait for it")
     )
@@ -224,6 +235,13 @@ class Code(Enum):
         Rule.R14,
         words(
             "it is not known whether whoever gave agreement to {about} may give it for this person; a person must look"
+        ),
+    )
+    REFUSAL_UNSURE = _refusal(
+        Rule.R14,
+        words(
+            "it is not known whether whoever refused or took back agreement to {about} may do so for this person; "
+            "a person must look"
         ),
     )
     CONSENT_UNKNOWN = _refusal(_AGREED, words("nobody has recorded agreement to {about}"))
@@ -264,6 +282,8 @@ class Aside(StrEnum):
     NO_RECIPIENT = "NO_RECIPIENT"
     FOR_A_PERSON = "FOR_A_PERSON"
     ORIGINAL_UNKNOWN = "ORIGINAL_UNKNOWN"
+    NOBODY_HAD_IT = "NOBODY_HAD_IT"
+    DUTY_UNMET = "DUTY_UNMET"
     IDENTITY_AMBIGUOUS = "IDENTITY_AMBIGUOUS"
     IDENTITY_MISMATCH = "IDENTITY_MISMATCH"
 
@@ -294,6 +314,12 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     Aside.FOR_A_PERSON: words("decided, and someone must look at a part of it that the bus does not decide"),
     Aside.ORIGINAL_UNKNOWN: words(
         "it takes back an event that the bus has no record of, so who had that must be found by hand"
+    ),
+    Aside.DUTY_UNMET: words(
+        "a duty names whom to tell of a child like this, such as the school, and the register knows of none"
+    ),
+    Aside.NOBODY_HAD_IT: words(
+        "it takes back an event that the bus sent to nobody; whoever was told of that by a person must be told of this"
     ),
     Aside.IDENTITY_AMBIGUOUS: words("the identifiers of a subject point to several people, or several subjects to one"),
     Aside.IDENTITY_MISMATCH: words("name or date of birth do not confirm the identifier of a subject"),

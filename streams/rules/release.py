@@ -20,8 +20,13 @@ from safebus.streams.rules.agreements import Flow, Group
 from safebus.streams.rules.reasons import Rule
 from safebus.streams.rules.views import CODE, COUNT, View, view_of
 
-#: An identifier that somebody had before (rule R25).
-EARLIER_IDENTIFIERS: Final = frozenset({"payload.superseded_nhs_number"})
+#: Where an identifier stands that somebody had before, or by which the source finds it (rule R25).
+EARLIER_IDENTIFIERS: Final = frozenset(
+    {"payload.superseded_nhs_number", "payload.data_reference", "payload.source_event_id"}
+)
+
+#: Where a safe address does not belong.
+ORDINARY_PLACES: Final = frozenset({DataClass.LOCATION_HOME, DataClass.LOCATION_INCIDENT})
 
 _PERSONS = "subjects[]."
 _PERSON_GROUPS = frozenset(group.value for group in Group if group is not Group.EVENT)
@@ -34,6 +39,18 @@ class Restriction(Enum):
     NOBODY = "nobody"
     SUSPECT = "suspect"
     HOUSEHOLD = "household"
+
+
+class Hidden(Enum):
+    """
+    What must not be seen in one event, whatever was agreed.
+
+    EARLIER_NUMBERS: someone's earlier and present ones would be seen together (rule R25).
+    ORDINARY_PLACES: a safe address is written as an ordinary one, and none of those can be told from it.
+    """
+
+    EARLIER_NUMBERS = "earlier numbers"
+    ORDINARY_PLACES = "ordinary places"
 
 
 @dataclass(frozen=True)
@@ -64,7 +81,7 @@ class Plan:
 
     Attributes:
         restricted: Whose record it takes for restricted.
-        apart: It keeps someone's earlier and present numbers apart.
+        hides: What must not be seen besides.
         released, withheld: (view path, rule) in the order of the schema.
         masks: View path -> name of the mask, or `views.CODE`.
         coded: View path -> path in the event, of what goes only where it is a code.
@@ -73,7 +90,7 @@ class Plan:
 
     schema: EventSchema
     restricted: Restriction
-    apart: bool
+    hides: frozenset[Hidden]
     released: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
     masks: Mapping[str, str]
@@ -197,7 +214,7 @@ def plan(
     *,
     restricted: Restriction,
     conditions: frozenset[Category],
-    apart: bool = False,
+    hides: frozenset[Hidden] = frozenset(),
 ) -> Plan:
     """
     What this flow releases of this type of event.
@@ -205,32 +222,37 @@ def plan(
     Args:
         restricted: Whose record is restricted (rule R16).
         conditions: The categories for which the basis holds a condition (rule R07); ORDINARY needs none.
-        apart: Someone's earlier and present numbers must not be seen together (rule R25).
+        hides: What must not be seen in this event besides.
     """
-    key = (schema.fingerprint, flow.key, restricted, conditions, apart)
+    key = (schema.fingerprint, flow.key, restricted, conditions, hides)
     made = _PLANS.get(key)
     # The fingerprint leaves out data classes and `since`, and a plan rests on both.
     if made is None or (made.schema is not schema and made.schema.raw != schema.raw):
         if len(_PLANS) >= _MOST_PLANS:
             _PLANS.clear()
-        made = _PLANS[key] = _plan(schema, flow, restricted=restricted, conditions=conditions, apart=apart)
+        made = _PLANS[key] = _plan(schema, flow, restricted=restricted, conditions=conditions, hides=hides)
     return made
 
 
 # A plan follows from its key alone, so keeping it changes no answer. Bounded: agreements come and go.
 _MOST_PLANS = 4096
-_PLANS: dict[tuple[bytes, str, Restriction, frozenset[Category], bool], Plan] = {}
+_PLANS: dict[tuple[bytes, str, Restriction, frozenset[Category], frozenset[Hidden]], Plan] = {}
 
 
 def _plan(
-    schema: EventSchema, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category], apart: bool
+    schema: EventSchema,
+    flow: Flow,
+    *,
+    restricted: Restriction,
+    conditions: frozenset[Category],
+    hides: frozenset[Hidden],
 ) -> Plan:
     released: list[tuple[str, str]] = []
     withheld: list[tuple[str, str]] = []
     masks: dict[str, str] = {}
     coded: dict[str, str] = {}
     for leaf in view_leaves(schema):
-        decided_by, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions, apart=apart)
+        decided_by, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions, hides=hides)
         rule = decided_by.name
         if is_released and leaf.path in flow.mask:
             masks[leaf.path] = flow.mask[leaf.path]
@@ -245,7 +267,7 @@ def _plan(
     return Plan(
         schema=schema,
         restricted=restricted,
-        apart=apart,
+        hides=hides,
         released=tuple(released),
         withheld=tuple(withheld),
         masks=masks,
@@ -255,7 +277,12 @@ def _plan(
 
 
 def rule_for(
-    leaf: ViewLeaf, flow: Flow, *, restricted: Restriction, conditions: frozenset[Category], apart: bool = False
+    leaf: ViewLeaf,
+    flow: Flow,
+    *,
+    restricted: Restriction,
+    conditions: frozenset[Category],
+    hides: frozenset[Hidden] = frozenset(),
 ) -> tuple[Rule, bool]:
     """
     The rule that decides about one leaf, and whether it releases it.
@@ -268,8 +295,10 @@ def rule_for(
         return Rule.SINCE, False
     if _strips(restricted, leaf):
         return Rule.R16, False
-    if apart and leaf.source in EARLIER_IDENTIFIERS:
+    if Hidden.EARLIER_NUMBERS in hides and leaf.source in EARLIER_IDENTIFIERS:
         return Rule.R25, False
+    if Hidden.ORDINARY_PLACES in hides and leaf.data_class in ORDINARY_PLACES:
+        return Rule.SAFE_PLACE, False
     named = leaf.path in flow.fields
     if leaf.data_class in PROSE and not named:
         return Rule.PROSE, False

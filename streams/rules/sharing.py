@@ -18,7 +18,7 @@ from safebus.schemas.bus_records import Answer, DecisionRecord, Earlier, Origin,
 from safebus.schemas.codec import Received
 from safebus.schemas.events import Lifecycle
 from safebus.schemas.identifiers import PersonKey, derived_id
-from safebus.streams.rules import decision, episode, release, take_back, worklist
+from safebus.streams.rules import decision, episode, release, resembling, take_back, worklist
 from safebus.streams.rules.agreements import Flow
 from safebus.streams.rules.decision import Verdict
 from safebus.streams.rules.decision_input import DecisionInput, facts_of
@@ -66,7 +66,7 @@ def share(
     """
     now = now.astimezone(UTC).replace(microsecond=now.microsecond // 1000 * 1000)
     event = received.event
-    matched = match_all(event, register, key)
+    matched = resembling.with_likenesses(match_all(event, register, key), event, register, key)
     retracts = event.lifecycle is Lifecycle.RETRACT
     if not retracts and all(person.ref in matched.doubts for person in event.cared_for()):
         doubt = next(iter(matched.doubts.values()))
@@ -77,10 +77,11 @@ def share(
         # What is retracted is told to nobody again, so nobody is looked for: it goes to whoever had it.
         for interest in (() if retracts else interested(event, matched, register, facts.today))
     ]
-    told = {(interest.recipient, interest.match.token): verdict.outcome for interest, verdict in decided}
+    told = {(interest.recipient, interest.match.token): verdict for interest, verdict in decided}
+    had = {(h.recipient, h.subject_token): h.notification_id for h in facts.earlier.holders}
     taken_back = {(a.recipient, a.subject_token): a for a in take_back.answers(facts, received.schema, told)}
     answers = [
-        _answer(received, interest, verdict, facts.not_codes)
+        _answer(received, interest, verdict, facts.not_codes, had)
         for interest, verdict in decided
         if (interest.recipient, interest.match.token) not in taken_back
     ]
@@ -97,8 +98,8 @@ def share(
         decided_at=now,
         earlier=earlier,
         answers=(*answers, *taken_back.values()),
-        worklist=(*worklist.of(facts, decided), *worklist.of_taken_back(facts, [*taken_back.values()])),
-        episode=episode.leaves(event, key, facts.earlier, facts.sides),
+        worklist=worklist.of(facts, decided, [*taken_back.values()]),
+        episode=episode.leaves(event, key, facts.earlier),
     )
     plans = {
         (interest.recipient, interest.match.token): _plan(received, verdict.flow, verdict)
@@ -110,11 +111,21 @@ def share(
 
 def _plan(received: Received, flow: Flow, verdict: Verdict) -> Plan:
     return release.plan(
-        received.schema, flow, restricted=verdict.restricted, conditions=verdict.conditions, apart=verdict.apart
+        received.schema,
+        flow,
+        restricted=verdict.restricted,
+        conditions=verdict.conditions,
+        hides=verdict.hides,
     )
 
 
-def _answer(received: Received, interest: Interest, verdict: Verdict, not_codes: frozenset[str]) -> Answer:
+def _answer(
+    received: Received,
+    interest: Interest,
+    verdict: Verdict,
+    not_codes: frozenset[str],
+    had: Mapping[tuple[str, str], str],
+) -> Answer:
     """What the record says of one recipient and one person; what is in the message comes with the output."""
     event, agreement, flow = received.event, verdict.agreement, verdict.flow
     plan = None if flow is None else _plan(received, flow, verdict)
@@ -146,6 +157,7 @@ def _answer(received: Received, interest: Interest, verdict: Verdict, not_codes:
         consent_meaning=flow.consent if flow else None,
         labels=_labels(received, verdict, plan) if plan else (),
         restricted=verdict.restricted is Restriction.HOUSEHOLD,
+        takes_back=had.get((interest.recipient, interest.match.token)) if plan else None,
     )
 
 
@@ -174,7 +186,7 @@ def _with_outputs(
             outputs.append(output)
             proof: dict[str, Any] = {}
             plan = plans.get((answer.recipient, answer.subject_token))
-            if plan is not None and answer.takes_back is None:
+            if plan is not None and not answer.bare:
                 ref = event.subjects[answer.subject_index].ref
                 listing = plan.listing(output.built, groups_in(received.record, subject_ref=ref))
                 proof = listing._asdict()

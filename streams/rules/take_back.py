@@ -12,24 +12,24 @@ somebody has to tell them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from safebus.schemas.bus_records import Answer, Holder, Outcome, Reason
 from safebus.schemas.event_schemas import EventSchema
 from safebus.schemas.identifiers import derived_id
 from safebus.streams.rules.adversary import Side
-from safebus.streams.rules.decision import kept_out, looked_at
+from safebus.streams.rules.decision import Verdict, kept_out, looked_at
 from safebus.streams.rules.decision_input import EventFacts
 from safebus.streams.rules.reasons import Code, Rule, why
-from safebus.streams.rules.release import Listing, collapse, view_leaves
+from safebus.streams.rules.release import ENVELOPE, Listing, collapse, view_leaves
 
 #: What finds the original at a recipient's, of what every event carries.
 FINDS_IT: Final = ("event_id", "event_type", "lifecycle", "supersedes_event_id", "published_at")
 HOLDER: Final = "holder of what this takes back"
 
 
-def answers(facts: EventFacts, schema: EventSchema, told: Mapping[tuple[str, str], Outcome]) -> Iterator[Answer]:
+def answers(facts: EventFacts, schema: EventSchema, told: Mapping[tuple[str, str], Verdict]) -> Iterator[Answer]:
     """
     One answer for each who had the original and is not told by a decision of its own.
 
@@ -37,12 +37,13 @@ def answers(facts: EventFacts, schema: EventSchema, told: Mapping[tuple[str, str
         told: (recipient, subject token) -> what was decided for them. A hold stays one: a person decides, and tells.
     """
     for holder in facts.earlier.holders:
-        decided = told.get((holder.recipient, holder.subject_token))
-        if decided in (None, Outcome.REFUSE):
-            yield _answer(holder, facts, schema)
+        verdict = told.get((holder.recipient, holder.subject_token))
+        if verdict is None or verdict.outcome is Outcome.REFUSE:
+            yield _answer(holder, facts, schema, () if verdict is None else verdict.reasons)
 
 
-def _answer(holder: Holder, facts: EventFacts, schema: EventSchema) -> Answer:
+def _answer(holder: Holder, facts: EventFacts, schema: EventSchema, why_not: Sequence[Reason]) -> Answer:
+    """What one holder hears; `why_not`: why it may not have the correction itself."""
     refusals, holds = [*_refusals(holder, facts)], [*looked_at(_stands(holder, facts), holder.recipient)]
     outcome = Outcome.REFUSE if refusals else Outcome.HOLD if holds else Outcome.PERMIT
     goes = outcome is Outcome.PERMIT
@@ -58,7 +59,7 @@ def _answer(holder: Holder, facts: EventFacts, schema: EventSchema) -> Answer:
         subject_token=holder.subject_token,
         interest=HOLDER,
         outcome=outcome,
-        reasons=tuple(refusals or holds or [why(Code.TAKES_BACK, under)]),
+        reasons=tuple(refusals or holds or [why(Code.TAKES_BACK, under), *why_not]),
         agreement_id=holder.agreement_id if goes else None,
         agreement_version=holder.agreement_version if goes else None,
         flow=holder.flow if goes else None,
@@ -73,6 +74,7 @@ def _answer(holder: Holder, facts: EventFacts, schema: EventSchema) -> Answer:
         output_digest=None,
         view_fields=FINDS_IT if goes else (),
         takes_back=holder.notification_id if goes else None,
+        bare=goes,
     )
 
 
@@ -89,5 +91,7 @@ def _refusals(holder: Holder, facts: EventFacts) -> Iterator[Reason]:
 
 
 def _listing(schema: EventSchema) -> Listing:
-    leaves = view_leaves(schema)
-    return collapse({leaf.path: (leaf.path in FINDS_IT, Rule.R23.name) for leaf in leaves})
+    told = {**dict.fromkeys(ENVELOPE, Rule.ENVELOPE.name), **dict.fromkeys(FINDS_IT, Rule.R23.name)}
+    return collapse(
+        {leaf.path: (leaf.path in told, told.get(leaf.path, Rule.R23.name)) for leaf in view_leaves(schema)}
+    )

@@ -41,7 +41,8 @@ class KnownDecision:
 
     Attributes:
         record_digest: Keyed digest of the decision record's bytes.
-        episode: None: recorded before there was this field.
+        episodes: Tokens of its episodes; None: recorded before there were any.
+        accuses: Somebody is accused in them, or so many that not all are on record.
     """
 
     origin: Origin
@@ -49,28 +50,30 @@ class KnownDecision:
     register_offset: int
     decided_at: datetime
     record_digest: str
-    episode: Episode | None = None
+    episodes: tuple[str, ...] | None = None
+    accuses: bool = False
 
     def header(self) -> tuple[str, bytes]:
         """What stands on the decision record, so that the tail is read without decoding it."""
         at = int(self.decided_at.timestamp() * 1000)
         o = self.origin
         parts = [o.topic, o.partition, o.offset, self.input_digest, self.register_offset, at, self.record_digest]
-        if self.episode is not None:
-            parts += [self.episode.token, ",".join(self.episode.kept_out), ",".join(self.episode.perhaps_kept_out)]
+        if self.episodes is not None:
+            parts += [",".join(self.episodes), int(self.accuses)]
         return HEADER, "|".join(map(str, parts)).encode()
 
     @classmethod
     def from_header(cls, value: bytes) -> KnownDecision:
         """Read it back."""
-        topic, partition, offset, digest, register, at, record, *episode = value.decode().split("|")
+        topic, partition, offset, digest, register, at, record, *later = value.decode().split("|")
         return cls(
             origin=Origin(topic=topic, partition=int(partition), offset=int(offset)),
             input_digest=digest,
             register_offset=int(register),
             decided_at=datetime.fromtimestamp(int(at) / 1000, UTC),
             record_digest=record,
-            episode=_episode(*episode) if episode else None,
+            episodes=tuple(later[0].split(",")) if later else None,
+            accuses=bool(later) and later[1] == "1",
         )
 
     @classmethod
@@ -82,15 +85,13 @@ class KnownDecision:
             record.register_offset,
             record.decided_at,
             record_digest,
-            record.episode,
+            None if record.episode is None else record.episode.tokens,
+            record.episode is not None and _says_something(record.episode),
         )
 
 
-def _episode(token: str, kept_out: str, perhaps: str) -> Episode:
-    def several(text: str) -> tuple[str, ...]:
-        return tuple(text.split(",")) if text else ()
-
-    return Episode(token=token, kept_out=several(kept_out), perhaps_kept_out=several(perhaps))
+def _says_something(episode: Episode) -> bool:
+    return bool(episode.accused) or not episode.whole
 
 
 Holders = Mapping[tuple[int, str, str], tuple[Holder, ...]]
@@ -107,13 +108,19 @@ class Before:
 
     partition: int
     source: str
-    decided: _Decided
+    decided: Remembered
     holders_read: Holders
 
-    def episode(self, event_id: str) -> Episode | None:
-        """What the decision about this event left; None: it is not remembered."""
+    def tokens(self, event_id: str) -> tuple[str, ...] | None:
+        """Of the episodes of this event; None: it is not remembered."""
         found = self.decided.headers.get((self.source, event_id))
-        return None if found is None else KnownDecision.from_header(found).episode
+        return None if found is None else KnownDecision.from_header(found).episodes
+
+    def episode(self, token: str) -> Episode | None:
+        """What the last event of this episode left; None: none is remembered."""
+        if (self.source, token) not in self.decided.latest:
+            return None
+        return self.decided.accusing.get((self.source, token), Episode(tokens=(token,)))
 
     def latest(self, token: str) -> str | None:
         """The id of the last event of this episode; None: none is remembered."""
@@ -137,7 +144,7 @@ class Dedupe:
         self._connection = connection
         self._window = window
         self._patience_s = patience_s
-        self._decided: dict[int, _Decided] = {}
+        self._decided: dict[int, Remembered] = {}
         self._unwritten: OrderedDict[tuple[int, str, str], tuple[Holder, ...]] = OrderedDict()
 
     async def read_tails(self, partitions: Iterable[int]) -> None:
@@ -158,7 +165,7 @@ class Dedupe:
     def add(self, partition: int, record: DecisionRecord, decided: KnownDecision) -> None:
         """Remember one more, and forget the oldest beyond the window."""
         found = self._decided[partition]
-        found.remember((record.source, record.event_id), decided.header()[1], decided, most=self._window)
+        found.remember((record.source, record.event_id), decided, record.episode, most=self._window)
         found.unread = True
         self._unwritten[partition, record.source, record.event_id] = episode.holders_of(record)
         if len(self._unwritten) > _UNWRITTEN:
@@ -177,12 +184,17 @@ class Dedupe:
             Refused: What stands there is no decision record.
         """
         wanted: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        found: dict[tuple[int, str, str], tuple[Holder, ...]] = {}
         for partition, event in events:
             source = event.publisher.agency
             original = episode.taken_back(event, key, self.before(partition, source, {}))
-            if original is not None and (partition, source, original) not in self._unwritten:
+            if original is None:
+                continue
+            at = (partition, source, original)
+            if at in self._unwritten:  # kept here: the decisions to come may put it out of those
+                found[at] = self._unwritten[at]
+            else:
                 wanted[partition].add((source, original))
-        found: dict[tuple[int, str, str], tuple[Holder, ...]] = {}
         for partition, keys in wanted.items():
             decided = self._decided[partition]
             if any(each not in decided.offsets for each in keys):
@@ -222,7 +234,7 @@ class Dedupe:
         return [codec.decode_record(m.value, DecisionRecord) async for m in read if m.offset in offsets]
 
     async def _read_tail(self, partition: int) -> None:
-        decided = self._decided.setdefault(partition, _Decided())
+        decided = self._decided.setdefault(partition, Remembered())
         # One that was ours before the rebalance too: only what came since. Ours or another's, it is the same to us.
         starts = {} if decided.next is None else {partition: decided.next}
         async for message in read_topic(
@@ -237,14 +249,16 @@ class Dedupe:
             if HEADER not in headers:
                 raise BrokenPromise(f"`decisions` {partition}/{message.offset} was not written by the worker")
             key = (headers["ce_source"].decode(), message.key.decode())
-            decided.remember(key, headers[HEADER], KnownDecision.from_header(headers[HEADER]), most=self._window)
+            known = KnownDecision.from_header(headers[HEADER])
+            left = codec.decode_record(message.value, DecisionRecord).episode if known.accuses else None
+            decided.remember(key, known, left, most=self._window)
             decided.offsets[key] = message.offset
             decided.next = message.offset + 1
         decided.unread = False
 
 
 @dataclass
-class _Decided:
+class Remembered:
     """
     What was decided of one partition.
 
@@ -252,6 +266,7 @@ class _Decided:
         headers: As they stand on the records: 20 000 for each partition are a tenth of the memory that objects take.
         offsets: Where the records stand in `decisions`, for those that were read there.
         latest: (agency, token of an episode) -> id of its last event.
+        accusing: The same -> what that event left, where somebody is accused.
         last: Topic -> offset of the last event of it that was decided; what comes after it cannot be a redo.
         next: Offset of the first decision not read yet.
         unread: There are decisions that this worker made and has not read.
@@ -260,24 +275,38 @@ class _Decided:
     headers: OrderedDict[tuple[str, str], bytes] = field(default_factory=OrderedDict)
     offsets: dict[tuple[str, str], int] = field(default_factory=dict)
     latest: dict[tuple[str, str], str] = field(default_factory=dict)
+    accusing: dict[tuple[str, str], Episode] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     next: int | None = None
     unread: bool = False
 
-    def remember(self, key: tuple[str, str], header: bytes, decision: KnownDecision, *, most: int) -> None:
-        """One more decision; beyond `most` the oldest is forgotten."""
+    def remember(self, key: tuple[str, str], known: KnownDecision, left: Episode | None, *, most: int) -> None:
+        """
+        One more decision; beyond `most` the oldest is forgotten.
+
+        Args:
+            left: What it leaves for its episode, where somebody is accused.
+        """
         source, event_id = key
-        origin = decision.origin
-        self.headers[key] = header
+        origin = known.origin
+        new = key not in self.headers
+        self.headers[key] = known.header()[1]
         self.last[origin.topic] = max(origin.offset, self.last.get(origin.topic, -1))
-        if decision.episode is not None:
-            self.latest[source, decision.episode.token] = event_id
+        # One that is read again after it was decided here is not the last of its episode for that.
+        for token in known.episodes or () if new else ():
+            self.latest[source, token] = event_id
+            if left is not None and known.accuses:
+                self.accusing[source, token] = left
         if len(self.headers) > most:
-            oldest, forgotten = self.headers.popitem(last=False)
-            self.offsets.pop(oldest, None)
-            left = KnownDecision.from_header(forgotten).episode
-            if left is not None and self.latest.get((oldest[0], left.token)) == oldest[1]:
-                del self.latest[oldest[0], left.token]
+            self._forget_the_oldest()
+
+    def _forget_the_oldest(self) -> None:
+        (source, event_id), header = self.headers.popitem(last=False)
+        self.offsets.pop((source, event_id), None)
+        for token in KnownDecision.from_header(header).episodes or ():
+            if self.latest.get((source, token)) == event_id:
+                del self.latest[source, token]
+                self.accusing.pop((source, token), None)
 
     def places(self) -> dict[tuple[str, int], int]:
         """(topic, offset) of an event -> offset of its decision."""
@@ -288,7 +317,7 @@ class _Decided:
         return found
 
 
-def _by_partition(origins: Iterable[Origin], decided: dict[int, _Decided]) -> dict[int, list[Origin]]:
+def _by_partition(origins: Iterable[Origin], decided: dict[int, Remembered]) -> dict[int, list[Origin]]:
     """Those that may have been decided before: not beyond the last that was."""
     found: dict[int, list[Origin]] = {}
     for origin in origins:

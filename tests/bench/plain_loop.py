@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,8 +31,8 @@ from safebus.schemas.kafka import batches
 from safebus.schemas.kafka.connection import Connection
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
-from safebus.streams.rules import sharing
-from safebus.streams.worker.dedupe import KnownDecision
+from safebus.streams.rules import episode, sharing
+from safebus.streams.worker.dedupe import Before, KnownDecision, Remembered
 from tests.bench.bus import IN
 
 GROUP = "bench-plain-loop"
@@ -45,6 +46,7 @@ def main() -> None:
     register = asyncio.run(current_register(Connection(found.bootstrap())))
     consumer, producer = _clients(found)
     asked: list[int] = []
+    remembered: dict[int, Remembered] = defaultdict(Remembered)
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     key, digest = found.person_key(), rules_digest()
     sys.stderr.write("loop.started\n")
@@ -56,7 +58,7 @@ def main() -> None:
         for message in batch:
             if message.error() is not None:
                 raise SystemExit(f"the broker said {message.error().name()}")
-            _one(message, producer, register, key, now, digest)
+            _one(message, producer, register, key, now, digest, remembered)
             producer.poll(0)
         if producer.flush(20):
             raise SystemExit("not everything was acknowledged within 20 s")
@@ -72,14 +74,28 @@ def _clients(found: Settings) -> tuple[Any, Any]:
     return consumer, Producer({**address, "acks": "all", "enable.idempotence": True, "linger.ms": 50})
 
 
-def _one(message: Any, producer: Any, register: Register, key: PersonKey, now: datetime, digest: str) -> None:
+def _one(
+    message: Any,
+    producer: Any,
+    register: Register,
+    key: PersonKey,
+    now: datetime,
+    digest: str,
+    remembered: dict[int, Remembered],
+) -> None:
     origin = Origin(topic=message.topic(), partition=message.partition(), offset=message.offset())
     received = codec.decode(message.value())
-    outcome = sharing.share(received, register, origin=origin, now=now, key=key, rules_digest=digest)
+    event = received.event
+    before = Before(origin.partition, event.publisher.agency, remembered[origin.partition], {})
+    earlier = episode.earlier(event, key, before)
+    outcome = sharing.share(received, register, origin=origin, now=now, key=key, rules_digest=digest, earlier=earlier)
     assert isinstance(outcome, sharing.Shared)  # the bench publishes nothing else
-    event, value = received.event, codec.encode_record(outcome.record)
+    value = codec.encode_record(outcome.record)
     about = headers.cloud_event(id=event.event_id, source=event.publisher.agency, type=event.event_type)
-    decided = KnownDecision.of(outcome.record, key.digest(value)).header()
+    known = KnownDecision.of(outcome.record, key.digest(value))
+    about_it = (event.publisher.agency, event.event_id)
+    remembered[origin.partition].remember(about_it, known, outcome.record.episode, most=20_000)
+    decided = known.header()
     producer.produce(
         topics.DECISIONS, value, event.event_id.encode(), partition=origin.partition, headers=[*about, decided]
     )

@@ -348,7 +348,7 @@ def test_r14_a_withdrawal_of_a_parent_who_is_not_named_stops_even_beside_a_suspe
     register = speaks_for_ava(with_consent(nobody_was_asked(), AVA, State.GIVEN, by=id_of(MAYA)), MAYA)
     with_consent(register, AVA, State.WITHDRAWN, decided_at=NOON, capacity=Capacity.PARENT)
 
-    assert the_school(register, moved(FATHER)) == [f"CONSENT_WITHDRAWN R10 {PURPOSE}"]
+    assert the_school(register, moved(FATHER)) == [f"REFUSAL_UNSURE R14 {PURPOSE}"]
 
 
 def test_r14_the_objection_of_the_suspect_is_no_objection_of_the_child() -> None:

@@ -27,7 +27,7 @@ from a_case import (
 )
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.events import Confidentiality, Handling, Person, PersonRole
+from safebus.schemas.events import Confidentiality, Handling, Person, PersonRole, PlanType
 from safebus.streams.rules.sharing import SetAside
 
 RESTRICTED = "RESTRICTED_PERSON R16 locations, contacts and related persons withheld"
@@ -309,7 +309,10 @@ def test_r24_an_unborn_child_is_not_taken_for_its_mother() -> None:
     """CP-IS knows it by her number; a message about her would reach those who have her in their care."""
     unborn = Person(ref="unborn", role=PersonRole.UNBORN_CHILD, nhs_number=MAYA.nhs_number)
 
-    decided = decide(story.protection_plan().model_copy(update={"subjects": (unborn,)}), the_register())
+    plan = story.protection_plan()
+    before_birth = {"plan_type": PlanType.UNBORN_CHILD_PROTECTION, "snomed_code": "818901000000100"}
+    told = plan.model_copy(update={"subjects": (unborn,), "payload": plan.payload.model_copy(update=before_birth)})
+    decided = decide(told, the_register())
 
     assert [(a.recipient, a.subject_token == id_of(MAYA)) for a in decided.record.answers] == [
         ("county-hospital", False)

@@ -168,11 +168,35 @@ class Who(dict[str, "Row | None"]):
         super().__init__()
         self.doubtful: dict[str, list[Row]] = {}
 
+    def protects_as(self, world: Row, subject: Row) -> list[Row]:
+        """Whom it may be, and whom a subject that no number ties to anybody is like, of those who are noted."""
+        found = self.may_be(subject["ref"])
+        unknown = subject["ref"] not in self.doubtful and self[subject["ref"]] is None
+        if unknown and subject["role"] != "UNBORN_CHILD":
+            found = [person for person in rows(world, "people") if is_noted(world, person) and _like(subject, person)]
+        return found
+
     def may_be(self, ref: str) -> list[Row]:
         if ref in self.doubtful:
             return self.doubtful[ref]
         person = self[ref]
         return [person] if person is not None else []
+
+
+def is_noted(world: Row, person: Row) -> bool:
+    """Restricted, adopted, a danger or in danger, or somebody who may speak for another."""
+    name = person["alias"]
+    dangerous = any(name in (row["person"], row["to"]) for row in rows(world, "dangers"))
+    speaks = any(row["by"] == name for row in rows(world, "may_speak_for"))
+    return bool(person.get("restricted") or person.get("adopted")) or dangerous or speaks
+
+
+def mother_of(world: Row, subject: Row) -> Row | None:
+    """Of one who is not born yet: whose number it goes by."""
+    if subject["role"] != "UNBORN_CHILD" or not subject.get("nhs_number"):
+        return None
+    found = [p for p in rows(world, "people") if identifiers_of_person(world, p).get("nhs") == subject["nhs_number"]]
+    return found[0] if len(found) == 1 else None
 
 
 def who_is_who(world: Row, event: Row) -> Who:
@@ -235,7 +259,7 @@ def interests(world: Row, event: Row, subject: Row, person: Row | None, today: d
 # ---- 3. refusals --------------------------------------------------------------------------------------------------
 
 
-def refused(world: Row, event: Row, who: Who, recipient: str, today: date, before: Row) -> str | None:
+def refused(world: Row, event: Row, subject: Row, who: Who, recipient: str, today: date, before: Row) -> str | None:
     """What refuses whatever any agreement permits, if anything does."""
     for name in (recipient, event["publisher"]["agency"]):
         partner = partner_of(world, name)
@@ -248,7 +272,8 @@ def refused(world: Row, event: Row, who: Who, recipient: str, today: date, befor
     if recipient in dangers_at(world, event, who, today):
         return "adversary, as somebody recorded"
     for agreement, flow in flows(world, event, recipient):
-        if flow.get("effect") == "refuse" and flow["purpose"] == event["purpose"] and in_force(agreement, today):
+        bans = flow.get("effect") == "refuse" and subject["role"] in flow.get("about", ABOUT)
+        if bans and flow["purpose"] == event["purpose"] and in_force(agreement, today):
             return f"flow {flow['flow']} refuses"
     return None
 
@@ -282,15 +307,51 @@ def suspects_may_be_at(world: Row, event: Row, who: Who, today: date) -> set[str
     return found
 
 
+def _in_reach(world: Row, event: Row, who: Who) -> Iterator[tuple[Row, Row, bool]]:
+    """(subject, whom of the register it protects or accuses, sure), of all but the suspects."""
+    for subject in event["subjects"]:
+        if subject["role"] != "ALLEGED_PERPETRATOR":
+            sure = bool(who.may_be(subject["ref"]))
+            mother = mother_of(world, subject)
+            for person in [*who.protects_as(world, subject), *([mother] if mother else [])]:
+                yield subject, person, sure
+
+
 def dangers_at(world: Row, event: Row, who: Who, today: date) -> set[str]:
     """Where those work or govern who are recorded as a danger to one of these, whoever else the event accuses."""
     found = set()
-    for subject in event["subjects"]:
-        if subject["role"] != "ALLEGED_PERPETRATOR":
-            for person in who.may_be(subject["ref"]):
-                for row in rows(world, "dangers"):
-                    if row["to"] == person["alias"] and valid_on(row, today):
-                        found |= ties_of(world, {"alias": row["person"]}, today)
+    for subject, person, sure in _in_reach(world, event, who):
+        for row in rows(world, "dangers"):
+            if row["to"] == person["alias"] and valid_on(row, today) and sure:
+                found |= ties_of(world, {"alias": row["person"]}, today)
+            if row["person"] == person["alias"] and valid_on(row, today):
+                found |= {n for n in subject.get("works_for") or () if partner_of(world, n) is not None}
+                if sure:
+                    for each in [p for s, p, _ in _in_reach(world, event, who) if s is subject]:
+                        found |= ties_of(world, each, today)
+    return found
+
+
+def dangers_may_be_at(world: Row, event: Row, who: Who, today: date) -> set[str]:
+    """Where they may: by an agency that is misspelt, by a likeness, or because a number alone says who they are."""
+    found: set[str] = set()
+    for subject, person, sure in _in_reach(world, event, who):
+        for row in rows(world, "dangers"):
+            if row["to"] == person["alias"] and valid_on(row, today) and not sure:
+                found |= ties_of(world, {"alias": row["person"]}, today)
+        if any(row["person"] == person["alias"] and valid_on(row, today) for row in rows(world, "dangers")):
+            if not sure:
+                for each in [p for s, p, _ in _in_reach(world, event, who) if s is subject]:
+                    found |= ties_of(world, each, today)
+            reach = [p for s, p, _ in _in_reach(world, event, who) if s is subject]
+            named = _folded(subject.get("family_name") or "") and all(p.get("family_name") for p in reach)
+            if not (sure and named):
+                for other in rows(world, "people"):
+                    if _like(subject, other):
+                        found |= ties_of(world, other, today)
+            for agency in subject.get("works_for") or ():
+                if partner_of(world, agency) is None:
+                    found |= {p["partner"] for p in rows(world, "partners") if _sounds_like(world, agency, p)}
     return found
 
 
@@ -316,30 +377,156 @@ def asks_for_a_person(
     happened = datetime.fromisoformat(event["occurred_at"])
     if (happened - now).total_seconds() > 300:
         return True
-    if event["event_type"] == "police.encompass.v1" and subject["role"] == "CHILD":
+    if event["event_type"] in ("police.encompass.v1", "care.protection-plan.v1") and subject["role"] == "CHILD":
         years = age_of(subject, day_in_london(happened))
         if years is not None and years >= 18:
             return True
+    if (
+        subject["role"] == "ADULT_VICTIM"
+        and (years := age_of(subject, day_in_london(happened))) is not None
+        and years < 18
+    ):
+        return True
+    if cannot_be(event, now):
+        return True
     handling = event.get("handling") or {}
     if "V" in (handling.get("confidentiality"), subject.get("confidentiality")):
         return True
     if {"NODSCLCD", "HUAPRV"} & {*(handling.get("refrain") or ()), *(handling.get("obligations") or ())}:
         return True
-    return recipient["partner"] in suspects_may_be_at(world, event, who, today) | before["perhaps"]
+    maybe = suspects_may_be_at(world, event, who, today) | dangers_may_be_at(world, event, who, today)
+    return recipient["partner"] in maybe | before["perhaps"]
+
+
+def cannot_be(event: Row, now: datetime) -> bool:
+    """Dates of the payload that contradict each other, or lie where they cannot."""
+    p, today = event["payload"], day_in_london(now)
+    soon = day_in_london(now + timedelta(days=183))
+
+    def day(name: str) -> date | None:
+        return date.fromisoformat(str(p[name])[:10]) if p.get(name) else None
+
+    def at(name: str) -> datetime | None:
+        return moment(p[name]).replace(microsecond=moment(p[name]).microsecond // 1000 * 1000) if p.get(name) else None
+
+    match event["event_type"]:
+        case "care.protection-plan.v1":
+            begins, ends = day("start_date"), day("end_date")
+            assert begins is not None
+            unborn = any(s["role"] == "UNBORN_CHILD" for s in event["subjects"] if s["role"] in CARED_FOR)
+            if unborn != (p["plan_type"] == "UNBORN_CHILD_PROTECTION"):
+                return True
+            return begins > soon or (ends is not None and ends < begins)
+        case "housing.temporary-accommodation.v1":
+            agreed, placed = day("agreed_on"), day("placed_on")
+            assert agreed is not None and placed is not None
+            return agreed > today or placed > soon
+        case "health.ed-attendance.v1":
+            came, left = at("arrived_at"), at("left_at")
+            assert came is not None
+            return came > now + timedelta(minutes=5) or (left is not None and left < came)
+        case "identity.change.v1":
+            died = at("died_at")
+            born = [s.get("date_of_birth") for s in event["subjects"] if s["role"] in CARED_FOR]
+            return died is not None and (
+                died > now + timedelta(minutes=5)
+                or any(day_in_london(died) < date.fromisoformat(str(b)[:10]) for b in born if b)
+            )
+    return False
 
 
 def _like(suspect: Row, person: Row) -> bool:
-    """Same family name, no other first name, and no birth date that differs in more than day, month or year alone."""
-    if not _folded(suspect.get("family_name") or "") or not _folded(person.get("family_name") or ""):
-        return False
-    if not _same_name(suspect["family_name"], person["family_name"]):
-        return False
-    if not _same_first(suspect.get("given_name") or "", person.get("given_name") or ""):
-        return False
-    one, other = str(suspect.get("date_of_birth") or "")[:10], str(person.get("date_of_birth") or "")[:10]
-    if not one or not other:
-        return True
+    """
+    May the suspect be this person of the register: two of family name, first name and birth date are alike?
+
+    The suspect's names may stand in any order; whoever is in the register was asked. Dates are alike if they differ in
+    day, month or year alone, also with day and month changed over. Where two names agree and no date does, they must
+    be the same names. Where there is but one, family name or date, nothing else may speak against it.
+    """
+    said = [*_heard_as(suspect.get("family_name")), *_heard_as(suspect.get("given_name"))]
+    born, then = (_a_day(row.get("date_of_birth")) for row in (suspect, person))
+    if born in ("1900-01-01", "1970-01-01", "2000-01-01"):
+        born = ""  # what systems fill in
+    same_name = _both(suspect, person, "family_name", _same_name)
+    same_first = _both(suspect, person, "given_name", _same_first)
+    family = same_name or any(_one_sound(a, b) for a in said for b in _heard_as(person.get("family_name")))
+    first = same_first or any(_one_letter(a, b) for a in said for b in _heard_as(person.get("given_name")))
+    first = first or any(len(a) == 1 and a == b[0] for a in said for b in _heard_as(person.get("given_name"))[:1])
+    dates = bool(born) and bool(then) and any(_one_slip(day, then) for day in (born, _changed_over(born)))
+    against = {
+        "family": not family and bool(_folded(suspect.get("family_name") or "")) and bool(person.get("family_name")),
+        "first": not first and bool(_first_word(suspect)) and bool(_first_word(person)),
+        "dates": not dates and bool(born) and bool(then),
+    }
+    if family + first + dates >= 2:
+        return dates or not against["dates"] or (same_name and same_first)
+    return (family or dates) and not any(against.values())
+
+
+def _a_day(value: Any) -> str:
+    return str(value)[:10] if value else ""
+
+
+def _first_word(row: Row) -> str:
+    return _folded((row.get("given_name") or "").split(" ")[0])
+
+
+def _both(one: Row, other: Row, name: str, same: Callable[[str, str], bool]) -> bool:
+    """Both say it, and the same."""
+    says = [_first_word(row) if name == "given_name" else _folded(row.get(name) or "") for row in (one, other)]
+    return all(says) and same(one[name], other[name])
+
+
+def _changed_over(day: str) -> str:
+    year, month, of_month = day.split("-")
+    return f"{year}-{of_month}-{month}" if int(of_month) <= 12 else day
+
+
+def _one_slip(one: str, other: str) -> bool:
     return sum(a == b for a, b in zip(one.split("-"), other.split("-"), strict=True)) >= 2
+
+
+def _heard_as(name: str | None) -> list[str]:
+    plain = unicodedata.normalize("NFKD", (name or "").casefold())
+    plain = "".join(c for c in plain if c not in "'\u2019" and not unicodedata.combining(c))
+    return [word for word in re.split(r"[\W_]+", plain) if word][:6]
+
+
+def _one_sound(one: str, other: str) -> bool:
+    """The worlds have nobody with a short form; a plural is no other name."""
+    if len(one) < 2 or len(other) < 2:
+        return False
+    spelt = [{word, word.removesuffix("s")} for word in (one, other)]
+    return any(_soundex(a) == _soundex(b) for a in spelt[0] for b in spelt[1] if len(a) > 1 and len(b) > 1)
+
+
+def _one_letter(one: str, other: str) -> bool:
+    """The same first name but for a letter more, less or changed, or one doubled."""
+    if len(one) < 2 or len(other) < 2:
+        return False
+    one, other = (re.sub(r"(.)\1", r"\1", word) for word in (one, other))
+    without = [
+        {word} | ({word[:i] + word[i + 1 :] for i in range(len(word))} if len(word) > 3 else set())
+        for word in (one, other)
+    ]
+    return bool(without[0] & without[1])
+
+
+def _soundex(word: str) -> str:
+    if not (word.isascii() and word.isalpha()):
+        return word
+    codes = {"b": "1", "f": "1", "p": "1", "v": "1", "d": "3", "t": "3", "l": "4", "m": "5", "n": "5", "r": "6"}
+    codes |= dict.fromkeys("cgjkqsxz", "2")
+    digits = [codes.get(letter, "" if letter in "hw" else "0") for letter in word]
+    kept, last = [], None
+    for digit in digits:
+        if digit == "":
+            continue  # h and w do not part two letters that sound alike
+        if digit != last:
+            kept.append(digit)
+        last = digit
+    tail = [digit for digit in (kept[1:] if digits[0] != "" else kept) if digit != "0"]
+    return (word[0] + "".join(tail))[:4].ljust(4, "0")
 
 
 _SAY_NOTHING = {"the", "and", "school", "primary", "college", "academy", "practice", "hospital", "council", "trust"}
@@ -428,8 +615,17 @@ def may_say(world: Row, event: Row, who: Who, subject: Row, row: Row) -> str:
         for row in rows(world, "dangers")
         if row["to"] == row_of(person) and valid_on(row, day_in_london(world["now"]))
     }
+    mother = mother_of(world, subject)
+    if mother is not None:  # who endangers her endangers the child
+        recorded |= {
+            row["person"]
+            for row in rows(world, "dangers")
+            if row["to"] == mother["alias"] and valid_on(row, day_in_london(world["now"]))
+        }
     known_accused |= recorded
     grants = [g for g in rows(world, "may_speak_for") if g["person"] == row["person"]]
+
+    day = min(day, day_in_london(world["now"]))  # nobody has spoken later than today
 
     def parent() -> str:
         if grown:
@@ -441,10 +637,20 @@ def may_say(world: Row, event: Row, who: Who, subject: Row, row: Row) -> str:
     speaker = row.get("by")
     if speaker is not None and speaker != row["person"]:
         rights = {g["as"] for g in grants if g["by"] == speaker and valid_on(g, day)}
-        if speaker in known_accused or not rights:
+        if speaker in known_accused:
+            return "no"
+        mother = mother_of(world, subject)
+        if mother is not None and mother["alias"] == speaker:
+            return "yes"
+        if not rights:
             return "no"
         answer = parent() if rights == {"parental_responsibility"} else "yes"
-        masked = any(who[s["ref"]] is None for s in may_be_parents)
+        masked = any(who.get(s["ref"]) is None for s in may_be_parents)
+        masked |= any(
+            who.get(s["ref"]) is None and any(p["alias"] == speaker for p in who.protects_as(world, s))
+            for s in accused
+            if s["ref"] not in who.doubtful
+        )
         return "perhaps" if masked and answer == "yes" else answer
     capacity = "subject" if speaker else row.get("capacity") or row.get("expressed_by")
     if capacity in ("subject", "young_person"):
@@ -472,6 +678,10 @@ def age_of(subject: Row, day: date) -> int | None:
     born = date.fromisoformat(str(subject["date_of_birth"])[:10])
     years = day.year - born.year
     return years - 1 if (day.month, day.day) < (born.month, born.day) else years
+
+
+def _capacity(row: Row) -> str | None:
+    return row.get("capacity") or row.get("expressed_by")
 
 
 def consent_fault(
@@ -510,6 +720,11 @@ def consent_fault(
         return theirs == "yes" if row["state"] in AGREES else theirs != "no"
 
     decisions = [row for row in decisions if counts(row)]
+    # What a court refused only a court can permit.
+    ordered = [row for row in decisions if _capacity(row) == "court" and row["state"] not in ("requested", "deferred")]
+    last_order = max(ordered, key=lambda row: row["decided_at"], default=None)
+    if last_order is not None and last_order["state"] not in AGREES:
+        decisions = [row for row in decisions if row["state"] not in AGREES or _capacity(row) == "court"]
     # A yes of tomorrow was not said yet. Asking decides nothing.
     said = [row for row in decisions if not (row["state"] in AGREES and row["decided_at"] > now)]
     decided = [row for row in said if row["state"] not in ("requested", "deferred")]
@@ -739,7 +954,21 @@ def group_of(role: str) -> str:
     return "alleged_perpetrators" if role == "ALLEGED_PERPETRATOR" else "adults"
 
 
-def restricted_people(event: Row, who: Who) -> tuple[bool, bool]:
+def safe_is_shown(event: Row) -> bool:
+    """Is somebody's safe address also written where ordinary ones stand? Postcode or first line, however spelt."""
+
+    def marks(kind: str) -> set[str]:
+        found = set()
+        for subject in event["subjects"]:
+            address = subject.get(kind) or {}
+            found |= {_folded(text or "") for text in (address.get("postcode"), *(address.get("lines") or [])[:1])}
+        return {mark for mark in found if len(mark) > 4}
+
+    scene = _folded(event["payload"].get("incident_address") or "")
+    return bool(marks("safe_address") & marks("home_address")) or any(m in scene for m in marks("safe_address"))
+
+
+def restricted_people(world: Row, event: Row, who: Who) -> tuple[bool, bool]:
     """
     (is anyone of the household restricted, or the event; is a suspect).
 
@@ -749,7 +978,7 @@ def restricted_people(event: Row, who: Who) -> tuple[bool, bool]:
         subject["role"]
         for subject in event["subjects"]
         if subject.get("confidentiality") in ("R", "V")
-        or any(person.get("restricted") for person in who.may_be(subject["ref"]))
+        or any(person.get("restricted") for person in who.protects_as(world, subject))
     }
     everyone = (event.get("handling") or {}).get("confidentiality") == "R"
     return everyone or bool(roles - {"ALLEGED_PERPETRATOR"}), "ALLEGED_PERPETRATOR" in roles
@@ -757,8 +986,8 @@ def restricted_people(event: Row, who: Who) -> tuple[bool, bool]:
 
 def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agreement: Row, flow: Row) -> Row:
     """The message about one subject, as plain JSON values."""
-    restricted, his = restricted_people(event, who)
-    apart = restricted or any(p.get("adopted") for s in event["subjects"] for p in who.may_be(s["ref"]))
+    restricted, his = restricted_people(world, event, who)
+    apart = restricted or any(p.get("adopted") for s in event["subjects"] for p in who.protects_as(world, s))
     check = basis_checker(world, event, agreement, partner_of(world, event["publisher"]["agency"]) or {}, recipient)
     named = flow["basis"]
     art9_ok = bool(named.get("art9_or_10")) and check(named["art9_or_10"], "art9_or_10") is None
@@ -772,7 +1001,10 @@ def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agre
             kind = field["dataClass"]
             if kind in NEVER or field.get("since", 1) > flow.get("schema_version", 1):
                 return False
-            if apart and path == "payload.superseded_nhs_number":
+            earlier = ("superseded_nhs_number", "data_reference", "source_event_id")
+            if kind in ("LOCATION_HOME", "LOCATION_INCIDENT") and safe_is_shown(event):
+                return False
+            if apart and path in [f"payload.{name}" for name in earlier]:
                 return False  # R25: who knows both numbers knows who the child was
             if restricted and (kind in STRIPPED or group in ("other_children", "adults")):
                 return False
@@ -824,15 +1056,41 @@ def what_came_before(world: Row, event: Row, first: Row | None, now: datetime) -
         takes_back = event["lifecycle"] in ("CORRECT", "RETRACT")
         return NOTHING_BEFORE | {"known": alone or (its_person and not takes_back)}
     assert isinstance(opened, dict)
-    who, today = who_is_who(world, first), day_in_london(now)
+    today = day_in_london(now)
     world = {**world, "now": now}
-    out = suspects_at(world, first, who, today)
+    # Those it accused, each looked at as if alone: whom the event says nothing else of.
+    out: set[str] = set()
+    perhaps: set[str] = set()
+    for accused in [s for s in first["subjects"] if s["role"] == "ALLEGED_PERPETRATOR"]:
+        alone_in_it = {**first, "subjects": [accused]}
+        who = by_number(world, alone_in_it)
+        out |= suspects_at(world, alone_in_it, who, today)
+        perhaps |= suspects_may_be_at(world, alone_in_it, who, today)
     return {
         "known": True,
         "out": out,
-        "perhaps": suspects_may_be_at(world, first, who, today) - out,
+        "perhaps": perhaps - out,
         "held": {at for at, (outcome, _) in opened.items() if outcome == "PERMIT"},
     }
+
+
+def by_number(world: Row, event: Row) -> Who:
+    """Whom the one subject's identifiers mean: sure, if it is one person and no name or date speaks against it."""
+    [subject] = event["subjects"]
+    given = identifiers_of_subject(subject, event["publisher"]["agency"])
+    found = Who()
+    people = [
+        person
+        for person in rows(world, "people")
+        if any(identifiers_of_person(world, person).get(scheme) == value for scheme, value in given.items())
+    ]
+    if len(people) == 1 and not _says_otherwise(subject, people[0]):
+        found[subject["ref"]] = people[0]
+    elif people:
+        found.doubtful[subject["ref"]] = people
+    else:
+        found[subject["ref"]] = None
+    return found
 
 
 def opinion(world: Row, event: Row, now: datetime, first: Row | None = None) -> Answers | str:
@@ -852,7 +1110,8 @@ def opinion(world: Row, event: Row, now: datetime, first: Row | None = None) -> 
         if found.get((recipient, ref), ("REFUSE", None))[0] != "REFUSE":
             continue
         out = suspects_at(world, event, who, today) | before["out"] | dangers_at(world, event, who, today)
-        perhaps = suspects_may_be_at(world, event, who, today) | before["perhaps"]
+        perhaps = suspects_may_be_at(world, event, who, today) | dangers_may_be_at(world, event, who, today)
+        perhaps |= before["perhaps"]
         finds_it = {name: event[name] for name in ("event_id", "event_type", "lifecycle", "supersedes_event_id")}
         finds_it["published_at"] = rfc3339(event["published_at"])
         outcome = "REFUSE" if recipient in out else "HOLD" if recipient in perhaps else "PERMIT"
@@ -874,7 +1133,7 @@ def told(world: Row, event: Row, now: datetime, before: Row) -> Answers | str:
         person = who[subject["ref"]]
         for name, roles in interests(world, event, subject, person, today).items():
             answers[name, subject["ref"]] = ("REFUSE", None)
-            if refused(world, event, who, name, today, before):
+            if refused(world, event, subject, who, name, today, before):
                 continue
             recipient = partner_of(world, name)
             if recipient is None:

@@ -116,7 +116,7 @@ def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
     # The seed does not fix the worlds: Hypothesis also draws constants of whatever modules are loaded. So there are so
     # many that each floor is a third or less of what any of six runs had (three seeds, in two orders of the tests).
     assert seen["worlds"] >= 600, seen
-    assert seen["refused by the loader"] <= 20, seen
+    assert seen["refused by the loader"] <= 40, seen
     assert seen["PERMIT"] >= 100 and seen["REFUSE"] >= 100 and seen["set aside"] >= 5, seen
     assert seen["HOLD"] >= 20 and seen["of some, nobody is told"] >= 10, seen
     assert seen["follow-ups"] >= 50 and seen["taken back"] >= 10, seen

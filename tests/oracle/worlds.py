@@ -547,7 +547,8 @@ def events(draw: Draw, event_type: str, publisher: str, register: list[Row], now
     special: Row = {}
     if event_type == "police.encompass.v1":
         child = next(f for f in payload if f["name"] == "children")["type"]["items"]["fields"]
-        refs = draw(st.lists(st.sampled_from([s["ref"] for s in there]), max_size=4))
+        children = [s["ref"] for s in there if s["role"] in ("CHILD", "UNBORN_CHILD", "PERSON")]
+        refs = draw(st.lists(st.sampled_from(children), max_size=4, unique=True))
         special["children"] = [filled(draw, child, {"subject_ref": ref}, now) for ref in refs]
     if event_type == "identity.change.v1":
         special["superseded_nhs_number"] = one(draw, (None, NHS["s4"]))

@@ -87,8 +87,10 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
         record["supersedes_event_id"] = None
     if record["lifecycle"] != "NEW" and record["supersedes_event_id"] is None:
         record["supersedes_event_id"] = str(draw(st.uuids()))  # what follows says what it follows
-    for child in record["payload"].get("children", ()):
-        child["subject_ref"] = draw(st.sampled_from([person["ref"] for person in subjects]))
+    if "children" in record["payload"]:
+        about = [person["ref"] for person in subjects if person["role"] in ("CHILD", "UNBORN_CHILD", "PERSON")]
+        told = zip(record["payload"]["children"], draw(st.permutations(about)), strict=False)
+        record["payload"]["children"] = [child | {"subject_ref": ref} for child, ref in told]
     return record
 
 

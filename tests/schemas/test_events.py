@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from random_events import TYPES, a_plain_event, an_event, changed, events
 
+from safebus.deploy.local.demo import story
 from safebus.schemas.errors import BadInput
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.events import (
@@ -353,3 +354,27 @@ def test_a_reference_to_nobody_is_refused_even_among_good_ones() -> None:
 
     with pytest.raises(ValidationError, match=re.escape("`subject_ref` that no subject has")):
         an_event(payload=a_plain_event()["payload"] | {"children": at})
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"lifecycle": "RETRACT"}, "RETRACT of which event? give `supersedes_event_id`"),
+        ({"lifecycle": "CORRECT", "correlation_id": "TEST-1"}, "CORRECT of which event? give `supersedes_event_id`"),
+        ({"lifecycle": "UPDATE", "correlation_id": None}, "UPDATE of what? give `supersedes_event_id`, or the"),
+        ({"supersedes_event_id": "itself"}, "an event cannot supersede itself"),
+        ({"supersedes_event_id": "TEST-4711"}, "an event id is a UUID in lower case with hyphens"),
+        ({"children": ["ava", "ava"]}, "two elements of the payload have one `subject_ref`"),
+        ({"children": ["maya"]}, "the payload tells of someone as a child whose role is another"),
+    ],
+    ids=str,
+)
+def test_what_does_not_hold_together_is_told(changes: dict[str, Any], complaint: str) -> None:
+    told = story.incident().model_dump()
+    if changes.get("supersedes_event_id") == "itself":
+        changes = {"supersedes_event_id": told["event_id"]}
+    if refs := changes.pop("children", None):
+        told["payload"]["children"] = [{"subject_ref": ref, "present": True, "spoken_to": False} for ref in refs]
+
+    with pytest.raises(ValidationError, match=re.escape(complaint)):
+        OperationEncompass.model_validate(told | changes)

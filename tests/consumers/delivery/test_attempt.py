@@ -7,6 +7,7 @@ from a_parcel import ID
 from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, WITHDRAWN, Partner, delivery
 
 from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.retry import PROBE_EVERY
 from safebus.consumers.delivery.stages import UNDER_WAY
 from safebus.schemas import topics
@@ -152,13 +153,16 @@ async def test_the_same_again_needs_nothing_and_other_bytes_under_its_id_need_a_
 # What is taken back
 
 OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-TAKES_IT_BACK = ON_A_DUTY.model_copy(update={"notification_id": OTHER, "lifecycle": "RETRACT", "takes_back": ID})
+TAKES_IT_BACK = ON_A_DUTY.model_copy(
+    update={"notification_id": OTHER, "lifecycle": "RETRACT", "takes_back": ID, "bare": True}
+)
 
 
 async def test_what_was_taken_back_before_it_went_is_not_sent_and_neither_is_what_takes_it_back(
     partner: Partner,
 ) -> None:
-    original = delivery()
+    """On a consent a receipt says when an attempt begins, so it is certain that there was none."""
+    original = delivery(ON_CONSENT)
     original.taken_back = True
     await partner.make(original)
     await partner.make(delivery(TAKES_IT_BACK))
@@ -168,6 +172,41 @@ async def test_what_was_taken_back_before_it_went_is_not_sent_and_neither_is_wha
         (Stage.STOPPED, 0, "not_sent", "nothing_to_take_back"),
     ]
     assert "partner" not in partner.done
+
+
+async def test_where_a_process_may_have_ended_between_answer_and_receipt_it_is_taken_back(partner: Partner) -> None:
+    """What stands on a duty leaves no trace before the answer; the partner may have it."""
+    partner.answers = [Reply.ACCEPTED]
+    original = delivery()
+    original.taken_back = True
+    await partner.make(original)
+    await partner.make(delivery(TAKES_IT_BACK))
+
+    assert [r.stage for r in await partner.receipts()] == [Stage.STOPPED, Stage.HANDED_OVER]
+
+
+async def test_an_attempt_on_a_consent_that_was_begun_and_never_answered_is_taken_back(partner: Partner) -> None:
+    partner.answers = [Reply.ACCEPTED]
+    begun = stages.begun(stages.Phase.OPEN)
+    original = delivery(ON_CONSENT)
+    await partner.ledger.write(
+        ON_CONSENT, begun.stage, digest=original.digest, attempt=1, at=NOON, answer=begun.answer, reason=begun.reason
+    )
+    original.taken_back = True
+    await partner.make(original)
+    await partner.make(delivery(TAKES_IT_BACK))
+
+    assert [r.stage for r in await partner.receipts()] == [Stage.WAITING, Stage.STOPPED, Stage.HANDED_OVER]
+
+
+async def test_a_correction_is_sent_though_what_it_corrects_never_was(partner: Partner) -> None:
+    partner.answers = [Reply.ACCEPTED]
+    original = delivery(ON_CONSENT)
+    original.taken_back = True
+    await partner.make(original)
+    await partner.make(delivery(TAKES_IT_BACK.model_copy(update={"bare": False, "lifecycle": "CORRECT"})))
+
+    assert [r.stage for r in await partner.receipts()] == [Stage.STOPPED, Stage.HANDED_OVER]
 
 
 async def test_what_may_be_there_is_taken_back_though_it_is_not_sent_again(partner: Partner) -> None:
@@ -192,13 +231,20 @@ async def test_what_was_handed_over_is_taken_back(partner: Partner) -> None:
     ]
 
 
-async def test_what_is_parked_and_taken_back_is_settled_so_that_nobody_sends_it_again(partner: Partner) -> None:
-    partner.answers = [Reply.REFUSED, Reply.ACCEPTED]
-    await partner.make(delivery())
-    await partner.make(delivery(TAKES_IT_BACK))
+@pytest.mark.parametrize("on", [ON_A_DUTY, ON_CONSENT], ids=["duty", "consent"])
+async def test_what_is_parked_and_taken_back_is_settled_so_that_nobody_sends_it_again(
+    partner: Partner, on: Notification
+) -> None:
+    """Also where the partner is busy at first: that it was settled does not mean that it was never there."""
+    partner.answers = [Reply.REFUSED, Reply.BUSY, Reply.ACCEPTED]
+    await partner.make(delivery(on))
+    takes_back = delivery(TAKES_IT_BACK)
+    await partner.make(takes_back)
+    await partner.make(takes_back)
 
-    assert [(r.notification_id, r.stage, r.reason) for r in await partner.receipts()] == [
-        (ID, Stage.PARKED, "refused_by_partner"),
-        (ID, Stage.STOPPED, "taken_back"),
-        (OTHER, Stage.HANDED_OVER, ""),
+    assert [(r.notification_id, r.stage) for r in await partner.receipts() if r.reason != UNDER_WAY] == [
+        (ID, Stage.PARKED),
+        (ID, Stage.STOPPED),
+        (OTHER, Stage.WAITING),
+        (OTHER, Stage.HANDED_OVER),
     ]

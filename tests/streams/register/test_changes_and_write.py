@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.schemas.errors import BadInput
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.register.changes import changes_of, left_out, likely_slips
+from safebus.streams.register.changes import changes_of, left_out, likely_slips, read_files
 from safebus.streams.register.store import Register
 from safebus.streams.register.write import as_records, check_consent, consent_record, ending_record, register_of
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
@@ -178,7 +179,7 @@ def test_an_entry_can_be_ended_and_the_past_stays() -> None:
             "nobody has anyone in care as `nursery",
         ),
         ("family.yaml", "role: attends_school", "role: nursery", "no agreement is for those in the role `nursery"),
-        ("encompass.yaml", "review_by: 2027-06-30", "review_by: 2024-06-30", "has expired already"),
+        ("encompass.yaml", "review_by: 2027-06-30", "review_by: 2025-12-01", "has expired already"),
         (
             "encompass.yaml",
             "event: [ENVELOPE, INCIDENT_FACT]",
@@ -204,3 +205,15 @@ def test_a_slip_that_would_silently_stop_sharing_is_pointed_at(
     lines = likely_slips(entries, Register(), today=NOW.date())
     assert any(said in line for line in lines), lines
     assert not any(said in line for line in likely_slips(ENTRIES, Register(), today=NOW.date()))
+
+
+@pytest.mark.parametrize("name", ["withdrawals.yml", "dangers.YAML", "more/family.yaml.txt"])
+def test_a_file_that_would_not_be_read_is_named(tmp_path: Path, name: str) -> None:
+    """A withdrawal in it would not be heard."""
+    (tmp_path / "partners.yaml").write_text("partners: []\n")
+    (tmp_path / "more").mkdir()
+    (tmp_path / name).write_text("consents: []\n")
+    (tmp_path / "README.md").write_text("about this folder")
+
+    with pytest.raises(BadInput, match=re.escape(f"`{name}`: a register folder is read from files named *.yaml")):
+        read_files(tmp_path)

@@ -90,7 +90,8 @@ def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
         ),
         (
             FAMILY + "  - {alias: eva, nhs_number: '9990079196'}\n",
-            "`x.yaml` line 3: person stands already at `x.yaml` line 2; keep one",
+            "`x.yaml` line 3: person `eva` has the same nhs number as `ava`, now or before; events about "
+            "both would be set aside, so give each their own",
         ),
         (
             "people:\n  - {alias: ava, upn: X313000026002}\n",
@@ -572,3 +573,30 @@ def test_a_danger_that_names_nobody_or_nothing_is_told(row: str, complaint: str)
 
     assert len(found.value.problems) == 1
     assert complaint in found.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("other", "scheme"),
+    [
+        ('nhs_number: "9990395950"', "nhs"),
+        ('nhs_number: "9990237573", upn: X313000026001', "upn"),
+        ('nhs_number: "9990237573", superseded_numbers: ["9990395950"]', "nhs"),
+        ('nhs_number: "9990237573", local: {haven: "7"}', "local:haven"),
+    ],
+)
+def test_one_number_is_one_person_s_now_and_before(other: str, scheme: str) -> None:
+    """Events about both would be set aside, and nobody would know why."""
+    one = '{alias: maya, nhs_number: "9990395950", upn: X313000026001, local: {haven: "7"}}'
+    with pytest.raises(BadRegister) as found:
+        read(f"people:\n  - {one}\n  - {{alias: ben, {other}}}\n")
+
+    [problem] = found.value.problems
+    assert f"person `ben` has the same {scheme} number as `maya`, now or before" in problem
+
+
+def test_what_ends_before_it_begins_is_told() -> None:
+    row = "{person: maya, to: ava, source: s, starts_on: 2026-02-01, ends_on: 2026-01-01}"
+    with pytest.raises(BadRegister) as found:
+        read(TWO + f"dangers:\n  - {row}\n")
+
+    assert "`ends_on` 2026-01-01 is before `starts_on` 2026-02-01" in found.value.problems[0]

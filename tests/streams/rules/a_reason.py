@@ -12,15 +12,15 @@ from typing import Any
 from a_register import KEY, NOON, agreement, change, change_flow, demo, put, share
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.bus_records import Earlier, Holder, Notification, Reason
-from safebus.schemas.events import Confidentiality, Event, Handling, Lifecycle
+from safebus.schemas.bus_records import Accused, Earlier, Holder, Notification, Reason
+from safebus.schemas.events import Address, Confidentiality, Event, Handling, Lifecycle
 from safebus.streams.register.store import Register, body_of
 from safebus.streams.rules import asked_again
 from safebus.streams.rules.consent import State
 
 AVA = KEY.token("nhs", "9990079196")
 INCIDENT, MOVE = story.incident(), story.moved_to_temporary_accommodation(1)
-GARY = KEY.token("nhs", "9990475148")
+GARY, MAYA = KEY.token("nhs", "9990475148"), KEY.token("nhs", "9990395950")
 MOVE_OF_A_SUSPECT = MOVE.model_copy(update={"subjects": (*MOVE.subjects, INCIDENT.subjects[-1])})
 ENCOMPASS, HOUSING = "fordshire-encompass", "fordshire-temporary-accommodation"
 BASIS = {"art6": "A6-1-e", "power_or_duty": "POLICE-CL", "confidentiality": "CLDC-OPI"}
@@ -37,6 +37,25 @@ def decided(
     """The reasons of the answer for one recipient about Ava."""
     answers = share(event, register, now=now, earlier=earlier).record.answers
     return next(a.reasons for a in answers if (a.recipient, a.subject_token) == (recipient, AVA))
+
+
+def decided_of(token: str, recipient: str, *, event: Any) -> Any:
+    """The reasons of the answer for one recipient about somebody else."""
+    answers = share(event, put(demo(), f"person/{token}", "person", _no_date(token))).record.answers
+    return next(a.reasons for a in answers if (a.recipient, a.subject_token) == (recipient, token))
+
+
+def _no_date(token: str) -> Any:
+    known = demo().persons[token].model_dump(mode="json")
+    return known | {"confirm": {name: t for name, t in known["confirm"].items() if name != "date_of_birth"}}
+
+
+def _young_victim() -> Event:
+    """Maya is 16."""
+    *others, maya, gary = INCIDENT.subjects
+    return INCIDENT.model_copy(
+        update={"subjects": (*others, maya.model_copy(update={"date_of_birth": date(2010, 6, 1)}), gary)}
+    )
 
 
 def sent(event: Any = INCIDENT, recipient: str = "ash-primary", register: Register | None = None) -> Notification:
@@ -173,6 +192,24 @@ def _moved_to_a_refuge() -> Event:
     return INCIDENT.model_copy(update={"payload": said})
 
 
+def _accused_at_ash(agency: str = "ash-primary") -> Earlier:
+    """An earlier event accused somebody who works at this agency."""
+    return Earlier(accused=(Accused(named_in="e-1", works_for=(agency,)),))
+
+
+def _refuge_as_home(**changes: Any) -> Event:
+    """Somebody typed the refuge where Ava's home belongs."""
+    refuge = INCIDENT.subjects[3].safe_address
+    assert refuge is not None
+    home = {"lines": refuge.lines, "postcode": "zz999rf"} | changes
+    ava, *others = INCIDENT.subjects
+    return INCIDENT.model_copy(update={"subjects": (ava.model_copy(update={"home_address": Address(**home)}), *others)})
+
+
+def _agreed_next_year() -> Event:
+    return MOVE.model_copy(update={"payload": MOVE.payload.model_copy(update={"agreed_on": date(2027, 1, 1)})})
+
+
 def _warned_of_gary() -> Register:
     """Gary is a danger to Ava, and now he governs her school; nobody names him."""
     return put(put(demo(), "danger/1", "danger", _DANGER), "affiliation/x", "affiliation", _GOVERNS_ASH)
@@ -182,15 +219,22 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "PERMITTED": lambda: decided(demo()),
     "AGREEMENT_REVIEW_OVERDUE": lambda: decided(encompass(review_by="2026-11-10")),
     "RESTRICTED_PERSON": lambda: decided(restricted()),
+    "SAFE_ADDRESS_SHOWN": lambda: decided(demo(), event=_refuge_as_home()),
     "SUSPECT_NOT_MATCHED": lambda: decided(demo(), event=unknown_suspect()),
     "OBJECTION_RECORDED": lambda: decided(_objection()),
     "UNKNOWN_PARTNER": lambda: decided(put(demo(), "partner/fordshire-police", "partner", None)),
     "PARTNER_SUSPENDED": lambda: decided(partner("fordshire-police", suspended=True)),
     "ADVERSARY": lambda: decided(put(demo(), "affiliation/x", "affiliation", _GOVERNS_ASH)),
-    "ADVERSARY_BEFORE": lambda: decided(demo(), earlier=Earlier(kept_out=("ash-primary",))),
-    "ADVERSARY_PERHAPS_BEFORE": lambda: decided(demo(), earlier=Earlier(perhaps_kept_out=("ash-primary",))),
+    "ADVERSARY_BEFORE": lambda: decided(demo(), earlier=_accused_at_ash()),
+    "ADVERSARY_PERHAPS_BEFORE": lambda: decided(demo(), earlier=_accused_at_ash("ash-primry")),
     "ADVERSARY_STANDING": lambda: decided(_warned_of_gary()),
     "EPISODE_UNKNOWN": lambda: decided(demo(), earlier=Earlier(known=False)),
+    "CLAIM_UNKNOWN": lambda: decided(
+        demo(),
+        event=INCIDENT.model_copy(
+            update={"claimed_basis": INCIDENT.claimed_basis.model_copy(update={"gateway": "DAA21-94A"})}
+        ),
+    ),
     "NOT_A_CODE": lambda: decided(demo(), event=_moved_to_a_refuge()),
     "TAKES_BACK": lambda: decided(demo(), event=_RETRACTED, earlier=Earlier(holders=(_HELD_IT,))),
     "VERY_RESTRICTED": lambda: decided(demo(), event=INCIDENT.model_copy(update={"handling": _V})),
@@ -224,8 +268,11 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
         demo(), event=INCIDENT.model_copy(update={"occurred_at": NOON + timedelta(hours=1)})
     ),
     "NOT_A_CHILD": lambda: decided(_of_unknown_age(), event=_grown_up()),
+    "NOT_AN_ADULT": lambda: decided_of(MAYA, "haven", event=_young_victim()),
+    "NOT_PLAUSIBLE": lambda: decided(demo(), event=_agreed_next_year()),
     "NO_NOT_THEIRS": lambda: decided(_suspect_takes_back(), event=MOVE_OF_A_SUSPECT),
     "CONSENT_NOT_THEIRS": lambda: decided(consent(State.GIVEN, capacity="subject"), event=MOVE),
+    "REFUSAL_UNSURE": lambda: decided(consent(State.REFUSED, expressed_by="officer"), event=MOVE),
     "CONSENT_UNSURE": lambda: decided(consent(State.GIVEN, capacity="representative"), event=MOVE),
     "BASIS_CLAIMS_CONSENT": lambda: decided(to_schools(basis=BASIS | {"art6": "A6-1-a"})),
     "CONSENT_NOT_ASKED_FOR": lambda: decided(

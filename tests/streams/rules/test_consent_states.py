@@ -209,3 +209,23 @@ def test_it_does_not_hang_on_the_order_in_which_it_was_typed_in(
     mixed = rng.sample(entries, len(entries))
 
     assert stands(*entries).holds == stands(*mixed).holds
+
+
+LATER, LATEST = NOON - timedelta(hours=2), NOON - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "state"),
+    [
+        ([(State.REFUSED, "court", LATER), (State.GIVEN, "parent", LATEST)], State.REFUSED),
+        ([(State.REFUSED, "court", LATER), (State.GIVEN, "court", LATEST)], State.GIVEN),
+        ([(State.GIVEN, "court", LATER), (State.WITHDRAWN, "parent", LATEST)], State.WITHDRAWN),
+        ([(State.GIVEN, "parent", LATER), (State.REFUSED, "court", LATEST)], State.REFUSED),
+        ([(State.REFUSED, "parent", LATER), (State.GIVEN, "parent", LATEST)], State.GIVEN),
+    ],
+    ids=str,
+)
+def test_what_a_court_refused_only_a_court_can_permit(spoken: list[tuple[State, str, datetime]], state: State) -> None:
+    entries = [said(each, expressed_by=who, at=at) for each, who, at in spoken]
+
+    assert stands(*entries).state is state

@@ -1,5 +1,6 @@
 """Whose yes and whose no counts? Line by line the table of `streams.rules.consent_voice`."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -286,3 +287,47 @@ def test_a_suspect_of_whom_it_is_not_known_who_he_is_may_be_a_parent() -> None:
     )
 
     assert found.suspects == (Suspect(None, may_be_parent=True),)
+
+
+def parent(**changes: Any) -> ConsentEntry:
+    return said(**({"capacity": Capacity.PARENT} | changes))
+
+
+def test_nobody_has_spoken_later_than_today_whatever_is_written() -> None:
+    """A slip of a century would make the child grown up, and her parent's withdrawal nobody's."""
+    late = parent(decided_at=NOON.replace(year=2206))
+    ava = child(born=date(2015, 3, 2))
+
+    assert voice_of(late, replace(ava, today=NOON.date())) is Voice.THEIRS
+    assert voice_of(late, ava) is Voice.NOT_THEIRS
+
+
+@pytest.mark.parametrize(
+    ("around", "voice"),
+    [
+        ({}, Voice.THEIRS),
+        ({"dangers": frozenset({"maya"})}, Voice.NOT_THEIRS),
+        ({"suspects": (Suspect("maya", True),)}, Voice.NOT_THEIRS),
+    ],
+)
+def test_before_birth_the_mother_speaks(around: Any, voice: Voice) -> None:
+    unborn = replace(child(role=PersonRole.UNBORN_CHILD), mother="maya", **around)
+
+    assert voice_of(parent(by="maya"), unborn) is voice
+    assert voice_of(parent(by="another"), unborn) is Voice.NOT_THEIRS
+
+
+def test_whoever_is_recorded_as_a_danger_speaks_for_nobody_with_or_without_an_event() -> None:
+    for suspects in ((), None):
+        ava = replace(child(speakers=(may_speak("gary"),), suspects=suspects), dangers=frozenset({"gary"}))
+
+        assert voice_of(parent(by="gary"), ava) is Voice.NOT_THEIRS
+        assert voice_of(parent(), ava) is Voice.UNSURE
+
+
+def test_of_a_suspect_who_may_be_whoever_spoke_a_person_must_say() -> None:
+    hers = replace(HER_PARTNER, resembles=frozenset({"gary"}))
+    ava = child(speakers=(may_speak("gary"), MAYA), suspects=(hers,))
+
+    assert voice_of(parent(by="gary"), ava) is Voice.UNSURE
+    assert voice_of(parent(by="maya"), ava) is Voice.THEIRS

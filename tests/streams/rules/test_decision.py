@@ -3,7 +3,21 @@
 from typing import Any
 
 import pytest
-from a_reason import AVA, BASIS, CASES, HOUSING, INCIDENT, MOVE, consent, decided, encompass, prohibition, to_schools
+from a_reason import (
+    AVA,
+    BASIS,
+    CASES,
+    HOUSING,
+    INCIDENT,
+    MOVE,
+    consent,
+    decided,
+    encompass,
+    looked_at,
+    prohibition,
+    sent,
+    to_schools,
+)
 from a_register import NOON, agreement, change, demo, put, share
 
 from safebus.deploy.local.demo import story
@@ -23,6 +37,8 @@ PERMIT = (
     "NO_NOT_THEIRS",
     "OBJECTION_RECORDED",
     "NOT_A_CODE",
+    "SAFE_ADDRESS_SHOWN",
+    "CLAIM_UNKNOWN",
 )
 
 
@@ -256,3 +272,15 @@ def test_a_refusal_names_whom_to_ring_unless_nobody_knows_the_sender() -> None:
 
     assert (known.call, unknown.call) == ("Fordshire Police public protection desk, 01632 960101", None)
     assert (known.subject_token, unknown.subject_token) == (AVA, AVA)
+
+
+@pytest.mark.parametrize(
+    ("about", "refused"), [(["CHILD"], True), (["UNBORN_CHILD"], False), (["ADULT_VICTIM"], False)], ids=str
+)
+def test_a_ban_is_about_whom_it_says(about: list[str], refused: bool) -> None:
+    """When it is decided and when it is about to be handed over alike."""
+    flow = agreement().model_dump(mode="json", by_alias=True)["flows"][0] | {"effect": "refuse", "about": about}
+    banned = prohibition(flows=[flow])
+
+    assert ("PROHIBITED" in {reason.code for reason in decided(banned)}) is refused
+    assert [reason.code for reason in looked_at(banned, sent())] == (["PROHIBITED"] if refused else [])

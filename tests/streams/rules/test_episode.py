@@ -10,7 +10,7 @@ from a_register import KEY, NOON, demo, share
 from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import DecisionRecord, Earlier, Episode, Holder
 from safebus.schemas.events import Event, IdentityChange, IdentityEvent, Lifecycle, PersonRole
-from safebus.streams.rules import episode
+from safebus.streams.rules import adversary, episode
 
 FIRST = story.incident()
 SECOND_ID, THIRD_ID = "36ed9b87-fb06-564d-bd52-06c0eb337c42", "36ed9b87-fb06-564d-bd52-06c0eb337c43"
@@ -22,12 +22,18 @@ class Memory:
 
     records: list[DecisionRecord] = field(default_factory=list)
 
-    def episode(self, event_id: str) -> Episode | None:
-        return next((record.episode for record in self.records if record.event_id == event_id), None)
+    def tokens(self, event_id: str) -> tuple[str, ...] | None:
+        found = (record.episode for record in self.records if record.event_id == event_id)
+        return next((each.tokens for each in found if each), None)
+
+    def of(self, token: str) -> list[DecisionRecord]:
+        return [record for record in self.records if record.episode and token in record.episode.tokens]
+
+    def episode(self, token: str) -> Episode | None:
+        return self.of(token)[-1].episode if self.of(token) else None
 
     def latest(self, token: str) -> str | None:
-        found = [record.event_id for record in self.records if record.episode and record.episode.token == token]
-        return found[-1] if found else None
+        return self.of(token)[-1].event_id if self.of(token) else None
 
     def holders(self, event_id: str) -> Sequence[Holder]:
         return episode.holders_of(next(record for record in self.records if record.event_id == event_id))
@@ -52,9 +58,12 @@ def after_the_first(event: Event) -> Earlier:
 
 
 def test_the_first_of_an_episode_has_nothing_before_it() -> None:
-    token = KEY.token("episode", "fordshire-police|TEST-4711")
+    token = KEY.token("episode", "fordshire-police|test-4711")
 
-    assert episode.earlier(FIRST, KEY, Memory()) == Earlier(token=token)
+    assert episode.earlier(FIRST, KEY, Memory()) == Earlier(tokens=(token,))
+
+
+GARY = adversary.accused(FIRST.subjects[-1], FIRST, KEY)
 
 
 @pytest.mark.parametrize(
@@ -63,19 +72,21 @@ def test_the_first_of_an_episode_has_nothing_before_it() -> None:
         {},
         {"supersedes_event_id": FIRST.event_id},
         {"supersedes_event_id": FIRST.event_id, "correlation_id": None},
+        {"causation_id": FIRST.event_id, "correlation_id": None},
         {"supersedes_event_id": FIRST.event_id, "correlation_id": "ANOTHER"},
+        {"correlation_id": " test-4711 "},
         {"lifecycle": Lifecycle.NEW},
     ],
     ids=str,
 )
-def test_whatever_refers_to_it_keeps_out_whom_it_kept_out(refers: dict[str, Any]) -> None:
+def test_whatever_refers_to_it_keeps_in_mind_whom_it_accused(refers: dict[str, Any]) -> None:
     found = after_the_first(follow_up(**refers))
 
-    assert (found.known, found.kept_out) == (True, ("beech-primary",))
+    assert (found.known, found.accused) == (True, (GARY,))
 
 
-def test_another_episode_of_the_same_agency_keeps_out_nobody() -> None:
-    assert after_the_first(follow_up(correlation_id="OTHER", lifecycle=Lifecycle.NEW)).kept_out == ()
+def test_another_episode_of_the_same_agency_accuses_nobody() -> None:
+    assert after_the_first(follow_up(correlation_id="OTHER", lifecycle=Lifecycle.NEW)).accused == ()
 
 
 def test_the_same_reference_of_another_agency_is_another_episode() -> None:
@@ -91,33 +102,81 @@ def test_what_refers_to_something_that_nobody_knows_is_not_known(refers: dict[st
     assert not after_the_first(follow_up(**refers)).known
 
 
+def codes(record: DecisionRecord, recipient: str = "beech-primary") -> list[str]:
+    return [reason.code for answer in record.answers if answer.recipient == recipient for reason in answer.reasons]
+
+
+@pytest.mark.parametrize("first", [{"correlation_id": None}, {}], ids=["by ids alone", "the first has a reference"])
+def test_whom_any_of_them_accuses_is_known_to_each_that_follows(first: dict[str, Any]) -> None:
+    """The second names him, the third refers to the first alone."""
+    others = follow_up().subjects
+    memory = Memory()
+    memory.after(FIRST.model_copy(update={"subjects": others} | first))
+    memory.after(
+        FIRST.model_copy(
+            update={
+                "event_id": SECOND_ID,
+                "lifecycle": Lifecycle.UPDATE,
+                "correlation_id": None,
+                "supersedes_event_id": FIRST.event_id,
+            }
+        )
+    )
+    third = memory.after(follow_up(event_id=THIRD_ID, correlation_id=None, supersedes_event_id=FIRST.event_id))
+
+    assert codes(third) == ["ADVERSARY_BEFORE"]
+
+
 def test_it_is_handed_on_from_one_to_the_next() -> None:
     """The third names neither the suspect nor the first."""
     memory = Memory()
     memory.after(FIRST)
     memory.after(follow_up(correlation_id=None, supersedes_event_id=FIRST.event_id))
+    third = memory.after(follow_up(event_id=THIRD_ID, correlation_id=None, supersedes_event_id=SECOND_ID))
 
-    third = follow_up(event_id=THIRD_ID, correlation_id=None, supersedes_event_id=SECOND_ID)
-
-    assert memory.after(third).episode == memory.records[0].episode
-    beech = next(answer for answer in memory.records[2].answers if answer.recipient == "beech-primary")
-    assert [reason.code for reason in beech.reasons] == ["ADVERSARY_BEFORE"]
+    assert third.episode == memory.records[0].episode
+    assert codes(third) == ["ADVERSARY_BEFORE"]
 
 
-def test_what_was_only_likely_stays_likely_until_it_is_sure() -> None:
+def test_what_was_only_likely_is_sure_once_somebody_knows_the_number() -> None:
     nameless = FIRST.subjects[-1].model_copy(update={"nhs_number": None})
     memory = Memory()
-    first = memory.after(FIRST.model_copy(update={"subjects": (*FIRST.subjects[:-1], nameless)}))
+    memory.after(FIRST.model_copy(update={"subjects": (*FIRST.subjects[:-1], nameless)}))
     second = memory.after(follow_up())
-    third = memory.after(FIRST.model_copy(update={"event_id": THIRD_ID}))
+    memory.after(FIRST.model_copy(update={"event_id": THIRD_ID}))
+    last = memory.after(follow_up(event_id="36ed9b87-fb06-564d-bd52-06c0eb337c44"))
 
-    assert [(r.episode.kept_out, r.episode.perhaps_kept_out) for r in (first, second, third) if r.episode] == [
-        ((), ("beech-primary",)),
-        ((), ("beech-primary",)),
-        (("beech-primary",), ()),
-    ]
-    beech = next(answer for answer in second.answers if answer.recipient == "beech-primary")
-    assert (beech.outcome, [reason.code for reason in beech.reasons]) == ("HOLD", ["ADVERSARY_PERHAPS_BEFORE"])
+    assert codes(second) == ["ADVERSARY_PERHAPS_BEFORE"]
+    assert codes(last) == ["ADVERSARY_BEFORE"]
+
+
+def test_a_correction_that_names_somebody_takes_the_place_of_what_it_corrects() -> None:
+    """Whom the first named by mistake is accused no more; one that names nobody changes nothing."""
+    miller = FIRST.subjects[-1].model_copy(
+        update={"nhs_number": None, "family_name": "Miller", "given_name": "Ed", "date_of_birth": None}
+    )
+    corrected = {"lifecycle": Lifecycle.CORRECT, "supersedes_event_id": FIRST.event_id}
+    memory = Memory()
+    memory.after(FIRST)
+    quiet = memory.after(follow_up(**corrected))
+    put_right = memory.after(follow_up(event_id=THIRD_ID, subjects=(*follow_up().subjects, miller), **corrected))
+
+    assert quiet.episode is not None and quiet.episode.accused == (GARY,)
+    assert put_right.episode is not None
+    assert [one.named_in for one in put_right.episode.accused] == [THIRD_ID]
+
+
+def test_more_than_any_episode_has_are_not_all_kept_and_that_is_known() -> None:
+    many = tuple(
+        FIRST.subjects[-1].model_copy(update={"ref": f"s{n}", "nhs_number": None, "family_name": f"Name{n}"})
+        for n in range(episode.MOST_ACCUSED + 1)
+    )
+    memory = Memory()
+    left = memory.after(FIRST.model_copy(update={"subjects": (*FIRST.subjects[:-1], *many)})).episode
+
+    assert left is not None
+    assert (len(left.accused), left.whole) == (episode.MOST_ACCUSED, False)
+    assert not episode.earlier(follow_up(), KEY, memory).known
 
 
 # What is taken back
@@ -136,7 +195,7 @@ def test_who_had_the_original_is_who_was_sent_it() -> None:
 def test_what_takes_back_the_unknown_is_not_known_though_its_episode_is() -> None:
     found = after_the_first(follow_up(lifecycle=Lifecycle.RETRACT, supersedes_event_id=THIRD_ID))
 
-    assert (found.known, found.holders, found.kept_out) == (False, (), ("beech-primary",))
+    assert (found.known, found.holders, found.accused) == (False, (), (GARY,))
 
 
 def test_an_update_takes_nothing_back() -> None:

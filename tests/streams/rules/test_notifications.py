@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from safebus.deploy.local.demo import story
 from safebus.schemas import codec
-from safebus.schemas.bus_records import DecisionRecord
+from safebus.schemas.bus_records import DecisionRecord, Notification
+from safebus.schemas.event_schemas import bus_schemas
 from safebus.schemas.events import Event
 from safebus.streams.rules.notifications import outputs_of
 from safebus.streams.rules.sharing import Shared, share
@@ -54,3 +55,21 @@ def test_a_record_from_before_these_fields_lets_nothing_out() -> None:
     answers = tuple(answer.model_copy(update=bare) for answer in first.record.answers)
 
     assert outputs_of(first.record.model_copy(update={"answers": answers}), schema, plain, key=KEY) is None
+
+
+def test_a_redo_across_an_upgrade_sends_the_bytes_of_the_schema_it_was_decided_under() -> None:
+    """The worker was stopped between decision and notification, and the one that goes on writes a newer schema."""
+    found = decided(story.incident())
+    schema, plain = codec.decode_plain(codec.encode(story.incident()))
+    earlier = next(mark for mark in bus_schemas(Notification.SCHEMA) if mark != found.outputs[0].value[2:10])
+    then = [codec.encode_record(output.notification, under=earlier) for output in found.outputs]
+    sent = iter(then)
+    answers = tuple(
+        answer.model_copy(update={"output_digest": KEY.digest(next(sent))}) if answer.output_digest else answer
+        for answer in found.record.answers
+    )
+
+    outputs = outputs_of(found.record.model_copy(update={"answers": answers}), schema, plain, key=KEY)
+
+    assert outputs is not None
+    assert [output.value for output in outputs] == then != [output.value for output in found.outputs]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.events import Event, PersonRole
+from safebus.schemas.events import Event, IdentityEvent, PersonRole
 from safebus.streams.rules.plausible import CLOCKS_DIFFER_BY, implausible
 from safebus.streams.rules.reasons import say
 
@@ -71,3 +71,56 @@ def test_a_reason_says_where_and_not_what() -> None:
     (reason,) = implausible(event, event.subjects[0], NOW)
 
     assert say(reason) == "subjects.0 (CHILD) was 18 or older when it happened, and this duty is about children"
+
+
+def with_payload(event: Event, **changes: Any) -> Event:
+    return event.model_copy(update={"payload": event.payload.model_copy(update=changes)})  # type: ignore[attr-defined]
+
+
+def died(at: datetime) -> Event:
+    """Ava's record says that she died."""
+    about = story.attendance().model_dump(exclude={"event_type", "payload"})
+    payload = {
+        "change": "DEATH",
+        "source_event_type": "pds-death-notification-2",
+        "source_event_id": "TEST-3",
+        "source_system": "PDS",
+        "died_at": at,
+    }
+    return IdentityEvent.model_validate(about | {"payload": payload})
+
+
+PLAN, MOVE, ATTENDANCE = story.protection_plan(), story.moved_to_temporary_accommodation(1), story.attendance()
+
+
+@pytest.mark.parametrize(
+    ("event", "pointed_at"),
+    [
+        (with_payload(PLAN, end_date=date(2000, 1, 1)), "payload.end_date"),
+        (with_payload(PLAN, start_date=date(2062, 1, 1)), "payload.start_date"),
+        (with_payload(MOVE, agreed_on=date(2026, 11, 21)), "payload.agreed_on"),
+        (with_payload(MOVE, placed_on=date(2028, 1, 1)), "payload.placed_on"),
+        (with_payload(ATTENDANCE, arrived_at=NOW + timedelta(hours=1), left_at=None), "payload.arrived_at"),
+        (with_payload(ATTENDANCE, left_at=ATTENDANCE.payload.arrived_at - timedelta(hours=1)), "payload.left_at"),
+        (died(NOW + timedelta(days=1)), "payload.died_at"),
+        (died(datetime(2001, 1, 1, tzinfo=UTC)), "payload.died_at"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_dates_that_contradict_each_other_or_the_calendar_are_pointed_at(event: Event, pointed_at: str) -> None:
+    assert said(event) == [("NOT_PLAUSIBLE", pointed_at)]
+
+
+def test_what_is_planned_may_begin_soon_and_a_death_may_be_of_yesterday() -> None:
+    assert said(with_payload(PLAN, start_date=date(2027, 1, 1), end_date=None)) == []
+    assert said(died(NOW - timedelta(days=1))) == []
+
+
+@pytest.mark.parametrize(("born", "is_child"), [(date(2008, 11, 20), True), (date(2008, 11, 19), False), (None, False)])
+def test_a_grown_up_victim_who_is_a_child_is_pointed_at(born: date | None, is_child: bool) -> None:
+    """16 or 17: her school and the hub would hear nothing, as of an adult."""
+    event = story.incident()
+    *others, maya, gary = event.subjects
+    young = event.model_copy(update={"subjects": (*others, maya.model_copy(update={"date_of_birth": born}), gary)})
+
+    assert said(young) == ([("NOT_AN_ADULT", "subjects.3 (ADULT_VICTIM)")] if is_child else [])

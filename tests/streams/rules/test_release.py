@@ -15,7 +15,7 @@ from safebus.schemas.events import Event, PersonRole
 from safebus.streams.rules import release
 from safebus.streams.rules.agreements import Flow, Group
 from safebus.streams.rules.reasons import Rule
-from safebus.streams.rules.release import ENVELOPE, Restriction, ViewLeaf, collapse, plan, rule_for, view_paths
+from safebus.streams.rules.release import ENVELOPE, Hidden, Restriction, ViewLeaf, collapse, plan, rule_for, view_paths
 from safebus.streams.rules.views import group_of, groups_in
 
 ENCOMPASS = event_schemas().of("police.encompass.v1")
@@ -48,6 +48,7 @@ def leaf(data_class: DataClass, *, group: Group = Group.SUBJECT, since: int = 1,
     return ViewLeaf(path, "subjects[].x", group, data_class, "string", since)
 
 
+APART, PLACES = frozenset({Hidden.EARLIER_NUMBERS}), frozenset({Hidden.ORDINARY_PLACES})
 EARLIER_NUMBER = ViewLeaf(
     "payload.superseded_nhs_number",
     "payload.superseded_nhs_number",
@@ -97,9 +98,16 @@ PHONE, NAME, WORDS = DataClass.CONTACT_SAFE, DataClass.ID_CORE, DataClass.VOICE_
             {"restricted": Restriction.HOUSEHOLD},
             "AGREEMENT",
         ),
+        (leaf(DataClass.LOCATION_HOME), releasing(subject=["LOCATION_HOME"]), {"hides": PLACES}, "SAFE_PLACE"),
+        (leaf(DataClass.LOCATION_SAFE), releasing(subject=["LOCATION_SAFE"]), {"hides": PLACES}, "AGREEMENT"),
         (EARLIER_NUMBER, releasing(event=["NHS_NUMBER"]), {}, "AGREEMENT"),
-        (EARLIER_NUMBER, releasing(event=["NHS_NUMBER"]), {"apart": True}, "R25"),
-        (EARLIER_NUMBER, releasing(fields=("payload.superseded_nhs_number",)), {"apart": True}, "R25"),
+        (EARLIER_NUMBER, releasing(event=["NHS_NUMBER"]), {"hides": APART}, "R25"),
+        (
+            EARLIER_NUMBER,
+            releasing(fields=("payload.superseded_nhs_number",)),
+            {"hides": APART},
+            "R25",
+        ),
     ],
 )
 def test_each_leaf_has_one_rule_and_a_refusal_is_looked_for_first(
@@ -494,3 +502,28 @@ YEAR = {"subject.date_of_birth": "year"}
 )
 def test_a_plan_covers_what_it_releases_at_least_as_clearly(wide: Flow, narrow: Flow, covers: bool) -> None:
     assert made(wide).covers(made(narrow)) is covers
+
+
+def test_what_is_typed_where_a_code_belongs_stays_unless_the_very_field_is_named() -> None:
+    """In texts that must be there, in those that need not, and in lists."""
+    told = story.incident()
+    gary = told.subjects[-1].model_copy(update={"relationship": "the man from number 7"})
+    event = told.model_copy(
+        update={
+            "subjects": (*told.subjects[:-1], gary),
+            "payload": told.payload.model_copy(update={"incident_type": "moved to Rowan House"}),
+            "handling": told.handling.model_copy(update={"sensitivity": ("SEX", "at Rowan House")}),
+        }
+    )
+    by_class = {"event": ["INCIDENT_FACT", "HANDLING"], "alleged_perpetrators": ["RELATIONSHIP"]}
+    held_back = seen(releasing(**by_class), event=event)
+    named = ("payload.incident_type", "handling.sensitivity", "alleged_perpetrators[].relationship")
+    given = seen(releasing(fields=named), event=event)
+
+    assert held_back["payload"]["incident_type"] == ""
+    assert held_back["payload"]["police_reference"] == "TEST-4711"
+    assert held_back["handling"]["sensitivity"] == ["SEX"]
+    assert held_back["alleged_perpetrators"] == [{"relationship": None}]
+    assert given["payload"]["incident_type"] == "moved to Rowan House"
+    assert given["handling"]["sensitivity"] == ["SEX", "at Rowan House"]
+    assert given["alleged_perpetrators"] == [{"relationship": "the man from number 7"}]

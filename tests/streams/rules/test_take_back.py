@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.bus_records import Answer, Earlier
+from safebus.schemas.bus_records import Accused, Answer, Earlier, Notification
 from safebus.schemas.events import Event, Lifecycle
 from safebus.streams.register.store import Register
 from safebus.streams.rules import asked_again, episode
+from safebus.streams.rules.release import ENVELOPE
 from safebus.streams.rules.sharing import Shared
 from safebus.streams.rules.take_back import FINDS_IT
 
@@ -25,6 +26,11 @@ def original(register: Register | None = None) -> Earlier:
     """What is on record once the incident was decided."""
     record = share(FIRST, register or demo()).record
     return Earlier(holders=episode.holders_of(record))
+
+
+def accusing(agency: str) -> Earlier:
+    """The same, and somebody who works at this agency was accused in it."""
+    return original().model_copy(update={"accused": (Accused(named_in=FIRST.event_id, works_for=(agency,)),)})
 
 
 def retraction(**changes: Any) -> Event:
@@ -97,7 +103,7 @@ def test_it_reaches_exactly_the_receivers_whatever_happened_before_and_since(
     if lifecycle is Lifecycle.RETRACT:
         assert told == held(earlier)
     for output in found.outputs:
-        if output.notification.takes_back is not None:
+        if output.notification.bare:
             view = asked_again.read_view(output.notification, register)
             assert view is not None
             assert view.keys() == set(FINDS_IT)
@@ -121,9 +127,9 @@ def test_it_holds_ids_and_nothing_of_what_was_said() -> None:
 def test_the_record_lists_what_is_released_and_what_is_not() -> None:
     answer = share(retraction(), demo(), earlier=original()).record.answers[0]
 
-    assert sorted(field.path for field in answer.released) == sorted(FINDS_IT)
+    assert {field.path for field in answer.released} == {*FINDS_IT, *ENVELOPE}
     assert {"subject.*", "payload.*"} <= {field.path for field in answer.withheld}
-    assert {field.rule for field in (*answer.released, *answer.withheld)} == {"R23"}
+    assert {field.rule for field in answer.withheld} == {"R23"}
 
 
 def test_what_only_took_another_back_is_nothing_to_take_back() -> None:
@@ -136,12 +142,12 @@ def test_what_only_took_another_back_is_nothing_to_take_back() -> None:
 # Who must not hear of it all the same
 
 
-@pytest.mark.parametrize("earlier", [{"kept_out": ("ash-primary",)}, {"perhaps_kept_out": ("ash-primary",)}], ids=str)
-def test_where_the_suspect_may_be_nobody_hears_of_it_and_a_person_tells_them(earlier: dict[str, Any]) -> None:
-    found = share(retraction(), demo(), earlier=original().model_copy(update=earlier))
+@pytest.mark.parametrize("agency", ["ash-primary", "ash-primry"])
+def test_where_the_suspect_may_be_nobody_hears_of_it_and_a_person_tells_them(agency: str) -> None:
+    found = share(retraction(), demo(), earlier=accusing(agency))
 
     [ash] = [answer for answer in found.record.answers if answer.recipient == "ash-primary"]
-    assert ash.outcome == ("REFUSE" if "kept_out" in earlier else "HOLD")
+    assert ash.outcome == ("REFUSE" if agency == "ash-primary" else "HOLD")
     assert [(seen.who, seen.recipient) for seen in found.record.worklist] == [("subjects.0 (CHILD)", "ash-primary")]
     assert at(found.record.answers) == held(original()) - {("ash-primary", AVA)}
 
@@ -157,11 +163,7 @@ def test_a_suspended_publisher_takes_nothing_back_by_itself() -> None:
 
 def test_someone_who_is_not_in_it_any_more_is_named_as_one_of_the_original() -> None:
     payload = FIRST.payload.model_copy(update={"children": ()})
-    found = share(
-        retraction(subjects=(FIRST.subjects[1],), payload=payload),
-        demo(),
-        earlier=original().model_copy(update={"kept_out": ("ash-primary",)}),
-    )
+    found = share(retraction(subjects=(FIRST.subjects[1],), payload=payload), demo(), earlier=accusing("ash-primary"))
 
     assert {seen.who for seen in found.record.worklist} == {"someone of the original"}
 
@@ -175,10 +177,11 @@ def test_what_nobody_knows_of_is_looked_for_by_a_person() -> None:
     ]
 
 
-def test_of_one_that_nobody_was_told_of_nothing_is_left_to_do() -> None:
+def test_of_one_that_the_bus_told_nobody_a_person_may_have_told_somebody() -> None:
     found = share(retraction(), demo(), earlier=Earlier()).record
 
-    assert (found.answers, found.worklist) == ((), ())
+    assert found.answers == ()
+    assert {seen.code for seen in found.worklist} == {"NOBODY_HAD_IT"}
 
 
 # Corrections
@@ -188,11 +191,17 @@ def answer_of(found: Shared, recipient: str) -> Answer:
     return next(a for a in found.record.answers if (a.recipient, a.subject_token) == (recipient, AVA))
 
 
-def test_who_may_have_the_correction_gets_it_and_no_taking_back() -> None:
+def test_who_may_have_the_correction_gets_it_and_it_says_what_it_corrects() -> None:
     found = share(correction(), demo(), earlier=original())
+    had = {(h.recipient, h.subject_token): h.notification_id for h in original().holders}
 
     assert at(found.record.answers) == held(original())
-    assert {answer.takes_back for answer in found.record.answers} == {None}
+    assert {answer.bare for answer in found.record.answers} == {False}
+    for output in found.outputs:
+        n = output.notification
+        assert n.takes_back == had[n.recipient, n.subject_token]
+        view = asked_again.read_view(n, demo())
+        assert view is not None and "subject" in view
 
 
 def test_who_may_not_have_it_any_more_hears_that_it_was_wrong() -> None:
@@ -201,8 +210,8 @@ def test_who_may_not_have_it_any_more_hears_that_it_was_wrong() -> None:
     )
     ash = answer_of(share(correction(), register, earlier=original()), "ash-primary")
 
-    assert (ash.outcome, ash.view_fields, ash.takes_back is not None) == ("PERMIT", FINDS_IT, True)
-    assert [reason.code for reason in ash.reasons] == ["TAKES_BACK"]
+    assert (ash.outcome, ash.view_fields, ash.bare) == ("PERMIT", FINDS_IT, True)
+    assert [reason.code for reason in ash.reasons] == ["TAKES_BACK", "AGREEMENT_EXPIRED"]
 
 
 def test_a_correction_that_waits_for_a_person_is_not_half_told() -> None:
@@ -210,7 +219,32 @@ def test_a_correction_that_waits_for_a_person_is_not_half_told() -> None:
     held_back = share(correction(occurred_at=grown), demo(), earlier=original())
 
     assert answer_of(held_back, "ash-primary").outcome == "HOLD"
-    assert {answer.takes_back for answer in held_back.record.answers} == {None}
+    assert not any(answer.bare for answer in held_back.record.answers)
+
+
+@pytest.mark.parametrize(
+    ("record_id", "kind", "body"),
+    [
+        ("partner/fordshire-police", "partner", {"suspended": True}),
+        ("danger/1", "danger", {"person_id": GARY, "to": AVA, "source": "an order"}),
+    ],
+)
+def test_what_is_found_out_before_it_goes_stops_it(record_id: str, kind: str, body: Any) -> None:
+    """As it would have refused it when it was decided."""
+    told = next(o for o in share(retraction(), demo(), earlier=original()).outputs if ash_about_ava(o.notification))
+    register = demo()
+    if kind == "partner":
+        change(register, record_id, lambda entry: entry.update(body))
+    else:
+        put(register, record_id, kind, body)
+        put(register, "affiliation/x", "affiliation", {"person_id": GARY, "partner": "ash-primary", "relation": "r"})
+
+    assert asked_again.still_permitted(told.notification, demo(), NOON) is None
+    assert asked_again.still_permitted(told.notification, register, NOON) is not None
+
+
+def ash_about_ava(notification: Notification) -> bool:
+    return (notification.recipient, notification.subject_token) == ("ash-primary", AVA)
 
 
 def test_a_correction_that_names_the_suspect_of_a_school_does_not_tell_that_school_anything() -> None:

@@ -1,5 +1,6 @@
 """What a person must look at, though the event is decided: each kind once, and nothing that needs nobody."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -101,3 +102,49 @@ def test_the_day_by_which_the_publisher_needs_an_answer_stands_beside_it() -> No
     event = INCIDENT.model_copy(update={"respond_by": needed})
 
     assert {seen.by for seen in share(event, demo()).record.worklist} == {needed}
+
+
+# A duty that names nobody
+
+
+def with_first(**changes: Any) -> Event:
+    ava, *others = INCIDENT.subjects
+    return INCIDENT.model_copy(update={"subjects": (ava.model_copy(update=changes), *others)})
+
+
+NOBODY_S: dict[str, Any] = {"nhs_number": "9990554331", "upn": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "unmet"),
+    [
+        ({}, False),
+        (NOBODY_S, True),
+        (NOBODY_S | {"date_of_birth": None}, True),
+        (NOBODY_S | {"date_of_birth": date(2024, 1, 1)}, False),  # nobody is at school at two
+        (NOBODY_S | {"date_of_birth": date(2000, 1, 1)}, False),
+    ],
+    ids=str,
+)
+def test_a_child_whom_no_school_has_in_its_care_is_somebody_s_to_find(said: dict[str, Any], unmet: bool) -> None:
+    """The hub is told, which hid it: the duty is to the school, and its teacher would wait for ever."""
+    assert ((AVA, "DUTY_UNMET", None) in to_see(with_first(**said))) is unmet
+
+
+def test_a_type_without_a_duty_asks_for_nobody() -> None:
+    unknown = story.attendance().model_copy(
+        update={"subjects": tuple(p.model_copy(update=NOBODY_S) for p in story.attendance().subjects)}
+    )
+
+    assert "DUTY_UNMET" not in {code for _, code, _ in to_see(unknown)}
+
+
+def test_a_victim_of_16_who_is_called_an_adult_is_somebody_s_to_look_at() -> None:
+    *others, maya, gary = INCIDENT.subjects
+    young = INCIDENT.model_copy(
+        update={
+            "subjects": (*others, maya.model_copy(update={"date_of_birth": date(2010, 6, 1), "nhs_number": None}), gary)
+        }
+    )
+
+    assert ("subjects.3 (ADULT_VICTIM)", "NOT_AN_ADULT", None) in to_see(young)

@@ -5,34 +5,38 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from a_register import demo, share
+from a_register import KEY, demo, share
 
 from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
-from safebus.schemas import topics
-from safebus.schemas.bus_records import DecisionRecord, Episode, Origin
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import Accused, DecisionRecord, Episode, Origin
 from safebus.schemas.errors import BrokenPromise
+from safebus.schemas.events import Lifecycle
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.rules.episode import holders_of
+from safebus.streams.worker import dedupe as dedupe_module
 from safebus.streams.worker.dedupe import Dedupe, KnownDecision
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def decided(offset: int, episode: Episode | None = None) -> KnownDecision:
+def decided(offset: int, episodes: tuple[str, ...] | None = None, accuses: bool = False) -> KnownDecision:
     return KnownDecision(
         origin=Origin(topic="in.ash", partition=1, offset=offset),
         input_digest=f"input-{offset}",
         register_offset=7,
         decided_at=NOON + timedelta(milliseconds=offset),
         record_digest=f"record-{offset}",
-        episode=episode,
+        episodes=episodes,
+        accuses=accuses,
     )
 
 
-def a_record(offset: int) -> DecisionRecord:
+def a_record(offset: int, left: Episode | None = None) -> DecisionRecord:
     """The decision about `event-<offset>` of Ash."""
-    of_ash = {"source": "ash", "event_id": f"event-{offset}", "origin": decided(offset).origin}
+    of_ash = {"source": "ash", "event_id": f"event-{offset}", "origin": decided(offset).origin, "episode": left}
     return share(story.incident(), demo()).record.model_copy(update=of_ash)
 
 
@@ -44,20 +48,24 @@ def connection(broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch) -> C
     return Connection(broker.bootstrap)
 
 
-async def write(connection: Connection, *offsets: int, header: bool = True, episode: Episode | None = None) -> None:
+async def write(connection: Connection, *offsets: int, header: bool = True, left: Episode | None = None) -> None:
     outbound = Writer(connection, client_id="test")
     await outbound.start()
     await outbound.send_all(
         Message(
             topics.DECISIONS,
             f"event-{offset}".encode(),
-            b"record",
-            [("ce_source", b"ash"), *([decided(offset, episode).header()] if header else [])],
+            b"record" if left is None else codec.encode_record(a_record(offset, left)),
+            [("ce_source", b"ash"), *([as_known(offset, left).header()] if header else [])],
             1,
         )
         for offset in offsets
     )
     await outbound.stop()
+
+
+def as_known(offset: int, left: Episode | None) -> KnownDecision:
+    return decided(offset) if left is None else decided(offset, left.tokens, bool(left.accused))
 
 
 def test_what_stands_in_the_header_is_all_of_it() -> None:
@@ -66,11 +74,10 @@ def test_what_stands_in_the_header_is_all_of_it() -> None:
     assert KnownDecision.from_header(one.header()[1]) == one
 
 
-@pytest.mark.parametrize(
-    "left", [Episode(token="t"), Episode(token="t", kept_out=("a", "b")), Episode(token="t", perhaps_kept_out=("c",))]
-)
-def test_what_it_leaves_for_its_episode_stands_there_too(left: Episode) -> None:
-    one = decided(3, left)
+@pytest.mark.parametrize("accuses", [False, True])
+@pytest.mark.parametrize("episodes", [("t",), ("t", "u")])
+def test_its_episodes_stand_there_too(episodes: tuple[str, ...], accuses: bool) -> None:
+    one = decided(3, episodes, accuses)
 
     assert KnownDecision.from_header(one.header()[1]) == one
 
@@ -115,22 +122,64 @@ async def test_a_decision_that_no_worker_wrote_stops_it(connection: Connection) 
 
 # Episodes
 
+SOMEBODY = Accused(named_in="event-1", works_for=("beech-primary",))
+
 
 async def test_an_episode_is_known_by_its_last_event_until_that_is_forgotten(connection: Connection) -> None:
-    await write(connection, 1, 2, episode=Episode(token="t", kept_out=("beech",)))
+    left = Episode(tokens=("t", "u"), accused=(SOMEBODY,))
+    await write(connection, 1, left=Episode(tokens=("t",)))
+    await write(connection, 2, left=left)
     dedupe = Dedupe(connection, window=2)
     await dedupe.read_tails({1})
-    before = dedupe.before(1, "ash", {})
+    before, others = dedupe.before(1, "ash", {}), dedupe.before(1, "beech", {})
 
-    assert before.latest("t") == "event-2"
-    assert before.episode("event-1") == Episode(token="t", kept_out=("beech",))
-    assert (before.episode("event-9"), before.latest("other"), dedupe.before(1, "beech", {}).latest("t")) == (
-        None,
-        None,
-        None,
-    )
+    assert (before.latest("t"), before.latest("u"), before.latest("v")) == ("event-2", "event-2", None)
+    assert (before.tokens("event-1"), before.tokens("event-2"), before.tokens("event-9")) == (("t",), ("t", "u"), None)
+    assert before.episode("t") == before.episode("u") == left
+    assert (before.episode("v"), others.episode("t"), others.latest("t")) == (None, None, None)
 
     dedupe.add(1, a_record(3), decided(3))  # of an earlier release: it says nothing of its episode
-    assert (before.episode("event-3"), before.latest("t")) == (None, "event-2")
+    assert (before.tokens("event-3"), before.latest("t")) == (None, "event-2")
     dedupe.add(1, a_record(4), decided(4))
-    assert before.latest("t") is None
+    assert (before.latest("t"), before.episode("t")) == (None, None)
+
+
+async def test_one_of_which_nobody_is_accused_is_known_all_the_same(connection: Connection) -> None:
+    await write(connection, 1, left=Episode(tokens=("t",)))
+    dedupe = Dedupe(connection)
+    await dedupe.read_tails({1})
+
+    assert dedupe.before(1, "ash", {}).episode("t") == Episode(tokens=("t",))
+
+
+async def test_reading_the_tail_again_makes_no_earlier_event_the_last(connection: Connection) -> None:
+    """The first is on record, the second is being written, and something else makes the tail be read."""
+    first, second = Episode(tokens=("t",)), Episode(tokens=("t",), accused=(SOMEBODY,))
+    dedupe = Dedupe(connection)
+    await dedupe.read_tails({1})
+    dedupe.add(1, a_record(1, first), as_known(1, first))
+    dedupe.add(1, a_record(2, second), as_known(2, second))
+    await write(connection, 1, left=first)
+    await dedupe.read_tails({1})
+
+    assert dedupe.before(1, "ash", {}).latest("t") == "event-2"
+    assert dedupe.before(1, "ash", {}).episode("t") == second
+
+
+async def test_who_had_what_is_taken_back_is_known_though_it_is_put_out_meanwhile(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The original is not written yet, and as many are decided behind it as are kept."""
+    monkeypatch.setattr(dedupe_module, "_UNWRITTEN", 1)
+    dedupe = Dedupe(connection)
+    await dedupe.read_tails({1})
+    original = share(story.incident(), demo()).record
+    dedupe.add(1, original, KnownDecision.of(original, "digest"))
+    retraction = story.incident().model_copy(
+        update={"event_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "lifecycle": Lifecycle.RETRACT}
+        | {"supersedes_event_id": original.event_id}
+    )
+    holders = await dedupe.holders([(1, retraction)], KEY)
+    dedupe.add(1, a_record(9), decided(9))
+
+    assert dedupe.before(1, "fordshire-police", holders).holders(original.event_id) == holders_of(original) != ()

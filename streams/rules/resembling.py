@@ -1,0 +1,39 @@
+"""
+Whom may somebody be whom no number ties to the register?
+
+An officer at a door seldom has a mother's NHS number. What must protect her (a restricted record, somebody recorded as
+a danger to her) or keep somebody out must not hang on it. So subjects without a known number are looked for by names
+and dates among those who are so protected or so recorded; nothing is delivered for it, and no interest comes of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from safebus.schemas.events import Event, PersonRole
+from safebus.schemas.identifiers import PersonKey
+from safebus.streams.rules import alike
+from safebus.streams.rules.identity import Matched
+from safebus.streams.rules.lookups import Lookups
+
+
+def with_likenesses(matched: Matched, event: Event, register: Lookups, key: PersonKey) -> Matched:
+    """The same matches, with whom those that are nobody's resemble, and the mothers of those not born yet."""
+    found: dict[str, frozenset[str]] = {}
+    mothers: dict[str, str] = {}
+    for person in event.subjects:
+        if person.role is PersonRole.UNBORN_CHILD:
+            # It goes by her number.
+            hers = register.persons_with("nhs", key.token("nhs", person.nhs_number)) if person.nhs_number else ()
+            if len(hers) == 1:
+                [mothers[person.ref]] = hers
+            continue
+        match = matched.matches.get(person.ref)
+        if match is None or match.person_id is not None:
+            continue
+        said = alike.described(person.family_name, person.given_name, person.date_of_birth, key)
+        others = register.noted_alike(said.tokens())
+        ids = frozenset(known.person_id for known in others if alike.may_be_one(said, alike.known(known)))
+        if ids:
+            found[person.ref] = ids
+    return replace(matched, resembled=found, mothers=mothers) if found or mothers else matched

@@ -1,0 +1,137 @@
+"""People whom nobody asked for their number are recognised by names and dates, however they are written."""
+
+from datetime import date
+
+import pytest
+from a_register import KEY
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safebus.streams.rules import alike
+from safebus.streams.rules.alike import SHORT_FORMS, Alike, described, may_be_one, sound
+from safebus.streams.rules.identity import confirm_tokens, near_dates
+from safebus.streams.rules.parties import KnownPerson
+
+BORN = date(1986, 3, 5)
+
+
+def registered(family: str | None, given: str | None, born: date | None) -> Alike:
+    families, givens = alike.registered(family, given, KEY)
+    return alike.known(
+        KnownPerson(
+            person_id="x",
+            tokens={"nhs": "1"},
+            confirm=confirm_tokens(family, born, KEY, given_name=given),
+            near=tuple(near_dates(born, KEY)),
+            family_alike=families,
+            given_alike=givens,
+        )
+    )
+
+
+GARY = registered("Stone", "Gary", BORN)
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "born"),
+    [
+        ("Stone", "Gary", None),
+        ("STONE", "gary", BORN),
+        ("Stoen", "Garry", None),
+        ("Stones", "Gaz", None),
+        ("Stone", "G", None),
+        ("Stone", "G.", None),
+        ("Stone", "Mr Gary", None),
+        ("Stone-Hart", "Gary", None),
+        ("de Stone", "Gary", None),
+        ("Stone (senior)", "Gary", None),
+        ("Gary", "Stone", None),
+        ("Stone, Gary", None, None),
+        (None, "Gary Stone", None),
+        ("Stone", None, None),
+        ("Stone", None, BORN),
+        (None, None, BORN),
+        (None, "Gary", BORN),
+        ("Smith", "Gary", BORN),
+        ("Stone", "Henry", BORN),
+        ("Stone", "Gary", date(1986, 5, 3)),
+        ("Stone", "Gary", date(1900, 1, 1)),
+        ("Stone", "Gary", date(1951, 12, 30)),
+        ("Sm\u0142th", "Gary", date(1986, 3, 6)),
+    ],
+)
+def test_this_may_be_him(family: str | None, given: str | None, born: date | None) -> None:
+    assert may_be_one(described(family, given, born, KEY), GARY)
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "born"),
+    [
+        ("Smith", "Gary", None),
+        ("Stone", "Henry", None),
+        ("Stoen", "Gary", date(1951, 12, 30)),
+        ("Stone", "Henry", date(1951, 12, 30)),
+        ("Smith", "Henry", BORN),
+        ("Smith", None, BORN),
+        (None, "Gary", None),
+        (None, None, None),
+        ("Stone", None, date(1951, 12, 30)),
+    ],
+)
+def test_nobody_would_think_that_this_is_him(family: str | None, given: str | None, born: date | None) -> None:
+    assert not may_be_one(described(family, given, born, KEY), GARY)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("M\u00fcller", "Jon"), ("Mueller", "John")),
+        (("MacDonald", "Mohammed"), ("McDonald", "Mohamed")),
+        (("\u0141uczak", "Bill"), ("Luczak", "William")),
+        (("O\u2019Neill", "Kate"), ("ONeil", "Catherine")),
+        (("\u674e", "\u5c0f\u9f99"), ("\u674e", "\u5c0f\u9f99")),
+    ],
+)
+def test_however_it_is_spelt(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert may_be_one(described(*one, None, KEY), registered(*other, None))
+
+
+def test_a_date_that_systems_fill_in_says_nothing() -> None:
+    for filled_in in alike.PLACEHOLDERS:
+        assert described("Stone", None, filled_in, KEY) == described("Stone", None, None, KEY)
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("robert", "R163"),
+        ("rupert", "R163"),
+        ("ashcraft", "A261"),
+        ("ashcroft", "A261"),
+        ("tymczak", "T522"),
+        ("pfister", "P236"),
+        ("honeyman", "H555"),
+        ("lee", "L000"),
+        ("\u674e", "\u674e"),
+    ],
+)
+def test_it_sounds_as_the_national_archives_say(word: str, code: str) -> None:
+    """Their own examples. Source: National Archives (US), "Soundex System"."""
+    assert sound(word) == code
+
+
+def test_short_forms_are_of_full_names_and_fit_both_sides() -> None:
+    assert SHORT_FORMS["sam"] == {"samuel", "samantha"}
+    assert may_be_one(described("Stone", "Sam", None, KEY), registered("Stone", "Samantha", None))
+    assert may_be_one(described("Stone", "Samantha", None, KEY), registered("Stone", "Sam", None))
+
+
+@given(st.text(max_size=10) | st.none(), st.text(max_size=10) | st.none(), st.dates() | st.none())
+def test_whoever_is_written_the_same_twice_is_the_same(
+    family: str | None, first: str | None, born: date | None
+) -> None:
+    """Whatever is typed; unless there is too little to say so."""
+    said = described(family, first, born, KEY)
+    enough = {"family_name", "date_of_birth"} & said.stated.keys()
+
+    assert may_be_one(said, registered(family, first, born)) or not enough
