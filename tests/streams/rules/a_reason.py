@@ -227,7 +227,9 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "ADVERSARY": lambda: decided(put(demo(), "affiliation/x", "affiliation", _GOVERNS_ASH)),
     "ADVERSARY_BEFORE": lambda: decided(demo(), earlier=_accused_at_ash()),
     "ADVERSARY_PERHAPS_BEFORE": lambda: decided(demo(), earlier=_accused_at_ash("ash-primry")),
-    "ADVERSARY_STANDING": lambda: decided(_warned_of_gary()),
+    "ADVERSARY_STANDING": lambda: decided(
+        _warned_of_gary(), event=INCIDENT.model_copy(update={"subjects": INCIDENT.subjects[:-1]})
+    ),
     "EPISODE_UNKNOWN": lambda: decided(demo(), earlier=Earlier(known=False)),
     "CLAIM_UNKNOWN": lambda: decided(
         demo(),

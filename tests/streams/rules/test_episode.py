@@ -138,6 +138,13 @@ def test_it_is_handed_on_from_one_to_the_next() -> None:
     assert codes(third) == ["ADVERSARY_BEFORE"]
 
 
+def test_what_the_event_says_itself_is_the_reason_and_not_what_an_earlier_one_said_too() -> None:
+    memory = Memory()
+    memory.after(FIRST)
+
+    assert codes(memory.after(FIRST.model_copy(update={"event_id": SECOND_ID}))) == ["ADVERSARY"]
+
+
 def test_what_was_only_likely_is_sure_once_somebody_knows_the_number() -> None:
     nameless = FIRST.subjects[-1].model_copy(update={"nhs_number": None})
     memory = Memory()
