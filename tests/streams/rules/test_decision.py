@@ -284,3 +284,12 @@ def test_a_ban_is_about_whom_it_says(about: list[str], refused: bool) -> None:
 
     assert ("PROHIBITED" in {reason.code for reason in decided(banned)}) is refused
     assert [reason.code for reason in looked_at(banned, sent())] == (["PROHIBITED"] if refused else [])
+
+
+def test_a_plain_permit_says_that_it_is_covered_and_nothing_else() -> None:
+    assert [reason.code for reason in decided(demo())] == ["PERMITTED"]
+
+
+@pytest.mark.parametrize(("begins", "refused"), [("2026-11-20", True), ("2026-11-21", False)])
+def test_a_ban_holds_from_its_first_day(begins: str, refused: bool) -> None:
+    assert ("PROHIBITED" in {reason.code for reason in decided(prohibition(effective_from=begins))}) is refused

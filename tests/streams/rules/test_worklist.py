@@ -121,7 +121,9 @@ NOBODY_S: dict[str, Any] = {"nhs_number": "9990554331", "upn": None}
         ({}, False),
         (NOBODY_S, True),
         (NOBODY_S | {"date_of_birth": None}, True),
-        (NOBODY_S | {"date_of_birth": date(2024, 1, 1)}, False),  # nobody is at school at two
+        (NOBODY_S | {"date_of_birth": date(2022, 11, 19)}, True),  # four on that day
+        (NOBODY_S | {"date_of_birth": date(2022, 11, 20)}, False),
+        (NOBODY_S | {"date_of_birth": date(2024, 1, 1)}, False),
         (NOBODY_S | {"date_of_birth": date(2000, 1, 1)}, False),
     ],
     ids=str,
