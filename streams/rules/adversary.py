@@ -49,11 +49,24 @@ Sides = Mapping[str, frozenset[Side]]
 
 
 def sides(
-    event: Event, matched: Matched, register: Lookups, *, key: PersonKey, on: date, earlier: Earlier | None = None
+    event: Event,
+    matched: Matched,
+    register: Lookups,
+    *,
+    key: PersonKey,
+    on: date,
+    earlier: Earlier | None = None,
+    mine: Mapping[str, Accused] | None = None,
 ) -> Sides:
-    """Recipient -> how it stands to whom the persons of this event must be protected from; the others stand to none."""
+    """
+    Recipient -> how it stands to whom the persons of this event must be protected from; the others stand to none.
+
+    Args:
+        mine: `accused_in` of the event, where that is at hand.
+    """
+    mine = accused_in(event, key) if mine is None else mine
     found: dict[str, set[Side]] = {}
-    for recipient, side in _all(event, matched, register, key, on, earlier or Earlier()):
+    for recipient, side in _all(event, matched, register, key, on, earlier or Earlier(), mine):
         found.setdefault(recipient, set()).add(side)
     return {recipient: frozenset(those) for recipient, those in found.items()}
 
@@ -100,13 +113,19 @@ def _is_a_slip(unknown: str, partner: str) -> bool:
 
 
 def _all(
-    event: Event, matched: Matched, register: Lookups, key: PersonKey, on: date, earlier: Earlier
+    event: Event,
+    matched: Matched,
+    register: Lookups,
+    key: PersonKey,
+    on: date,
+    earlier: Earlier,
+    mine: Mapping[str, Accused],
 ) -> Iterator[tuple[str, Side]]:
     for person in event.subjects:
         maybe = matched.may_be(person.ref)
         if person.role is PersonRole.ALLEGED_PERPETRATOR:
             known = person.ref not in matched.doubts and bool(maybe)
-            yield from _where(accused(person, event, key), maybe, known, register, on, Side.INSIDE)
+            yield from _where(mine[person.ref], maybe, known, register, on, Side.INSIDE)
             continue
         ids, sure = maybe or matched.protects_as(person.ref), bool(maybe)
         if person.ref in matched.mothers:  # whoever is a danger to her is one to the child
@@ -123,6 +142,12 @@ def _all(
         ids = frozenset(pid for each in one.ids for pid in register.persons_with(*each.split(" ")))
         known = len(ids) == 1 and all(_agrees(one, register.person(person_id)) for person_id in ids)
         yield from _where(one, ids, known, register, on, Side.BEFORE)
+
+
+def accused_in(event: Event, key: PersonKey) -> Mapping[str, Accused]:
+    """Ref -> whoever the event accuses, as tokens."""
+    suspects = [person for person in event.subjects if person.role is PersonRole.ALLEGED_PERPETRATOR]
+    return {person.ref: accused(person, event, key) for person in suspects}
 
 
 def accused(person: Person, event: Event, key: PersonKey) -> Accused:

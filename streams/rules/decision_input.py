@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from safebus.schemas import codes
-from safebus.schemas.bus_records import Earlier
+from safebus.schemas.bus_records import Accused, Earlier
 from safebus.schemas.codec import Received
 from safebus.schemas.events import Address, Confidentiality, Event, OperationEncompass, Person, PersonRole, SafeAddress
 from safebus.schemas.identifiers import PersonKey
@@ -36,6 +36,7 @@ class EventFacts:
             says.
         earlier: What is on record of its episode.
         sides: How recipients stand to the alleged perpetrators, see `streams.rules.adversary`.
+        accused: Whom it accuses itself.
         restriction: Whose record in it is restricted.
         hides: What must not be seen in it besides.
         claims: Codes that the publisher claims and the catalogue does not have.
@@ -51,6 +52,7 @@ class EventFacts:
     law_day: date
     earlier: Earlier
     sides: Sides
+    accused: tuple[Accused, ...]
     restriction: Restriction
     hides: frozenset[Hidden]
     claims: tuple[str, ...]
@@ -73,6 +75,7 @@ def facts_of(
     event = received.event
     today = uk_day(now)
     whose = restriction(event, matched, register)
+    mine = adversary.accused_in(event, key)
     return EventFacts(
         event=event,
         matched=matched,
@@ -81,7 +84,8 @@ def facts_of(
         today=today,
         law_day=uk_day(min(event.occurred_at, now)),
         earlier=earlier,
-        sides=adversary.sides(event, matched, register, key=key, on=today, earlier=earlier),
+        sides=adversary.sides(event, matched, register, key=key, on=today, earlier=earlier, mine=mine),
+        accused=tuple(mine.values()),
         restriction=whose,
         hides=frozenset(_hidden(event, whose, matched, register)),
         claims=tuple(

@@ -21,10 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-from safebus.schemas.bus_records import DecisionRecord, Earlier, Episode, Holder, Outcome
-from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle, PersonRole
+from safebus.schemas.bus_records import Accused, DecisionRecord, Earlier, Episode, Holder, Outcome
+from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.rules import adversary
 from safebus.streams.rules.identity import tokens
 
 #: More than any real episode has; beyond it, those who follow are held until a person has looked.
@@ -90,13 +89,15 @@ def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
     )
 
 
-def leaves(event: Event, key: PersonKey, earlier: Earlier) -> Episode:
+def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accused]) -> Episode:
     """
     What this event leaves for those that follow it.
 
     A correction that names somebody stands in place of what it corrects: who was accused by mistake is so no more.
+
+    Args:
+        mine: Those whom it accuses itself.
     """
-    mine = [adversary.accused(p, event, key) for p in event.subjects if p.role is PersonRole.ALLEGED_PERPETRATOR]
     corrects = event.supersedes_event_id if event.lifecycle is Lifecycle.CORRECT and mine else None
     others = [one for one in earlier.accused if one.named_in != corrects]
     said = {one.model_copy(update={"named_in": ""}): one for one in (*others, *mine)}

@@ -99,7 +99,7 @@ def share(
         earlier=earlier,
         answers=(*answers, *taken_back.values()),
         worklist=worklist.of(facts, decided, [*taken_back.values()]),
-        episode=episode.leaves(event, key, facts.earlier),
+        episode=episode.leaves(event, key, facts.earlier, facts.accused),
     )
     plans = {
         (interest.recipient, interest.match.token): _plan(received, verdict.flow, verdict)
