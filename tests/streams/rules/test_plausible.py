@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.events import Event, IdentityEvent, PersonRole
+from safebus.schemas.events import Event, IdentityEvent, PersonRole, PlanType
 from safebus.streams.rules.plausible import CLOCKS_DIFFER_BY, implausible
 from safebus.streams.rules.reasons import say
 
@@ -98,6 +98,7 @@ PLAN, MOVE, ATTENDANCE = story.protection_plan(), story.moved_to_temporary_accom
     [
         (with_payload(PLAN, end_date=date(2000, 1, 1)), "payload.end_date"),
         (with_payload(PLAN, start_date=date(2062, 1, 1)), "payload.start_date"),
+        (with_payload(PLAN, plan_type=PlanType.UNBORN_CHILD_PROTECTION), "payload.plan_type"),
         (with_payload(MOVE, agreed_on=date(2026, 11, 21)), "payload.agreed_on"),
         (with_payload(MOVE, placed_on=date(2028, 1, 1)), "payload.placed_on"),
         (with_payload(ATTENDANCE, arrived_at=NOW + timedelta(hours=1), left_at=None), "payload.arrived_at"),

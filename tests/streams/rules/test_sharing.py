@@ -390,3 +390,11 @@ def test_what_nobody_can_place_is_not_handed_over_under_a_new_agreement() -> Non
     notification = sent().model_copy(update={"agreement_version": 2})
 
     assert looked_at(demo(), notification) == reason("AGREEMENT_NARROWED", "R21", ENCOMPASS)
+
+
+def test_the_fields_in_which_prose_stands_are_named_and_no_others() -> None:
+    prose = INCIDENT.payload.model_copy(update={"incident_type": "moved to Rowan House"})
+    told = INCIDENT.model_copy(update={"payload": prose})
+    reasons = next(a.reasons for a in share(told, demo()).record.answers if a.recipient == "ash-primary")
+
+    assert [(r.code, r.about) for r in reasons if r.code == "NOT_A_CODE"] == [("NOT_A_CODE", "payload.incident_type")]
