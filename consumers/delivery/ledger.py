@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from safebus.consumers.delivery.stages import ENDED, NOT_SENT, UNDER_WAY, UNKNOWN, code_of
+from safebus.consumers.delivery.stages import ENDED, NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, code_of
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Notification, Receipt, Stage
 from safebus.schemas.kafka.connection import Connection
@@ -122,10 +122,12 @@ class Ledger:
 
     def never_handed_over(self, notification_id: str) -> bool:
         """
-        It was stopped, and certainly no attempt was made.
+        It was stopped and no attempt was made.
 
-        Only of what stands on a consent that is certain: a receipt says there that an attempt begins. A process that
-        ended between the partner's answer and its receipt leaves no trace of any other.
+        Of what stands on a consent that is certain: a receipt says there that an attempt begins. Of any other a process
+        that ended between the partner's answer and its receipt leaves no trace; so what its publisher took back counts
+        as sent, because the partner may still have it. What the register no longer permitted counts as not sent:
+        that there was anything is not the partner's to know any more.
         """
         return notification_id in self._never
 
@@ -217,7 +219,7 @@ class Ledger:
             self._only_begun.discard(key)
         elif receipt.stage in ENDED:
             new = key not in self._ended and key not in self._maybe_there
-            if new and receipt.stage is Stage.STOPPED and receipt.consent_meaning is not None:
+            if new and receipt.stage is Stage.STOPPED and _is_sure(receipt, code):
                 self._never.add(key)
             self._ended[key] = Ended(receipt.stage, receipt.output_digest)
             self._note_who_may_hold_it(receipt, never_answered=never_answered)
@@ -246,3 +248,8 @@ class Ledger:
             purpose=ended.purpose,
             consent_meaning=ended.consent_meaning,
         )
+
+
+def _is_sure(stopped: Receipt, code: str) -> bool:
+    """Is it sure enough that no attempt was made?"""
+    return stopped.consent_meaning is not None or (stopped.attempt == 0 and code != TAKEN_BACK)

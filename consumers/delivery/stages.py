@@ -64,6 +64,8 @@ class Line(NamedTuple):
 UNDER_WAY: Final = "attempt_under_way"
 #: The time-out came after the body went, so the partner may have it.
 UNKNOWN: Final = "answer_unknown"
+#: Its publisher took it back, and it is not sent.
+TAKEN_BACK: Final = "taken_back"
 #: The answer of a delivery that ended without an attempt, and of an attempt that has none yet.
 NOT_SENT: Final = "not_sent"
 NOT_YET: Final = "not_yet"
@@ -76,7 +78,7 @@ TABLE: Final = (
     #    what it meets      which means                           reason of the receipt     open          redriven
     Line(Met.NOT_PERMITTED, "the register no longer permits it",  "",                       _STOPPED,     _STOPPED),
     Line(Met.NOT_READABLE,  "its released fields cannot be read", "view_not_readable",      _PARKED,      _PARKED),
-    Line(Met.TAKEN_BACK,    "its publisher took it back",         "taken_back",             _STOPPED,     None),
+    Line(Met.TAKEN_BACK,    "its publisher took it back",         TAKEN_BACK,               _STOPPED,     None),
     Line(Met.NOTHING_THERE, "what it takes back was never sent",  "nothing_to_take_back",   _STOPPED,     _STOPPED),
     Line(Met.BEGUN,         "about to be sent, on a consent",     UNDER_WAY,                _WAITING,     _PARKED),
     Line(Reply.ACCEPTED,    "the partner has it",                 "",                       _HANDED_OVER, _HANDED_OVER),

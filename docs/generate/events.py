@@ -26,6 +26,12 @@ def page() -> str:
         "## Envelope",
         _table(envelope, _docs(schemas[0].raw)),
         *_types(schemas),
+        "## Codes",
+        "A field that should hold a code and holds something else is treated as free text: it leaves only where an "
+        "agreement names the exact field, and the answer says so (`NOT_A_CODE`). The event is taken all the same. "
+        "Several codes may stand in one field, with a comma, semicolon, slash or `and` between them; capitals, "
+        "accents, hyphens and apostrophes make no other code. A pattern is a regular expression for the whole field.",
+        *_codes(schemas),
         "## Data classes",
         "Special and criminal data need an Article 9 or 10 condition besides the Article 6 basis. Prose leaves only "
         "where an agreement names the exact field. What is stripped of a restricted person "
@@ -41,6 +47,23 @@ def _types(schemas: list[EventSchema]) -> Iterator[str]:
         yield f"## {schema.event_type}"
         yield f"`safebus.{cls.__name__}`, version {schema.version}. {schema.raw['doc']}"
         yield _table([leaf for leaf in schema.leaves if leaf.path.startswith("payload")], _docs(schema.raw))
+
+
+def _codes(schemas: list[EventSchema]) -> Iterator[str]:
+    """Every list of codes once, under the name of its field."""
+    found: dict[str, list[str]] = {}
+
+    def visit(node: Any) -> None:
+        for inner in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
+            visit(inner)
+        if isinstance(node, dict) and "codes" in node:
+            found[node["name"]] = node["codes"]
+
+    for schema in schemas:
+        visit(schema.raw)
+    for name, codes in found.items():
+        yield f"### {name.replace('_', ' ')}"
+        yield ", ".join(f"`{code}`" for code in codes)
 
 
 def _table(leaves: list[Leaf], docs: Mapping[str, tuple[bool, str]]) -> str:
@@ -73,6 +96,10 @@ def _docs(raw: Mapping[str, Any]) -> dict[str, tuple[bool, str]]:
                     named[node["name"]] = node
                     symbols = ", ".join(f"`{symbol}`" for symbol in node["symbols"])
                     said = f"{symbols}; {said}" if said else symbols
+                if "pattern" in field:
+                    said = "; ".join(filter(None, (f"a code, as `{field['pattern']}`", said)))
+                elif "codes" in field:
+                    said = "; ".join(filter(None, ("[a code](#codes)", said)))
                 found[path] = ("default" in field, said)
 
     visit(raw, "")

@@ -26,6 +26,7 @@ from safebus.streams.rules.identity import confirm_tokens, near_dates
 from safebus.streams.rules.parties import KnownPerson
 
 _MOST_WORDS: Final = 6  # of one name
+_MOST_LETTERS: Final = 16  # of one word: longer ones that begin alike are alike
 
 #: What systems put where nobody knows a date.
 PLACEHOLDERS: Final = frozenset(
@@ -188,7 +189,7 @@ def _words(name: str | None) -> list[str]:
     """The words of a name, without what is only spelling."""
     plain = unicodedata.normalize("NFKD", (name or "").casefold().translate(_LETTERS))
     kept = "".join(c for c in plain if c not in "'\u2019" and not unicodedata.combining(c))
-    return [word for word in re.split(r"[\W_]+", kept) if word][:_MOST_WORDS]
+    return [word[:_MOST_LETTERS] for word in re.split(r"[\W_]+", kept) if word][:_MOST_WORDS]
 
 
 #: Letters that are no other letter with a mark, as English keyboards write them.

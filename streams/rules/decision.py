@@ -138,7 +138,7 @@ def _holds(case: DecisionInput) -> Iterator[Reason]:
         yield why(Code.APPROVAL_ASKED, label)
     yield from implausible(facts.event, case.interest.person, facts.now)
     yield from looked_at(facts.sides.get(recipient, frozenset()), recipient)
-    if not facts.earlier.known and case.interest.roles != (SUBSCRIPTION,):
+    if not facts.earlier.known and SUBSCRIPTION not in case.interest.roles:
         # A hub that watches over all of this type is where somebody knows more: it is told, the others wait.
         yield why(Code.EPISODE_UNKNOWN, recipient)
 
@@ -206,8 +206,9 @@ def _permitted(
     reasons = [why(Code.PERMITTED, f"{agreement.agreement} v{agreement.version} {flow.flow}")]
     if facts.today > agreement.review_by:
         reasons.append(why(Code.AGREEMENT_REVIEW_OVERDUE, agreement.agreement))
-    if Hidden.ORDINARY_PLACES in facts.hides:
-        reasons.append(why(Code.SAFE_ADDRESS_SHOWN, "homes and the place of the incident withheld"))
+    shown = [place.value for place in (Hidden.HOMES, Hidden.SCENE) if place in facts.hides]
+    if shown:
+        reasons.append(why(Code.SAFE_ADDRESS_SHOWN, f"{' and '.join(shown)} withheld"))
     if facts.restriction is Restriction.HOUSEHOLD:
         reasons.append(why(Code.RESTRICTED_PERSON, "locations, contacts and related persons withheld"))
     reasons += [why(Code.CLAIM_UNKNOWN, claim) for claim in facts.claims]

@@ -114,16 +114,17 @@ def restriction(event: Event, matched: Matched, register: Lookups) -> Restrictio
 def _hidden(event: Event, whose: Restriction, matched: Matched, register: Lookups) -> Iterator[Hidden]:
     if whose is Restriction.HOUSEHOLD or _somebody_adopted(event, matched, register):
         yield Hidden.EARLIER_NUMBERS
-    if _safe_address_shown(event):
-        yield Hidden.ORDINARY_PLACES
+    yield from _where_a_safe_address_is_shown(event)
 
 
-def _safe_address_shown(event: Event) -> bool:
-    """Does a safe address stand in a field for ordinary ones too? Then no location of the event can be told apart."""
+def _where_a_safe_address_is_shown(event: Event) -> Iterator[Hidden]:
+    """Fields for ordinary addresses in which a safe one stands, too."""
     safe = {key for person in event.subjects for key in _keys(person.safe_address)}
-    homes = {key for person in event.subjects for key in _keys(person.home_address)}
+    if safe & {key for person in event.subjects for key in _keys(person.home_address)}:
+        yield Hidden.HOMES
     scene = fold(event.payload.incident_address) if isinstance(event, OperationEncompass) else ""
-    return bool(safe & homes) or any(key in scene for key in safe)
+    if any(key in scene for key in safe):
+        yield Hidden.SCENE
 
 
 def _keys(address: Address | SafeAddress | None) -> Iterator[str]:

@@ -19,15 +19,16 @@ Several are joined to one. What takes back or corrects is known only if the very
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from safebus.schemas.bus_records import Accused, DecisionRecord, Earlier, Episode, Holder, Outcome
 from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.rules.identity import tokens
 
-#: More than any real episode has; beyond it, those who follow are held until a person has looked.
-MOST_ACCUSED: Final = 20
+#: More than any real episode has: people accused, agencies of one of them, references that are joined. What is beyond
+#: is not kept, and those who follow are held until a person has looked: a record must stay one that can be written.
+MOST_ACCUSED, MOST_AGENCIES, MOST_JOINED = 20, 10, 8
 
 
 class DecidedBefore(Protocol):
@@ -100,13 +101,21 @@ def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accuse
     """
     corrects = event.supersedes_event_id if event.lifecycle is Lifecycle.CORRECT and mine else None
     others = [one for one in earlier.accused if one.named_in != corrects]
-    said = {one.model_copy(update={"named_in": ""}): one for one in (*others, *mine)}
+    kept = [_in_short(one) for one in (*others, *mine)]
+    said = {one.model_copy(update={"named_in": ""}): one for one in kept}
     own = key.token("episode", f"{event.publisher.agency}|event|{event.event_id}")
+    tokens = earlier.tokens or (token_of(event, key) or own,)
+    too_many = len(said) > MOST_ACCUSED or len(tokens) > MOST_JOINED
     return Episode(
-        tokens=earlier.tokens or (token_of(event, key) or own,),
+        tokens=tokens[:MOST_JOINED],
         accused=tuple(said.values())[:MOST_ACCUSED],
-        whole=earlier.known and len(said) <= MOST_ACCUSED,
+        whole=earlier.known and not too_many and all(len(one.works_for) <= MOST_AGENCIES for one in mine),
     )
+
+
+def _in_short(one: Accused) -> Accused:
+    many = len(one.works_for) > MOST_AGENCIES
+    return one.model_copy(update={"works_for": one.works_for[:MOST_AGENCIES]}) if many else one
 
 
 def _tokens(event: Event, key: PersonKey, decided: DecidedBefore) -> Iterator[str]:

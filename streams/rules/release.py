@@ -25,8 +25,6 @@ EARLIER_IDENTIFIERS: Final = frozenset(
     {"payload.superseded_nhs_number", "payload.data_reference", "payload.source_event_id"}
 )
 
-#: Where a safe address does not belong.
-ORDINARY_PLACES: Final = frozenset({DataClass.LOCATION_HOME, DataClass.LOCATION_INCIDENT})
 
 _PERSONS = "subjects[]."
 _PERSON_GROUPS = frozenset(group.value for group in Group if group is not Group.EVENT)
@@ -46,11 +44,15 @@ class Hidden(Enum):
     What must not be seen in one event, whatever was agreed.
 
     EARLIER_NUMBERS: someone's earlier and present ones would be seen together (rule R25).
-    ORDINARY_PLACES: a safe address is written as an ordinary one, and none of those can be told from it.
+    HOMES, SCENE: a safe address is written there too, and cannot be told from an ordinary one.
     """
 
     EARLIER_NUMBERS = "earlier numbers"
-    ORDINARY_PLACES = "ordinary places"
+    HOMES = "homes"
+    SCENE = "the place of the incident"
+
+
+_PLACES: Final = {DataClass.LOCATION_HOME: Hidden.HOMES, DataClass.LOCATION_INCIDENT: Hidden.SCENE}
 
 
 @dataclass(frozen=True)
@@ -297,7 +299,7 @@ def rule_for(
         return Rule.R16, False
     if Hidden.EARLIER_NUMBERS in hides and leaf.source in EARLIER_IDENTIFIERS:
         return Rule.R25, False
-    if Hidden.ORDINARY_PLACES in hides and leaf.data_class in ORDINARY_PLACES:
+    if _PLACES.get(leaf.data_class) in hides:
         return Rule.SAFE_PLACE, False
     named = leaf.path in flow.fields
     if leaf.data_class in PROSE and not named:

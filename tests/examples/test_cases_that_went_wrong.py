@@ -1,10 +1,8 @@
 """
 Cases that went wrong once, each with the right answer: who is told, who is not and why, and what a person looks at.
 
-One test or more for each folder of `tests/data/cases/decisions`; its `case.md` says why the answer is right. A case
-that the bus does not decide rightly yet stands in `NOT_YET` with the reason, and is taken off the day it does.
-The sentences below are what a person reads. Those of rules that do not exist yet are proposals: whoever writes the
-rule may word it better, here and in `streams.rules.reasons`.
+One test or more for each folder of `tests/data/cases/decisions`; its `case.md` says why the answer is right. The
+sentences below are what a person reads.
 """
 
 import json
@@ -31,17 +29,13 @@ from a_case_on_disk import (
 
 from safebus.schemas.errors import BadInput
 
-#: Case -> why it is not right today, and what of today's missing interfaces its tests assume.
-NOT_YET: dict[str, str] = {}
 
-
-def of_case(name: str, *, right_today: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Mark a test as one of this case; `right_today`: this half of it was never wrong, and must stay right."""
+def of_case(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Mark a test as one of this case."""
 
     def mark(test: Callable[..., None]) -> Callable[..., None]:
         _TESTED.add(name)
-        why = None if right_today else NOT_YET.get(name)
-        return test if why is None else pytest.mark.xfail(strict=True, reason=why)(test)
+        return test
 
     return mark
 
@@ -110,9 +104,8 @@ def everyone_waits(why: str) -> dict[tuple[str, str], str]:
 # The list itself
 
 
-def test_every_case_has_a_test_and_every_excuse_a_case() -> None:
+def test_every_case_has_a_test() -> None:
     assert case_names() == sorted(_TESTED)
-    assert set(NOT_YET) <= _TESTED
 
 
 def test_the_incident_of_the_base_register(tmp_path: Path) -> None:
@@ -133,7 +126,7 @@ def test_a_suspect_known_by_name_and_birth_date_only_still_keeps_his_school_in_t
     assert for_a_person(found) == [BEN]
 
 
-@of_case("24-suspect-name-dob-no-number", right_today=True)
+@of_case("24-suspect-name-dob-no-number")
 @pytest.mark.parametrize(
     "change",
     [
@@ -297,7 +290,7 @@ def test_a_restricted_suspect_costs_the_child_and_its_mother_nothing(tmp_path: P
     assert at_the_mash["adults"][0]["phone"] == "07700 900123"
 
 
-@of_case("217-suspect-restricted", right_today=True)
+@of_case("217-suspect-restricted")
 def test_a_restricted_suspect_gives_away_no_place_of_his_own(tmp_path: Path) -> None:
     found = decide("217-suspect-restricted", tmp_path)
 
@@ -328,7 +321,7 @@ def test_of_a_yes_and_a_no_of_the_same_instant_the_no_counts(tmp_path: Path) -> 
     assert answers(decide("61-consent-same-instant", tmp_path)) == nobody(REFUSED_CONSENT)
 
 
-@of_case("61-consent-same-instant", right_today=True)
+@of_case("61-consent-same-instant")
 def test_of_a_no_and_a_yes_of_the_same_instant_the_no_counts(tmp_path: Path) -> None:
     """The no stands last in the folder."""
 
@@ -351,7 +344,7 @@ def test_the_suspect_agrees_for_no_child(tmp_path: Path) -> None:
     assert for_a_person(found) == [AVA]
 
 
-@of_case("70-consent-by-suspect", right_today=True)
+@of_case("70-consent-by-suspect")
 def test_what_the_other_parent_agreed_to_counts_beside_a_suspect(tmp_path: Path) -> None:
     """Gary is her mother's partner, and no parent of hers: a parent's agreement cannot be his."""
     found = decide("70-consent-by-suspect", tmp_path, family=lambda text: text.replace("by: gary", "by: parent"))
@@ -369,7 +362,7 @@ def test_a_withdrawal_for_a_purpose_that_does_not_exist_does_not_load(tmp_path: 
     )
 
 
-@of_case("81-purpose-typo-withdrawal", right_today=True)
+@of_case("81-purpose-typo-withdrawal")
 def test_the_withdrawal_spelt_right_stops_the_notice(tmp_path: Path) -> None:
     found = decide(
         "81-purpose-typo-withdrawal", tmp_path, family=lambda text: text.replace("accomodation", "accommodation")
@@ -388,7 +381,7 @@ def test_a_refusal_for_a_school_that_does_not_exist_does_not_load(tmp_path: Path
     )
 
 
-@of_case("82-recipient-typo-refusal", right_today=True)
+@of_case("82-recipient-typo-refusal")
 def test_the_refusal_spelt_right_keeps_the_school_in_the_dark_and_tells_the_others(tmp_path: Path) -> None:
     found = decide("82-recipient-typo-refusal", tmp_path, family=lambda text: text.replace("primery", "primary"))
 
@@ -445,7 +438,7 @@ def test_a_school_place_begins_at_midnight_in_the_uk(tmp_path: Path) -> None:
     assert answers(decide("08-bst-start", tmp_path)) == THE_INCIDENT | {("oak-primary", "Ava"): TOLD}
 
 
-@of_case("08-bst-start", right_today=True)
+@of_case("08-bst-start")
 def test_a_minute_before_midnight_in_the_uk_the_new_school_is_not_told(tmp_path: Path) -> None:
     told_at = "2027-06-30T21:00:00Z"
     event = event_of("08-bst-start", tmp_path, occurred_at=told_at, recorded_at=told_at, published_at=told_at)
@@ -465,7 +458,7 @@ def test_a_misspelt_role_does_not_load(tmp_path: Path) -> None:
     )
 
 
-@of_case("223-role-typo", right_today=True)
+@of_case("223-role-typo")
 def test_the_role_spelt_right_tells_the_school(tmp_path: Path) -> None:
     found = decide("223-role-typo", tmp_path, family=lambda text: text.replace("shcool", "school"))
 
@@ -482,7 +475,7 @@ def test_a_plan_type_with_the_code_of_another_is_refused(tmp_path: Path) -> None
     )
 
 
-@of_case("213-plan-mismatched-snomed", right_today=True)
+@of_case("213-plan-mismatched-snomed")
 def test_a_plan_with_its_own_code_reaches_the_hospital_and_the_health_visitor(tmp_path: Path) -> None:
     case = "213-plan-mismatched-snomed"
     event = event_of(case, tmp_path, payload={"snomed_code": "764841000000100"})

@@ -371,7 +371,7 @@ def asks_for_a_person(
     world: Row, event: Row, subject: Row, who: Who, recipient: Row, roles: set[str], now: datetime, before: Row
 ) -> bool:
     """Is there anything that the bus must not decide by itself?"""
-    if not before["known"] and roles != {"subscription"}:
+    if not before["known"] and "subscription" not in roles:
         return True  # whom the first kept out is not known, and who watches over all is where somebody knows
     today = day_in_london(now)
     happened = datetime.fromisoformat(event["occurred_at"])
@@ -954,8 +954,8 @@ def group_of(role: str) -> str:
     return "alleged_perpetrators" if role == "ALLEGED_PERPETRATOR" else "adults"
 
 
-def safe_is_shown(event: Row) -> bool:
-    """Is somebody's safe address also written where ordinary ones stand? Postcode or first line, however spelt."""
+def safe_is_shown(event: Row) -> set[str]:
+    """The classes of fields in which somebody's safe address is also written: postcode or first line, however spelt."""
 
     def marks(kind: str) -> set[str]:
         found = set()
@@ -965,7 +965,8 @@ def safe_is_shown(event: Row) -> bool:
         return {mark for mark in found if len(mark) > 4}
 
     scene = _folded(event["payload"].get("incident_address") or "")
-    return bool(marks("safe_address") & marks("home_address")) or any(m in scene for m in marks("safe_address"))
+    shown = {"LOCATION_HOME"} if marks("safe_address") & marks("home_address") else set()
+    return shown | ({"LOCATION_INCIDENT"} if any(mark in scene for mark in marks("safe_address")) else set())
 
 
 def restricted_people(world: Row, event: Row, who: Who) -> tuple[bool, bool]:
@@ -1002,7 +1003,7 @@ def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agre
             if kind in NEVER or field.get("since", 1) > flow.get("schema_version", 1):
                 return False
             earlier = ("superseded_nhs_number", "data_reference", "source_event_id")
-            if kind in ("LOCATION_HOME", "LOCATION_INCIDENT") and safe_is_shown(event):
+            if kind in safe_is_shown(event):
                 return False
             if apart and path in [f"payload.{name}" for name in earlier]:
                 return False  # R25: who knows both numbers knows who the child was

@@ -11,7 +11,7 @@ from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.retry import PROBE_EVERY
 from safebus.consumers.delivery.stages import UNDER_WAY
 from safebus.schemas import topics
-from safebus.schemas.bus_records import Notification, Receipt, Stage
+from safebus.schemas.bus_records import Notification, Reason, Receipt, Stage
 
 PARKED = topics.parked_for("ash-primary")
 WHY = "they have mended it"
@@ -183,6 +183,20 @@ async def test_where_a_process_may_have_ended_between_answer_and_receipt_it_is_t
     await partner.make(delivery(TAKES_IT_BACK))
 
     assert [r.stage for r in await partner.receipts()] == [Stage.STOPPED, Stage.HANDED_OVER]
+
+
+async def test_of_what_the_register_stopped_nothing_is_told_though_it_is_taken_back(partner: Partner) -> None:
+    """A school that the child has left must not learn now that there was something."""
+    partner.refusal = Reason(code="NOT_IN_CARE", rule="R01", about="x")
+    await partner.make(delivery())
+    partner.refusal = None
+    await partner.make(delivery(TAKES_IT_BACK))
+
+    assert [(r.stage, r.reason) for r in await partner.receipts()] == [
+        (Stage.STOPPED, "NOT_IN_CARE (R01)"),
+        (Stage.STOPPED, "nothing_to_take_back"),
+    ]
+    assert "partner" not in partner.done
 
 
 async def test_an_attempt_on_a_consent_that_was_begun_and_never_answered_is_taken_back(partner: Partner) -> None:

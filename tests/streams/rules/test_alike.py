@@ -135,3 +135,10 @@ def test_whoever_is_written_the_same_twice_is_the_same(
     enough = {"family_name", "date_of_birth"} & said.stated.keys()
 
     assert may_be_one(said, registered(family, first, born)) or not enough
+
+
+def test_however_long_a_name_is_it_leaves_few_tokens() -> None:
+    """Each goes into the decision record, and one that cannot be written would stop the worker."""
+    long = described("x" * 20_000, " ".join("abcdefghijklmnopqrstuvwxyz" * 500 for _ in range(200)), BORN, KEY)
+
+    assert len(long.tokens()) < 300

@@ -21,7 +21,7 @@ from a_reason import (
 from a_register import NOON, agreement, change, demo, put, share
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.bus_records import Outcome, Reason
+from safebus.schemas.bus_records import Earlier, Outcome, Reason
 from safebus.schemas.classes import Category
 from safebus.schemas.events import Confidentiality, Handling
 from safebus.streams.register.store import Register
@@ -293,3 +293,14 @@ def test_a_plain_permit_says_that_it_is_covered_and_nothing_else() -> None:
 @pytest.mark.parametrize(("begins", "refused"), [("2026-11-20", True), ("2026-11-21", False)])
 def test_a_ban_holds_from_its_first_day(begins: str, refused: bool) -> None:
     assert ("PROHIBITED" in {reason.code for reason in decided(prohibition(effective_from=begins))}) is refused
+
+
+def test_a_hub_is_told_of_what_follows_something_unknown_whatever_else_it_is_to_the_child() -> None:
+    """One with an open case on her must not hear less than one without."""
+    register = put(
+        demo(), "involvement/x", "involvement", {"person_id": AVA, "partner": "fordshire-mash", "role": "client"}
+    )
+    unknown = Earlier(known=False)
+
+    assert [r.code for r in decided(register, "fordshire-mash", earlier=unknown)] == ["PERMITTED"]
+    assert [r.code for r in decided(register, earlier=unknown)] == ["EPISODE_UNKNOWN"]

@@ -34,20 +34,22 @@ def at_the_scene(address: str) -> Event:
 @pytest.mark.parametrize(
     ("event", "shown"),
     [
-        (at_home(), False),
-        (at_home(postcode="zz999rf"), True),
-        (at_home(lines=("ROWAN HOUSE 7 Hidden Close",)), True),
-        (at_home(lines=("Flat 2", "Fordham"), postcode=None), False),
-        (at_the_scene("12 Mill Lane, Fordham"), False),
-        (at_the_scene("outside Rowan House, 7 Hidden Close"), True),
-        (at_the_scene("somewhere in ZZ99 9RF"), True),
-        (MOVE, False),
+        (at_home(), set()),
+        (at_home(postcode="zz999rf"), {Hidden.HOMES}),
+        (at_home(lines=("ROWAN HOUSE 7 Hidden Close",)), {Hidden.HOMES}),
+        (at_home(lines=("Flat 2", "Fordham"), postcode=None), set()),
+        (at_the_scene("12 Mill Lane, Fordham"), set()),
+        (at_the_scene("outside Rowan House, 7 Hidden Close"), {Hidden.SCENE}),
+        (at_the_scene("somewhere in ZZ99 9RF"), {Hidden.SCENE}),
+        (MOVE, set()),
     ],
 )
-def test_a_safe_address_that_is_written_as_an_ordinary_one_hides_those(event: Event, shown: bool) -> None:
+def test_a_safe_address_that_is_written_as_an_ordinary_one_hides_the_fields_in_which_it_is(
+    event: Event, shown: set[Hidden]
+) -> None:
     found = facts(event)
 
-    assert (Hidden.ORDINARY_PLACES in found.hides) is shown
+    assert found.hides == shown
     assert found.restriction is Restriction.NOBODY
 
 

@@ -48,7 +48,8 @@ def leaf(data_class: DataClass, *, group: Group = Group.SUBJECT, since: int = 1,
     return ViewLeaf(path, "subjects[].x", group, data_class, "string", since)
 
 
-APART, PLACES = frozenset({Hidden.EARLIER_NUMBERS}), frozenset({Hidden.ORDINARY_PLACES})
+APART, PLACES = frozenset({Hidden.EARLIER_NUMBERS}), frozenset({Hidden.HOMES})
+SCENE = frozenset({Hidden.SCENE})
 EARLIER_NUMBER = ViewLeaf(
     "payload.superseded_nhs_number",
     "payload.superseded_nhs_number",
@@ -99,6 +100,8 @@ PHONE, NAME, WORDS = DataClass.CONTACT_SAFE, DataClass.ID_CORE, DataClass.VOICE_
             "AGREEMENT",
         ),
         (leaf(DataClass.LOCATION_HOME), releasing(subject=["LOCATION_HOME"]), {"hides": PLACES}, "SAFE_PLACE"),
+        (leaf(DataClass.LOCATION_INCIDENT), releasing(subject=["LOCATION_INCIDENT"]), {"hides": PLACES}, "AGREEMENT"),
+        (leaf(DataClass.LOCATION_INCIDENT), releasing(subject=["LOCATION_INCIDENT"]), {"hides": SCENE}, "SAFE_PLACE"),
         (leaf(DataClass.LOCATION_SAFE), releasing(subject=["LOCATION_SAFE"]), {"hides": PLACES}, "AGREEMENT"),
         (EARLIER_NUMBER, releasing(event=["NHS_NUMBER"]), {}, "AGREEMENT"),
         (EARLIER_NUMBER, releasing(event=["NHS_NUMBER"]), {"hides": APART}, "R25"),
