@@ -6,7 +6,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -42,17 +45,16 @@ def bench(
     if unknown:
         raise stop(USAGE, f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}")
     amount, name = (QUICK, "quick") if quick else (FULL, "full") if full else (NORMAL, "normal")
-    # As Ctrl-C: what was started is ended and what was written is removed on the way out.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     results = []
-    for part in chosen:
-        before = machine.facts()
-        rows = PARTS[part](amount, say)
-        at = clock().isoformat(timespec="seconds")
-        results.append(keep.result(part, rows, machine=before, load_after=machine.load(), at=at, amount=name))
-        if out is not None:
-            # After each part: what an hour has measured must not be lost with the next one.
-            keep.write(out, results, order=list(PARTS))
+    with ending_in_order():
+        for part in chosen:
+            before = machine.facts()
+            rows = PARTS[part](amount, say)
+            at = clock().isoformat(timespec="seconds")
+            results.append(keep.result(part, rows, machine=before, load_after=machine.load(), at=at, amount=name))
+            if out is not None:
+                # After each part: what an hour has measured must not be lost with the next one.
+                keep.write(out, results, order=list(PARTS))
     if output is Form.JSON:
         typer.echo(json.dumps(results, indent=1))
     else:
@@ -63,6 +65,33 @@ def bench(
     if missed:
         say(f"not as asked: {', '.join(missed)}")
     raise typer.Exit(SOME if missed else DONE)
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """
+    End on SIGTERM as on Ctrl-C: what was started is ended and what was written is removed on the way out.
+
+    Raises:
+        SystemExit: 128 and the signal's number, as a shell says it, whatever else goes wrong on that way: the signal
+            meets anything, such as a lock that is then left half taken.
+    """
+    asked: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # once is enough: another would meet the tidying up
+        asked.append(number)
+        raise SystemExit
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except BaseException as exc:
+        if asked:
+            raise SystemExit(128 + asked[0]) from exc
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _find_the_bench() -> None:

@@ -79,7 +79,15 @@ def start_child(
 
     # The kernel signals when the THREAD that forked ends, not the process: a server started from
     # `asyncio.to_thread` would be killed with that thread. So one thread starts them all, and stays.
-    return _launcher().submit(start).result()
+    starting = _launcher().submit(start)
+    try:
+        return starting.result()
+    except BaseException:
+        # Ctrl-C, while the other thread went on: nobody would know of this child.
+        if starting.exception() is None:
+            starting.result().kill()
+            starting.result().wait()
+        raise
 
 
 @cache

@@ -40,7 +40,9 @@ def test_the_plain_loop_writes_the_same_records_as_the_worker(tmp_path: Path) ->
 def test_a_bench_that_is_told_to_stop_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     """SIGTERM comes while Kafka and the worker run."""
     argv = [sys.executable, "-m", "safebus.deploy.cli", "bench", "worker", "--quick"]
-    bench = subprocess.Popen(argv, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL)
+    said = tmp_path / "said"
+    with said.open("wb") as to:
+        bench = subprocess.Popen(argv, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=to)
     try:
         started = _until_it_runs(bench, "worker")
         bench.terminate()
@@ -49,7 +51,7 @@ def test_a_bench_that_is_told_to_stop_leaves_no_process_and_no_file(tmp_path: Pa
         bench.kill()
 
     _, alive = psutil.wait_procs(started, timeout=30)
-    assert (code, alive, list(tmp_path.glob("safebus-bench-*"))) == (143, [], [])
+    assert (code, alive, list(tmp_path.glob("safebus-bench-*"))) == (143, [], []), said.read_text()
 
 
 def _until_it_runs(bench: subprocess.Popen[bytes], command: str) -> list[psutil.Process]:

@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -78,6 +81,37 @@ def test_an_end_is_seen_and_a_life_is_seen(tmp_path: Path) -> None:
         assert not ended_within(slow, 0.01)
     finally:
         stop_child(slow, ask=signal.SIGTERM, wait_s=5)
+
+
+def test_who_is_interrupted_while_it_starts_a_child_leaves_none(tmp_path: Path) -> None:
+    """Starting waits for the log, a pipe that nobody reads yet; the child's start comes after the interruption."""
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    us, waiting = threading.get_ident(), "start_child"
+    interrupted = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    def meanwhile() -> None:
+        wait_until(lambda: waiting in [f.name for f in traceback.extract_stack(sys._current_frames()[us])])
+        signal.pthread_kill(us, signal.SIGUSR1)
+        assert interrupted.wait(WITHIN_S)
+        with log.open("rb") as reader:
+            reader.read()
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    other = threading.Thread(target=meanwhile)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sleeper(tmp_path)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        other.join(WITHIN_S)
+
+    assert not other.is_alive()  # it reads until all who hold the pipe have ended
 
 
 def test_a_free_port_is_one_the_kernel_does_not_hand_to_clients() -> None:
