@@ -135,19 +135,24 @@ ENVELOPE: Final = ("event_id", "event_type", "lifecycle", "publisher.agency", "p
 _MOST_LISTINGS = 1024
 
 
+#: The leaves that say nothing, and the types that have leaves.
+_NOTHING: Final = (None, "")
+_PARTS: Final = frozenset({dict, list})
+
+
 def _shape(built: Any) -> Any:
     """Where a view holds something and where nothing: the same for most events, so that a listing is made once."""
     if type(built) is dict:
-        return tuple([_shape(inner) if type(inner) in (dict, list) else inner is None for inner in built.values()])
+        return tuple([_shape(inner) if type(inner) in _PARTS else inner in _NOTHING for inner in built.values()])
     if type(built) is list:
         return frozenset([_shape(inner) for inner in built])
-    return built is None
+    return built in _NOTHING
 
 
 def _holds(built: Any, steps: list[str]) -> bool:
     """Is there anything at the end of these steps of a view, in any element of a list on the way?"""
     if built is None or not steps:
-        return built not in (None, "", [])
+        return built not in _NOTHING and built != []
     inner = built[steps[0].removesuffix("[]")]
     if steps[0].endswith("[]"):
         return any(_holds(element, steps[1:]) for element in inner)

@@ -21,7 +21,7 @@ from safebus.schemas import codec, event_schemas, gate
 from safebus.schemas.bus_records import Notification, Outcome
 from safebus.schemas.classes import Category, DataClass
 from safebus.schemas.event_schemas import EventSchema
-from safebus.schemas.events import Address, Event, Person, PersonRole, SafeAddress, SafeKind
+from safebus.schemas.events import Address, Event, OperationEncompass, Person, PersonRole, SafeAddress, SafeKind
 from safebus.streams.register.store import Register
 from safebus.streams.rules import asked_again, release, sharing
 from safebus.streams.rules.agreements import Flow
@@ -64,7 +64,11 @@ def events(draw: st.DrawFn) -> Event:
     """An event of the story with other details."""
     event = draw(st.sampled_from(STORY))
     subjects = tuple(draw(described(person)) for person in event.subjects)
-    return event.model_copy(update={"subjects": subjects, "correlation_id": draw(maybe)})
+    payload = event.payload
+    if isinstance(event, OperationEncompass):
+        said = draw(st.sampled_from((event.payload.police_reference, "51/1234/26", "ask the neighbour about it")))
+        payload = event.payload.model_copy(update={"police_reference": said})
+    return event.model_copy(update={"subjects": subjects, "correlation_id": draw(maybe), "payload": payload})
 
 
 # 1. A view never holds a field that its agreement does not release.
@@ -632,3 +636,18 @@ def test_a_reason_to_set_an_event_aside_holds_no_text_of_it() -> None:
 
     assert isinstance(found, sharing.SetAside)
     assert not [text for text in ("CANARY", "9990079196", "2015") if text in found.reason + found.detail]
+
+
+# 7. What was decided before is not seen: what the rules keep at hand for speed follows from what it is kept under.
+
+
+@quick
+@given(events(), events())
+def test_a_decision_does_not_hang_on_what_was_decided_before(event: Event, other: Event) -> None:
+    register = demo()
+    release._PLANS.clear()
+    alone = share(event, register)
+    release._PLANS.clear()
+    share(other, register)
+
+    assert share(event, register) == alone

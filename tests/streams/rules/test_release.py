@@ -467,6 +467,23 @@ def test_what_may_go_and_is_not_there_is_listed_neither_as_released_nor_as_withh
     assert not {path for path in listed(children=()) if path.startswith("payload.children")}
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_list_does_not_hang_on_what_was_listed_before(order: tuple[int, int]) -> None:
+    """What cannot be null and is kept back leaves an empty text, which is nothing as well."""
+    found = made(releasing(event=["INCIDENT_FACT"]))
+    said = ("", "51/1234/26")
+
+    listed = {}
+    for i in order:
+        told = story.incident()
+        payload = told.payload.model_copy(update={"police_reference": said[i]})
+        built = found.view.record(told.model_copy(update={"payload": payload}).model_dump(), subject_ref="ava")
+        released, _ = found.listing(built, frozenset({Group.SUBJECT}))
+        listed[i] = {field.path for field in released}
+
+    assert listed[1] - listed[0] == {"payload.police_reference"}
+
+
 def test_listings_that_follow_from_the_values_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release, "_MOST_LISTINGS", 2)
     found = made(releasing(subject=["UPN", "ID_CORE"]))
