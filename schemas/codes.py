@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -35,20 +35,25 @@ def codes_of(field: Mapping[str, Any]) -> Callable[[str], bool] | None:
     return _matching(field["pattern"]) if "pattern" in field else None
 
 
-# One event asks for the same few texts once for each recipient, so the last answers are kept.
-_KEPT = 1024
+# One event asks for the same few texts once for each recipient, so the last answers are kept. No code is long.
+_KEPT, _LONGEST = 1024, 200
 
 
 @cache
 def _listed(codes: tuple[str, ...]) -> Callable[[str], bool]:
     known = frozenset(map(fold, codes))
-    return lru_cache(_KEPT)(lambda text: all(fold(part) in known for part in _BETWEEN.split(text.casefold())))
+    return _kept(lambda text: all(fold(part) in known for part in _BETWEEN.split(text.casefold())))
 
 
 @cache
 def _matching(pattern: str) -> Callable[[str], bool]:
     compiled = re.compile(pattern, re.ASCII)
-    return lru_cache(_KEPT)(lambda text: compiled.fullmatch(text) is not None)
+    return _kept(lambda text: compiled.fullmatch(text) is not None)
+
+
+def _kept(is_code: Callable[[str], bool]) -> Callable[[str], bool]:
+    kept = lru_cache(_KEPT)(is_code)
+    return lambda text: len(text) <= _LONGEST and kept(text)
 
 
 def not_codes(coded: Iterable[tuple[str, Callable[[str], bool]]], event: Mapping[str, Any]) -> frozenset[str]:
@@ -58,19 +63,26 @@ def not_codes(coded: Iterable[tuple[str, Callable[[str], bool]]], event: Mapping
     Args:
         coded: (path, whether a text is one of its codes).
     """
-    return frozenset(path for path, is_code in coded if not all(map(is_code, _texts(event, path.split(".")))))
+    return frozenset(path for path, is_code in coded if not all(map(is_code, _texts(event, path))))
 
 
-def _texts(value: Any, steps: Sequence[str]) -> Iterator[str]:
-    """Every text at the end of these steps."""
-    if value is None:
-        return
-    if not steps:
-        yield from [value] if isinstance(value, str) else value
-        return
-    inner = value[steps[0].removesuffix("[]")]
-    for each in inner if steps[0].endswith("[]") else (inner,):
-        yield from _texts(each, steps[1:])
+def _texts(event: Mapping[str, Any], path: str) -> list[str]:
+    """Every text at the end of this path."""
+    found: list[Any] = [event]
+    for name, many in _steps(path):
+        inner = [value[name] for value in found if value is not None]
+        found = [each for values in inner for each in values] if many else inner
+    texts: list[str] = []
+    for value in found:
+        if value is not None:
+            texts += [value] if isinstance(value, str) else value
+    return texts
+
+
+@cache
+def _steps(path: str) -> tuple[tuple[str, bool], ...]:
+    """(name, whether each element of it is meant), step by step."""
+    return tuple((step.removesuffix("[]"), step.endswith("[]")) for step in path.split("."))
 
 
 def fold(text: str) -> str:

@@ -39,6 +39,9 @@ OBLIGATIONS: Final = {
 }
 
 
+_EFFECTS: Final = {**REFRAIN, **OBLIGATIONS}
+
+
 def those(labels: tuple[str, ...], effect: Effect) -> tuple[str, ...]:
     """The labels among these that have this effect, in the order given."""
-    return tuple(label for label in labels if {**REFRAIN, **OBLIGATIONS}.get(label) is effect)
+    return tuple(label for label in labels if _EFFECTS.get(label) is effect)

@@ -92,6 +92,7 @@ class Register:
         self.persons: dict[str, KnownPerson] = {}
         self.ended: dict[str, Ending] = {}
         self._ended_versions: dict[str, frozenset[int]] = {}
+        self._speaks: tuple[date, dict[str, Agreement | None]] = (date.min, {})  # found out since the last record
         self._standing: dict[str, dict[str, Agreement]] = defaultdict(dict)  # agreement -> record id -> version
         self._entries: dict[str, tuple[str, BaseModel]] = {}
         self._flows: dict[tuple[str, str, str], dict[tuple[str, str, str], tuple[Agreement, Flow]]] = defaultdict(dict)
@@ -131,6 +132,7 @@ class Register:
             raise BadRegister([f"register offset {offset}: unknown kind `{record.kind}`; upgrade this process"])
         # Read first: a record that is refused must leave what stood before, a prohibition above all.
         entry = None if record.body is None else _read(offset, record, model, record.body)
+        self._speaks = (date.min, {})
         self._remember_the_end(record)
         self._take_out(record.record_id)
         if entry is not None:
@@ -196,9 +198,15 @@ class Register:
 
     def agreement(self, agreement: str, on: date) -> Agreement | None:
         """The version of an agreement that answers for it on that day (`agreements.speaking`)."""
-        # Who ends a version ends what it stands for, not only its latest wording.
-        last = max(self.ended_versions(agreement), default=0)
-        return speaking([each for each in self.standing(agreement).values() if each.version > last], on)
+        if self._speaks[0] != on:
+            self._speaks = (on, {})
+        found = self._speaks[1]
+        if agreement not in found:
+            # Who ends a version ends what it stands for, not only its latest wording.
+            last = max(self.ended_versions(agreement), default=0)
+            standing = [each for each in self.standing(agreement).values() if each.version > last]
+            found[agreement] = speaking(standing, on)
+        return found[agreement]
 
     def agreement_version(self, agreement: str, version: int) -> Agreement | None:
         """One version of an agreement, in force or not: what was sent under it stays readable."""

@@ -26,7 +26,7 @@ from safebus.schemas.bus_records import Accused, Earlier
 from safebus.schemas.events import Event, Person, PersonRole
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.rules import alike
-from safebus.streams.rules.identity import Matched, confirm_tokens, tokens
+from safebus.streams.rules.identity import Matched, tokens
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.parties import KnownPerson, Partner
 
@@ -153,11 +153,10 @@ def accused_in(event: Event, key: PersonKey) -> Mapping[str, Accused]:
 def accused(person: Person, event: Event, key: PersonKey) -> Accused:
     """Somebody of an event as tokens, to be looked for now and by those of its episode that follow."""
     said = alike.described(person.family_name, person.given_name, person.date_of_birth, key)
-    confirm = confirm_tokens(person.family_name, person.date_of_birth, key, given_name=person.given_name)
     return Accused(
         named_in=event.event_id,
         ids=tuple(f"{scheme} {token}" for scheme, token in tokens(person, event.publisher.agency, key).items()),
-        confirm=tuple(f"{name} {token}" for name, token in confirm.items()),
+        confirm=tuple(f"{name} {token}" for name, token in said.stated.items()),
         family=tuple(sorted(said.family)),
         given=tuple(sorted(said.given)),
         born=tuple(sorted(said.born)),

@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from safebus.schemas.bus_records import Accused
@@ -141,7 +142,7 @@ def registered(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(family, given) of somebody of the register, whose names are in their places."""
     given = [*_words(given_name)]
-    initials = [key.token("initial", word[0]) for word in given[:1]]
+    initials = [key.likeness("initial", word[0]) for word in given[:1]]
     return tuple(sorted(_family(_words(family_name), key))), tuple(sorted({*_given(given, key), *initials}))
 
 
@@ -201,19 +202,21 @@ _LETTERS: Final = str.maketrans(
 def _family(words: list[str], key: PersonKey) -> set[str]:
     # Stone and Stones, Jenkin and Jenkins.
     spelt = {each for word in words for each in (word, word.removesuffix("s")) if len(each) > 1}
-    return {key.token("family sounds", sound(word)) for word in spelt}
+    return {key.likeness("family", sound(word)) for word in spelt}
 
 
 def _given(words: list[str], key: PersonKey) -> set[str]:
     names = {*words, *(full for word in words for full in SHORT_FORMS.get(word, ()))}
     spelt = {spelling for name in names if len(name) > 1 for spelling in _spellings(name)}
-    return {key.token("given", each) for each in spelt} | {key.token("initial", w) for w in words if len(w) == 1}
+    return {key.likeness("given", each) for each in spelt} | {key.likeness("initial", w) for w in words if len(w) == 1}
 
 
-def _spellings(name: str) -> set[str]:
+# Of a word that is cut short already, so what is kept is small.
+@lru_cache(maxsize=1024)
+def _spellings(name: str) -> frozenset[str]:
     """A first name as it is, and without any one of its letters: two that differ in one share one of these."""
     once = re.sub(r"(.)\1", r"\1", name)  # Garry, Phillip
-    return {once, *(once[:i] + once[i + 1 :] for i in range(len(once)) if len(once) > 3)}
+    return frozenset({once, *(once[:i] + once[i + 1 :] for i in range(len(once)) if len(once) > 3)})
 
 
 _SOUNDS: Final = {
@@ -221,6 +224,7 @@ _SOUNDS: Final = {
 }
 
 
+@lru_cache(maxsize=1024)
 def sound(word: str) -> str:
     """
     How a word sounds in English, in four signs; a word in another script is itself.

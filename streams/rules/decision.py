@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from safebus.schemas import labels
 from safebus.schemas.bus_records import FourAnswers, Outcome, Reason
 from safebus.schemas.classes import Category
 from safebus.schemas.events import Confidentiality
@@ -27,7 +26,7 @@ from safebus.streams.rules.consent import ASKING, OBJECTS, ConsentStanding, Mean
 from safebus.streams.rules.consent_voice import Heard
 from safebus.streams.rules.decision_input import DecisionInput
 from safebus.streams.rules.parties import Partner
-from safebus.streams.rules.plausible import implausible
+from safebus.streams.rules.plausible import implausible_person
 from safebus.streams.rules.reasons import NOT_ACTIVE, NOT_AGREED, Code, Rule, why
 from safebus.streams.rules.release import Hidden, Restriction
 from safebus.streams.rules.routing import SUBSCRIPTION
@@ -128,15 +127,11 @@ _LOOKED_AT = {
 
 def _holds(case: DecisionInput) -> Iterator[Reason]:
     """What a person must decide before it goes, though an agreement covers it."""
-    facts, recipient = case.facts, case.interest.recipient
-    handling = facts.event.handling
-    if Confidentiality.V in (handling.confidentiality, case.interest.person.confidentiality):
+    facts, recipient, person = case.facts, case.interest.recipient, case.interest.person
+    yield from facts.holds
+    if person.confidentiality is Confidentiality.V and facts.event.handling.confidentiality is not Confidentiality.V:
         yield why(Code.VERY_RESTRICTED, "handling")
-    for label in labels.those(handling.refrain, labels.Effect.HOLDS):
-        yield why(Code.NOT_AUTHORISED, label)
-    for label in labels.those(handling.obligations, labels.Effect.HOLDS):
-        yield why(Code.APPROVAL_ASKED, label)
-    yield from implausible(facts.event, case.interest.person, facts.now)
+    yield from implausible_person(facts.event, person)
     yield from looked_at(facts.sides.get(recipient, frozenset()), recipient)
     if not facts.earlier.known and SUBSCRIPTION not in case.interest.roles:
         # A hub that watches over all of this type is where somebody knows more: it is told, the others wait.

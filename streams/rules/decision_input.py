@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from safebus.schemas import codes
-from safebus.schemas.bus_records import Accused, Earlier
+from safebus.schemas import codes, labels
+from safebus.schemas.bus_records import Accused, Earlier, Reason
 from safebus.schemas.codec import Received
 from safebus.schemas.events import Address, Confidentiality, Event, OperationEncompass, Person, PersonRole, SafeAddress
 from safebus.schemas.identifiers import PersonKey
@@ -21,6 +21,8 @@ from safebus.streams.rules import adversary
 from safebus.streams.rules.adversary import Sides
 from safebus.streams.rules.identity import Matched, fold
 from safebus.streams.rules.lookups import Lookups
+from safebus.streams.rules.plausible import implausible
+from safebus.streams.rules.reasons import Code, why
 from safebus.streams.rules.release import Hidden, Restriction
 from safebus.streams.rules.routing import Interest
 
@@ -36,6 +38,7 @@ class EventFacts:
             says.
         earlier: What is on record of its episode.
         sides: How recipients stand to the alleged perpetrators, see `streams.rules.adversary`.
+        holds: What a person must decide before it goes to anyone.
         accused: Whom it accuses itself.
         restriction: Whose record in it is restricted.
         hides: What must not be seen in it besides.
@@ -52,6 +55,7 @@ class EventFacts:
     law_day: date
     earlier: Earlier
     sides: Sides
+    holds: tuple[Reason, ...]
     accused: tuple[Accused, ...]
     restriction: Restriction
     hides: frozenset[Hidden]
@@ -85,6 +89,7 @@ def facts_of(
         law_day=uk_day(min(event.occurred_at, now)),
         earlier=earlier,
         sides=adversary.sides(event, matched, register, key=key, on=today, earlier=earlier, mine=mine),
+        holds=tuple(_holds(event, now)),
         accused=tuple(mine.values()),
         restriction=whose,
         hides=frozenset(_hidden(event, whose, matched, register)),
@@ -94,6 +99,17 @@ def facts_of(
         not_codes=codes.not_codes(received.schema.coded, received.record),
         suspect_unknown=adversary.unknown_suspect(event, matched, register),
     )
+
+
+def _holds(event: Event, now: datetime) -> Iterator[Reason]:
+    handling = event.handling
+    if handling.confidentiality is Confidentiality.V:
+        yield why(Code.VERY_RESTRICTED, "handling")
+    for label in labels.those(handling.refrain, labels.Effect.HOLDS):
+        yield why(Code.NOT_AUTHORISED, label)
+    for label in labels.those(handling.obligations, labels.Effect.HOLDS):
+        yield why(Code.APPROVAL_ASKED, label)
+    yield from implausible(event, now)
 
 
 def restriction(event: Event, matched: Matched, register: Lookups) -> Restriction:

@@ -116,6 +116,8 @@ def confirm_tokens(
 
 def fold(text: str | None) -> str:
     """A name without what is only spelling."""
+    if text is not None and text.isascii() and text.isalnum():
+        return text.casefold()  # the same, for most names, without looking at each letter
     return "".join(c for c in unicodedata.normalize("NFKD", text or "").casefold() if c.isalnum())
 
 
@@ -123,8 +125,9 @@ def near_dates(born: date | None, key: PersonKey) -> frozenset[str]:
     """Tokens of a date with one part left out: two dates that share one differ in day, month or year alone."""
     if born is None:
         return frozenset()
-    parts = (f"{born:%Y-%m}-xx", f"{born:%Y}-xx-{born:%d}", f"xxxx-{born:%m-%d}")
-    return frozenset(key.token("date_of_birth", part) for part in parts)
+    year, month, day = born.isoformat().split("-")
+    parts = (f"{year}-{month}-xx", f"{year}-xx-{day}", f"xxxx-{month}-{day}")
+    return frozenset(key.likeness("date_of_birth", part) for part in parts)
 
 
 def match_all(event: Event, register: Lookups, key: PersonKey) -> Matched:

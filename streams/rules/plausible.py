@@ -34,9 +34,9 @@ PLANNED_AHEAD: Final = 183
 OF_AGE: Final = 18
 
 
-def implausible(event: Event, person: Person, now: datetime) -> Iterator[Reason]:
+def implausible(event: Event, now: datetime) -> Iterator[Reason]:
     """
-    What cannot be so of an event about this person, by place and role in the event, never by value.
+    What cannot be so of an event, whoever it is about, by field, never by value.
 
     Args:
         now: When the bus took it in.
@@ -45,6 +45,10 @@ def implausible(event: Event, person: Person, now: datetime) -> Iterator[Reason]
         yield why(Code.NOT_YET_HAPPENED, "occurred_at")
     for path in _impossible(event, now):
         yield why(Code.NOT_PLAUSIBLE, path)
+
+
+def implausible_person(event: Event, person: Person) -> Iterator[Reason]:
+    """What cannot be so of this person, by place and role in the event."""
     born = person.date_of_birth
     if no_adult(event, person):
         yield why(Code.NOT_AN_ADULT, _place(event, person))

@@ -21,7 +21,7 @@ from datetime import date
 
 from safebus.schemas.bus_records import Answer, Outcome, Reason, ToSee
 from safebus.schemas.events import ABOUT, TAKES_BACK, Event, Lifecycle, Person, PersonRole
-from safebus.schemas.uk_day import uk_day
+from safebus.streams.rules.agreements import Flow
 from safebus.streams.rules.consent import OBJECTS
 from safebus.streams.rules.decision import Verdict
 from safebus.streams.rules.decision_input import EventFacts
@@ -60,8 +60,9 @@ def _decided(facts: EventFacts, decided: Sequence[tuple[Interest, Verdict]]) -> 
     event, matched = facts.event, facts.matched
     if event.lifecycle is Lifecycle.RETRACT:
         return  # nobody is told of anyone: `_taken_back`
-    for person in event.subjects:
-        who = place_of(event, person)
+    duties = facts.register.duties(event.event_type, event.publisher.agency, facts.today)
+    for number, person in enumerate(event.subjects):
+        who = _place(number, person)
         doubt = matched.doubts.get(person.ref)
         if doubt is not None:
             yield _to_see(event, who, doubt.reason.value, doubt.fields)
@@ -73,7 +74,7 @@ def _decided(facts: EventFacts, decided: Sequence[tuple[Interest, Verdict]]) -> 
             reason = _asks_for_a_person(facts, interest, verdict)
             if reason is not None:
                 yield _to_see(event, who, reason.code, reason.about, recipient=interest.recipient)
-        if _no_one_whom_a_duty_names(facts, person, [interest for interest, _ in mine]):
+        if _no_one_whom_a_duty_names(duties, person, [interest for interest, _ in mine], facts.law_day):
             yield _to_see(event, who, Aside.DUTY_UNMET.value, "nobody has them in care as the agreement asks")
         if person.role in ABOUT and _unheard(mine):
             yield _to_see(event, who, Aside.NO_RECIPIENT.value, "in no care, or everyone was refused")
@@ -100,7 +101,10 @@ def _taken_back(facts: EventFacts, answers: Sequence[Answer]) -> Iterator[ToSee]
 
 def place_of(event: Event, person: Person) -> str:
     """Place and role in the event, as `subjects.0 (CHILD)`."""
-    number = next(i for i, other in enumerate(event.subjects) if other.ref == person.ref)
+    return _place(next(i for i, other in enumerate(event.subjects) if other.ref == person.ref), person)
+
+
+def _place(number: int, person: Person) -> str:
     return f"subjects.{number} ({person.role})"
 
 
@@ -128,21 +132,18 @@ def _is_a_duty(facts: EventFacts, interest: Interest) -> bool:
     )
 
 
-def _no_one_whom_a_duty_names(facts: EventFacts, person: Person, found: Sequence[Interest]) -> bool:
+def _no_one_whom_a_duty_names(duties: Sequence[Flow], person: Person, found: Sequence[Interest], on: date) -> bool:
     """Must somebody who has this child in its care be told, and there is none, or the register does not know it?"""
-    event, born = facts.event, person.date_of_birth
-    if person.role is not PersonRole.CHILD or (
-        born is not None and not _of_school_age(born, uk_day(event.occurred_at))
-    ):
+    born = person.date_of_birth
+    if person.role is not PersonRole.CHILD or (born is not None and not _of_school_age(born, on)):
         return False
     roles = {role for interest in found for role in interest.roles}
-    duties = facts.register.duties(event.event_type, event.publisher.agency, facts.today)
     asked = [{*flow.interest} - {SUBSCRIPTION} for flow in duties if person.role in flow.about]
     return any(asked) and not any(each & roles for each in asked)
 
 
 def _of_school_age(born: date, on: date) -> bool:
-    """Source: N02, reception to 17; Education Act 1996 s.8 has nobody at school before the year they turn five."""
+    """From reception, which begins at four, to 17. Source: N02."""
     return 4 <= on.year - born.year - ((on.month, on.day) < (born.month, born.day)) < OF_AGE
 
 

@@ -121,3 +121,8 @@ def fields_of(node: object) -> list[dict[str, list[str]]]:
     if not isinstance(node, dict):
         return []
     return [*([node] if "codes" in node else []), *(found for each in node.values() for found in fields_of(each))]
+
+
+def test_what_is_longer_than_any_code_is_not_looked_at_and_not_kept() -> None:
+    assert REFERENCE("1" * 64)
+    assert not RELATIONSHIP(",".join(["uncle"] * 100))

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import uuid
 
 import pytest
@@ -229,3 +230,13 @@ def _accepts(check: object, text: str) -> bool:
     except BadIdentifier:
         return False
     return True
+
+
+def test_a_likeness_is_another_than_a_token_and_hangs_on_the_key_and_the_kind() -> None:
+    one, other = PersonKey(b"k" * 32), PersonKey(b"l" * 32)
+    found = {one.likeness("given", "ava"), one.likeness("family", "ava"), other.likeness("given", "ava")}
+
+    assert len(found | {one.token("given", "ava")}) == 4
+    assert one.likeness("given", "ava") == one.likeness("given", "ava")
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in found)
+    assert PersonKey(b"k" * 100).likeness("given", "ava")

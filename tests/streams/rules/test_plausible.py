@@ -7,15 +7,15 @@ import pytest
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.events import Event, IdentityEvent, PersonRole, PlanType
-from safebus.streams.rules.plausible import CLOCKS_DIFFER_BY, implausible
+from safebus.streams.rules.plausible import CLOCKS_DIFFER_BY, implausible, implausible_person
 from safebus.streams.rules.reasons import say
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def said(event: Event, now: datetime = NOW) -> list[tuple[str, str]]:
-    found = {(reason.code, reason.about) for person in event.subjects for reason in implausible(event, person, now)}
-    return sorted(found)
+    of_persons = [reason for person in event.subjects for reason in implausible_person(event, person)]
+    return sorted({(reason.code, reason.about) for reason in (*implausible(event, now), *of_persons)})
 
 
 def with_ava(**changes: Any) -> Event:
@@ -68,7 +68,7 @@ def test_the_18th_birthday_is_that_of_the_uk() -> None:
 
 def test_a_reason_says_where_and_not_what() -> None:
     event = with_ava(date_of_birth=date(1980, 1, 31))
-    (reason,) = implausible(event, event.subjects[0], NOW)
+    (reason,) = implausible_person(event, event.subjects[0])
 
     assert say(reason) == "subjects.0 (CHILD) was 18 or older when it happened, and this duty is about children"
 
