@@ -101,7 +101,7 @@ def _whatever_was_agreed(case: DecisionInput, partner: Partner, sender: Partner,
 
 def kept_out(stands: frozenset[Side], recipient: str) -> Iterator[Reason]:
     """Why nothing goes to whom a person of this event must be protected from, whatever was agreed: the first reason."""
-    found = next((code for side, code in _KEPT_OUT.items() if side in stands), None)
+    found = next((code for side, code in _KEPT_OUT.items() if side in stands), None) if stands else None
     if found is not None:
         yield why(found, recipient)
 

@@ -78,10 +78,18 @@ def share(
         for interest in (() if retracts else interested(event, matched, register, facts.today))
     ]
     told = {(interest.recipient, interest.match.token): verdict for interest, verdict in decided}
+    plans = {who: _plan(received, verdict.flow, verdict) for who, verdict in told.items() if verdict.flow is not None}
     had = {(h.recipient, h.subject_token): h.notification_id for h in facts.earlier.holders}
     taken_back = {(a.recipient, a.subject_token): a for a in take_back.answers(facts, received.schema, told)}
     answers = [
-        _answer(received, interest, verdict, facts.not_codes, had)
+        _answer(
+            received,
+            interest,
+            verdict,
+            plans.get((interest.recipient, interest.match.token)),
+            facts.not_codes,
+            had,
+        )
         for interest, verdict in decided
         if (interest.recipient, interest.match.token) not in taken_back
     ]
@@ -101,11 +109,6 @@ def share(
         worklist=worklist.of(facts, decided, [*taken_back.values()]),
         episode=episode.leaves(event, key, facts.earlier, facts.accused),
     )
-    plans = {
-        (interest.recipient, interest.match.token): _plan(received, verdict.flow, verdict)
-        for interest, verdict in decided
-        if verdict.flow is not None
-    }
     return _with_outputs(record, received, plans, key)
 
 
@@ -123,12 +126,12 @@ def _answer(
     received: Received,
     interest: Interest,
     verdict: Verdict,
+    plan: Plan | None,
     not_codes: frozenset[str],
     had: Mapping[tuple[str, str], str],
 ) -> Answer:
     """What the record says of one recipient and one person; what is in the message comes with the output."""
     event, agreement, flow = received.event, verdict.agreement, verdict.flow
-    plan = None if flow is None else _plan(received, flow, verdict)
     prose = sorted({source for source in plan.coded.values() if source in not_codes}) if plan and not_codes else []
     notes = [why(Code.NOT_A_CODE, ", ".join(prose))] if prose else []
     return Answer(

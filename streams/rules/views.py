@@ -179,6 +179,8 @@ def _project(
         if inner is None:
             return None
         made, build = inner
+        if build is _same:
+            return ["null", made], _same
         return ["null", made], lambda value, ref: None if value is None else _something(build(value, ref))
     node = named.get(node, node) if isinstance(node, str) else node
     if isinstance(node, dict):
@@ -236,7 +238,16 @@ def _project_record(
 
 
 def _record_builder(builders: list[tuple[str, Build]]) -> Build:
-    return lambda value, ref: {name: build(value[name], ref) for name, build in builders}
+    same = [name for name, build in builders if build is _same]
+    others = [(name, build) for name, build in builders if build is not _same]
+
+    def record(value: Any, ref: str) -> dict[str, Any]:
+        built = {name: value[name] for name in same}
+        for name, build in others:
+            built[name] = build(value[name], ref)
+        return built
+
+    return record
 
 
 def _about_builder(person_ref: str, build: Build) -> Build:
