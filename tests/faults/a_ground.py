@@ -155,7 +155,7 @@ class Ground:
             raise TimeoutError(f"events were not taken by the broker: {refused[:1]}")
 
     def feed(
-        self, story: Story, count: int, faults: Sequence[Fault] = (), *, ahead: int = AHEAD, within_s: float = 120.0
+        self, story: Story, count: int, faults: Sequence[Fault] = (), *, ahead: int = AHEAD, within_s: float = 240.0
     ) -> None:
         """Publish so many events in step with their arrival, and let the faults come."""
         waiting, resume = list(faults), dict[str, float]()
@@ -179,7 +179,7 @@ class Ground:
                 raise TimeoutError(f"{arrived} of {wanted} at the hub after {within_s} s; to come: {waiting}{words}")
             time.sleep(0.02)
 
-    def feed_until(self, story: Story, fact: Callable[[], bool], what: str, *, within_s: float = 120.0) -> None:
+    def feed_until(self, story: Story, fact: Callable[[], bool], what: str, *, within_s: float = 240.0) -> None:
         """
         Publish some events, and some more, until it is so.
 
@@ -219,7 +219,7 @@ class Ground:
         """How many events of this story have reached the hub."""
         return len(self.partners.hub.events)
 
-    def come_to_rest(self, *, to: Sequence[str] = RECIPIENTS, within_s: float = 90.0) -> None:
+    def come_to_rest(self, *, to: Sequence[str] = RECIPIENTS, within_s: float = 300.0) -> None:
         """
         Wait until nothing is left to do: every offset of every group that counts stands at the end of its topic.
 

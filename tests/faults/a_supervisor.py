@@ -186,7 +186,7 @@ class Supervisor:
 _OVERTAKEN = b"another process has started in our place"  # how schemas/kafka/writer.py says so
 
 
-def wait_until(fact: object, what: str, *, within_s: float = 60.0) -> None:
+def wait_until(fact: object, what: str, *, within_s: float = 240.0) -> None:
     """
     Look again until it is so.
 

@@ -42,7 +42,7 @@ def test_kills_of_every_process_a_pause_and_a_broker_restart_lose_and_double_not
 ) -> None:
     faults = schedule(7, kills=4, whom=PROCESSES)
     print("faults:", *faults, sep="\n  ")
-    findings, table = run(ground, story, 1000, faults, within_s=200)
+    findings, table = run(ground, story, 1000, faults, within_s=400)
     show(table)
 
     assert findings == []
@@ -50,7 +50,7 @@ def test_kills_of_every_process_a_pause_and_a_broker_restart_lose_and_double_not
 
 def test_a_broker_that_is_halted_and_wakes_up_loses_and_doubles_nothing(ground: Ground, story: Story) -> None:
     """It wakes up and takes all members for gone, while they wake up and write to it."""
-    findings, table = run(ground, story, 300, [Fault(0.3, "halt-broker", for_s=4 * SESSION_S)], within_s=200)
+    findings, table = run(ground, story, 300, [Fault(0.3, "halt-broker", for_s=4 * SESSION_S)], within_s=400)
     show(table)
 
     assert findings == []

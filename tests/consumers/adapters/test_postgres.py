@@ -32,7 +32,7 @@ COMMITTED = PartnerAnswer(Reply.ACCEPTED, "committed")
 ALREADY_THERE = PartnerAnswer(Reply.ACCEPTED, "already_there")
 OTHER_CONTENT = PartnerAnswer(Reply.REFUSED, "other_content")
 PASSWORD = secrets.token_hex(8)
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 @pytest.fixture(scope="module")

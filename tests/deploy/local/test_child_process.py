@@ -23,7 +23,7 @@ from safebus.deploy.local.child_process import (
     stop_child,
 )
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 
 
 def sleeper(tmp_path: Path, script: str = "exec sleep 600") -> subprocess.Popen[bytes]:
