@@ -1,9 +1,10 @@
 """
 May these be one person, as names and birth dates are given to the police at night?
 
-A number settles who somebody is; a suspect's is rarely known. So family names are compared by how they sound, first
-names with a slip of a letter, short forms and initials, both in any order; and dates with a slip in one part, or with
-day and month changed over. Only keyed tokens are compared, so the register and the decision records hold no name.
+A number settles who somebody is; a suspect's is rarely known. So names are compared with a slip of a letter or a
+space, family names also by how they sound, first names also by short forms and initials, both in any order; and dates
+with a slip in one part, or with day and month changed over. Only keyed tokens are compared, so the register and the
+decision records hold no name.
 
     two of family name, first name and birth date are alike           may be
     one of family name and date is, and nothing else is known         may be
@@ -187,10 +188,12 @@ def _changed_over(born: date | None) -> date | None:
 
 
 def _words(name: str | None) -> list[str]:
-    """The words of a name, without what is only spelling."""
+    """The words of a name, also as one word, without what is only spelling."""
     plain = unicodedata.normalize("NFKD", (name or "").casefold().translate(_LETTERS))
     kept = "".join(c for c in plain if c not in "'\u2019" and not unicodedata.combining(c))
-    return [word[:_MOST_LETTERS] for word in re.split(r"[\W_]+", kept) if word][:_MOST_WORDS]
+    words = [word for word in re.split(r"[\W_]+", kept) if word][:_MOST_WORDS]
+    joined = ["".join(words)] if len(words) > 1 else []  # Anne Marie is Annemarie
+    return [word[:_MOST_LETTERS] for word in (*words, *joined)]
 
 
 #: Letters that are no other letter with a mark, as English keyboards write them.
@@ -200,9 +203,10 @@ _LETTERS: Final = str.maketrans(
 
 
 def _family(words: list[str], key: PersonKey) -> set[str]:
-    # Stone and Stones, Jenkin and Jenkins.
-    spelt = {each for word in words for each in (word, word.removesuffix("s")) if len(each) > 1}
-    return {key.likeness("family", sound(word)) for word in spelt}
+    # Stone and Stones, Jenkin and Jenkins; and by a letter, which may be the first: that is heard by nobody.
+    said = {each for word in words for each in (word, word.removesuffix("s")) if len(each) > 1}
+    spelt = {spelling for word in words if len(word) > 1 for spelling in _spellings(word)}
+    return {key.likeness("family", each) for each in {*map(sound, said), *spelt}}
 
 
 def _given(words: list[str], key: PersonKey) -> set[str]:

@@ -449,7 +449,9 @@ def _like(suspect: Row, person: Row) -> bool:
         born = ""  # what systems fill in
     same_name = _both(suspect, person, "family_name", _same_name)
     same_first = _both(suspect, person, "given_name", _same_first)
-    family = same_name or any(_one_sound(a, b) for a in said for b in _heard_as(person.get("family_name")))
+    family = same_name or any(
+        _one_sound(a, b) or _one_letter(a, b) for a in said for b in _heard_as(person.get("family_name"))
+    )
     first = same_first or any(_one_letter(a, b) for a in said for b in _heard_as(person.get("given_name")))
     first = first or any(len(a) == 1 and a == b[0] for a in said for b in _heard_as(person.get("given_name"))[:1])
     dates = bool(born) and bool(then) and any(_one_slip(day, then) for day in (born, _changed_over(born)))
@@ -489,7 +491,8 @@ def _one_slip(one: str, other: str) -> bool:
 def _heard_as(name: str | None) -> list[str]:
     plain = unicodedata.normalize("NFKD", (name or "").casefold())
     plain = "".join(c for c in plain if c not in "'\u2019" and not unicodedata.combining(c))
-    return [word for word in re.split(r"[\W_]+", plain) if word][:6]
+    words = [word for word in re.split(r"[\W_]+", plain) if word][:6]
+    return [*words, "".join(words)] if len(words) > 1 else words
 
 
 def _one_sound(one: str, other: str) -> bool:
@@ -501,7 +504,7 @@ def _one_sound(one: str, other: str) -> bool:
 
 
 def _one_letter(one: str, other: str) -> bool:
-    """The same first name but for a letter more, less or changed, or one doubled."""
+    """The same name but for a letter more, less or changed, or one doubled."""
     if len(one) < 2 or len(other) < 2:
         return False
     one, other = (re.sub(r"(.)\1", r"\1", word) for word in (one, other))
