@@ -61,7 +61,7 @@ def nhs_numbers(start: int = 0) -> Iterator[str]:
     """
     Valid NHS numbers of the block that is never issued, in order.
 
-    Source: NHS Data Dictionary, NHS NUMBER (modulus 11); `domain.md` 4 for the block.
+    Source: NHS Data Dictionary, NHS NUMBER (modulus 11); the test block 999 is never issued.
     """
     for body in range(999_000_000 + start, 1_000_000_000):
         digits = f"{body:09d}"

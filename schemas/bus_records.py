@@ -79,7 +79,11 @@ class Reason(BusRecord):
 
 
 class FourAnswers(BusRecord):
-    """The four questions every disclosure must answer. Source: domain notes 2.1."""
+    """
+    The four questions every disclosure must answer.
+
+    Source: UK GDPR Art 6, 9 and 10; DPA 2018 Sch 1; the common-law duty of confidentiality.
+    """
 
     art6: str
     art9_or_10: str | None

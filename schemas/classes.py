@@ -8,7 +8,7 @@ never "everything": a leaf without a class does not load, so it cannot leave.
     special    UK GDPR Art 9: also needs an Art 9 condition (and Schedule 1 where that condition asks for it)
     criminal   UK GDPR Art 10: also needs a Schedule 1 condition
 
-Source: the matrix in the domain notes, 1.3; Data Protection Act 2018 ss.10-11 and Schedule 1.
+Source: Data Protection Act 2018 ss.10-11 and Schedule 1; the classes are our own (`streams.rules.matrix`).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class DataClass(StrEnum):
 
 _SPECIAL = {DataClass.HEALTH_CHILD, DataClass.HEALTH_ADULT, DataClass.SEXUAL_REPRODUCTIVE}
 
-#: Released only when an agreement names the exact field: names hide inside prose. Source: domain notes 1.3, rule (ii).
+#: Released only when an agreement names the exact field: names hide inside prose.
 PROSE = frozenset({DataClass.FREE_TEXT, DataClass.INCIDENT_NARRATIVE, DataClass.VOICE_OF_CHILD})
 
 #: What must go when a person is restricted. Source: PDS FHIR API, `meta.security` R; rule R16.
@@ -92,7 +92,7 @@ RESTRICTED_STRIPS = (
     | PROSE
 )  # names and places hide inside prose, whoever named the field
 
-#: No agreement may release these. Source: domain notes 1.3, row REFERRER.
+#: No agreement may release these: whoever tells of a child is protected from whomever they tell of.
 NEVER = frozenset({DataClass.REFERRER})
 
 

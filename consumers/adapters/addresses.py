@@ -12,7 +12,8 @@ bus's own network would make it a tool against itself, and send a child's detail
 Addresses are allowed by list, and what no list names is refused. Python's own `is_global` is not used: what it says
 differs between its releases (3.11.7 calls ::ffff:10.0.0.1 and fec0::1 global).
 
-Sources: threat 24 of the security notes; IANA special-purpose address registries (RFC 6890), 2025; RFC 6052 (NAT64).
+Sources: IANA special-purpose address registries (RFC 6890), 2025; RFC 6052 (NAT64); OWASP, "Server-Side Request
+Forgery Prevention".
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from safebus.consumers.adapters.interface import Adapter
+from safebus.consumers.adapters.adapter import Adapter
 from safebus.schemas.errors import BadInput
 from safebus.schemas.frozen_model import FrozenModel
 from safebus.schemas.identifiers import agency_id

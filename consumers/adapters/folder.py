@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from safebus.consumers.adapters.interface import Parcel, PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import Parcel, PartnerAnswer, Reply
 
 _PART: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.withdrawn)?\.json\.[0-9a-f]{16}\.part")
 #: How long a part may lie there before another process takes it away; no write takes so long.

@@ -14,7 +14,7 @@ What did a partner's web server, or the network before it, mean?
     other 4xx                    REFUSED
     the rest                     UNKNOWN     we had a connection: all of it may have arrived
 
-Sources: RFC 9110, 10.2.3 and 15; Standard Webhooks 1.0.0; delivery notes 1.3.
+Sources: RFC 9110, 10.2.3 and 15; Standard Webhooks 1.0.0.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.adapters.addresses import AddressNotAllowed
-from safebus.consumers.adapters.interface import PartnerAnswer, Reply
 
 
 def answer_of(status: int, retry_after: str | None, *, now: datetime) -> PartnerAnswer:

@@ -14,7 +14,7 @@ after a crash is recognised by them.
     role, rights, database, table not as agreed NOT_LET_IN  code is the SQLSTATE
     the table does not take this row           REFUSED     code is the SQLSTATE
 
-Sources: delivery notes 2.6; PostgreSQL 18 manual, appendix A (SQLSTATE).
+Source: PostgreSQL 18 manual, appendix A (SQLSTATE).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from safebus.consumers.adapters.interface import Parcel, PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import Parcel, PartnerAnswer, Reply
 from safebus.schemas.errors import BadInput
 
 _WORD: Final = r"[a-z_][a-z0-9_]{0,62}"

@@ -6,7 +6,7 @@ one at its own time; the id is the same at every attempt, so that a repeat has o
 
 What the partner answers is read by `http_answers`. Where the bus may connect to is judged by `addresses`.
 
-Sources: Standard Webhooks 1.0.0; delivery notes 2.1.
+Source: Standard Webhooks 1.0.0.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from standardwebhooks import Webhook
 
+from safebus.consumers.adapters.adapter import Parcel, PartnerAnswer, canonical
 from safebus.consumers.adapters.addresses import check_url, guarded_socket
 from safebus.consumers.adapters.http_answers import answer_of, failure
-from safebus.consumers.adapters.interface import Parcel, PartnerAnswer, canonical
 from safebus.schemas.errors import BadInput
 
 #: Shorter than what servers commonly keep (5 s): one that hangs up as we send would leave an attempt UNKNOWN.

@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from safebus.consumers.adapters.interface import Adapter
+from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts

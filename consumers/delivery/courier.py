@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from safebus.consumers.adapters.interface import Adapter
+from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery.attempt import Attempts
 from safebus.consumers.delivery.cases import Case, Cases, Item
 from safebus.consumers.delivery.ledger import Ledger, Receipts

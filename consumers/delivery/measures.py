@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.adapters.adapter import Reply
 from safebus.schemas.bus_records import Stage
 
 
@@ -60,7 +60,7 @@ class DeliveryTally(Protocol):
         ...
 
 
-class NobodyCounts:
+class NoMeasures:
     """The tally of a courier that shows no metrics."""
 
     def attempted(self, reply: Reply, took: timedelta) -> None:
@@ -87,7 +87,7 @@ class CourierFacts:
 
     joined: bool = False
     turned_at: datetime | None = None
-    tally: DeliveryTally = field(default_factory=NobodyCounts)
+    tally: DeliveryTally = field(default_factory=NoMeasures)
     notices: Counter[Told] = field(default_factory=Counter)
 
     def tried(self, reply: Reply, *, took: timedelta) -> None:

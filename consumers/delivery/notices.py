@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from safebus.consumers.adapters.interface import Adapter
+from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.ledger import Delivered, Ledger
 from safebus.consumers.delivery.measures import CourierFacts, Told

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from safebus.consumers.adapters.interface import Parcel
+from safebus.consumers.adapters.adapter import Parcel
 from safebus.consumers.delivery.ledger import Delivered
 from safebus.schemas.bus_records import Notification
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from safebus.consumers.adapters.interface import Adapter
+from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery.attempt import Attempts, Delivery
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 
 from safebus.schemas import topics
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group import Group, seconds_since_boot
+from safebus.schemas.kafka.group import GroupConsumer, seconds_since_boot
 from safebus.schemas.kafka.group import Waiting as Waiting
 
 
-class Source(Group):
+class Source(GroupConsumer):
     """`out.<partner>`, shared with the other processes that deliver to this partner."""
 
     def __init__(

@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from safebus.consumers.adapters.interface import PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.delivery import retry
 from safebus.consumers.delivery.measures import OpenState
 from safebus.schemas.bus_records import Reason, Stage

@@ -29,7 +29,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from safebus.deploy.local.brokers.interface import MissingTool
+from safebus.deploy.local.brokers.broker import MissingTool
 from safebus.deploy.local.child_process import ended_within, free_port, last_lines, start_child, stop_child
 from safebus.schemas.errors import NotReachable
 

@@ -67,7 +67,7 @@ class ProcessState(Protocol):
 
 
 Exposition = Callable[[str], tuple[bytes, str]]  # what is asked for (Accept) -> (body, content type)
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+RequestHandler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ async def serving(port: int, state: ProcessState, exposition: Exposition) -> Asy
         await runner.cleanup()
 
 
-def _answering(look: Callable[[], Sequence[HealthCheck]]) -> Handler:
+def _answering(look: Callable[[], Sequence[HealthCheck]]) -> RequestHandler:
     async def answer(_request: web.Request) -> web.Response:
         checks = look()
         fine = all(check.fine for check in checks)
@@ -248,7 +248,7 @@ def _by_name(checks: Sequence[HealthCheck]) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def _exposing(exposition: Exposition) -> Handler:
+def _exposing(exposition: Exposition) -> RequestHandler:
     async def answer(request: web.Request) -> web.Response:
         body, content_type = exposition(",".join(request.headers.getall("Accept", [])))
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

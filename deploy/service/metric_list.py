@@ -5,7 +5,7 @@ The one list. `deploy.service.metrics` makes them from it, docs/reference/metric
 alerts name what stands here. Every label's value is from a fixed list or from what is configured (partners, topics,
 transports): never an id, never anything of an event. What is on no list is counted as `other`.
 
-Source: prometheus.io, "Metric and label naming"; delivery notes 5.
+Source: prometheus.io, "Metric and label naming".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, get_args
 
-from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery.measures import OpenState, Told
 from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas.bus_records import Outcome
@@ -26,7 +26,7 @@ FATES: Final[tuple[Fate, ...]] = get_args(Fate)
 REASONS: Final = (*map(str, SET_ASIDE), OTHER)
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """As Prometheus calls them."""
 
     COUNTER = "counter"
@@ -62,7 +62,7 @@ class Metric:
         bounds: Of a histogram: the buckets' upper ends, included.
     """
 
-    kind: Kind
+    kind: MetricKind
     name: str
     meaning: str
     unit: str
@@ -80,23 +80,23 @@ _TRANSPORT = Label("transport", "of its adapter, as in the destinations file")
 _STATE = Label("state", "how it stands", tuple(OpenState))
 
 BUILD: Final = Metric(
-    Kind.INFO,
+    MetricKind.INFO,
     "safebus_build_info",
     "Version, and the digest of the rules that decide",
     "",
     (Label("version", "of safebus"), Label("rules_digest", "as in decision records")),
 )
 REGISTER_OFFSET: Final = Metric(
-    Kind.GAUGE, "safebus_register_offset", "Of the last register entry applied; -1: none", "offset"
+    MetricKind.GAUGE, "safebus_register_offset", "Of the last register entry applied; -1: none", "offset"
 )
 REGISTER_AGE: Final = Metric(
-    Kind.GAUGE, "safebus_register_age_seconds", "Since the register was last read to its end", "seconds"
+    MetricKind.GAUGE, "safebus_register_age_seconds", "Since the register was last read to its end", "seconds"
 )
 #: Of every process that shows numbers, beside `process_*`, which the system says of it.
 OF_EACH: Final = (BUILD, REGISTER_OFFSET, REGISTER_AGE)
 
 EVENTS: Final = Metric(
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "safebus_events_total",
     "Events dealt with, by what became of them",
     "events",
@@ -106,7 +106,7 @@ EVENTS: Final = Metric(
     ),
 )
 DECISIONS: Final = Metric(
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "safebus_decisions_total",
     "Answers, one for each recipient and person",
     "answers",
@@ -117,21 +117,21 @@ DECISIONS: Final = Metric(
     ),
 )
 QUARANTINED: Final = Metric(
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "safebus_quarantined_total",
     "Events set aside, sealed, for a person to look at",
     "events",
     (Label("reason", "see reasons.md; each is shown as zero from the start on", REASONS),),
 )
 LAG: Final = Metric(
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "safebus_consumer_lag_messages",
     "Records that wait to be dealt with",
     "records",
     (Label("group", "the workers' group"), Label("topic", "an `in.*` topic"), Label("partition", "one of ours")),
 )
 COMMIT_AGE: Final = Metric(
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "safebus_commit_age_seconds",
     "For how long records have waited without any of their partition being finished",
     "seconds",
@@ -139,7 +139,7 @@ COMMIT_AGE: Final = Metric(
 OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, LAG, COMMIT_AGE)
 
 ATTEMPTS: Final = Metric(
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "safebus_delivery_attempts_total",
     "What partners' systems answered",
     "attempts",
@@ -147,7 +147,7 @@ ATTEMPTS: Final = Metric(
 )
 #: Adapters give up after half a minute.
 DURATION: Final = Metric(
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     "safebus_delivery_duration_seconds",
     "How long one attempt took",
     "seconds",
@@ -156,7 +156,7 @@ DURATION: Final = Metric(
 )
 #: 1 s to 5 days, as long as a partner's system may be down over a week-end.
 ARRIVAL: Final = Metric(
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     "safebus_event_to_delivery_seconds",
     "From decided to handed over",
     "seconds",
@@ -164,34 +164,34 @@ ARRIVAL: Final = Metric(
     (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0, 72 * 3600.0, 120 * 3600.0),
 )
 DELIVERIES_ENDED: Final = Metric(
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "safebus_deliveries_ended_total",
     "Deliveries to which nothing more happens by itself",
     "deliveries",
     (_DESTINATION, Label("outcome", "how it ended", tuple(stage.value.lower() for stage in sorted(ENDED)))),
 )
 NOTICES: Final = Metric(
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "safebus_notices_total",
     "Attempts to tell a partner that a consent ended",
     "attempts",
     (_DESTINATION, Label("outcome", "what came of it", tuple(Told))),
 )
 DELIVERIES: Final = Metric(
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "safebus_deliveries",
     "Deliveries taken in (at most 500) that have not ended",
     "deliveries",
     (_DESTINATION, _STATE),
 )
 OLDEST: Final = Metric(
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "safebus_delivery_oldest_seconds",
     "Since the oldest was decided; 0: none",
     "seconds",
     (_DESTINATION, _STATE),
 )
 HELD: Final = Metric(
-    Kind.GAUGE, "safebus_destination_held", "1: it lets nothing in, look at it", "0 or 1", (_DESTINATION,)
+    MetricKind.GAUGE, "safebus_destination_held", "1: it lets nothing in, look at it", "0 or 1", (_DESTINATION,)
 )
 OF_DELIVERY: Final = (ATTEMPTS, DURATION, ARRIVAL, DELIVERIES_ENDED, NOTICES, DELIVERIES, OLDEST, HELD)

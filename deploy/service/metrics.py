@@ -24,7 +24,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery.measures import Observed, Told
 from safebus.consumers.delivery.stages import ENDED
 from safebus.deploy.service import metric_list

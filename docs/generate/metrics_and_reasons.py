@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from safebus.deploy.service import metric_list
-from safebus.deploy.service.metric_list import Kind, Metric
+from safebus.deploy.service.metric_list import Metric, MetricKind
 from safebus.streams.rules.reasons import LATER, SET_ASIDE, Code, Rule, Use
 
 _MADE = "<!-- Made by `python -m docs.generate` from what the code works by; change it there. -->"
@@ -86,7 +86,7 @@ def _details(metric: Metric) -> str:
         f"- {label.name}: {label.holds}" + (f": {', '.join(f'`{v}`' for v in label.values)}" if label.values else "")
         for label in metric.labels
     ]
-    if metric.kind is Kind.HISTOGRAM:
+    if metric.kind is MetricKind.HISTOGRAM:
         lines.append(f"- buckets, up to and with: {', '.join(f'{bound:g}' for bound in metric.bounds)} {metric.unit}")
     return "\n".join(lines)
 

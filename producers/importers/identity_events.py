@@ -44,7 +44,7 @@ _STRICTER_LAST = list(Confidentiality)
 
 
 @dataclass(frozen=True)
-class Change:
+class FeedMessage:
     """
     What a message says, read and checked.
 
@@ -68,7 +68,7 @@ class Change:
     sequence: int | None = None
 
 
-def event_of(change: Change, *, agency: str) -> IdentityEvent:
+def event_of(change: FeedMessage, *, agency: str) -> IdentityEvent:
     """
     The event, and only if the gate of the bus would let it in.
 
@@ -153,7 +153,7 @@ def strictest(labels: Iterable[tuple[object, object]]) -> Confidentiality:
     return found
 
 
-def _event_id(change: Change, agency: str) -> str:
+def _event_id(change: FeedMessage, agency: str) -> str:
     # The same UUID in capitals is the same id, and must not become a second event.
     lowered = change.source_id.lower()
     try:

@@ -33,7 +33,7 @@ from jsonschema.exceptions import ValidationError
 from safebus.producers.importers.fhir_times import instant
 from safebus.producers.importers.identity_events import (
     NHS_NUMBER_SYSTEM,
-    Change,
+    FeedMessage,
     checked_agency,
     event_of,
     nhs_number,
@@ -114,7 +114,7 @@ def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
             ImportReason.IDENTITY_CONFLICT,
             "the subject and the record pointed at are not the same NHS number; expected one person, and chose neither",
         )
-    change = Change(
+    change = FeedMessage(
         feed="mns",
         source_id=signal.id,
         lifecycle=Lifecycle.NEW,

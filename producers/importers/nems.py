@@ -23,7 +23,7 @@ from xml.etree.ElementTree import Element  # the type alone: parsing is defusedx
 
 from safebus.producers.importers import patients
 from safebus.producers.importers.fhir_times import instant
-from safebus.producers.importers.identity_events import Change, checked_agency, event_of, strictest
+from safebus.producers.importers.identity_events import FeedMessage, checked_agency, event_of, strictest
 from safebus.producers.importers.nems_changes import BIRTH, READERS, Context
 from safebus.producers.importers.outcome import Imported, ImportReason, Outcome, answer
 from safebus.producers.importers.reading import read_xml
@@ -78,7 +78,7 @@ def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
     about = READERS[event_type](
         Context(found, _subject(found), _routing(header, event_type), published_at, received_at)
     )
-    change = Change(
+    change = FeedMessage(
         feed="nems",
         source_id=the(header, "id"),
         lifecycle=_lifecycle(header),

@@ -45,7 +45,7 @@ def seconds_since_boot() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class _Progress:
+class _Unfinished:
     """What of one partition is fetched and not dealt with."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class _Progress:
         return min(self.open) if self.open else self.next
 
 
-class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """
     Our share of one topic, in order, with a commit that follows what is dealt with.
 
@@ -82,7 +82,7 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships 
     ) -> None:
         self._topic = topic
         self._connection, self._revoked, self._assigned = connection, revoked, assigned
-        self._progress: dict[int, _Progress] = {}
+        self._progress: dict[int, _Unfinished] = {}
         self._committed: dict[int, int] = {}
         self._session_s, self._seconds, self._patience_s = session_s, seconds, patience_s
         self._ours_at = float("-inf")  # when we last asked and the broker said that we are in the group
@@ -133,7 +133,7 @@ class Group(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships 
         if self._not_taken_over is not None:
             raise self._not_taken_over
         for tp, records in fetched.items():
-            progress = self._progress.setdefault(tp.partition, _Progress())
+            progress = self._progress.setdefault(tp.partition, _Unfinished())
             for record in records:
                 progress.open.add(record.offset)
                 progress.next = record.offset + 1

@@ -23,7 +23,7 @@ from safebus.schemas.identifiers import PersonKey, derived_id
 from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.streams.register import yaml_text
 from safebus.streams.register.releases import release_problems
-from safebus.streams.register.yaml_text import Path, YamlText
+from safebus.streams.register.yaml_text import YamlPath, YamlText
 from safebus.streams.rules import alike
 from safebus.streams.rules.agreements import Agreement
 from safebus.streams.rules.bases import Basis, EventRule
@@ -162,7 +162,7 @@ def _unknown_sections(text: YamlText) -> Iterator[str]:
             yield f"{text.where((section,))}: unknown section `{section}`{hint}"
 
 
-def _read_section(reading: _Reading, text: YamlText, section: str, reader: Reader) -> None:
+def _read_section(reading: _Reading, text: YamlText, section: str, reader: PartReader) -> None:
     rows = text.data.get(section) if isinstance(text.data, dict) and "agreement" not in text.data else None
     if rows is None:
         return
@@ -180,26 +180,26 @@ def _try(reading: _Reading, read: Callable[[], None]) -> None:
         reading.problems += exc.problems
 
 
-Reader = Callable[[_Reading, YamlText, Any, Path], None]
+PartReader = Callable[[_Reading, YamlText, Any, YamlPath], None]
 
 
-def _partner(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+def _partner(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
     body = yaml_text.read(text, row, at, Partner, "partner")
     reading.add(Entry(f"partner/{body.partner}", "partner", body, text.where(at)))
 
 
-def _basis(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+def _basis(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
     body = yaml_text.read(text, row, at, Basis, "basis")
     reading.add(Entry(f"basis/{body.code}", "basis", body, text.where(at)))
 
 
-def _event_rule(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+def _event_rule(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
     body = yaml_text.read(text, row, at, EventRule, "event rule")
     _known_type(reading, text, body.event_type, (*at, "event_type"))
     reading.add(Entry(f"event_rule/{body.event_type}", "event_rule", body, text.where(at)))
 
 
-def _known_type(reading: _Reading, text: YamlText, event_type: str, at: Path) -> None:
+def _known_type(reading: _Reading, text: YamlText, event_type: str, at: YamlPath) -> None:
     # A misspelt type is never sent: its rule would guard nothing, its subscriber would wait for ever.
     try:
         reading.schemas.of(event_type)
@@ -207,7 +207,7 @@ def _known_type(reading: _Reading, text: YamlText, event_type: str, at: Path) ->
         raise BadRegister([f"{text.where(at)}: {exc}"]) from None
 
 
-def _person(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+def _person(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
     try:
         body = yaml_text.read(text, row, at, PersonInFolder, "person")
     except BadRegister:
@@ -283,10 +283,10 @@ def _tokens(reading: _Reading, body: PersonInFolder) -> dict[str, str]:
     return found
 
 
-def _tie(kind: str, model: type[BaseModel]) -> Reader:
+def _tie(kind: str, model: type[BaseModel]) -> PartReader:
     """Involvements, affiliations, consents: rows that name a person by alias."""
 
-    def read(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+    def read(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
         row = dict(row) if isinstance(row, dict) else {}
         alias = row.pop("person", None)
         if isinstance(alias, str) and alias in reading.broken:
@@ -302,7 +302,7 @@ def _tie(kind: str, model: type[BaseModel]) -> Reader:
     return read
 
 
-def _names_someone(reading: _Reading, text: YamlText, row: dict[str, Any], at: Path, kind: str, who: str) -> bool:
+def _names_someone(reading: _Reading, text: YamlText, row: dict[str, Any], at: YamlPath, kind: str, who: str) -> bool:
     """
     Put the id of a person in place of the alias in `by` (who speaks, for someone else or for themselves) or `to`.
 
@@ -346,13 +346,13 @@ def consent_record_id(body: ConsentEntry) -> str:
     return f"consent/{_id_of(body)}"
 
 
-def _subscription(reading: _Reading, text: YamlText, row: Any, at: Path) -> None:
+def _subscription(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
     body = yaml_text.read(text, row, at, Subscription, "subscription")
     _known_type(reading, text, body.event_type, (*at, "event_type"))
     reading.add(Entry(f"subscription/{body.partner}/{body.event_type}", "subscription", body, text.where(at)))
 
 
-_SECTIONS: dict[str, Reader] = {
+_SECTIONS: dict[str, PartReader] = {
     "partners": _partner,
     "bases": _basis,
     "event_rules": _event_rule,

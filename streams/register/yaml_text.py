@@ -18,7 +18,7 @@ from safebus.schemas.errors import BadRegister
 from safebus.schemas.nearest import or_the_known
 
 M = TypeVar("M", bound=BaseModel)
-Path = tuple[str | int, ...]
+YamlPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class YamlText:
 
     name: str
     data: Any
-    lines: Mapping[Path, int]
+    lines: Mapping[YamlPath, int]
 
-    def where(self, path: Path) -> str:
+    def where(self, path: YamlPath) -> str:
         """`file` line 4, for the value at this path or the nearest one around it."""
         while path and path not in self.lines:
             path = path[:-1]
@@ -56,7 +56,7 @@ def parse(name: str, text: str) -> YamlText:
         raise BadRegister([f"`{name}` line {line}: a control character stands here; type the line again"]) from None
     try:
         node = loader.get_single_node()
-        lines: dict[Path, int] = {}
+        lines: dict[YamlPath, int] = {}
         data = _plain(loader, node, (), lines, name) if node is not None else None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
@@ -68,7 +68,7 @@ def parse(name: str, text: str) -> YamlText:
     return YamlText(name=name, data=data, lines=lines)
 
 
-def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], name: str) -> Any:
     lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
@@ -87,7 +87,7 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: Path, lines: dict[Pat
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value cannot be read: {exc}"]) from None
 
 
-def read(text: YamlText, data: Any, at: Path, model: type[M], what: str) -> M:
+def read(text: YamlText, data: Any, at: YamlPath, model: type[M], what: str) -> M:
     """
     Read one entry as a model.
 
@@ -114,8 +114,8 @@ def _follows(problem: Any, found: list[Any]) -> bool:
     )
 
 
-def _complaint(text: YamlText, at: Path, what: str, problem: Any, model: type[BaseModel]) -> str:
-    loc: Path = tuple(problem["loc"])
+def _complaint(text: YamlText, at: YamlPath, what: str, problem: Any, model: type[BaseModel]) -> str:
+    loc: YamlPath = tuple(problem["loc"])
     place = f"{text.where((*at, *loc))}: {what}"
     field = ".".join(str(step) for step in loc)
     if problem["type"] == "extra_forbidden":
@@ -133,7 +133,7 @@ def _complaint(text: YamlText, at: Path, what: str, problem: Any, model: type[Ba
     return f"{place}: `{field}`: {message}" if field else f"{place}: {message}"
 
 
-def names_near(model: type[BaseModel], loc: Path) -> list[str]:
+def names_near(model: type[BaseModel], loc: YamlPath) -> list[str]:
     """The fields that the model at this place knows."""
     current: Any = model
     for step in loc[:-1]:

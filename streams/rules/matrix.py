@@ -1,8 +1,8 @@
 """
 Which kinds of recipient are never given which data?
 
-The matrix of the domain notes, 1.3: classes of fields by kinds of recipient. It decides nothing: an agreement may say
-otherwise, but then somebody confirms it by name when it is loaded (`streams.register.to_confirm`).
+Our own matrix, a start for those who agree: classes of fields by kinds of recipient. It decides nothing: an agreement
+may say otherwise, but then somebody confirms it by name when it is loaded (`streams.register.to_confirm`).
 
     A  allow     M  mask or generalise     D  drop     P  pointer only: whoever needs it rings the publisher
 """
@@ -17,7 +17,7 @@ from safebus.streams.rules.agreements import Flow, Group
 from safebus.streams.rules.release import ViewLeaf
 
 
-class Kind(StrEnum):
+class RecipientKind(StrEnum):
     """A kind of recipient: a column of the matrix."""
 
     MASH = "mash"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 #: The rows that speak of persons instead of a class.
 OTHER_CHILDREN, ALLEGED_PERPETRATORS = "OTHER_CHILDREN", "ALLEGED_PERPETRATORS"
 
-#: One letter for each kind, in the order of `Kind`. Classes without a row are given as the agreement says.
+#: One letter for each kind, in the order of `RecipientKind`. Classes without a row are given as the agreement says.
 MATRIX: Mapping[str, str] = {
     DataClass.ID_CORE: "AAAAAAAAA",
     OTHER_CHILDREN: "ADAMAMAAM",
@@ -59,8 +59,8 @@ MATRIX: Mapping[str, str] = {
 }
 
 #: Sector of a partner -> the kinds that it may be. `health` says no more than that.
-KINDS: Mapping[str, frozenset[Kind]] = {kind.value: frozenset({kind}) for kind in Kind} | {
-    "health": frozenset({Kind.COMMUNITY_HEALTH, Kind.EMERGENCY_DEPARTMENT})
+KINDS: Mapping[str, frozenset[RecipientKind]] = {kind.value: frozenset({kind}) for kind in RecipientKind} | {
+    "health": frozenset({RecipientKind.COMMUNITY_HEALTH, RecipientKind.EMERGENCY_DEPARTMENT})
 }
 
 _NO_IDENTITY = frozenset({DataClass.ROLE, DataClass.RELATIONSHIP})
@@ -68,7 +68,7 @@ _NO_IDENTITY = frozenset({DataClass.ROLE, DataClass.RELATIONSHIP})
 
 def never_given(row: str, sector: str) -> bool:
     """Does the matrix give this row to no kind that the sector may be? A sector that it does not know is asked of."""
-    return all(MATRIX[row][list(Kind).index(kind)] in "DP" for kind in KINDS[sector])
+    return all(MATRIX[row][list(RecipientKind).index(kind)] in "DP" for kind in KINDS[sector])
 
 
 def rows_named(flow: Flow, paths: Mapping[str, ViewLeaf]) -> dict[str, list[str]]:

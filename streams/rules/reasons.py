@@ -86,7 +86,7 @@ class Use(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class CodeEntry:
     """
     One reason.
 
@@ -100,20 +100,20 @@ class Entry:
     rules: tuple[Rule, ...]
 
 
-def _permit(rule: Rule, sentence: Words) -> Entry:
-    return Entry(Use.PERMIT, sentence, (rule,))
+def _permit(rule: Rule, sentence: Words) -> CodeEntry:
+    return CodeEntry(Use.PERMIT, sentence, (rule,))
 
 
-def _refusal(rules: Rule | tuple[Rule, ...], sentence: Words) -> Entry:
-    return Entry(Use.REFUSAL, sentence, rules if isinstance(rules, tuple) else (rules,))
+def _refusal(rules: Rule | tuple[Rule, ...], sentence: Words) -> CodeEntry:
+    return CodeEntry(Use.REFUSAL, sentence, rules if isinstance(rules, tuple) else (rules,))
 
 
-def _hold(rule: Rule, sentence: Words) -> Entry:
-    return Entry(Use.HOLD, sentence, (rule,))
+def _hold(rule: Rule, sentence: Words) -> CodeEntry:
+    return CodeEntry(Use.HOLD, sentence, (rule,))
 
 
-def _stop(rule: Rule, sentence: Words) -> Entry:
-    return Entry(Use.STOP, sentence, (rule,))
+def _stop(rule: Rule, sentence: Words) -> CodeEntry:
+    return CodeEntry(Use.STOP, sentence, (rule,))
 
 
 _AVAILABLE = (Rule.R03, Rule.R04)

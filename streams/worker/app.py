@@ -17,7 +17,7 @@ from mode.supervisors import CrashingSupervisor
 from safebus.schemas.errors import BrokenPromise
 from safebus.schemas.kafka import batches
 from safebus.schemas.kafka.connection import Connection
-from safebus.streams.worker.lane import Handler, Lane, LaneTransport, give_lane
+from safebus.streams.worker.lane import BatchHandler, Lane, LaneTransport, give_lane
 
 GROUP = "safebus-worker"  # never changes: another name means another group, which would decide everything again
 
@@ -25,7 +25,7 @@ GROUP = "safebus-worker"  # never changes: another name means another group, whi
 def build(
     connection: Connection,
     topics: Sequence[str],
-    handler: Handler,
+    handler: BatchHandler,
     *,
     session_timeout_s: float,
     commit_every_s: float,

@@ -28,7 +28,7 @@ class EventTally(Protocol):
         ...
 
 
-class NobodyCounts:
+class NoCounts:
     """The tally of a worker that shows no metrics."""
 
     def event_dealt_with(self, topic: str, fate: Fate) -> None:
@@ -55,7 +55,7 @@ class Counts:
     decided: int = 0
     redone: int = 0
     repeats: int = 0
-    tally: EventTally = field(default_factory=NobodyCounts)
+    tally: EventTally = field(default_factory=NoCounts)
     quarantined: dict[str, int] = field(default_factory=dict)
 
     def event(self, topic: str, fate: Fate) -> None:

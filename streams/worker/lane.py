@@ -33,7 +33,7 @@ from safebus.schemas.kafka.records import FetchedRecord
 
 #: (partition, its records in order), one for each partition of a poll.
 Batches = Sequence[tuple[Partition, Sequence[FetchedRecord]]]
-Handler = Callable[[Batches, int], Awaitable[None]]
+BatchHandler = Callable[[Batches, int], Awaitable[None]]
 
 
 class Lane:
@@ -45,7 +45,7 @@ class Lane:
         handler: Called with every batch of a poll and the group's generation; returns when all of it is done.
     """
 
-    def __init__(self, topics: Sequence[str], handler: Handler) -> None:
+    def __init__(self, topics: Sequence[str], handler: BatchHandler) -> None:
         self.topics = frozenset(topics)
         self.handler = handler
 

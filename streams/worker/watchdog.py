@@ -10,7 +10,7 @@ where each partition ends with what is committed, and when records wait and noth
     a partition idles   others move and this one does not: it may be behind a backlog, so past ten minutes
     the loop is stuck   a thread counts; nothing inside the loop could notice
 
-Source: faust-streaming issues #175, #523, #640 (silently idle consumers); streams notes 1.4 (12) and 1.8.
+Source: faust-streaming issues #175, #523, #640 (silently idle consumers).
 """
 
 from __future__ import annotations

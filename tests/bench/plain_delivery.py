@@ -19,7 +19,7 @@ from pathlib import Path
 import uvloop
 
 from safebus.consumers.adapters import destinations
-from safebus.consumers.adapters.interface import Adapter, Reply
+from safebus.consumers.adapters.adapter import Adapter, Reply
 from safebus.consumers.delivery.parcels import parcel_of
 from safebus.deploy.service import settings
 from safebus.schemas import codec, topics

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from safebus.consumers.adapters.interface import Parcel
+from safebus.consumers.adapters.adapter import Parcel
 
 ID = "6f1c0f9e-0000-4000-8000-000000000001"
 

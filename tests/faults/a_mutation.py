@@ -89,7 +89,7 @@ def _no_lease() -> None:
 def _takes_any_answer() -> None:
     """The adapter takes whatever a web server says for a yes."""
     from safebus.consumers.adapters import webhook
-    from safebus.consumers.adapters.interface import PartnerAnswer, Reply
+    from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 
     webhook.answer_of = lambda status, *_, **__: PartnerAnswer(Reply.ACCEPTED, str(status))
 

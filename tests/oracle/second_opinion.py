@@ -1,9 +1,9 @@
 """
 What should be decided and released, in the opinion of someone who has not read the rules' code?
 
-Written from the specification in words (design notes, domain notes R01-R28), over plain dicts, without an index and
+Written from the specification in words (`docs/reference/reasons.md`, R01-R28), over plain dicts, without an index and
 without a class: slow, and meant to be read beside the specification. It shares no line with `streams`; what it knows
-of the data it reads from the `.avsc` files and from the tables below, which were copied by hand from the domain notes.
+of the data it reads from the `.avsc` files and from the tables below, which were copied by hand.
 
     1. whom in the register does each subject mean?   in doubt: nobody is told of this one; of all of them: set aside
     2. who is interested in which subject?
@@ -36,7 +36,7 @@ Answers = dict[tuple[str, str], Answer]  # by (recipient, the subject's ref)
 ABOUT = ("CHILD", "UNBORN_CHILD", "PERSON")
 CARED_FOR = (*ABOUT, "ADULT_VICTIM")
 
-# Domain notes 1.3 and `schemas/classes.py`, copied: this page must not change when that one does.
+# `schemas/classes.py` in another hand: this page must not change when that one does.
 AGREES = ("given", "renewed")
 CONSENT_AS_SUCH = ("A6-1-a", "CLDC-CONSENT")
 NEVER = {"REFERRER"}
@@ -936,7 +936,7 @@ def picked(
         elif avro["type"] == "record":
             inner = picked(avro["fields"], value, f"{path}.", may, masks, about)
             if inner is not None:
-                # An address of which only empty parts may be seen still tells that one is known (domain notes 1.3).
+                # An address of which only empty parts may be seen still tells that one is known.
                 nothing = all(leaf is None for leaf in inner.values())
                 out[field["name"]] = None if nothing and isinstance(field["type"], list) else inner
         else:  # a list of records

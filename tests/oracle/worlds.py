@@ -444,7 +444,7 @@ CODES = {  # strings that may not be empty
 }
 
 
-PLAN_CODES = {  # domain notes N03
+PLAN_CODES = {  # as CP-IS has them
     "CHILD_PROTECTION": "342191000000101",
     "LOOKED_AFTER": "764841000000100",
     "UNBORN_CHILD_PROTECTION": "818901000000100",

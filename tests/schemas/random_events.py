@@ -19,7 +19,7 @@ from safebus.schemas.event_schemas import EventSchema, event_schemas
 from safebus.schemas.events import EVENT_CLASSES, PLAN_CODES, Event, PlanType
 
 TYPES = sorted(EVENT_CLASSES)
-#: Valid by modulus 11 and never issued to anyone. Source: domain notes, section 4.
+#: Valid by modulus 11 and never issued to anyone.
 NHS_NUMBERS = ("9990079196", "9990237573", "9990316767", "9990395950", "9990475148", "9990554331", "9990633525")
 UPNS = ("X313000026001", "L313000026002", "W31300002601A")
 

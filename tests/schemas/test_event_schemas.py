@@ -257,7 +257,6 @@ UNCLASSIFIED: list[Any] = [
 @pytest.mark.parametrize("event_type", TYPES)
 @pytest.mark.parametrize("new", UNCLASSIFIED, ids=json.dumps)
 def test_a_field_nobody_classified_does_not_load_wherever_it_is_put(event_type: str, new: Any) -> None:
-    """Source: security notes, threat 11."""
     places = len(list(_every_record(event_schemas().of(event_type).raw)))
 
     for place in range(places):
@@ -289,7 +288,6 @@ def test_a_field_nobody_classified_does_not_load_wherever_it_is_put(event_type: 
     ],
 )
 def test_what_could_hide_or_grow_does_not_load_and_says_where(field: dict[str, Any], says: str) -> None:
-    """Source: security notes, threats 12 and 25."""
     with pytest.raises(BadSchema) as refused:
         check(record_with(field))
 
@@ -312,7 +310,7 @@ def test_an_array_of_records_says_whom_each_is_about() -> None:
     ],
 )
 def test_a_schema_that_contains_itself_does_not_load(inside: Callable[[str], Any]) -> None:
-    """fastavro dies with SIGSEGV on 4.6 kB under one. Source: security notes, finding 1."""
+    """fastavro dies with SIGSEGV on 4.6 kB under one."""
     raw = record_with({"name": "x", "type": inside("Notice"), "personRef": "a"})
 
     with pytest.raises(BadSchema, match=r"^`x` refers to `Notice`, which contains it; recursive schemas are refused$"):

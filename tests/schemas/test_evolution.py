@@ -324,7 +324,7 @@ def test_what_is_forbidden_for_the_bytes_sake_could_indeed_not_be_read(name: str
 
 
 def test_an_alias_does_not_carry_a_value_into_another_class() -> None:
-    """Source: security notes, threat 12. The reader must take `text` for `text` while it is there."""
+    """The reader must take `text` for `text` while it is there."""
     new = later(
         lambda f: f.insert(0, new_field(name="new", aliases=["text"], dataClass="ENVELOPE", default="-", type="string"))
     )

@@ -1,4 +1,4 @@
-"""Identifiers: the vectors of the domain notes, section 4, and what stands for a person outside."""
+"""Identifiers: the vectors that published systems use, and what stands for a person outside."""
 
 import hashlib
 import hmac

@@ -62,7 +62,7 @@ def test_a_topic_that_no_agency_publishes_to_belongs_to_none(topic: str) -> None
 @pytest.mark.parametrize("name", [topics.published_by, topics.notifications_for, topics.parked_for])
 @pytest.mark.parametrize("hostile", ["", "a", "../etc", "A-B", "aa.bb", "aa\n", "aa/bb", "*", "-aa", "a" * 41])
 def test_a_name_that_is_no_agency_id_names_no_topic(name: object, hostile: str) -> None:
-    """Topic names become file names, certificates and rights. Source: security notes, threat 33."""
+    """Topic names become file names, certificates and rights."""
     assert callable(name)
 
     with pytest.raises(BadIdentifier, match="2-40 characters"):

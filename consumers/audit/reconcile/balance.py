@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Code(StrEnum):
+class Discrepancy(StrEnum):
     """What does not add up. Stable: operators' scripts match on them."""
 
     LOST = "LOST"
@@ -33,24 +33,27 @@ class Code(StrEnum):
 
 
 TO_DO = {
-    Code.LOST: "ask the agency to publish it again (the same id, harmless if it was decided); then find out who moved "
-    "the worker's offsets",
-    Code.TWO_DECISIONS: "`safebus explain EVENT_ID` shows both; tell the information-governance lead which one was "
-    "carried out",
-    Code.DECIDED_AND_SET_ASIDE: "`safebus explain EVENT_ID` and `safebus quarantine list`; what was sent stands",
-    Code.OTHER_INPUT: "`safebus replay verify` shows what that decision should have been; find who could write "
+    Discrepancy.LOST: "ask the agency to publish it again (the same id, harmless if it was decided); then find out "
+    "who moved the worker's offsets",
+    Discrepancy.TWO_DECISIONS: "`safebus explain EVENT_ID` shows both; tell the information-governance lead which one "
+    "was carried out",
+    Discrepancy.DECIDED_AND_SET_ASIDE: "`safebus explain EVENT_ID` and `safebus quarantine list`; what was sent stands",
+    Discrepancy.OTHER_INPUT: "`safebus replay verify` shows what that decision should have been; find who could write "
     "`decisions`",
-    Code.NOT_SENT: "is a worker running? It sends by itself what a killed one left open; if it does not, publish a "
-    "correction under a new id and ring the partner",
-    Code.EXPIRED: "ring the partner: it has not had this alert, and the topic no longer keeps it; publish a correction "
-    "under a new id",
-    Code.OVERDUE: "ring the partner, then look at its destination: `safebus parked list PARTNER`, `safebus doctor`",
-    Code.UNEXPECTED: "treat as a disclosure nobody decided: stop the partner's adapter; find who could write its topic",
-    Code.OTHER_BYTES: "treat as a disclosure nobody decided: `safebus replay verify` shows what it should have been",
-    Code.HANDED_OVER_OTHER_BYTES: "ask the partner to show what it holds; `safebus explain EVENT_ID` shows what was "
-    "decided",
-    Code.UNKNOWN_RECEIPT: "ask the partner whether it holds this; find who could write `receipts`",
-    Code.UNREADABLE: "find who could write this topic: the bus did not",
+    Discrepancy.NOT_SENT: "is a worker running? It sends by itself what a killed one left open; if it does not, "
+    "publish a correction under a new id and ring the partner",
+    Discrepancy.EXPIRED: "ring the partner: it has not had this alert, and the topic no longer keeps it; publish a "
+    "correction under a new id",
+    Discrepancy.OVERDUE: "ring the partner, then look at its destination: `safebus parked list PARTNER`, `safebus "
+    "doctor`",
+    Discrepancy.UNEXPECTED: "treat as a disclosure nobody decided: stop the partner's adapter; find who could write "
+    "its topic",
+    Discrepancy.OTHER_BYTES: "treat as a disclosure nobody decided: `safebus replay verify` shows what it should have "
+    "been",
+    Discrepancy.HANDED_OVER_OTHER_BYTES: "ask the partner to show what it holds; `safebus explain EVENT_ID` shows "
+    "what was decided",
+    Discrepancy.UNKNOWN_RECEIPT: "ask the partner whether it holds this; find who could write `receipts`",
+    Discrepancy.UNREADABLE: "find who could write this topic: the bus did not",
 }
 
 
@@ -66,7 +69,7 @@ class Finding:
         where: The record that shows it, `topic/partition/offset`.
     """
 
-    code: Code
+    code: Discrepancy
     id: str
     event_id: str
     who: str

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from safebus.consumers.audit.reconcile.balance import Account, Code
+from safebus.consumers.audit.reconcile.balance import Account, Discrepancy
+from safebus.consumers.audit.reconcile.evidence import Decided, Handled, OnTopic, Place, Published
 from safebus.consumers.audit.reconcile.matching import Expected, Matching
-from safebus.consumers.audit.reconcile.records import Decided, Handled, OnTopic, Place, Published
 from safebus.consumers.delivery import retry as delivery
 from safebus.schemas.bus_records import Stage
 
@@ -108,17 +108,19 @@ def _judge_decisions(matched: Matching, found: SecondLook) -> None:
                 places = ", ".join(sorted(str(d.place) for d in different.values()))
                 last = max(different.values(), key=lambda d: d.at)
                 ids = {"id": event_id, "event_id": event_id, "who": agency}
-                matched.find(Code.TWO_DECISIONS, last.place, what=f"decided differently at {places}", **ids)
+                matched.find(Discrepancy.TWO_DECISIONS, last.place, what=f"decided differently at {places}", **ids)
     for decided in matched.again:
         if [d.agency for d in found.by_event[decided.event_id]].count(decided.agency) == 1:
             what = f"{decided.origin} was decided before, as another event"
             ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}
-            matched.find(Code.TWO_DECISIONS, decided.place, what=what, **ids)
+            matched.find(Discrepancy.TWO_DECISIONS, decided.place, what=what, **ids)
     for origin, facts in matched.unread.items():
         for fact in facts:
             if isinstance(fact, Decided):
                 ids = {"id": fact.event_id, "event_id": fact.event_id, "who": fact.agency}
-                matched.find(Code.OTHER_INPUT, fact.place, what=f"was decided, but nothing stands at {origin}", **ids)
+                matched.find(
+                    Discrepancy.OTHER_INPUT, fact.place, what=f"was decided, but nothing stands at {origin}", **ids
+                )
 
 
 def _judge_strangers(matched: Matching, facts: list[OnTopic | Handled], found: SecondLook) -> None:
@@ -132,7 +134,9 @@ def _judge_strangers(matched: Matching, facts: list[OnTopic | Handled], found: S
         ids = {"id": fact.notification_id, "event_id": fact.event_id, "who": fact.partner}
         if isinstance(fact, OnTopic):
             if not digests:
-                matched.find(Code.UNEXPECTED, fact.place, what=f"no decision lets `{fact.partner}` have this", **ids)
+                matched.find(
+                    Discrepancy.UNEXPECTED, fact.place, what=f"no decision lets `{fact.partner}` have this", **ids
+                )
             elif fact.digest in digests:
                 matched.account.noted.same_notification_again += 1
             else:
@@ -142,7 +146,7 @@ def _judge_strangers(matched: Matching, facts: list[OnTopic | Handled], found: S
                 matched.handed_over(fact, digests, again=True)
         elif not on_topic:
             what = f"a receipt ({fact.stage}) about a notification that no decision lets `{fact.partner}` have"
-            matched.find(Code.UNKNOWN_RECEIPT, fact.place, what=what, **ids)
+            matched.find(Discrepancy.UNKNOWN_RECEIPT, fact.place, what=what, **ids)
 
 
 def _judge_event(matched: Matching, published: Published, found: SecondLook) -> None:
@@ -158,7 +162,7 @@ def _judge_event(matched: Matching, published: Published, found: SecondLook) -> 
         entry = matched.told_of_nobody.get(published.place)
         aside = f"only set aside as {entry.reason}" if entry else "not set aside"
         matched.find(
-            Code.LOST,
+            Discrepancy.LOST,
             published.place,
             what=f"the worker went past it; not decided, {aside}",
             id=published.event_id,
@@ -172,11 +176,16 @@ def _judge_delivery(matched: Matching, expected: Expected) -> None:
     gone = expected.on_topic_at is None and matched.no_longer_kept(expected)
     if gone and expected.stage is not Stage.PARKED:  # what is parked stands on another topic, for ever
         partner.expired += 1
-        _name(matched, Code.EXPIRED, expected, "never handed over, and its topic does not go back that far any more")
+        _name(
+            matched,
+            Discrepancy.EXPIRED,
+            expected,
+            "never handed over, and its topic does not go back that far any more",
+        )
     elif expected.on_topic_at is None and expected.stage is None:
         if expected.decided_at <= terms.now - terms.grace or _finished(matched, expected.origin):
             partner.not_sent += 1
-            _name(matched, Code.NOT_SENT, expected, f"permitted, but not on `out.{expected.partner}`")
+            _name(matched, Discrepancy.NOT_SENT, expected, f"permitted, but not on `out.{expected.partner}`")
         else:
             partner.in_flight += 1
     else:
@@ -199,9 +208,9 @@ def _count_stage(matched: Matching, expected: Expected) -> None:
     else:
         return
     if since < now - _OVERDUE_MS:
-        _name(matched, Code.OVERDUE, expected, what)
+        _name(matched, Discrepancy.OVERDUE, expected, what)
 
 
-def _name(matched: Matching, code: Code, expected: Expected, what: str) -> None:
+def _name(matched: Matching, code: Discrepancy, expected: Expected, what: str) -> None:
     ids = {"id": expected.notification_id, "event_id": expected.event_id, "who": expected.partner}
     matched.find(code, expected.decision, what=what, **ids)

@@ -15,9 +15,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from safebus.consumers.audit.reconcile.balance import Account, Code, Finding
+from safebus.consumers.audit.reconcile.balance import Account, Discrepancy, Finding
 from safebus.consumers.audit.reconcile.bloom_filter import BloomFilter
-from safebus.consumers.audit.reconcile.records import (
+from safebus.consumers.audit.reconcile.evidence import (
     Answered,
     Decided,
     Fact,
@@ -120,14 +120,21 @@ class Matching:
                 self._handled(fact)
             case _:
                 if self.in_span(fact.at):
-                    self.find(Code.UNREADABLE, fact.place, what="this record was not written by the bus")
+                    self.find(Discrepancy.UNREADABLE, fact.place, what="this record was not written by the bus")
 
     def in_span(self, at: int) -> bool:
         """Is this within the times that are judged?"""
         return self.terms.since <= at < self.terms.until
 
     def find(
-        self, code: Code, where: Place, *, what: str, id: str | None = None, event_id: str | None = None, who: str = ""
+        self,
+        code: Discrepancy,
+        where: Place,
+        *,
+        what: str,
+        id: str | None = None,
+        event_id: str | None = None,
+        who: str = "",
     ) -> None:
         """Name something that does not add up."""
         finding = Finding(code, id or str(where), event_id or "", who, str(where), what)
@@ -172,7 +179,7 @@ class Matching:
         if published is not None and published.digest != decided.input_digest:
             what = f"was decided on other bytes than stand at {decided.origin}"
             ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}
-            self.find(Code.OTHER_INPUT, decided.place, what=what, **ids)
+            self.find(Discrepancy.OTHER_INPUT, decided.place, what=what, **ids)
         if reason is not None:
             self._take_back(decided.origin, reason)
         for answer in decided.answers:
@@ -199,7 +206,7 @@ class Matching:
 
     def _decided_and_set_aside(self, origin: Place, reason: str) -> None:
         what = f"decided, and set aside as {reason} all the same"
-        self.find(Code.DECIDED_AND_SET_ASIDE, origin, what=what, who=topics.agency_of(origin.topic))
+        self.find(Discrepancy.DECIDED_AND_SET_ASIDE, origin, what=what, who=topics.agency_of(origin.topic))
 
     def _expect(self, decided: Decided, answer: Answered, notification_id: str, *, counts: bool) -> None:
         key = (answer.partner, notification_id)
@@ -256,7 +263,12 @@ class Matching:
         """Name a notification that is not the one decided."""
         what = f"the notification on `{sent.place.topic}` has other bytes than were decided"
         self.find(
-            Code.OTHER_BYTES, sent.place, what=what, id=sent.notification_id, event_id=sent.event_id, who=sent.partner
+            Discrepancy.OTHER_BYTES,
+            sent.place,
+            what=what,
+            id=sent.notification_id,
+            event_id=sent.event_id,
+            who=sent.partner,
         )
 
     def _handled(self, receipt: Handled) -> None:
@@ -279,7 +291,7 @@ class Matching:
         if receipt.digest not in digests:
             what = f"`{receipt.partner}` was given other bytes than were decided"
             ids = {"id": receipt.notification_id, "event_id": receipt.event_id, "who": receipt.partner}
-            self.find(Code.HANDED_OVER_OTHER_BYTES, receipt.place, what=what, **ids)
+            self.find(Discrepancy.HANDED_OVER_OTHER_BYTES, receipt.place, what=what, **ids)
         elif again:
             self.account.noted.handed_over_again += 1
 

@@ -34,9 +34,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from safebus.consumers.audit.reconcile.balance import Account
+from safebus.consumers.audit.reconcile.evidence import Decided, Place, fact_of, key_of_decision
 from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
-from safebus.consumers.audit.reconcile.records import Decided, Place, fact_of, key_of_decision
 from safebus.consumers.audit.reconcile.side_by_side import Ends, ends, side_by_side
 from safebus.schemas import topics
 from safebus.schemas.identifiers import PersonKey

@@ -1,11 +1,11 @@
 """
 Which broker carries the bus when nobody gives us one?
 
-Two, behind one small interface (`interface.Broker`): `embedded`, in this process and in memory, and
+Two, behind one small interface (`broker.Broker`): `embedded`, in this process and in memory, and
 `kafka`, a real Apache Kafka on loopback. Start either with `open_broker`.
 """
 
-from safebus.deploy.local.brokers.interface import (
+from safebus.deploy.local.brokers.broker import (
     Broker,
     BrokerError,
     BrokerUnavailable,

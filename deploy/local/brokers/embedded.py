@@ -17,7 +17,7 @@ What it cannot do, and `kafka` can:
 from collections.abc import Mapping
 from typing import Final
 
-from safebus.deploy.local.brokers.interface import NO_CONFIGS, BrokerUnavailable, Configs
+from safebus.deploy.local.brokers.broker import NO_CONFIGS, BrokerUnavailable, Configs
 from safebus.schemas.errors import NotReachable, WrongPartitions
 from safebus.schemas.kafka.in_memory import InMemoryCluster
 

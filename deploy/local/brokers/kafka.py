@@ -20,7 +20,7 @@ from secrets import token_bytes
 from shutil import copy
 from typing import Final
 
-from safebus.deploy.local.brokers.interface import NO_CONFIGS, BrokerUnavailable, Configs
+from safebus.deploy.local.brokers.broker import NO_CONFIGS, BrokerUnavailable, Configs
 from safebus.deploy.local.brokers.kafka_tools import POM, find_java, kafka_jars
 from safebus.deploy.local.child_process import ended_within, free_port, is_free, last_lines, start_child, stop_child
 from safebus.schemas.errors import NotReachable

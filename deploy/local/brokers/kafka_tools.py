@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from safebus.deploy.local.brokers.interface import FetchFailed, MissingTool
+from safebus.deploy.local.brokers.broker import FetchFailed, MissingTool
 
 KAFKA_VERSION: Final = "4.3.1"  # 4.4.0 was only half published when this was written
 OLDEST_JAVA: Final = 17

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safebus.deploy.local.brokers.interface import NAMES, Broker, UnknownBroker
+from safebus.deploy.local.brokers.broker import NAMES, Broker, UnknownBroker
 from safebus.schemas.topics import Topic
 
 

@@ -1,7 +1,7 @@
 """
 What happens in the demonstration?
 
-A domestic-abuse incident in a family that does not exist (domain notes, fixture F1): two siblings at two schools, a
+A domestic-abuse incident in a family that does not exist: two siblings at two schools, a
 toddler, a mother who moves to a refuge, and an alleged perpetrator who governs one of the schools. Then a hospital, a
 council and a housing authority have something to say, and a consent is withdrawn.
 NHS numbers are from the block that is never issued, telephone numbers from Ofcom's drama ranges.

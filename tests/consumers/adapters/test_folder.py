@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from a_parcel import ALERT, ID, WITHDRAWAL, parcel
 
+from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.adapters.folder import FolderAdapter, file_name
-from safebus.consumers.adapters.interface import PartnerAnswer, Reply
 from safebus.schemas.errors import BadIdentifier
 
 WRITTEN = PartnerAnswer(Reply.ACCEPTED, "written")

@@ -15,7 +15,7 @@ import pytest
 from a_listener import hang_up, listening
 from a_parcel import ALERT, ID, WITHDRAWAL, parcel
 
-from safebus.consumers.adapters.interface import PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.adapters.postgres import (
     CREATE_TABLE,
     GRANT,

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.adapters.addresses import may_connect
 from safebus.consumers.adapters.http_answers import answer_of, retry_after_s
-from safebus.consumers.adapters.interface import PartnerAnswer, Reply
 from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings, envelope
 from safebus.schemas.errors import BadInput
 

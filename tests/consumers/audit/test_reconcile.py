@@ -11,11 +11,17 @@ from typing import Any
 
 import pytest
 
-from safebus.consumers.audit.reconcile.balance import TO_DO, Account, AgencyCount, Code, Finding, Noted, PartnerCount
+from safebus.consumers.audit.reconcile.balance import (
+    TO_DO,
+    Account,
+    AgencyCount,
+    Discrepancy,
+    Finding,
+    Noted,
+    PartnerCount,
+)
 from safebus.consumers.audit.reconcile.bloom_filter import BloomFilter
-from safebus.consumers.audit.reconcile.judging import SecondLook, judge, questions
-from safebus.consumers.audit.reconcile.matching import Matching, Terms
-from safebus.consumers.audit.reconcile.records import (
+from safebus.consumers.audit.reconcile.evidence import (
     Answered,
     Decided,
     Fact,
@@ -28,6 +34,8 @@ from safebus.consumers.audit.reconcile.records import (
     fact_of,
     key_of_decision,
 )
+from safebus.consumers.audit.reconcile.judging import SecondLook, judge, questions
+from safebus.consumers.audit.reconcile.matching import Matching, Terms
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Outcome, Quarantined, Stage
 from safebus.schemas.identifiers import PersonKey
@@ -104,7 +112,7 @@ def account(facts: Iterable[Fact], terms: Terms = TERMS, *, before: Iterable[Dec
     return judge(matched, found)
 
 
-def named(found: Account) -> list[tuple[Code, str]]:
+def named(found: Account) -> list[tuple[Discrepancy, str]]:
     return [(f.code, f.id) for f in found.findings]
 
 
@@ -158,7 +166,7 @@ def test_what_a_worker_went_past_without_an_answer_is_lost() -> None:
 
     assert found.findings == [
         Finding(
-            Code.LOST,
+            Discrepancy.LOST,
             EVENT,
             EVENT,
             "police",
@@ -171,7 +179,7 @@ def test_what_a_worker_went_past_without_an_answer_is_lost() -> None:
 
 
 def test_lost_without_a_usable_id_is_named_by_its_place() -> None:
-    assert named(account([published(0, event_id=None)])) == [(Code.LOST, "in.police/0/10")]
+    assert named(account([published(0, event_id=None)])) == [(Discrepancy.LOST, "in.police/0/10")]
 
 
 def test_where_no_commit_is_known_an_old_answer_for_a_later_record_shows_the_loss() -> None:
@@ -179,7 +187,7 @@ def test_where_no_commit_is_known_an_old_answer_for_a_later_record_shows_the_los
     unknown = replace(TERMS, committed={})
     young = replace(unknown, now=NOON + 30_000)
 
-    assert named(account(facts, unknown)) == [(Code.LOST, EVENT)]
+    assert named(account(facts, unknown)) == [(Discrepancy.LOST, EVENT)]
     assert named(account(facts, young)) == []
     assert account(facts, young).agencies["police"].waiting == 1
 
@@ -207,7 +215,7 @@ def test_a_repeat_of_what_was_decided_before_the_span_is_found() -> None:
 def test_the_same_bytes_from_another_agency_are_no_repeat() -> None:
     before = decided(origin=Place("in.housing", 0, 2), agency="housing")
 
-    assert named(account([published()], before=[before])) == [(Code.LOST, EVENT)]
+    assert named(account([published()], before=[before])) == [(Discrepancy.LOST, EVENT)]
 
 
 def test_a_decision_that_was_written_twice_alike_is_only_noted() -> None:
@@ -222,7 +230,7 @@ def test_two_decisions_about_one_event_are_named() -> None:
 
     assert found.findings == [
         Finding(
-            Code.TWO_DECISIONS,
+            Discrepancy.TWO_DECISIONS,
             EVENT,
             EVENT,
             "police",
@@ -243,7 +251,7 @@ def test_a_repeat_that_was_decided_as_well_is_two_decisions() -> None:
     sent = [on_topic(digest="view-x"), receipt(Stage.PARKED, digest="view-x")]
     found = account([*whole(), published(1, digest="input-0"), again, *sent])
 
-    assert named(found) == [(Code.TWO_DECISIONS, EVENT)]
+    assert named(found) == [(Discrepancy.TWO_DECISIONS, EVENT)]
     assert found.partners == {"school": PartnerCount(permitted=2, on_topic=2, handed_over=1, parked=1)}
 
 
@@ -257,7 +265,7 @@ def test_of_two_decisions_either_notification_is_the_one_decided() -> None:
     )
     found = account([published(), decided(), published(1, digest="input-0"), again, on_topic(digest="view-x")])
 
-    assert named(found) == [(Code.TWO_DECISIONS, EVENT)]
+    assert named(found) == [(Discrepancy.TWO_DECISIONS, EVENT)]
 
 
 def test_two_decisions_before_the_span_are_not_named() -> None:
@@ -277,17 +285,17 @@ def test_one_id_used_by_two_agencies_is_two_events() -> None:
 
 
 def test_a_decision_from_an_origin_that_has_another_event_is_named() -> None:
-    assert named(account([*whole(), decided(event_id="stray", digest="x")])) == [(Code.TWO_DECISIONS, "stray")]
+    assert named(account([*whole(), decided(event_id="stray", digest="x")])) == [(Discrepancy.TWO_DECISIONS, "stray")]
 
 
 def test_a_decision_about_other_bytes_than_stand_there_is_named() -> None:
     facts = [published(), decided(input_digest="x"), on_topic(), receipt()]
 
-    assert named(account(facts)) == [(Code.OTHER_INPUT, EVENT)]
+    assert named(account(facts)) == [(Discrepancy.OTHER_INPUT, EVENT)]
 
 
 def test_a_decision_about_nothing_is_named() -> None:
-    assert named(account([*whole(), decided(7)])) == [(Code.OTHER_INPUT, "event-7")]
+    assert named(account([*whole(), decided(7)])) == [(Discrepancy.OTHER_INPUT, "event-7")]
 
 
 @pytest.mark.parametrize("reason", ["NO_RECIPIENT", "FOR_A_PERSON", "REDO_DIFFERS"])
@@ -302,14 +310,14 @@ def test_told_of_nobody_without_a_decision_is_lost() -> None:
     [finding] = account([published(), aside("NO_RECIPIENT")]).findings
 
     assert (finding.code, finding.what) == (
-        Code.LOST,
+        Discrepancy.LOST,
         "the worker went past it; not decided, only set aside as NO_RECIPIENT",
     )
 
 
 def test_decided_and_set_aside_for_another_reason_is_named() -> None:
     what = "decided, and set aside as ID_REUSED all the same"
-    finding = Finding(Code.DECIDED_AND_SET_ASIDE, "in.police/0/10", "", "police", "in.police/0/10", what)
+    finding = Finding(Discrepancy.DECIDED_AND_SET_ASIDE, "in.police/0/10", "", "police", "in.police/0/10", what)
     last = [published(), aside("ID_REUSED"), decided(), on_topic(), receipt()]
     for facts in ([*whole(), aside("ID_REUSED")], [*whole(), aside("ID_REUSED"), aside("ID_REUSED")], last):
         found = account(facts)
@@ -329,7 +337,9 @@ def test_permitted_and_not_on_the_topic_is_not_sent_once_the_grace_is_over() -> 
     late, young = account(facts, under_way), account(facts, replace(under_way, now=NOON + 59_000))
 
     assert late.findings == [
-        Finding(Code.NOT_SENT, "note-0", EVENT, "school", "decisions/0/100", "permitted, but not on `out.school`")
+        Finding(
+            Discrepancy.NOT_SENT, "note-0", EVENT, "school", "decisions/0/100", "permitted, but not on `out.school`"
+        )
     ]
     assert late.partners == {"school": PartnerCount(permitted=1, not_sent=1)}
     assert (young.findings, young.partners) == ([], {"school": PartnerCount(permitted=1, in_flight=1)})
@@ -338,13 +348,13 @@ def test_permitted_and_not_on_the_topic_is_not_sent_once_the_grace_is_over() -> 
 def test_no_grace_is_given_to_what_a_worker_says_it_has_finished() -> None:
     found = account([published(), decided()], replace(TERMS, now=NOON + 10))
 
-    assert named(found) == [(Code.NOT_SENT, "note-0")]
+    assert named(found) == [(Discrepancy.NOT_SENT, "note-0")]
 
 
 def test_a_notification_that_no_decision_permits_is_unexpected() -> None:
     found = account([*whole(), on_topic(notification_id="stray"), on_topic(3), receipt(n=3)])
 
-    assert named(found) == [(Code.UNEXPECTED, "note-3"), (Code.UNEXPECTED, "stray")]
+    assert named(found) == [(Discrepancy.UNEXPECTED, "note-3"), (Discrepancy.UNEXPECTED, "stray")]
     assert found.partners == {"school": SCHOOL}
 
 
@@ -352,7 +362,7 @@ def test_a_notification_on_another_partners_topic_is_unexpected() -> None:
     astray = on_topic(place=Place("out.gp", 0, 1), partner="gp")
 
     assert account([*whole(), astray]).findings == [
-        Finding(Code.UNEXPECTED, "note-0", EVENT, "gp", "out.gp/0/1", "no decision lets `gp` have this")
+        Finding(Discrepancy.UNEXPECTED, "note-0", EVENT, "gp", "out.gp/0/1", "no decision lets `gp` have this")
     ]
 
 
@@ -371,7 +381,7 @@ def test_a_notification_with_other_bytes_than_decided_is_named(late: bool) -> No
 
     assert account(facts).findings == [
         Finding(
-            Code.OTHER_BYTES,
+            Discrepancy.OTHER_BYTES,
             "note-0",
             EVENT,
             "school",
@@ -390,13 +400,13 @@ def test_handed_over_twice_alike_is_noted_and_under_other_bytes_named() -> None:
     alike, other = account([*whole(), receipt()]), account([*whole(), receipt(digest="x")])
 
     assert (alike.findings, alike.noted) == ([], Noted(handed_over_again=1))
-    assert named(other) == [(Code.HANDED_OVER_OTHER_BYTES, "note-0")]
+    assert named(other) == [(Discrepancy.HANDED_OVER_OTHER_BYTES, "note-0")]
 
 
 def test_a_receipt_about_an_unknown_notification_is_named() -> None:
     found = account([*whole(), receipt(Stage.PARKED, n=2), receipt(Stage.NOTICE_HANDED_OVER, n=3)])
 
-    assert named(found) == [(Code.UNKNOWN_RECEIPT, "note-2")]
+    assert named(found) == [(Discrepancy.UNKNOWN_RECEIPT, "note-2")]
 
 
 def test_each_delivery_is_counted_where_it_stands() -> None:
@@ -433,7 +443,7 @@ def test_what_is_neither_handed_over_nor_parked_after_72_hours_is_overdue(stage:
     at_72 = NOON + 5 + int(timedelta(hours=72).total_seconds() * 1000)
 
     assert named(account(facts, replace(TERMS, now=at_72))) == []
-    assert named(account(facts, replace(TERMS, now=at_72 + 1))) == [(Code.OVERDUE, "note-0")]
+    assert named(account(facts, replace(TERMS, now=at_72 + 1))) == [(Discrepancy.OVERDUE, "note-0")]
 
 
 def test_the_72_hours_begin_again_when_a_hold_ends() -> None:
@@ -462,7 +472,7 @@ def test_what_the_topic_no_longer_keeps_and_nobody_got_is_named(tried: list[Fact
     found = account([published(), decided(), *tried], gone)
 
     assert (named(found), found.partners) == (
-        [(Code.EXPIRED, "note-0")],
+        [(Discrepancy.EXPIRED, "note-0")],
         {"school": PartnerCount(permitted=1, expired=1)},
     )
 
@@ -478,11 +488,11 @@ def test_what_lies_outside_the_span_is_not_counted_and_not_named() -> None:
 def test_a_record_that_the_bus_did_not_write_is_named() -> None:
     place = Place("out.school", 0, 1)
 
-    assert named(account([*whole(), Unreadable(place, NOON)])) == [(Code.UNREADABLE, "out.school/0/1")]
+    assert named(account([*whole(), Unreadable(place, NOON)])) == [(Discrepancy.UNREADABLE, "out.school/0/1")]
 
 
 def test_every_code_says_what_to_do() -> None:
-    assert set(TO_DO) == set(Code)
+    assert set(TO_DO) == set(Discrepancy)
 
 
 def test_a_sum_that_is_off_does_not_add_up() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from a_parcel import ID
 
-from safebus.consumers.adapters.interface import Parcel, PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import Parcel, PartnerAnswer, Reply
 from safebus.consumers.delivery.attempt import Attempts, Delivery
 from safebus.consumers.delivery.ledger import Ledger
-from safebus.consumers.delivery.measures import CourierFacts, NobodyCounts
+from safebus.consumers.delivery.measures import CourierFacts, NoMeasures
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Reason, Receipt
 from safebus.schemas.identifiers import PersonKey
@@ -54,7 +54,7 @@ def delivery(notification: Notification = ON_A_DUTY, *, redriven: str | None = N
     return Delivery(notification, value, KEY.digest(value), redriven=redriven)
 
 
-class CountedReplies(NobodyCounts):
+class CountedReplies(NoMeasures):
     """How often the partner answered what."""
 
     def __init__(self) -> None:

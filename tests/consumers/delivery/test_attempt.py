@@ -6,7 +6,7 @@ import pytest
 from a_parcel import ID
 from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, WITHDRAWN, Partner, delivery
 
-from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.retry import PROBE_EVERY
 from safebus.consumers.delivery.stages import UNDER_WAY

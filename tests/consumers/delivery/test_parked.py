@@ -6,7 +6,7 @@ import pytest
 from a_parcel import ID
 from an_attempt import KEY, NOON, ON_CONSENT, PARTNER, WITHDRAWN, Partner
 
-from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import parked
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.parked import Said

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.generate import delivery_states
-from safebus.consumers.adapters.interface import PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.measures import OpenState
 from safebus.consumers.delivery.retry import GIVE_UP_AFTER

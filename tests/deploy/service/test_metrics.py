@@ -14,7 +14,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from safebus.consumers.adapters.interface import Reply
+from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery.measures import OpenState, Pile, Told
 from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric

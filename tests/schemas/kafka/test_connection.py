@@ -13,7 +13,7 @@ from safebus.schemas.kafka.connection import Connection
 
 
 def test_a_connection_is_encrypted_exactly_when_it_has_a_certificate() -> None:
-    """Silently falling back to plaintext is what Faust does (security notes, findings)."""
+    """Silently falling back to plaintext is what Faust does: its SASLCredentials without a context."""
     tls = ssl.create_default_context()
 
     assert Connection("a:1,b:2").settings() == {
@@ -32,7 +32,7 @@ _FORGETFUL = """
 from safebus.schemas.errors import BrokenPromise
 from safebus.schemas.kafka import batches
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group import Group
+from safebus.schemas.kafka.group import GroupConsumer
 from safebus.schemas.kafka.offsets import Offsets
 from safebus.schemas.kafka.reader import Reader
 from safebus.streams.register.follow import RegisterReader
@@ -50,7 +50,7 @@ makers = [
     lambda: Reader(here),
     lambda: Offsets(here),
     lambda: RegisterReader(here),
-    lambda: Group(here, topic="t", group="g", revoked=None, assigned=None),
+    lambda: GroupConsumer(here, topic="t", group="g", revoked=None, assigned=None),
 ]
 print({made(make) for make in makers})
 assert here.settings()["bootstrap_servers"] == "127.0.0.1:1"

@@ -17,7 +17,7 @@ from aiokafka.errors import CommitFailedError, KafkaError, RequestTimedOutError
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group import Group, Waiting, seconds_since_boot
+from safebus.schemas.kafka.group import GroupConsumer, Waiting, seconds_since_boot
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
 
@@ -58,8 +58,8 @@ def group(
     *,
     clock: Clock | None = None,
     patience_s: float = 30.0,
-) -> Group:
-    return Group(
+) -> GroupConsumer:
+    return GroupConsumer(
         connection,
         topic=topic,
         group=f"readers-of-{topic}",
@@ -73,7 +73,7 @@ def group(
 
 async def joined(
     connection: Connection, topic: str, *, clock: Clock | None = None, patience_s: float = 30.0
-) -> tuple[Group, Waiting]:
+) -> tuple[GroupConsumer, Waiting]:
     """One that has its partitions, and the record that waited."""
     found = group(connection, topic, clock=clock, patience_s=patience_s)
     await found.start()
@@ -109,7 +109,7 @@ async def test_what_was_fetched_waits_until_whoever_takes_over_is_ready(connecti
     assert (open_before, found.is_open(came[0])) == (True, False)
 
 
-async def _first(found: Group) -> list[Waiting]:
+async def _first(found: GroupConsumer) -> list[Waiting]:
     while not (came := await found.fetch(0.2)):
         pass
     return came
@@ -325,7 +325,7 @@ async def test_while_partitions_are_let_go_nothing_is_handed_out(connection: Con
         if partitions:  # a group begins by taking none away
             came.append(await found.fetch(0.0))
 
-    found = Group(connection, topic=fresh, group=f"readers-of-{fresh}", revoked=still_asking, assigned=at_once)
+    found = GroupConsumer(connection, topic=fresh, group=f"readers-of-{fresh}", revoked=still_asking, assigned=at_once)
     await found.start()
     async with asyncio.timeout(30):
         [waiting] = await _first(found)

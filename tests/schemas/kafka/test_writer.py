@@ -97,7 +97,7 @@ async def test_a_topic_this_certificate_may_not_write_to_is_named(here: Connecti
 
 
 async def test_a_certificate_that_may_write_nothing_is_told_at_the_start(here: Connection) -> None:
-    """Seen on Kafka 4.3.1 with ACLs at InitProducerId (security notes 5); here the wire puts error 31 there."""
+    """Seen on Kafka 4.3.1 with ACLs at InitProducerId, here the wire puts error 31 there."""
 
     def not_allowed(answer: bytes) -> bytes:
         return answer[:4] + struct.pack(">h", ClusterAuthorizationFailedError.errno) + answer[6:]

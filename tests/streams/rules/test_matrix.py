@@ -1,4 +1,4 @@
-"""The matrix of the domain notes, 1.3, as data: who is never given what."""
+"""The matrix as data: who is never given what."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from a_register import flow
 
 from safebus.schemas.classes import DataClass
 from safebus.schemas.event_schemas import event_schemas
-from safebus.streams.rules.matrix import KINDS, MATRIX, Kind, never_given, rows_named
+from safebus.streams.rules.matrix import KINDS, MATRIX, RecipientKind, never_given, rows_named
 from safebus.streams.rules.release import view_paths
 
 PATHS = view_paths(event_schemas().of("police.encompass.v1"))
@@ -34,7 +34,7 @@ NEVER = {
 
 
 def test_every_sector_of_the_matrix_is_spoken_of() -> None:
-    assert set(NEVER) == set(KINDS) == {*Kind, "health"}
+    assert set(NEVER) == set(KINDS) == {*RecipientKind, "health"}
 
 
 @pytest.mark.parametrize("sector", NEVER)
@@ -43,7 +43,7 @@ def test_each_kind_of_recipient_is_never_given_what_the_notes_say(sector: str) -
 
 
 def test_every_row_has_one_answer_for_each_kind() -> None:
-    assert {len(row) for row in MATRIX.values()} == {len(Kind)}
+    assert {len(row) for row in MATRIX.values()} == {len(RecipientKind)}
     assert set("".join(MATRIX.values())) == set("AMDP")
 
 

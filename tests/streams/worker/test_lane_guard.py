@@ -64,5 +64,5 @@ def test_the_overrides_are_in_effect() -> None:
 
 
 def test_fausts_stream_iterator_is_the_compiled_one() -> None:
-    """The pure one acknowledges events of an old generation that it never delivered (streams notes 1.4, 3)."""
+    """The pure one acknowledges events of an old generation that it never delivered."""
     assert faust.streams._CStreamIterator is not None

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from safebus.schemas import identifiers
 
-Kind = Literal["notification", "consent.withdrawn"]
+ParcelKind = Literal["notification", "consent.withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Parcel:
     urgency: str
     body: dict[str, Any] = field(repr=False)
     digest: str
-    kind: Kind
+    kind: ParcelKind
     made_at: datetime | None = None
 
     def __post_init__(self) -> None:
