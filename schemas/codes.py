@@ -42,7 +42,12 @@ _KEPT, _LONGEST = 1024, 200
 @cache
 def _listed(codes: tuple[str, ...]) -> Callable[[str], bool]:
     known = frozenset(map(fold, codes))
-    return _kept(lambda text: all(fold(part) in known for part in _BETWEEN.split(text.casefold())))
+    return _kept(lambda text: _is_typed(text) and all(fold(part) in known for part in _BETWEEN.split(text.casefold())))
+
+
+def _is_typed(text: str) -> bool:
+    """Nothing in it but what a keyboard writes: signs that folding drops would go out unseen with the code."""
+    return text.replace("\u2019", "'").isascii() and text.isprintable()
 
 
 @cache

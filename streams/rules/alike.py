@@ -24,7 +24,7 @@ from typing import Final
 
 from safebus.schemas.bus_records import Accused
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.rules.identity import confirm_tokens, near_dates
+from safebus.streams.rules.identity import NOBODYS_NAMES, confirm_tokens, named, near_dates
 from safebus.streams.rules.parties import KnownPerson
 
 _MOST_WORDS: Final = 6  # of one name
@@ -142,9 +142,15 @@ def registered(
     family_name: str | None, given_name: str | None, key: PersonKey
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(family, given) of somebody of the register, whose names are in their places."""
-    given = [*_words(given_name)]
+    family, given = _words(family_name), _words(given_name)
     initials = [key.likeness("initial", word[0]) for word in given[:1]]
-    return tuple(sorted(_family(_words(family_name), key))), tuple(sorted({*_given(given, key), *initials}))
+    # Both typed into one box, and no space between.
+    one, other = (words[-1] if words else "" for words in (given, family))  # the last is all of them
+    whole = [f"{one}{other}"[:_MOST_LETTERS], f"{other}{one}"[:_MOST_LETTERS]] if one and other else []
+    return (
+        tuple(sorted(_family([*family, *whole], key))),
+        tuple(sorted({*_given([*given, *whole], key), *initials})),
+    )
 
 
 def read(accused: Accused) -> Alike:
@@ -189,9 +195,9 @@ def _changed_over(born: date | None) -> date | None:
 
 def _words(name: str | None) -> list[str]:
     """The words of a name, also as one word, without what is only spelling."""
-    plain = unicodedata.normalize("NFKD", (name or "").casefold().translate(_LETTERS))
-    kept = "".join(c for c in plain if c not in "'\u2019" and not unicodedata.combining(c))
-    words = [word for word in re.split(r"[\W_]+", kept) if word][:_MOST_WORDS]
+    plain = unicodedata.normalize("NFKD", (named(name) or "").casefold().translate(_LETTERS))
+    kept = "".join(c for c in plain if c not in "'\u2019" and unicodedata.category(c) not in ("Mn", "Cf"))
+    words = [word for word in re.split(r"[\W_]+", kept) if word and word not in NOBODYS_NAMES][:_MOST_WORDS]
     joined = ["".join(words)] if len(words) > 1 else []  # Anne Marie is Annemarie
     return [word[:_MOST_LETTERS] for word in (*words, *joined)]
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 
 from safebus.schemas.events import Event, IdentityEvent, Person, PersonRole
 from safebus.schemas.identifiers import PersonKey
@@ -105,13 +106,50 @@ def confirm_tokens(
     neither do middle names. Source: PDS traces by number with name and date of birth.
     """
     found: dict[str, str] = {}
-    if folded := fold(family_name):
+    if folded := fold(named(family_name)):
         found["family_name"] = key.token("family_name", folded)
-    if first := fold((given_name or "").split(" ")[0]):
+    if first := first_name(given_name):
         found["given_name"] = key.token("given_name", first)
     if born is not None:
         found["date_of_birth"] = key.token("date_of_birth", born.isoformat())
     return found
+
+
+#: What is typed where a name is not known: whole, and word by word.
+_NOT_A_NAME: Final = frozenset(("n/k", "n/a", "nk", "not known", "not given", "not stated", "no name", "none given"))
+NOBODYS_NAMES: Final = frozenset(
+    {
+        *(
+            "unknown",
+            "unkown",
+            "unkwown",
+            "unnamed",
+            "unidentified",
+            "none",
+            "nil",
+            "null",
+            "male",
+            "female",
+            "man",
+            "woman",
+        ),
+        *("boy", "girl", "adult", "person", "suspect", "perpetrator", "offender", "anonymous", "anon", "tbc", "tba"),
+        *("xx", "xxx", "xxxx", "mr", "mrs", "ms", "miss", "mx"),
+    }
+)
+
+
+def named(name: str | None) -> str | None:
+    """A name, if it is one: what is filled in because a name is not known says nothing."""
+    plain = unicodedata.normalize("NFKD", name or "").casefold()
+    words = "".join(c if c.isalnum() else " " for c in plain).split()
+    return name if plain.strip() not in _NOT_A_NAME and any(word not in NOBODYS_NAMES for word in words) else None
+
+
+def first_name(given_name: str | None) -> str:
+    """The first word of a first name that is one, folded."""
+    words = (fold(word) for word in (named(given_name) or "").split())
+    return next((word for word in words if word and word not in NOBODYS_NAMES), "")
 
 
 def fold(text: str | None) -> str:

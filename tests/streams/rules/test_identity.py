@@ -48,6 +48,8 @@ def matched(one: Person, register: Register | None = None) -> Match | Doubt:
         {"nhs_number": "9990079196", "family_name": "hart"},
         {"nhs_number": "9990079196", "date_of_birth": date(2015, 3, 2)},
         {"nhs_number": "9990079196", "local_id": "77"},
+        {"nhs_number": "9990079196", "given_name": " Ava Rose"},
+        {"nhs_number": "9990079196", "given_name": "Unknown", "family_name": "N/K"},
     ],
     ids=lambda known_by: "+".join(known_by),
 )
@@ -61,6 +63,10 @@ def test_a_number_that_nothing_contradicts_is_this_person(known_by: dict[str, An
         ("date_of_birth", {"date_of_birth": date(2015, 3, 3)}),
         ("family_name", {"family_name": "Hurst"}),
         ("given_name", {"given_name": "Eva", "family_name": "Hart"}),
+        ("given_name", {"given_name": " Ben"}),
+        ("given_name", {"given_name": "- Ben"}),
+        ("given_name", {"given_name": "\u200b Ben"}),
+        ("given_name", {"given_name": "Miss Eva"}),
     ],
 )
 def test_one_detail_that_contradicts_the_number_is_a_mismatch(field: str, said: dict[str, Any]) -> None:
