@@ -177,6 +177,8 @@ class Accused(BusRecord):
         confirm: `name token` of what confirms a number: family name, first name, date of birth.
         family, given, born: What their names may sound like and the date be meant for, see `streams.rules.alike`.
         works_for: Agency ids, as the publisher knows.
+        may_be_parent: Of the child; only a relationship that is known rules it out.
+        corrected: A correction of that event names somebody else. It may say less of the same one, so a person looks.
     """
 
     named_in: str
@@ -186,6 +188,8 @@ class Accused(BusRecord):
     given: tuple[str, ...] = ()
     born: tuple[str, ...] = ()
     works_for: tuple[str, ...] = ()
+    may_be_parent: bool = True
+    corrected: bool = False
 
 
 class Earlier(BusRecord):
@@ -213,11 +217,13 @@ class Episode(BusRecord):
         tokens: Keyed; each stands for a reference of the publisher's, or for the event itself.
         accused: As in `Earlier`, with those of this event.
         whole: All of them are here; False: there were too many.
+        retracted: That was the last that was heard of it, so what adds to it or corrects it comes too late.
     """
 
     tokens: tuple[str, ...]
     accused: tuple[Accused, ...] = ()
     whole: bool = True
+    retracted: bool = False
 
 
 class DecisionRecord(BusRecord):

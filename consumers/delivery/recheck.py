@@ -37,5 +37,10 @@ class Recheck(Protocol):
         ...
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
-        """How the consent a delivery stood on ended (`withdrawn`, `revoked`); None: it did not."""
+        """
+        How the consent a delivery stood on ended (`withdrawn`, `revoked`).
+
+        Returns:
+            None: it did not, or the partner must not hear of the person any more.
+        """
         ...

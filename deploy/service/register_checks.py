@@ -35,9 +35,11 @@ class RegisterRecheck:
         return asked_again.read_view(notification, self._reader.now)
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
-        """How the consent ended, when it did."""
-        register = self._reader.now
-        who = consent_voice.around_without_event(person, register, suspects=(), on=uk_day(now))
+        """How the consent ended, when it did and the partner may hear of it."""
+        register, on = self._reader.now, uk_day(now)
+        if asked_again.is_kept_out(person, partner, register, on):
+            return None
+        who = consent_voice.around_without_event(person, register, suspects=(), on=on)
         entries = register.consents(person, Meaning(meaning), purpose)
         said = consent_voice.heard(entries, who, recipient=partner, unsure_yes=True)
         state = standing(said.entries, recipient=partner, now=now).state

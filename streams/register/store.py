@@ -292,11 +292,12 @@ class Register:
         if (born := _born_key(person.confirm)) is not None:
             yield self._born_as, born
         # By family name everybody can be found, so that whoever is tied to a partner later is; by all else, those who
-        # were when they were registered.
+        # were when they were registered, and whoever has no family name there.
         tied = (*person.family_alike, *person.given_alike)
-        names = ("family_name", "given_name", "date_of_birth") if tied else ("family_name",)
+        by_all = bool(tied) or "family_name" not in person.confirm
+        names = ("family_name", "given_name", "date_of_birth") if by_all else ("family_name",)
         confirm = {person.confirm[name] for name in names if name in person.confirm}
-        for likeness in confirm | {*tied, *(person.near if tied else ())}:
+        for likeness in confirm | {*tied, *(person.near if by_all else ())}:
             yield self._by_likeness, likeness
 
     def _take_out(self, record_id: str) -> None:

@@ -26,6 +26,7 @@ from safebus.schemas.bus_records import Accused, Earlier
 from safebus.schemas.events import Event, Person, PersonRole
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.rules import alike
+from safebus.streams.rules.consent_voice import may_be_parent
 from safebus.streams.rules.identity import Matched, tokens
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.parties import KnownPerson, Partner
@@ -127,20 +128,25 @@ def _all(
             known = person.ref not in matched.doubts and bool(maybe)
             yield from _where(mine[person.ref], maybe, known, register, on, Side.INSIDE)
             continue
-        ids, sure = maybe or matched.protects_as(person.ref), bool(maybe)
-        if person.ref in matched.mothers:  # whoever is a danger to her is one to the child
-            ids |= {matched.mothers[person.ref]}
-        if any(danger.holds(on) for person_id in ids for danger in register.endangers(person_id)):
-            # A parent who is on record as a danger counts like a suspect.
-            yield from _where(accused(person, event, key), ids, sure, register, on, Side.STANDING)
-        for person_id in ids:
-            for danger in register.dangers(person_id):
-                if danger.holds(on):
-                    side = Side.STANDING if sure else Side.ALIKE
-                    yield from _affiliated(register, danger.person_id, on, side)
+        # Whoever is a danger to the mother of one who is not born yet is one to the child.
+        hers = frozenset({matched.mothers[person.ref]} if person.ref in matched.mothers else ())
+        like = matched.resembled.get(person.ref, frozenset()) | (frozenset() if maybe else hers)
+        for ids, sure in ((maybe | hers if maybe else maybe, True), (like, False)):
+            if any(danger.holds(on) for person_id in ids for danger in register.endangers(person_id)):
+                # A parent who is on record as a danger counts like a suspect.
+                yield from _where(accused(person, event, key), ids, sure, register, on, Side.STANDING)
+            for person_id in ids:
+                for danger in register.dangers(person_id):
+                    if danger.holds(on):
+                        side = Side.STANDING if sure else Side.ALIKE
+                        yield from _affiliated(register, danger.person_id, on, side)
     for one in earlier.accused:
         ids = frozenset(pid for each in one.ids for pid in register.persons_with(*each.split(" ")))
-        known = len(ids) == 1 and all(_agrees(one, register.person(person_id)) for person_id in ids)
+        known = (
+            not one.corrected
+            and len(ids) == 1
+            and all(alike.agrees(one, register.person(person_id)) for person_id in ids)
+        )
         yield from _where(one, ids, known, register, on, Side.BEFORE)
 
 
@@ -161,6 +167,7 @@ def accused(person: Person, event: Event, key: PersonKey) -> Accused:
         given=tuple(sorted(said.given)),
         born=tuple(sorted(said.born)),
         works_for=person.works_for,
+        may_be_parent=may_be_parent(person.relationship),
     )
 
 
@@ -180,7 +187,7 @@ def _where(
     perhaps = _PERHAPS[side]
     for agency in one.works_for:
         if register.partner(agency) is not None:
-            yield agency, side
+            yield agency, perhaps if one.corrected else side
         else:
             unclear = Side.UNCLEAR if side is Side.INSIDE else perhaps
             yield from ((partner.partner, unclear) for partner in resembling(agency, register))
@@ -191,12 +198,6 @@ def _where(
         for other in register.affiliated_alike(said.tokens()):
             if alike.may_be_one(said, alike.known(other)):
                 yield from _affiliated(register, other.person_id, on, perhaps)
-
-
-def _agrees(one: Accused, known: KnownPerson | None) -> bool:
-    """Nothing that was said of them speaks against the person whose number they go by."""
-    said = dict(each.split(" ") for each in one.confirm)
-    return known is not None and all(known.confirm.get(name, token) == token for name, token in said.items())
 
 
 def _named(one: Accused, known: KnownPerson | None) -> bool:

@@ -2,7 +2,7 @@
 May these be one person, as names and birth dates are given to the police at night?
 
 A number settles who somebody is; a suspect's is rarely known. So names are compared with a slip of a letter or a
-space, family names also by how they sound, first names also by short forms and initials, both in any order; and dates
+space, family names also by how they sound, first names also by how they begin, short forms and initials; and dates
 with a slip in one part, or with day and month changed over. Only keyed tokens are compared, so the register and the
 decision records hold no name.
 
@@ -28,6 +28,7 @@ from safebus.streams.rules.identity import NOBODYS_NAMES, confirm_tokens, named,
 from safebus.streams.rules.parties import KnownPerson
 
 _MOST_WORDS: Final = 6  # of one name
+_BEGINNING: Final = 3  # letters of a first name that two forms of it share
 _MOST_LETTERS: Final = 16  # of one word: longer ones that begin alike are alike
 
 #: What systems put where nobody knows a date.
@@ -59,6 +60,8 @@ _FULL: Final = {
         "henry": "harry hank",
         "jacob": "jake",
         "james": "jim jimmy jamie",
+        "darren": "daz dazza",
+        "geoffrey": "geoff jeff",
         "jennifer": "jen jenny",
         "jonathan": "jon jonny",
         "john": "johnny jack",
@@ -149,7 +152,7 @@ def registered(
     whole = [f"{one}{other}"[:_MOST_LETTERS], f"{other}{one}"[:_MOST_LETTERS]] if one and other else []
     return (
         tuple(sorted(_family([*family, *whole], key))),
-        tuple(sorted({*_given([*given, *whole], key), *initials})),
+        tuple(sorted({*_given(given, key), *initials, *(key.likeness("given", each) for each in whole)})),
     )
 
 
@@ -167,6 +170,12 @@ def known(person: KnownPerson) -> Alike:
         frozenset({*person.near, *_one(person.confirm, "date_of_birth")}),
         person.confirm,
     )
+
+
+def agrees(one: Accused, known: KnownPerson | None) -> bool:
+    """Nothing that was said of them speaks against the person whose number they go by."""
+    said = dict(each.split(" ") for each in one.confirm)
+    return known is not None and all(known.confirm.get(name, token) == token for name, token in said.items())
 
 
 def may_be_one(one: Alike, other: Alike) -> bool:
@@ -218,7 +227,12 @@ def _family(words: list[str], key: PersonKey) -> set[str]:
 def _given(words: list[str], key: PersonKey) -> set[str]:
     names = {*words, *(full for word in words for full in SHORT_FORMS.get(word, ()))}
     spelt = {spelling for name in names if len(name) > 1 for spelling in _spellings(name)}
-    return {key.likeness("given", each) for each in spelt} | {key.likeness("initial", w) for w in words if len(w) == 1}
+    begins = {name[:_BEGINNING] for name in names if len(name) >= _BEGINNING}  # Jackie, Geoff, whatever the list lacks
+    return {
+        *(key.likeness("given", each) for each in spelt),
+        *(key.likeness("given begins", each) for each in begins),
+        *(key.likeness("initial", word) for word in words if len(word) == 1),
+    }
 
 
 # Of a word that is cut short already, so what is kept is small.

@@ -45,10 +45,8 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
         partner = register.partner(who)
         if partner is None or partner.suspended:
             return why(Code.PARTNER_SUSPENDED, who)
-    for danger in register.dangers(notification.subject_token):
-        for tie in register.affiliations(danger.person_id):
-            if tie.partner == notification.recipient and danger.holds(on) and tie.holds(on):
-                return why(Code.ADVERSARY_STANDING, notification.recipient)
+    if is_kept_out(notification.subject_token, notification.recipient, register, on):
+        return why(Code.ADVERSARY_STANDING, notification.recipient)
     if bare:
         return None
     agreement = register.agreement(notification.agreement_id, on)
@@ -87,6 +85,15 @@ def still_permitted(notification: Notification, register: Lookups, now: datetime
             # Who is accused is not known here, so that every no might be theirs; it counts as it always did.
             return decision.not_agreed(consent, replace(said, no_unsure=False), notification.purpose, Rule.R12)
     return None
+
+
+def is_kept_out(person: str, recipient: str, register: Lookups, on: date) -> bool:
+    """Does somebody who is on record as a danger to this person work for, or govern, this recipient?"""
+    return any(
+        tie.partner == recipient and danger.holds(on) and tie.holds(on)
+        for danger in register.dangers(person)
+        for tie in register.affiliations(danger.person_id)
+    )
 
 
 def _heard(notification: Notification, meaning: Meaning, register: Lookups, on: date) -> Heard:

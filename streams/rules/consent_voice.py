@@ -32,8 +32,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 
+from safebus.schemas.bus_records import Accused
 from safebus.schemas.events import Event, Person, PersonRole
 from safebus.schemas.uk_day import uk_day
+from safebus.streams.rules import alike
 from safebus.streams.rules.consent import HOLDS, OBJECTS, Capacity, ConsentEntry
 from safebus.streams.rules.identity import Matched
 from safebus.streams.rules.lookups import Lookups
@@ -131,12 +133,29 @@ class Heard:
     no_unsure: bool = False
 
 
-def around(event: Event, subject: Person, person_id: str, matched: Matched, register: Lookups, *, on: date) -> Around:
-    """What an event and the register tell of one of its subjects and those around them."""
-    suspects = tuple(
-        _suspect(each, matched)
-        for each in event.subjects
-        if each.role is PersonRole.ALLEGED_PERPETRATOR and each.ref != subject.ref
+def around(
+    event: Event,
+    subject: Person,
+    person_id: str,
+    matched: Matched,
+    register: Lookups,
+    *,
+    on: date,
+    before: Sequence[Accused] = (),
+) -> Around:
+    """
+    What an event and the register tell of one of its subjects and those around them.
+
+    Args:
+        before: Whom earlier events of the episode accuse: one who is not named again is still who it was.
+    """
+    suspects = (
+        *(
+            _suspect(each, matched)
+            for each in event.subjects
+            if each.role is PersonRole.ALLEGED_PERPETRATOR and each.ref != subject.ref
+        ),
+        *(_accused(one, register) for one in before),
     )
     without = around_without_event(person_id, register, suspects=suspects, on=on)
     mother = matched.mothers.get(subject.ref) if subject.role is PersonRole.UNBORN_CHILD else None
@@ -151,6 +170,18 @@ def _suspect(person: Person, matched: Matched) -> Suspect:
         return Suspect(None, may_be_parent=True)  # whoever that is
     resembles = matched.protects_as(person.ref)
     return Suspect(matched.matches[person.ref].person_id, may_be_parent(person.relationship), resembles)
+
+
+def _accused(one: Accused, register: Lookups) -> Suspect:
+    ids = frozenset(person_id for each in one.ids for person_id in register.persons_with(*each.split(" ")))
+    if not one.corrected and len(ids) == 1 and all(alike.agrees(one, register.person(person_id)) for person_id in ids):
+        return Suspect(next(iter(ids)), one.may_be_parent, ids)
+    if ids:
+        return Suspect(None, may_be_parent=True)  # whoever that is
+    said = alike.read(one)
+    others = register.noted_alike(said.tokens())
+    like = frozenset(other.person_id for other in others if alike.may_be_one(said, alike.known(other)))
+    return Suspect(None, one.may_be_parent, like)
 
 
 def around_without_event(

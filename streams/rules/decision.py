@@ -255,7 +255,15 @@ def _heard(case: DecisionInput, flow: Flow, meaning: Meaning) -> Heard:
     if person_id is None or not said:
         return _SILENCE
     person = case.interest.person
-    who = consent_voice.around(facts.event, person, person_id, facts.matched, facts.register, on=facts.today)
+    who = consent_voice.around(
+        facts.event,
+        person,
+        person_id,
+        facts.matched,
+        facts.register,
+        on=facts.today,
+        before=facts.earlier.accused,
+    )
     return consent_voice.heard(said, who, recipient=case.interest.recipient)
 
 

@@ -9,11 +9,13 @@ where they work and govern, the register says as of now.
     an event gives              its episode                                 it is known
     --------------------------  ------------------------------------------  -------------------------------
     correlation_id              this publisher's under that reference       if one of it was decided
-    supersedes or causation id  those of the event it names                 if that one was decided
+    supersedes id               those of the event it names                 if that one was decided
+    causation id                those of the event it names                 (may be another agency's)
     neither, about a record     that of the person (identity events)        always: nobody has to be found
     neither                     its own: it is the first                    always
 
-Several are joined to one. What takes back or corrects is known only if the very event was decided that it takes back.
+Several are joined to one. What takes back or corrects is known only if the very event was decided that it takes back,
+and what adds to or corrects a retracted one comes too late: a person looks.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Protocol
 from safebus.schemas.bus_records import Accused, DecisionRecord, Earlier, Episode, Holder, Outcome
 from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle
 from safebus.schemas.identifiers import PersonKey
-from safebus.streams.rules.identity import tokens
+from safebus.streams.rules.identity import fold, tokens
 
 #: More than any real episode has: people accused, agencies of one of them, references that are joined. What is beyond
 #: is not kept, and those who follow are held until a person has looked: a record must stay one that can be written.
@@ -52,10 +54,10 @@ class DecidedBefore(Protocol):
 
 
 def token_of(event: Event, key: PersonKey) -> str | None:
-    """What stands for the event's episode, if it says which it is. Capitals and spaces make no other reference."""
+    """What stands for the event's episode, if it says which it is. Only letters and digits make another reference."""
     agency = event.publisher.agency
     if event.correlation_id is not None:
-        return key.token("episode", f"{agency}|{' '.join(event.correlation_id.casefold().split())}")
+        return key.token("episode", f"{agency}|{fold(event.correlation_id) or event.correlation_id}")
     if isinstance(event, IdentityEvent):
         strongest = next(iter(tokens(event.cared_for()[0], agency, key).values()), None)
         return key.token("episode", f"{agency}|{event.payload.change}|{strongest}") if strongest else None
@@ -68,7 +70,13 @@ def taken_back(event: Event, key: PersonKey, decided: DecidedBefore) -> str | No
         return None
     token = token_of(event, key)
     named = event.supersedes_event_id or (decided.latest(token) if token else None)
-    return named if named is not None and decided.tokens(named) is not None else None
+    return _decided_as(named, decided)
+
+
+def _decided_as(named: str | None, decided: DecidedBefore) -> str | None:
+    """The id under which an event was decided, if it was. UUIDs are the same in capitals (RFC 9562, 4)."""
+    ids = () if named is None else (named, named.strip().lower())
+    return next((each for each in ids if decided.tokens(each) is not None), None)
 
 
 def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
@@ -82,6 +90,10 @@ def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
         refers = event.lifecycle is not Lifecycle.NEW or event.supersedes_event_id is not None
         its_person = event.FOLLOWS_ITS_PERSON and event.supersedes_event_id is None
         known = bool(found) or not refers or its_person
+        if event.supersedes_event_id is not None:
+            known = known and _decided_as(event.supersedes_event_id, decided) is not None
+    if event.lifecycle in (Lifecycle.UPDATE, Lifecycle.CORRECT):
+        known = known and not any(each.retracted for each in found)
     return Earlier(
         tokens=tuple(joined),
         known=known and all(each.whole for each in found),
@@ -94,15 +106,21 @@ def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accuse
     """
     What this event leaves for those that follow it.
 
-    A correction that names somebody stands in place of what it corrects: who was accused by mistake is so no more.
+    A correction that names somebody may mean that it was somebody else, or say less of the same one ("a man"): whom the
+    corrected event accused is looked at by a person from then on, and no longer refused.
 
     Args:
         mine: Those whom it accuses itself.
     """
     corrects = event.supersedes_event_id if event.lifecycle is Lifecycle.CORRECT and mine else None
-    others = [one for one in earlier.accused if one.named_in != corrects]
-    kept = [_in_short(one) for one in (*others, *mine)]
-    said = {one.model_copy(update={"named_in": ""}): one for one in kept}
+    others = [
+        one.model_copy(update={"corrected": True}) if one.named_in == corrects else one for one in earlier.accused
+    ]
+    said: dict[Accused, Accused] = {}
+    # Whoever is named twice stays so where one of the two is corrected.
+    in_order = (*(o for o in others if not o.corrected), *mine, *(o for o in others if o.corrected))
+    for one in map(_in_short, in_order):
+        said.setdefault(one.model_copy(update={"named_in": "", "corrected": False}), one)
     own = key.token("episode", f"{event.publisher.agency}|event|{event.event_id}")
     tokens = earlier.tokens or (token_of(event, key) or own,)
     too_many = len(said) > MOST_ACCUSED or len(tokens) > MOST_JOINED
@@ -110,6 +128,7 @@ def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accuse
         tokens=tokens[:MOST_JOINED],
         accused=tuple(said.values())[:MOST_ACCUSED],
         whole=earlier.known and not too_many and all(len(one.works_for) <= MOST_AGENCIES for one in mine),
+        retracted=event.lifecycle is Lifecycle.RETRACT,
     )
 
 
@@ -123,7 +142,8 @@ def _tokens(event: Event, key: PersonKey, decided: DecidedBefore) -> Iterator[st
     own = token_of(event, key)
     found = [own] if own is not None else []
     for named in (event.supersedes_event_id, event.causation_id):
-        found += decided.tokens(named) or () if named is not None else ()
+        at = _decided_as(named, decided)
+        found += decided.tokens(at) or () if at is not None else ()
     yield from dict.fromkeys(found)
 
 

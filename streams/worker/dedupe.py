@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import zlib
 from collections import ChainMap, OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -100,45 +100,65 @@ def _unpacked(packed: bytes) -> Episode:
 
 
 def _says_something(episode: Episode) -> bool:
-    return bool(episode.accused) or not episode.whole
+    return bool(episode.accused) or not episode.whole or episode.retracted
 
 
-Holders = Mapping[tuple[int, str, str], tuple[Holder, ...]]
+Holders = Mapping[tuple[int | None, str, str], tuple[Holder, ...]]
 
 
 @dataclass(frozen=True)
 class Before:
     """
-    What one agency's events of one partition led to: `streams.rules.episode.DecidedBefore`.
+    What one agency's events led to: `streams.rules.episode.DecidedBefore`.
+
+    What belongs together should come under one case, and so on one partition. People type another; what this worker
+    knows of its other partitions counts as well.
 
     Attributes:
+        decided: What is remembered of the event's own partition, and of others, by number.
         holders_read: Who holds what of the events that are taken back or corrected, by (partition, agency, event id).
     """
 
     partition: int
     source: str
-    decided: Remembered
+    decided: Mapping[int, Remembered]
     holders_read: Holders
 
     def tokens(self, event_id: str) -> tuple[str, ...] | None:
         """Of the episodes of this event; None: it is not remembered."""
-        found = self.decided.headers.get((self.source, event_id))
-        return None if found is None else KnownDecision.from_header(found).episodes
+        at = self.partition_of(event_id)
+        return (
+            None if at is None else KnownDecision.from_header(self.decided[at].headers[self.source, event_id]).episodes
+        )
 
     def episode(self, token: str) -> Episode | None:
-        """What the last event of this episode left; None: none is remembered."""
-        if (self.source, token) not in self.decided.latest:
-            return None
-        packed = self.decided.accusing.get((self.source, token))
-        return Episode(tokens=(token,)) if packed is None else _unpacked(packed)
+        """What the last events of this episode left, on each partition; None: none is remembered."""
+        left = [each for at in self._partitions() if (each := self.decided[at].left(self.source, token)) is not None]
+        if len(left) < 2:
+            return left[0] if left else None
+        return Episode(
+            tokens=tuple(dict.fromkeys(each for one in left for each in one.tokens)),
+            accused=tuple(dict.fromkeys(each for one in left for each in one.accused)),
+            whole=all(one.whole for one in left),
+            retracted=any(one.retracted for one in left),
+        )
 
     def latest(self, token: str) -> str | None:
-        """The id of the last event of this episode; None: none is remembered."""
-        return self.decided.latest.get((self.source, token))
+        """The id of the last event of this episode, on its own partition if there is any; None: none is remembered."""
+        found = (self.decided[at].latest.get((self.source, token)) for at in self._partitions())
+        return next((each for each in found if each is not None), None)
 
     def holders(self, event_id: str) -> Sequence[Holder]:
         """Who was sent a notification of this event; nobody, where its decision is no longer kept."""
-        return self.holders_read.get((self.partition, self.source, event_id), ())
+        return self.holders_read.get((self.partition_of(event_id), self.source, event_id), ())
+
+    def partition_of(self, event_id: str) -> int | None:
+        """Where this event of the agency was decided."""
+        return next((at for at in self._partitions() if (self.source, event_id) in self.decided[at].headers), None)
+
+    def _partitions(self) -> Iterator[int]:
+        yield self.partition
+        yield from (at for at in self.decided if at != self.partition)
 
 
 class Dedupe:
@@ -155,7 +175,7 @@ class Dedupe:
         self._window = window
         self._patience_s = patience_s
         self._decided: dict[int, Remembered] = {}
-        self._unwritten: OrderedDict[tuple[int, str, str], tuple[Holder, ...]] = OrderedDict()
+        self._unwritten: OrderedDict[tuple[int | None, str, str], tuple[Holder, ...]] = OrderedDict()
 
     async def read_tails(self, partitions: Iterable[int]) -> None:
         """
@@ -183,7 +203,7 @@ class Dedupe:
 
     def before(self, partition: int, source: str, holders: Holders) -> Before:
         """What this agency's events led to. Those just decided, and not on record yet, are among them."""
-        return Before(partition, source, self._decided[partition], ChainMap(self._unwritten, dict(holders)))
+        return Before(partition, source, self._decided, ChainMap(self._unwritten, dict(holders)))
 
     async def holders(self, events: Iterable[tuple[int, Event]], key: PersonKey) -> Holders:
         """
@@ -194,11 +214,13 @@ class Dedupe:
             Refused: What stands there is no decision record.
         """
         wanted: dict[int, set[tuple[str, str]]] = defaultdict(set)
-        found: dict[tuple[int, str, str], tuple[Holder, ...]] = {}
-        for partition, event in events:
+        found: dict[tuple[int | None, str, str], tuple[Holder, ...]] = {}
+        for own, event in events:
             source = event.publisher.agency
-            original = episode.taken_back(event, key, self.before(partition, source, {}))
-            if original is None:
+            before = self.before(own, source, {})
+            original = episode.taken_back(event, key, before)
+            partition = before.partition_of(original) if original is not None else None
+            if original is None or partition is None:
                 continue
             at = (partition, source, original)
             if at in self._unwritten:  # kept here: the decisions to come may put it out of those
@@ -318,6 +340,13 @@ class Remembered:
             if self.latest.get((source, token)) == event_id:
                 del self.latest[source, token]
                 self.accusing.pop((source, token), None)
+
+    def left(self, source: str, token: str) -> Episode | None:
+        """What the last event of this episode left; None: none is remembered."""
+        if (source, token) not in self.latest:
+            return None
+        packed = self.accusing.get((source, token))
+        return Episode(tokens=(token,)) if packed is None else _unpacked(packed)
 
     def places(self) -> dict[tuple[str, int], int]:
         """(topic, offset) of an event -> offset of its decision."""

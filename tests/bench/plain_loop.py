@@ -86,7 +86,7 @@ def _one(
     origin = Origin(topic=message.topic(), partition=message.partition(), offset=message.offset())
     received = codec.decode(message.value())
     event = received.event
-    before = Before(origin.partition, event.publisher.agency, remembered[origin.partition], {})
+    before = Before(origin.partition, event.publisher.agency, remembered, {})
     earlier = episode.earlier(event, key, before)
     outcome = sharing.share(received, register, origin=origin, now=now, key=key, rules_digest=digest, earlier=earlier)
     assert isinstance(outcome, sharing.Shared)  # the bench publishes nothing else

@@ -171,9 +171,14 @@ class Who(dict[str, "Row | None"]):
     def protects_as(self, world: Row, subject: Row) -> list[Row]:
         """Whom it may be, and whom a subject that no number ties to anybody is like, of those who are noted."""
         found = self.may_be(subject["ref"])
-        unknown = subject["ref"] not in self.doubtful and self[subject["ref"]] is None
-        if unknown and subject["role"] != "UNBORN_CHILD":
-            found = [person for person in rows(world, "people") if is_noted(world, person) and _like(subject, person)]
+        person = None if subject["ref"] in self.doubtful else self[subject["ref"]]
+        confirmed = person is not None and (
+            bool(_folded(subject.get("family_name") or "") and person.get("family_name"))
+            or bool(subject.get("date_of_birth") and person.get("date_of_birth"))
+        )
+        if not confirmed and subject["role"] != "UNBORN_CHILD":
+            like = [each for each in rows(world, "people") if is_noted(world, each) and _like(subject, each)]
+            found = [*found, *(each for each in like if each not in found)]
         return found
 
     def may_be(self, ref: str) -> list[Row]:
@@ -311,10 +316,12 @@ def _in_reach(world: Row, event: Row, who: Who) -> Iterator[tuple[Row, Row, bool
     """(subject, whom of the register it protects or accuses, sure), of all but the suspects."""
     for subject in event["subjects"]:
         if subject["role"] != "ALLEGED_PERPETRATOR":
-            sure = bool(who.may_be(subject["ref"]))
+            sure = who.may_be(subject["ref"])
+            for person in who.protects_as(world, subject):
+                yield subject, person, person in sure
             mother = mother_of(world, subject)
-            for person in [*who.protects_as(world, subject), *([mother] if mother else [])]:
-                yield subject, person, sure
+            if mother:
+                yield subject, mother, bool(sure)
 
 
 def dangers_at(world: Row, event: Row, who: Who, today: date) -> set[str]:
@@ -327,7 +334,7 @@ def dangers_at(world: Row, event: Row, who: Who, today: date) -> set[str]:
             if row["person"] == person["alias"] and valid_on(row, today):
                 found |= {n for n in subject.get("works_for") or () if partner_of(world, n) is not None}
                 if sure:
-                    for each in [p for s, p, _ in _in_reach(world, event, who) if s is subject]:
+                    for each in [p for s, p, as_sure in _in_reach(world, event, who) if s is subject and as_sure]:
                         found |= ties_of(world, each, today)
     return found
 
@@ -340,10 +347,10 @@ def dangers_may_be_at(world: Row, event: Row, who: Who, today: date) -> set[str]
             if row["to"] == person["alias"] and valid_on(row, today) and not sure:
                 found |= ties_of(world, {"alias": row["person"]}, today)
         if any(row["person"] == person["alias"] and valid_on(row, today) for row in rows(world, "dangers")):
+            reach = [p for s, p, as_sure in _in_reach(world, event, who) if s is subject and as_sure == sure]
             if not sure:
-                for each in [p for s, p, _ in _in_reach(world, event, who) if s is subject]:
+                for each in reach:
                     found |= ties_of(world, each, today)
-            reach = [p for s, p, _ in _in_reach(world, event, who) if s is subject]
             named = _folded(subject.get("family_name") or "") and all(p.get("family_name") for p in reach)
             if not (sure and named):
                 for other in rows(world, "people"):
@@ -453,6 +460,8 @@ def _like(suspect: Row, person: Row) -> bool:
         _one_sound(a, b) or _one_letter(a, b) for a in said for b in _heard_as(person.get("family_name"))
     )
     first = same_first or any(_one_letter(a, b) for a in said for b in _heard_as(person.get("given_name")))
+    begin = [*_heard_as(person.get("given_name"))]
+    first = first or any(a[:3] == b[:3] for a in said for b in begin if len(a) >= 3 and len(b) >= 3)
     first = first or any(len(a) == 1 and a == b[0] for a in said for b in _heard_as(person.get("given_name"))[:1])
     dates = bool(born) and bool(then) and any(_one_slip(day, then) for day in (born, _changed_over(born)))
     against = {
@@ -608,10 +617,13 @@ def may_say(world: Row, event: Row, who: Who, subject: Row, row: Row) -> str:
     person = who[subject["ref"]] or {}
     years = age_of(subject, day)
     grown = years >= 18 if years is not None else subject["role"] == "ADULT_VICTIM"
-    accused = [s for s in event["subjects"] if s["role"] == "ALLEGED_PERPETRATOR" and s["ref"] != subject["ref"]]
-    known_accused = {who[s["ref"]]["alias"] for s in accused if who[s["ref"]]}  # type: ignore[index]
+    accused = [(s, who) for s in event["subjects"] if s["role"] == "ALLEGED_PERPETRATOR" and s["ref"] != subject["ref"]]
+    accused += world.get("accused_before", [])
+    known_accused = {whose[s["ref"]]["alias"] for s, whose in accused if whose.get(s["ref"])}  # type: ignore[index]
     may_be_parents = [
-        s for s in accused if s["ref"] in who.doubtful or s.get("relationship") not in ("mother's partner", "uncle")
+        (s, whose)
+        for s, whose in accused
+        if s["ref"] in whose.doubtful or s.get("relationship") not in ("mother's partner", "uncle")
     ]
     recorded = {
         row["person"]
@@ -648,11 +660,11 @@ def may_say(world: Row, event: Row, who: Who, subject: Row, row: Row) -> str:
         if not rights:
             return "no"
         answer = parent() if rights == {"parental_responsibility"} else "yes"
-        masked = any(who.get(s["ref"]) is None for s in may_be_parents)
+        masked = any(whose.get(s["ref"]) is None for s, whose in may_be_parents)
         masked |= any(
-            who.get(s["ref"]) is None and any(p["alias"] == speaker for p in who.protects_as(world, s))
-            for s in accused
-            if s["ref"] not in who.doubtful
+            whose.get(s["ref"]) is None and any(p["alias"] == speaker for p in whose.protects_as(world, s))
+            for s, whose in accused
+            if s["ref"] not in whose.doubtful
         )
         return "perhaps" if masked and answer == "yes" else answer
     capacity = "subject" if speaker else row.get("capacity") or row.get("expressed_by")
@@ -1044,7 +1056,7 @@ def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agre
 # ---- the whole opinion --------------------------------------------------------------------------------------------
 
 
-NOTHING_BEFORE: Row = {"known": True, "out": set(), "perhaps": set(), "held": set()}
+NOTHING_BEFORE: Row = {"known": True, "out": set(), "perhaps": set(), "held": set(), "accused": []}
 
 
 def what_came_before(world: Row, event: Row, first: Row | None, now: datetime) -> Row:
@@ -1065,15 +1077,18 @@ def what_came_before(world: Row, event: Row, first: Row | None, now: datetime) -
     # Those it accused, each looked at as if alone: whom the event says nothing else of.
     out: set[str] = set()
     perhaps: set[str] = set()
+    whom = []
     for accused in [s for s in first["subjects"] if s["role"] == "ALLEGED_PERPETRATOR"]:
         alone_in_it = {**first, "subjects": [accused]}
         who = by_number(world, alone_in_it)
+        whom.append((accused, who))
         out |= suspects_at(world, alone_in_it, who, today)
         perhaps |= suspects_may_be_at(world, alone_in_it, who, today)
     return {
         "known": True,
         "out": out,
         "perhaps": perhaps - out,
+        "accused": whom,
         "held": {at for at, (outcome, _) in opened.items() if outcome == "PERMIT"},
     }
 
@@ -1128,7 +1143,7 @@ def told(world: Row, event: Row, now: datetime, before: Row) -> Answers | str:
     who = who_is_who(world, event)
     if all(subject["ref"] in who.doubtful for subject in event["subjects"] if subject["role"] in CARED_FOR):
         return SET_ASIDE
-    world = {**world, "now": now}
+    world = {**world, "now": now, "accused_before": before["accused"]}
     today = day_in_london(now)
     answers: Answers = {}
     for subject in event["subjects"]:

@@ -40,6 +40,7 @@ GARY = registered("Stone", "Gary", BORN)
         ("Stoen", "Garry", None),
         ("Stones", "Gaz", None),
         ("Tone", None, BORN),
+        ("Ston", "Garrison", None),
         ("Sotne", "Gary", None),
         ("Stone", "Ga ry", None),
         ("St one", "Gary", None),

@@ -58,7 +58,7 @@ def after_the_first(event: Event) -> Earlier:
 
 
 def test_the_first_of_an_episode_has_nothing_before_it() -> None:
-    token = KEY.token("episode", "fordshire-police|test-4711")
+    token = KEY.token("episode", "fordshire-police|test4711")
 
     assert episode.earlier(FIRST, KEY, Memory()) == Earlier(tokens=(token,))
 
@@ -75,6 +75,10 @@ GARY = adversary.accused(FIRST.subjects[-1], FIRST, KEY)
         {"causation_id": FIRST.event_id, "correlation_id": None},
         {"supersedes_event_id": FIRST.event_id, "correlation_id": "ANOTHER"},
         {"correlation_id": " test-4711 "},
+        {"correlation_id": "TEST 4711"},
+        {"correlation_id": "Test\u20114711"},
+        {"correlation_id": "\uff34\uff25\uff33\uff34-4711\u200b"},
+        {"supersedes_event_id": FIRST.event_id.upper(), "correlation_id": None},
         {"lifecycle": Lifecycle.NEW},
     ],
     ids=str,
@@ -157,8 +161,8 @@ def test_what_was_only_likely_is_sure_once_somebody_knows_the_number() -> None:
     assert codes(last) == ["ADVERSARY_BEFORE"]
 
 
-def test_a_correction_that_names_somebody_takes_the_place_of_what_it_corrects() -> None:
-    """Whom the first named by mistake is accused no more; one that names nobody changes nothing."""
+def test_whom_a_correction_no_longer_names_is_looked_at_by_a_person() -> None:
+    """It may be another man, or the same with less said of him; one that names nobody changes nothing."""
     miller = FIRST.subjects[-1].model_copy(
         update={"nhs_number": None, "family_name": "Miller", "given_name": "Ed", "date_of_birth": None}
     )
@@ -170,7 +174,66 @@ def test_a_correction_that_names_somebody_takes_the_place_of_what_it_corrects() 
 
     assert quiet.episode is not None and quiet.episode.accused == (GARY,)
     assert put_right.episode is not None
-    assert [one.named_in for one in put_right.episode.accused] == [THIRD_ID]
+    assert [(one.named_in, one.corrected) for one in put_right.episode.accused] == [
+        (THIRD_ID, False),
+        (FIRST.event_id, True),
+    ]
+
+
+def test_what_the_first_says_stands_though_its_follow_up_is_corrected() -> None:
+    tom = FIRST.subjects[-1].model_copy(update={"nhs_number": None, "family_name": "Miller", "given_name": "Tom"})
+    update = follow_up(subjects=FIRST.subjects)
+    corrected = {"event_id": THIRD_ID, "lifecycle": Lifecycle.CORRECT, "supersedes_event_id": SECOND_ID}
+    memory = Memory()
+    for event in (FIRST, update):
+        memory.after(event)
+    left = memory.after(follow_up(subjects=(*FIRST.subjects[:-1], tom), **corrected)).episode
+
+    assert left is not None
+    assert [(one.named_in, one.corrected) for one in left.accused if one.ids == GARY.ids] == [(FIRST.event_id, False)]
+
+
+def test_whoever_is_named_again_is_accused_whatever_was_corrected() -> None:
+    tom = FIRST.subjects[-1].model_copy(update={"nhs_number": None, "family_name": "Miller", "given_name": "Tom"})
+    corrected = {"lifecycle": Lifecycle.CORRECT, "supersedes_event_id": FIRST.event_id}
+    memory = Memory()
+    memory.after(FIRST)
+    memory.after(follow_up(subjects=(*FIRST.subjects[:-1], tom), **corrected))
+    left = memory.after(follow_up(event_id=THIRD_ID, subjects=FIRST.subjects)).episode
+
+    assert left is not None
+    assert [one.corrected for one in left.accused if one.ids == GARY.ids] == [False]
+
+
+def test_where_he_works_is_looked_at_once_a_correction_names_another() -> None:
+    tom = FIRST.subjects[-1].model_copy(update={"nhs_number": None, "family_name": "Miller", "given_name": "Tom"})
+    corrected = {"lifecycle": Lifecycle.CORRECT, "supersedes_event_id": FIRST.event_id}
+    works = FIRST.subjects[-1].model_copy(update={"works_for": ("ash-primary",)})
+    memory = Memory()
+    memory.after(FIRST.model_copy(update={"subjects": (*FIRST.subjects[:-1], works)}))
+    memory.after(follow_up(subjects=(*FIRST.subjects[:-1], tom), **corrected))
+    found = memory.after(follow_up(event_id=THIRD_ID)).answers
+
+    said = {a.recipient: [r.code for r in a.reasons] for a in found if a.recipient in ("ash-primary", "beech-primary")}
+    assert said == {"ash-primary": ["ADVERSARY_PERHAPS_BEFORE"], "beech-primary": ["ADVERSARY_PERHAPS_BEFORE"]}
+
+
+def test_every_event_that_is_named_must_be_known() -> None:
+    """Its reference belongs to an innocent one; the one that it adds to nobody has seen."""
+    unknown = follow_up(supersedes_event_id=THIRD_ID)
+
+    assert not after_the_first(unknown).known
+    assert after_the_first(follow_up(supersedes_event_id=FIRST.event_id)).known
+
+
+@pytest.mark.parametrize(("lifecycle", "known"), [("UPDATE", False), ("CORRECT", False), ("NEW", True)])
+def test_what_adds_to_a_retracted_one_comes_too_late(lifecycle: str, known: bool) -> None:
+    memory = Memory()
+    memory.after(FIRST)
+    memory.after(follow_up(lifecycle=Lifecycle.RETRACT, supersedes_event_id=FIRST.event_id, subjects=FIRST.subjects))
+    late = follow_up(event_id=THIRD_ID, lifecycle=Lifecycle(lifecycle))
+
+    assert episode.earlier(late, KEY, memory).known is known
 
 
 def test_more_than_any_episode_has_are_not_all_kept_and_that_is_known() -> None:

@@ -7,10 +7,12 @@ from a_reason import AVA, GARY, MAYA, consent
 from a_register import KEY, change, demo, put, share
 
 from safebus.deploy.local.demo import story
+from safebus.schemas.bus_records import Earlier
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.events import Event, PersonRole
 from safebus.streams.register.entries import read_folder
 from safebus.streams.register.store import Register
+from safebus.streams.rules.adversary import accused_in
 from safebus.streams.rules.consent import State
 from safebus.streams.rules.identity import match_all
 from safebus.streams.rules.resembling import with_likenesses
@@ -55,6 +57,24 @@ def test_a_restricted_child_without_a_number_hides_the_household_as_with_it() ->
     assert not answer(event, demo(), "fordshire-mash", BEN).restricted
 
 
+@pytest.mark.parametrize("number", ["9990316767", "9912003888"], ids=["another's", "of one without a name"])
+def test_what_protects_her_holds_though_her_number_is_mistyped_as_that_of_somebody_else(number: str) -> None:
+    register = put(demo(), "danger/1", "danger", {"person_id": GARY, "to": MAYA, "source": "an order"})
+    register = change(register, f"person/{MAYA}", lambda body: body.update(restricted=True))
+    event = without_gary()
+    subjects = tuple(
+        p.model_copy(update={"nhs_number": number}) if p.ref == "maya" else p for p in event.subjects if p.ref != "cora"
+    )
+    payload = event.payload.model_copy(
+        update={"children": tuple(c for c in event.payload.children if c.subject_ref != "cora")}  # type: ignore[union-attr]
+    )
+    found = event.model_copy(update={"subjects": subjects, "payload": payload})
+
+    held = answer(found, register, "beech-primary", BEN)
+    assert (held.outcome, [reason.code for reason in held.reasons]) == ("HOLD", ["ADVERSARY_POSSIBLE"])
+    assert answer(found, register, "fordshire-mash", BEN).restricted
+
+
 def test_a_likeness_delivers_nothing() -> None:
     """Ava's school has her in its care by her number; a name is not enough to tell it."""
     register = change(demo(), f"person/{AVA}", lambda body: body.update(restricted=True))
@@ -74,6 +94,12 @@ def test_a_suspect_without_a_number_agrees_for_no_child() -> None:
     told = MOVE.model_copy(update={"subjects": (*MOVE.subjects, suspect)})
 
     for event in (told, without_numbers(told, suspect.ref)):
+        before = Earlier(accused=tuple(accused_in(event, KEY).values()))
+        later = share(MOVE, register, earlier=before).record.answers  # he is not named again
+        assert [r.code for a in later if a.recipient == "ash-primary" for r in a.reasons] in (
+            ["CONSENT_NOT_THEIRS"],
+            ["CONSENT_UNSURE"],
+        )
         assert [reason.code for reason in answer(event, register, "ash-primary", AVA).reasons] in (
             ["CONSENT_NOT_THEIRS"],
             ["CONSENT_UNSURE"],

@@ -51,9 +51,10 @@ def test_the_record_says_what_was_decided_on_what_and_when() -> None:
         "decided_at": NOON,
         "earlier": None,
         "episode": {
-            "tokens": (KEY.token("episode", "fordshire-police|test-4711"),),
+            "tokens": (KEY.token("episode", "fordshire-police|test4711"),),
             "accused": (accused(INCIDENT.subjects[-1], INCIDENT, KEY).model_dump(),),
             "whole": True,
+            "retracted": False,
         },
         "worklist": (
             {

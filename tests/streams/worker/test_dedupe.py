@@ -183,3 +183,36 @@ async def test_who_had_what_is_taken_back_is_known_though_it_is_put_out_meanwhil
     dedupe.add(1, a_record(9), decided(9))
 
     assert dedupe.before(1, "fordshire-police", holders).holders(original.event_id) == holders_of(original) != ()
+
+
+async def test_what_came_under_another_case_key_is_known_on_every_partition_of_this_worker(
+    connection: Connection,
+) -> None:
+    """Two cases, one reference; the partition of the event goes first where it knows something."""
+    other = Accused(named_in="event-2", works_for=("ash-primary",))
+    dedupe = Dedupe(connection)
+    await dedupe.read_tails({1, 2})
+    there = Episode(tokens=("t", "u"), accused=(SOMEBODY,), retracted=True)
+    dedupe.add(1, a_record(1, there), as_known(1, there))
+    before = dedupe.before(2, "ash", {})
+    assert (before.latest("t"), before.tokens("event-1"), before.partition_of("event-1")) == ("event-1", ("t", "u"), 1)
+    assert (before.episode("t"), before.partition_of("event-9")) == (there, None)
+
+    here = Episode(tokens=("t",), accused=(other,))
+    dedupe.add(2, a_record(2, here), as_known(2, here))
+    assert before.latest("t") == "event-2"
+    assert before.episode("t") == Episode(tokens=("t", "u"), accused=(other, SOMEBODY), retracted=True)
+
+
+async def test_who_had_what_is_taken_back_under_another_case_key_is_known(connection: Connection) -> None:
+    dedupe = Dedupe(connection)
+    await dedupe.read_tails({1, 2})
+    original = share(story.incident(), demo()).record
+    dedupe.add(1, original, KnownDecision.of(original, "digest"))
+    retraction = story.incident().model_copy(
+        update={"event_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "lifecycle": Lifecycle.RETRACT}
+        | {"supersedes_event_id": original.event_id}
+    )
+    holders = await dedupe.holders([(2, retraction)], KEY)
+
+    assert dedupe.before(2, "fordshire-police", holders).holders(original.event_id) == holders_of(original) != ()
