@@ -7,9 +7,10 @@ What is the same for every recipient and person of an event is looked up once, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from safebus.schemas import codes, labels
 from safebus.schemas.bus_records import Accused, Earlier, Reason
@@ -17,7 +18,7 @@ from safebus.schemas.codec import Received
 from safebus.schemas.events import Address, Confidentiality, Event, OperationEncompass, Person, PersonRole, SafeAddress
 from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.uk_day import uk_day
-from safebus.streams.rules import adversary
+from safebus.streams.rules import adversary, safe_places
 from safebus.streams.rules.adversary import Sides
 from safebus.streams.rules.identity import Matched, fold
 from safebus.streams.rules.lookups import Lookups
@@ -42,6 +43,7 @@ class EventFacts:
         accused: Whom it accuses itself.
         restriction: Whose record in it is restricted.
         hides: What must not be seen in it besides.
+        visible: The event as plain values without the texts that show a safe address; `shown`: their paths.
         claims: Codes that the publisher claims and the catalogue does not have.
         not_codes: Fields that should hold codes and hold something else, which is prose.
         suspect_unknown: Nobody has recorded anything about an alleged perpetrator.
@@ -59,6 +61,8 @@ class EventFacts:
     accused: tuple[Accused, ...]
     restriction: Restriction
     hides: frozenset[Hidden]
+    visible: Mapping[str, Any]
+    shown: tuple[str, ...]
     claims: tuple[str, ...]
     not_codes: frozenset[str]
     suspect_unknown: bool
@@ -78,6 +82,7 @@ def facts_of(
     """Look up what all answers about this event rest on."""
     event = received.event
     today = uk_day(now)
+    visible, shown = safe_places.cleared(received.record, received.schema)
     whose = restriction(event, matched, register)
     mine = adversary.accused_in(event, key)
     return EventFacts(
@@ -93,6 +98,8 @@ def facts_of(
         accused=tuple(mine.values()),
         restriction=whose,
         hides=frozenset(_hidden(event, whose, matched, register)),
+        visible=visible,
+        shown=shown,
         claims=tuple(
             f"claimed_basis.{name}" for name, code in event.claimed_basis if code and register.basis(code) is None
         ),
@@ -130,6 +137,8 @@ def restriction(event: Event, matched: Matched, register: Lookups) -> Restrictio
 def _hidden(event: Event, whose: Restriction, matched: Matched, register: Lookups) -> Iterator[Hidden]:
     if whose is Restriction.HOUSEHOLD or _somebody_adopted(event, matched, register):
         yield Hidden.EARLIER_NUMBERS
+    if any(_adopted(person_id, register) for doubt in matched.doubts.values() for person_id in doubt.maybe):
+        yield Hidden.OTHERS
     yield from _where_a_safe_address_is_shown(event)
 
 
@@ -152,7 +161,12 @@ def _keys(address: Address | SafeAddress | None) -> Iterator[str]:
 
 def _somebody_adopted(event: Event, matched: Matched, register: Lookups) -> bool:
     ids = (person_id for person in event.subjects for person_id in matched.protects_as(person.ref))
-    return any((known := register.person(person_id)) is not None and known.adopted for person_id in ids)
+    return any(_adopted(person_id, register) for person_id in ids)
+
+
+def _adopted(person_id: str, register: Lookups) -> bool:
+    known = register.person(person_id)
+    return known is not None and known.adopted
 
 
 def _is_restricted(person: Person, matched: Matched, register: Lookups) -> bool:

@@ -16,6 +16,7 @@ from safebus.schemas import codec
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome
 from safebus.schemas.event_schemas import EventSchema, bus_schemas
 from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.streams.rules import safe_places
 from safebus.streams.rules.views import view_of
 
 
@@ -46,7 +47,8 @@ def outputs_of(
         None: What can be made today is not, byte for byte, what was decided; nothing of it may be sent.
     """
     permits = [answer for answer in record.answers if answer.outcome is Outcome.PERMIT]
-    outputs = [output_of(answer, record, schema, event) for answer in permits]
+    visible, _ = safe_places.cleared(event, schema)
+    outputs = [output_of(answer, record, schema, visible) for answer in permits]
     as_sent = [_as_on_record(output, answer, key) for output, answer in zip(outputs, permits, strict=True)]
     return None if None in as_sent else tuple(output for output in as_sent if output is not None)
 
@@ -60,7 +62,12 @@ def _as_on_record(output: Output, answer: Answer, key: PersonKey) -> Output | No
 
 
 def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event: Mapping[str, Any]) -> Output:
-    """The notification for one permit."""
+    """
+    The notification for one permit.
+
+    Args:
+        event: As plain values, without what shows a safe address (`safe_places.cleared`).
+    """
     assert answer.agreement_id is not None and answer.agreement_version is not None and answer.flow is not None
     view = view_of(schema, answer.view_fields)
     # What takes another back is about whoever that was about, and shows nobody.

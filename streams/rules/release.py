@@ -44,10 +44,12 @@ class Hidden(Enum):
     What must not be seen in one event, whatever was agreed.
 
     EARLIER_NUMBERS: someone's earlier and present ones would be seen together (rule R25).
+    OTHERS: one of them may be somebody adopted under their earlier name (rule R25).
     HOMES, SCENE: a safe address is written there too, and cannot be told from an ordinary one.
     """
 
     EARLIER_NUMBERS = "earlier numbers"
+    OTHERS = "the other persons"
     HOMES = "homes"
     SCENE = "the place of the incident"
 
@@ -87,6 +89,7 @@ class Plan:
         released, withheld: (view path, rule) in the order of the schema.
         masks: View path -> name of the mask, or `views.CODE`.
         coded: View path -> path in the event, of what goes only where it is a code.
+        sources: Paths in the event of all that is released.
         view: What builds the released ones.
     """
 
@@ -97,6 +100,7 @@ class Plan:
     withheld: tuple[tuple[str, str], ...]
     masks: Mapping[str, str]
     coded: Mapping[str, str]
+    sources: frozenset[str]
     view: View
     _listings: dict[tuple[frozenset[Group], Any], Listing] = field(default_factory=dict)
 
@@ -258,9 +262,12 @@ def _plan(
     withheld: list[tuple[str, str]] = []
     masks: dict[str, str] = {}
     coded: dict[str, str] = {}
+    sources: set[str] = set()
     for leaf in view_leaves(schema):
         decided_by, is_released = rule_for(leaf, flow, restricted=restricted, conditions=conditions, hides=hides)
         rule = decided_by.name
+        if is_released:
+            sources.add(leaf.source)
         if is_released and leaf.path in flow.mask:
             masks[leaf.path] = flow.mask[leaf.path]
             rule = f"{rule}, {MASKS[flow.mask[leaf.path]].says}"
@@ -279,6 +286,7 @@ def _plan(
         withheld=tuple(withheld),
         masks=masks,
         coded=coded,
+        sources=frozenset(sources),
         view=view_of(schema, fields),
     )
 
@@ -303,6 +311,8 @@ def rule_for(
     if _strips(restricted, leaf):
         return Rule.R16, False
     if Hidden.EARLIER_NUMBERS in hides and leaf.source in EARLIER_IDENTIFIERS:
+        return Rule.R25, False
+    if Hidden.OTHERS in hides and leaf.group not in (Group.EVENT, Group.SUBJECT):
         return Rule.R25, False
     if _PLACES.get(leaf.data_class) in hides:
         return Rule.SAFE_PLACE, False

@@ -8,20 +8,20 @@ arguments, so a decision can be made again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from safebus.schemas import labels
-from safebus.schemas.bus_records import Answer, DecisionRecord, Earlier, Origin, Outcome
+from safebus.schemas.bus_records import Answer, DecisionRecord, Earlier, Origin, Outcome, Reason
 from safebus.schemas.codec import Received
 from safebus.schemas.events import Lifecycle
 from safebus.schemas.identifiers import PersonKey, derived_id
 from safebus.streams.rules import decision, episode, release, resembling, take_back, worklist
 from safebus.streams.rules.agreements import Flow
 from safebus.streams.rules.decision import Verdict
-from safebus.streams.rules.decision_input import DecisionInput, facts_of
+from safebus.streams.rules.decision_input import DecisionInput, EventFacts, facts_of
 from safebus.streams.rules.identity import match_all
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.notifications import Output, output_of
@@ -87,7 +87,7 @@ def share(
             interest,
             verdict,
             plans.get((interest.recipient, interest.match.token)),
-            facts.not_codes,
+            facts,
             had,
         )
         for interest, verdict in decided
@@ -109,7 +109,7 @@ def share(
         worklist=worklist.of(facts, decided, [*taken_back.values()]),
         episode=episode.leaves(event, key, facts.earlier, facts.accused),
     )
-    return _with_outputs(record, received, plans, key)
+    return _with_outputs(record, received, facts.visible, plans, key)
 
 
 def _plan(received: Received, flow: Flow, verdict: Verdict) -> Plan:
@@ -127,13 +127,12 @@ def _answer(
     interest: Interest,
     verdict: Verdict,
     plan: Plan | None,
-    not_codes: frozenset[str],
+    facts: EventFacts,
     had: Mapping[tuple[str, str], str],
 ) -> Answer:
     """What the record says of one recipient and one person; what is in the message comes with the output."""
     event, agreement, flow = received.event, verdict.agreement, verdict.flow
-    prose = sorted({source for source in plan.coded.values() if source in not_codes}) if plan and not_codes else []
-    notes = [why(Code.NOT_A_CODE, ", ".join(prose))] if prose else []
+    notes = [*_left_out(facts, plan)] if plan else []
     return Answer(
         decision_id=derived_id(
             "decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token
@@ -164,6 +163,16 @@ def _answer(
     )
 
 
+def _left_out(facts: EventFacts, plan: Plan) -> Iterator[Reason]:
+    """What this plan releases, and what stands there does not go."""
+    prose = sorted(facts.not_codes.intersection(plan.coded.values())) if facts.not_codes else ()
+    if prose:
+        yield why(Code.NOT_A_CODE, ", ".join(prose))
+    shown = [path for path in facts.shown if path in plan.sources]
+    if shown:
+        yield why(Code.SAFE_ADDRESS_SHOWN, f"{', '.join(shown)} withheld")
+
+
 def _labels(received: Received, verdict: Verdict, plan: Plan) -> tuple[str, ...]:
     """What travels beside the view. How confidential it is says something of someone: only where that is released."""
     handling = received.event.handling
@@ -177,7 +186,11 @@ def _labels(received: Received, verdict: Verdict, plan: Plan) -> tuple[str, ...]
 
 
 def _with_outputs(
-    record: DecisionRecord, received: Received, plans: Mapping[tuple[str, str], Plan], key: PersonKey
+    record: DecisionRecord,
+    received: Received,
+    visible: Mapping[str, Any],
+    plans: Mapping[tuple[str, str], Plan],
+    key: PersonKey,
 ) -> Shared:
     """Make what the permits let out, and note in them what is in it and its digests."""
     event = received.event
@@ -185,7 +198,7 @@ def _with_outputs(
     answers: list[Answer] = []
     for answer in record.answers:
         if answer.outcome is Outcome.PERMIT:
-            output = output_of(answer, record, received.schema, received.record)
+            output = output_of(answer, record, received.schema, visible)
             outputs.append(output)
             proof: dict[str, Any] = {}
             plan = plans.get((answer.recipient, answer.subject_token))

@@ -984,6 +984,68 @@ def safe_is_shown(event: Row) -> set[str]:
     return shown | ({"LOCATION_INCIDENT"} if any(mark in scene for mark in marks("safe_address")) else set())
 
 
+STREETS = {
+    *(
+        "close",
+        "road",
+        "rd",
+        "street",
+        "st",
+        "lane",
+        "ln",
+        "avenue",
+        "ave",
+        "drive",
+        "way",
+        "court",
+        "place",
+        "gardens",
+    ),
+    *("crescent", "house", "terrace", "grove", "hill", "row", "walk", "mews", "square", "park", "view", "green"),
+    *("lodge", "cottage", "villas", "rise", "yard"),
+}
+
+
+def without_refuges(event: Row) -> Row:
+    """The event with every text empty in which a safe address of one of its persons can be read."""
+    secrets: set[str] = set()
+    for subject in event["subjects"]:
+        address = subject.get("safe_address") or {}
+        code = _folded(address.get("postcode") or "")
+        secrets |= {code} if len(code) > 4 else set()
+        for n, line in enumerate(address.get("lines") or []):
+            for m, part in enumerate(re.split(r"[,;/\n]", line)):
+                words = re.findall(r"\w+", part)
+                called = n == m == 0
+                if not (called or re.search(r"\d", part) or (words and words[-1].lower() in STREETS)):
+                    continue
+                secrets |= {_folded(part)} if len(_folded(part)) > 5 else set()
+                bare = re.sub(r"^\W*(flat|apartment|unit|room)?\W*\d+\w?\W+", "", part, flags=re.I)
+                secrets |= {_folded(bare)} if bare != part and len(_folded(bare)) > 7 else set()
+    if not secrets:
+        return event
+    envelope, person = schema_of(event["event_type"])
+    keep = {"event_id", "event_type", "purpose", "agency", "ref", "subject_ref"}
+
+    def clean(fields: list[Row], record: Row) -> Row:
+        out = dict(record)
+        for field in fields:
+            name, avro, value = field["name"], _bare(field["type"]), record.get(field["name"])
+            if value is None or name in keep or name == "safe_address":
+                continue
+            if avro == "string" and any(secret in _folded(value) for secret in secrets):
+                out[name] = None if isinstance(field["type"], list) else ""
+            elif isinstance(avro, dict) and avro["type"] == "record":
+                out[name] = clean(avro["fields"], value)
+            elif isinstance(avro, dict) and avro["type"] == "array" and avro["items"] == "string":
+                out[name] = [each for each in value if not any(secret in _folded(each) for secret in secrets)]
+            elif isinstance(avro, dict) and avro["type"] == "array":
+                out[name] = [clean(avro["items"]["fields"], each) for each in value]
+        return out
+
+    return clean(envelope, event) | {"subjects": [clean(person, each) for each in event["subjects"]]}
+
+
 def restricted_people(world: Row, event: Row, who: Who) -> tuple[bool, bool]:
     """
     (is anyone of the household restricted, or the event; is a suspect).
@@ -1022,6 +1084,8 @@ def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agre
                 return False
             if apart and path in [f"payload.{name}" for name in earlier]:
                 return False  # R25: who knows both numbers knows who the child was
+            if adopted_in_doubt and group not in ("event", "subject"):
+                return False  # R25: it may be the same child under the name from before
             if restricted and (kind in STRIPPED or group in ("other_children", "adults")):
                 return False
             if his and group == "alleged_perpetrators" and kind in STRIPPED:
@@ -1036,11 +1100,14 @@ def view_of(world: Row, event: Row, subject: Row, who: Who, recipient: Row, agre
         return may
 
     envelope, person = schema_of(event["event_type"])
-    view = picked(envelope, event, "", may_in("event"), masks, subject["ref"]) or {}
+    seen = without_refuges(event)
+    subject = next(each for each in seen["subjects"] if each["ref"] == subject["ref"])
+    adopted_in_doubt = any(person.get("adopted") for found in who.doubtful.values() for person in found)
+    view = picked(envelope, seen, "", may_in("event"), masks, subject["ref"]) or {}
     inner = picked(person, subject, "subject.", may_in("subject"), masks, "")
     if inner is not None:
         view["subject"] = inner
-    others = [other for other in event["subjects"] if other["ref"] != subject["ref"]]
+    others = [other for other in seen["subjects"] if other["ref"] != subject["ref"]]
     for group in ("other_children", "adults", "alleged_perpetrators"):
         if picked(person, None, f"{group}[].", may_in(group), {}, "") is not None:
             view[group] = [

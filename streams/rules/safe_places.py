@@ -1,0 +1,101 @@
+"""
+Where else in an event is somebody's safe address written?
+
+A refuge that is typed in a name, in a child's words, as a school or a reference would go wherever those go. So every
+text in which one of the event's safe addresses stands is empty before a view is built, whoever named the field. An
+address is known by its postcode, the name of the house, and each street, with its number and without, however spelt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from safebus.schemas.classes import DataClass
+from safebus.schemas.event_schemas import EventSchema
+from safebus.streams.rules.identity import fold
+
+#: What the bus itself finds its way by, and patterns hold. A recipient needs them to file what it gets.
+_NEEDED: Final = frozenset({"event_id", "event_type", "publisher.agency", "purpose"})
+_REFERS: Final = ("ref", "subject_ref")
+
+#: Shorter ones stand in too many other words.
+_SHORTEST: Final = {"postcode": 5, "part": 6, "street": 8}
+_STREET: Final = re.compile(
+    r"\b(close|road|rd|street|st|lane|ln|avenue|ave|drive|way|court|place|gardens|crescent|house|terrace|grove|hill|row|"
+    r"walk|mews|square|park|view|green|lodge|cottage|villas|rise|yard)\W*$",
+    re.IGNORECASE,
+)
+_NUMBER: Final = re.compile(r"^\W*(flat|apartment|unit|room)?\W*\d+\w?\W+", re.IGNORECASE)
+
+
+def cleared(event: Mapping[str, Any], schema: EventSchema) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """
+    The same event without the texts that show a safe address.
+
+    Args:
+        event: Plain values, under `schema`.
+
+    Returns:
+        The event, and the paths that were cleared, sorted; the very event, where there is nothing to clear.
+    """
+    marks = frozenset(mark for person in event["subjects"] for mark in _marks(person.get("safe_address")))
+    if not marks:
+        return event, ()
+    found: set[str] = set()
+    return _cleared(event, "", _texts(schema), lambda text: _shows(text, marks), found), tuple(sorted(found))
+
+
+def _marks(address: Mapping[str, Any] | None) -> Iterator[str]:
+    """What an address is known by, folded."""
+    if address is None:
+        return
+    postcode = fold(address["postcode"])
+    if len(postcode) >= _SHORTEST["postcode"]:
+        yield postcode
+    for number, line in enumerate(address["lines"]):
+        for i, part in enumerate(re.split(r"[,;/\n]", line)):
+            # A town alone is no address; the first of all is what the house is called.
+            if (number, i) == (0, 0) or any(c.isdigit() for c in part) or _STREET.search(part):
+                if len(whole := fold(part)) >= _SHORTEST["part"]:
+                    yield whole
+                street = _NUMBER.sub("", part)
+                if street != part and len(folded := fold(street)) >= _SHORTEST["street"]:
+                    yield folded
+
+
+def _shows(text: str, marks: frozenset[str]) -> bool:
+    folded = "".join(filter(str.isalnum, text.casefold())) if text.isascii() else fold(text)
+    return any(mark in folded for mark in marks)
+
+
+def _texts(schema: EventSchema) -> Mapping[str, bool]:
+    """Path of each text that may be cleared -> whether it may be null."""
+    return {
+        leaf.path: leaf.nullable
+        for leaf in schema.leaves
+        if leaf.kind in ("string", "strings")
+        and leaf.data_class is not DataClass.LOCATION_SAFE
+        and leaf.path not in _NEEDED
+        and leaf.path.rpartition(".")[2] not in _REFERS
+    }
+
+
+def _cleared(value: Any, path: str, texts: Mapping[str, bool], shows: Callable[[str], bool], found: set[str]) -> Any:
+    if isinstance(value, str):
+        if path not in texts or not shows(value):
+            return value
+        found.add(path)
+        return None if texts[path] else ""
+    if isinstance(value, Mapping):
+        inside = f"{path}." if path else ""
+        return {name: _cleared(inner, f"{inside}{name}", texts, shows, found) for name, inner in value.items()}
+    if isinstance(value, list):
+        if path not in texts:
+            return [_cleared(each, f"{path}[]", texts, shows, found) for each in value]
+        kept = [each for each in value if not shows(each)]
+        if len(kept) < len(value):
+            found.add(path)
+        return kept
+    return value
