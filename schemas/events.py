@@ -165,7 +165,7 @@ class Person(EventPart):
     safe_to_call: bool | None = None
     registered_gp: str | None = None
     school: str | None = None
-    works_for: tuple[AgencyId, ...] = ()
+    works_for: Annotated[tuple[AgencyId, ...], Field(max_length=20)] = ()
     confidentiality: Confidentiality = Confidentiality.N
 
 

@@ -43,5 +43,5 @@ _EFFECTS: Final = {**REFRAIN, **OBLIGATIONS}
 
 
 def those(labels: tuple[str, ...], effect: Effect) -> tuple[str, ...]:
-    """The labels among these that have this effect, in the order given."""
-    return tuple(label for label in labels if _EFFECTS.get(label) is effect)
+    """The labels among these that have this effect, each once, in the order given."""
+    return tuple(dict.fromkeys(label for label in labels if _EFFECTS.get(label) is effect))

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from safebus.schemas.bus_records import Accused, Earlier
@@ -89,16 +91,19 @@ def resembling(unknown: str, register: Lookups) -> Iterator[Partner]:
     A whole word of it stands in their id or name, and in few others'; or it is the same but for a slip.
     """
     partners = [*register.all_partners()]
-    words = {word for word in _words(unknown) if len(word) > 2} - _COMMON
-    named = {word: {p.partner for p in partners if word in _words(f"{p.partner} {p.name}")} for word in words}
-    meant = {partner for who in named.values() if len(who) <= _NAMES_TOO_MANY for partner in who}
+    words = frozenset(word for word in _words(unknown) if len(word) > 2) - _COMMON
+    letters = frozenset(unknown)
+    shared = {partner.partner: words & _words(f"{partner.partner} {partner.name}") for partner in partners}
+    in_names_of = Counter(word for those in shared.values() for word in those)
     for partner in partners:
-        if partner.partner in meant or _is_a_slip(unknown, partner.partner):
+        told_apart = any(in_names_of[word] <= _NAMES_TOO_MANY for word in shared[partner.partner])
+        if told_apart or _is_a_slip(unknown, letters, partner.partner):
             yield partner
 
 
-def _words(text: str) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", text.casefold()))
+@lru_cache(maxsize=4096)  # the names of all partners are asked for again and again
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.split(r"[^a-z0-9]+", text.casefold()))
 
 
 #: In the names of too many to mean any of them, also where the register has few.
@@ -107,9 +112,9 @@ _COMMON: Final = frozenset(
 )
 
 
-def _is_a_slip(unknown: str, partner: str) -> bool:
+def _is_a_slip(unknown: str, letters: frozenset[str], partner: str) -> bool:
     # Compared letter by letter only where a slip of a letter or two can be: there may be hundreds of partners.
-    near = abs(len(unknown) - len(partner)) <= 2 and len(set(unknown) ^ set(partner)) <= 2
+    near = abs(len(unknown) - len(partner)) <= 2 and len(letters.symmetric_difference(partner)) <= 2
     return near and difflib.SequenceMatcher(None, unknown, partner).ratio() >= _RESEMBLES
 
 

@@ -279,6 +279,7 @@ class Aside(StrEnum):
     WRONG_SOURCE = "WRONG_SOURCE"
     ID_REUSED = "ID_REUSED"
     REDO_DIFFERS = "REDO_DIFFERS"
+    DECISION_TOO_LARGE = "DECISION_TOO_LARGE"
     NO_RECIPIENT = "NO_RECIPIENT"
     FOR_A_PERSON = "FOR_A_PERSON"
     ORIGINAL_UNKNOWN = "ORIGINAL_UNKNOWN"
@@ -310,6 +311,10 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     Aside.WRONG_SOURCE: words("the event names another publisher than the agency whose topic it came on"),
     Aside.ID_REUSED: words("the event id was used before, for other content"),
     Aside.REDO_DIFFERS: words("decided before by other rules, and what was sent then is not known"),
+    Aside.DECISION_TOO_LARGE: words(
+        "what would be decided is larger than a record can be: it is about too many people for too many partners; "
+        "publish it in parts"
+    ),
     Aside.NO_RECIPIENT: words("nobody is told of someone whom the event is about"),
     Aside.FOR_A_PERSON: words("decided, and someone must look at a part of it that the bus does not decide"),
     Aside.ORIGINAL_UNKNOWN: words(

@@ -181,7 +181,7 @@ def _labels(received: Received, verdict: Verdict, plan: Plan) -> tuple[str, ...]
     return (
         *([f"confidentiality:{handling.confidentiality}"] if told else []),
         *(["objection_recorded"] if verdict.objection else []),
-        *carried,
+        *dict.fromkeys(carried),
     )
 
 

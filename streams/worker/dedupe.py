@@ -31,6 +31,9 @@ from safebus.streams.rules import episode
 
 HEADER = "sb_decided"
 
+#: Of what episodes leave, for each partition: some 15 000 with one suspect. What follows what is forgotten is held.
+MOST_BYTES = 32 * 1024 * 1024
+
 #: Decisions that may not be on record yet: two parts of a batch are under way at most (`streams.worker.router`).
 _UNWRITTEN = 1_000
 
@@ -300,6 +303,7 @@ class Remembered:
         latest: (agency, token of an episode) -> id of its last event.
         accusing: The same -> what that event left, where somebody is accused; packed, a sixth of what objects take.
         last: Topic -> offset of the last event of it that was decided; what comes after it cannot be a redo.
+        weighs: Bytes that each decision added to `accusing`; all of them together at most `MOST_BYTES`.
         next: Offset of the first decision not read yet.
         unread: There are decisions that this worker made and has not read.
     """
@@ -309,12 +313,14 @@ class Remembered:
     latest: dict[tuple[str, str], str] = field(default_factory=dict)
     accusing: dict[tuple[str, str], bytes] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
+    weighs: dict[tuple[str, str], int] = field(default_factory=dict)
+    weight: int = 0
     next: int | None = None
     unread: bool = False
 
     def remember(self, key: tuple[str, str], known: KnownDecision, left: Episode | None, *, most: int) -> None:
         """
-        One more decision; beyond `most` the oldest is forgotten.
+        One more decision; beyond `most` of them, or what the memory may hold, the oldest are forgotten.
 
         Args:
             left: What it leaves for its episode, where somebody is accused.
@@ -330,12 +336,16 @@ class Remembered:
             self.latest[source, token] = event_id
             if packed is not None:
                 self.accusing[source, token] = packed
-        if len(self.headers) > most:
+        if packed is not None:
+            self.weighs[key] = len(packed)
+            self.weight += len(packed)
+        while len(self.headers) > most or (self.weight > MOST_BYTES and len(self.headers) > 1):
             self._forget_the_oldest()
 
     def _forget_the_oldest(self) -> None:
         (source, event_id), header = self.headers.popitem(last=False)
         self.offsets.pop((source, event_id), None)
+        self.weight -= self.weighs.pop((source, event_id), 0)
         for token in KnownDecision.from_header(header).episodes or ():
             if self.latest.get((source, token)) == event_id:
                 del self.latest[source, token]

@@ -75,6 +75,8 @@ class Became:
     outputs: tuple[Message, ...] = ()
 
 
+#: Of one record; a broker takes 1 MiB with its head, unless told otherwise (`max.message.bytes`).
+MOST_BYTES = 1_000_000
 _PART = 250  # events that are decided while the part before is written
 _TURN_EVERY = 20  # events; about 20 ms, so heartbeats and health answers are on time
 
@@ -223,6 +225,11 @@ class Router:
             return self._reject(outcome.reason, outcome.detail, received.value, origin, now)
         record = outcome.record
         value = codec.encode_record(record)
+        largest = max(map(len, (value, *(output.value for output in outcome.outputs))))
+        if largest > MOST_BYTES:
+            # Refused by the broker it would end the worker, at every start, and nobody's events would be decided.
+            detail = f"{len(record.answers)} answers about {len(event.subjects)} people take {largest} bytes"
+            return self._reject(Aside.DECISION_TOO_LARGE, detail, received.value, origin, now)
         known = KnownDecision.of(record, key.digest(value))
         self._dedupe.add(origin.partition, record, known)
         permitted = len(outcome.outputs)

@@ -251,7 +251,7 @@ def test_more_than_any_episode_has_are_not_all_kept_and_that_is_known() -> None:
 
 def test_an_agency_that_joins_ever_more_does_not_grow_the_record_for_ever() -> None:
     """Each with a reference of its own, and naming the one before; and somebody who works everywhere."""
-    suspect = FIRST.subjects[-1].model_copy(update={"works_for": tuple(f"agency-{n}" for n in range(200))})
+    suspect = FIRST.subjects[-1].model_copy(update={"works_for": tuple(f"agency-{n}" for n in range(20))})
     memory, before = Memory(), None
     for n in range(episode.MOST_JOINED + 2):
         event_id = f"36ed9b87-fb06-564d-bd52-06c0eb33{n:04d}"

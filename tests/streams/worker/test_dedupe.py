@@ -216,3 +216,21 @@ async def test_who_had_what_is_taken_back_under_another_case_key_is_known(connec
     holders = await dedupe.holders([(2, retraction)], KEY)
 
     assert dedupe.before(2, "fordshire-police", holders).holders(original.event_id) == holders_of(original) != ()
+
+
+async def test_what_episodes_leave_is_bounded_by_its_bytes_too(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five kilobytes of an event left ninety; the oldest is forgotten, and what follows it is not known."""
+    dedupe = Dedupe(connection)
+    await dedupe.read_tails({1})
+    lefts = [Episode(tokens=(f"t{n}",), accused=(SOMEBODY,)) for n in range(4)]
+    for n, left in enumerate(lefts[:2]):
+        dedupe.add(1, a_record(n, left), as_known(n, left))
+    monkeypatch.setattr(dedupe_module, "MOST_BYTES", dedupe._decided[1].weight + 8)
+    for n, left in enumerate(lefts[2:], start=2):
+        dedupe.add(1, a_record(n, left), as_known(n, left))
+    before = dedupe.before(1, "ash", {})
+
+    assert [before.episode(f"t{n}") for n in range(4)] == [None, None, *lefts[2:]]
+    assert dedupe._decided[1].weight <= dedupe_module.MOST_BYTES

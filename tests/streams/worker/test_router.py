@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from a_register import demo, share
 from a_router import KEY, NOON, POLICE, demo_entries, load_demo, running
 from pydantic import model_validator
 
@@ -29,6 +30,7 @@ from safebus.streams.rules import decision, notifications, release
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 from safebus.streams.rules.reasons import Code, Rule, why
 from safebus.streams.rules.views import view_of
+from safebus.streams.worker import router
 
 
 @pytest.fixture
@@ -180,6 +182,26 @@ async def test_a_redo_that_cannot_make_the_same_bytes_goes_to_a_person(
 
     assert len(records) == 1
     assert [q.reason for q in quarantined] == ["FOR_A_PERSON", "REDO_DIFFERS"]
+
+
+async def test_what_no_record_could_hold_goes_to_a_person_and_the_next_is_decided(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small event about thirty children for fifteen hubs took 1.4 MB, and the broker's refusal ended the worker."""
+    large = incident()
+    children = tuple(c for c in large.payload.children if c.subject_ref == "ava")
+    small = incident(subjects=large.subjects[:1], payload=large.payload.model_copy(update={"children": children}))
+    async with running(connection) as worker:
+        offsets = [await worker.publish(codec.encode(event)) for event in (large, small)]
+        record = share(small, demo()).record
+        monkeypatch.setattr(router, "MOST_BYTES", 2 * len(codec.encode_record(record)))
+        await worker.handle(*offsets)
+        quarantined = await worker.quarantined(offsets[0])
+        decided = await worker.decision(small.event_id)
+
+        assert await worker.decisions_now(large.event_id) == []
+    assert [q.reason for q in quarantined] == ["DECISION_TOO_LARGE"]
+    assert decided.event_id == small.event_id
 
 
 async def test_another_event_where_a_decided_one_stood_is_decided(connection: Connection) -> None:
