@@ -20,7 +20,7 @@ from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.rules import adversary, safe_places
 from safebus.streams.rules.adversary import Sides
-from safebus.streams.rules.identity import Matched, fold
+from safebus.streams.rules.identity import Matched, confirm_tokens, fold
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.plausible import implausible
 from safebus.streams.rules.reasons import Code, why
@@ -44,6 +44,7 @@ class EventFacts:
         restriction: Whose record in it is restricted.
         hides: What must not be seen in it besides.
         visible: The event as plain values without the texts that show a safe address; `shown`: their paths.
+        maybe_known: Refs of those whose number is nobody's, and whose names and birth date are a known person's.
         claims: Codes that the publisher claims and the catalogue does not have.
         not_codes: Fields that should hold codes and hold something else, which is prose.
         suspect_unknown: Nobody has recorded anything about an alleged perpetrator.
@@ -63,6 +64,7 @@ class EventFacts:
     hides: frozenset[Hidden]
     visible: Mapping[str, Any]
     shown: tuple[str, ...]
+    maybe_known: frozenset[str]
     claims: tuple[str, ...]
     not_codes: frozenset[str]
     suspect_unknown: bool
@@ -100,12 +102,25 @@ def facts_of(
         hides=frozenset(_hidden(event, whose, matched, register)),
         visible=visible,
         shown=shown,
+        maybe_known=frozenset(_maybe_known(event, matched, register, key)),
         claims=tuple(
             f"claimed_basis.{name}" for name, code in event.claimed_basis if code and register.basis(code) is None
         ),
         not_codes=codes.not_codes(received.schema.coded, received.record),
         suspect_unknown=adversary.unknown_suspect(event, matched, register),
     )
+
+
+def _maybe_known(event: Event, matched: Matched, register: Lookups, key: PersonKey) -> Iterator[str]:
+    there = {match.person_id for match in matched.matches.values()}
+    for person in event.cared_for():
+        match = matched.matches.get(person.ref)
+        if match is None or match.person_id is not None or person.role is PersonRole.UNBORN_CHILD:
+            continue
+        said = confirm_tokens(person.family_name, person.date_of_birth, key, given_name=person.given_name)
+        others = map(register.person, register.persons_born_as(said) - there)
+        if said.get("given_name", "") in {other.confirm.get("given_name") for other in others if other is not None}:
+            yield person.ref
 
 
 def _holds(event: Event, now: datetime) -> Iterator[Reason]:

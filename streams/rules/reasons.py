@@ -285,6 +285,7 @@ class Aside(StrEnum):
     ORIGINAL_UNKNOWN = "ORIGINAL_UNKNOWN"
     NOBODY_HAD_IT = "NOBODY_HAD_IT"
     DUTY_UNMET = "DUTY_UNMET"
+    MAYBE_KNOWN = "MAYBE_KNOWN"
     IDENTITY_AMBIGUOUS = "IDENTITY_AMBIGUOUS"
     IDENTITY_MISMATCH = "IDENTITY_MISMATCH"
 
@@ -322,6 +323,10 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     ),
     Aside.DUTY_UNMET: words(
         "a duty names whom to tell of a child like this, such as the school, and the register knows of none"
+    ),
+    Aside.MAYBE_KNOWN: words(
+        "names and birth date are those of a known person, and the number is not theirs, or there is none: those who "
+        "have them in care were not told"
     ),
     Aside.NOBODY_HAD_IT: words(
         "it takes back an event that the bus sent to nobody; whoever was told of that by a person must be told of this"

@@ -21,6 +21,7 @@ from datetime import date
 
 from safebus.schemas.bus_records import Answer, Outcome, Reason, ToSee
 from safebus.schemas.events import ABOUT, TAKES_BACK, Event, Lifecycle, Person, PersonRole
+from safebus.schemas.uk_day import uk_day
 from safebus.streams.rules.agreements import Flow
 from safebus.streams.rules.consent import OBJECTS
 from safebus.streams.rules.decision import Verdict
@@ -67,14 +68,18 @@ def _decided(facts: EventFacts, decided: Sequence[tuple[Interest, Verdict]]) -> 
         if doubt is not None:
             yield _to_see(event, who, doubt.reason.value, doubt.fields)
             continue
-        if no_adult(event, person):
+        if person.ref in facts.maybe_known:
+            yield _to_see(event, who, Aside.MAYBE_KNOWN.value, "family_name, given_name, date_of_birth")
+        if no_adult(event, person) or _grown_up_in_years_only(event, person):
             yield _to_see(event, who, Code.NOT_AN_ADULT.name, who)
         mine = [(interest, verdict) for interest, verdict in decided if interest.person.ref == person.ref]
         for interest, verdict in mine:
             reason = _asks_for_a_person(facts, interest, verdict)
             if reason is not None:
                 yield _to_see(event, who, reason.code, reason.about, recipient=interest.recipient)
-        if _no_one_whom_a_duty_names(duties, person, [interest for interest, _ in mine], facts.law_day):
+        met = [interest for interest, verdict in mine if verdict.outcome is not Outcome.REFUSE]
+        listed = [i for i, verdict in mine if _asks_for_a_person(facts, i, verdict) is not None]
+        if _no_one_whom_a_duty_names(duties, person, [*met, *listed], facts.law_day):
             yield _to_see(event, who, Aside.DUTY_UNMET.value, "nobody has them in care as the agreement asks")
         if person.role in ABOUT and _unheard(mine):
             yield _to_see(event, who, Aside.NO_RECIPIENT.value, "in no care, or everyone was refused")
@@ -140,6 +145,13 @@ def _no_one_whom_a_duty_names(duties: Sequence[Flow], person: Person, found: Seq
     roles = {role for interest in found for role in interest.roles}
     asked = [{*flow.interest} - {SUBSCRIPTION} for flow in duties if person.role in flow.about]
     return any(asked) and not any(each & roles for each in asked)
+
+
+def _grown_up_in_years_only(event: Event, person: Person) -> bool:
+    """Is somebody of school age named as a parent or another adult? Their own school may not hear of it."""
+    born = person.date_of_birth
+    role = person.role in (PersonRole.PARENT_CARER, PersonRole.OTHER_ADULT)
+    return role and born is not None and _of_school_age(born, uk_day(event.occurred_at))
 
 
 def _of_school_age(born: date, on: date) -> bool:

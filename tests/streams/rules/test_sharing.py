@@ -123,7 +123,7 @@ def test_a_doubtful_identity_is_set_aside_before_anyone_is_considered() -> None:
 
 def test_a_child_of_whom_nobody_is_told_is_on_the_worklist() -> None:
     """Someone must look: a notice that reaches nobody protects nobody."""
-    unknown = story.AVA.model_copy(update={"nhs_number": "9990554331", "upn": None})
+    unknown = story.AVA.model_copy(update={"nhs_number": "9990554331", "upn": None, "given_name": "Zoe"})
 
     assert [
         (seen.who, seen.code)

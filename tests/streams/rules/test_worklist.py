@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 from a_reason import BASIS, INCIDENT, MOVE, consent, suspect, to_schools
-from a_register import demo, put, share
+from a_register import KEY, change, demo, put, share
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.events import Confidentiality, Event, Handling
+from safebus.schemas.events import Confidentiality, Event, Handling, Person, PersonRole
 from safebus.streams.register.store import Register
 from safebus.streams.rules.bases import DUTY
 from safebus.streams.rules.consent import State
+from safebus.streams.rules.parties import Involvement
 
+BEN_ID = KEY.token("nhs", "9990237573")
 AVA, BEN = "subjects.0 (CHILD)", "subjects.1 (CHILD)"
 
 
@@ -74,7 +76,7 @@ def test_a_hub_that_only_watches_is_nobody_s_duty() -> None:
 
 
 def test_of_whom_nobody_is_told_somebody_must_know() -> None:
-    unknown = story.AVA.model_copy(update={"nhs_number": "9990554331", "upn": None})
+    unknown = story.AVA.model_copy(update={"nhs_number": "9990554331", "upn": None, "given_name": "Zoe"})
 
     assert to_see(MOVE.model_copy(update={"subjects": (unknown,)})) == {(AVA, "NO_RECIPIENT", None)}
 
@@ -150,3 +152,70 @@ def test_a_victim_of_16_who_is_called_an_adult_is_somebody_s_to_look_at() -> Non
     )
 
     assert ("subjects.3 (ADULT_VICTIM)", "NOT_AN_ADULT", None) in to_see(young)
+
+
+NOBODYS = "9990554331"
+
+
+@pytest.mark.parametrize(
+    ("said", "listed"),
+    [
+        ({"nhs_number": NOBODYS}, True),
+        ({"nhs_number": None}, True),
+        ({"nhs_number": None, "given_name": "AVA Rose", "family_name": " hart"}, True),
+        ({"nhs_number": NOBODYS, "given_name": "Eva"}, False),
+        ({"nhs_number": NOBODYS, "given_name": None}, False),
+        ({"nhs_number": NOBODYS, "date_of_birth": date(2015, 3, 3)}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_a_known_child_under_a_number_that_is_nobody_s_is_somebody_s_to_look_at(
+    said: dict[str, Any], listed: bool
+) -> None:
+    """The hub hears of a stranger; the health visitor who knows her by her own number hears nothing."""
+    changes = ({"upn": None, "local_id": None} | said) if said else {}
+    ava = INCIDENT.subjects[0].model_copy(update=changes)
+    event = INCIDENT.model_copy(update={"subjects": (ava, *INCIDENT.subjects[1:])})
+
+    assert ((AVA, "MAYBE_KNOWN", None) in to_see(event)) is listed
+
+
+def test_who_is_named_as_two_is_there_already() -> None:
+    """The child herself is matched; the second with her names is another or a slip, and she was told of."""
+    again = INCIDENT.subjects[0].model_copy(update={"ref": "again", "nhs_number": NOBODYS, "upn": None})
+    event = INCIDENT.model_copy(update={"subjects": (*INCIDENT.subjects, again)})
+
+    assert not [seen for seen in to_see(event) if seen[1] == "MAYBE_KNOWN"]
+
+
+def test_a_child_whose_school_is_in_no_agreement_is_somebody_s_to_tell() -> None:
+    """The register knows the school; the duty is not met by knowing it."""
+    new = {"partner": "new-school", "name": "New", "sector": "school", "org_type": "public_authority", "call": "them"}
+    register = put(demo(), "partner/new-school", "partner", new)
+    ties = [
+        r for r, (_, body) in register.entries().items() if isinstance(body, Involvement) and body.person_id == BEN_ID
+    ]
+    for tie in ties:
+        register = change(register, tie, lambda body: body.update(partner="new-school"))
+
+    assert (BEN, "DUTY_UNMET", None) in to_see(INCIDENT, register)
+
+
+@pytest.mark.parametrize(
+    ("role", "born", "listed"),
+    [
+        (PersonRole.OTHER_ADULT, date(2015, 3, 2), True),
+        (PersonRole.PARENT_CARER, date(2010, 1, 1), True),
+        (PersonRole.PARENT_CARER, date(1990, 6, 11), False),
+        (PersonRole.PARENT_CARER, None, False),
+        (PersonRole.ALLEGED_PERPETRATOR, date(2010, 1, 1), False),
+    ],
+)
+def test_somebody_of_school_age_who_is_called_an_adult_is_somebody_s_to_look_at(
+    role: PersonRole, born: date | None, listed: bool
+) -> None:
+    other = Person(ref="other", role=role, given_name="Zoe", family_name="West", date_of_birth=born)
+    event = INCIDENT.model_copy(update={"subjects": (*INCIDENT.subjects, other)})
+
+    assert ((f"subjects.5 ({role})", "NOT_AN_ADULT", None) in to_see(event)) is listed
