@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -53,7 +54,7 @@ def register_load(
     found = settings.load()
     connection = found.connection()
     register = run(lambda: current_register(connection))
-    changes = changes_of(folder, register, found.person_key())
+    changes = changes_of(folder, register, found.person_key(), now=clock())
     changed = [c for c in changes if c.what != "same"]
     rows = [{"what": c.what, "kind": c.entry.kind, "record": c.entry.record_id, "from": c.entry.where} for c in changed]
     show(rows, output, columns=["what", "kind", "record", "from"])
@@ -74,9 +75,7 @@ def register_load(
     open_still = [one.name for one in asked if one.name not in confirm]
     if open_still:
         lines = "\n".join(f'  --confirm "{name}"' for name in open_still)
-        raise stop(
-            USAGE, f"nothing was written: an agreement gives what its recipient is never given; if meant, add\n{lines}"
-        )
+        raise stop(USAGE, f"nothing was written: this must be said by name; if it is meant, add\n{lines}")
     records = as_records((c.entry for c in changed), at=clock(), by=by, reason=reason, confirmed=meant)
     offset = run(lambda: write_records(connection, records)) if records else None
     say(f"wrote {len(records)} entries" + (f"; they count from register offset {offset}" if records else ""))
@@ -176,10 +175,14 @@ def register_diff(
     found = settings.load()
     connection = found.connection()
     register = run(lambda: current_register(connection))
-    changes = changes_of(folder, register, found.person_key())
+    changes = changes_of(folder, register, found.person_key(), now=clock())
     after = register_after(register, (c.entry for c in changes if c.what != "same"), at=clock())
     lines = differences(register, after, day)
     typer.echo("\n".join(lines) or f"on {day} nobody would gain or lose anything by an agreement")
+    others = Counter(c.entry.kind for c in changes if c.what != "same" and c.entry.kind not in ("agreement", "partner"))
+    if others:
+        kinds = ", ".join(f"{number} of {kind}" for kind, number in sorted(others.items()))
+        say(f"not compared, though they decide who hears of whom: {kinds}; `safebus policy try` shows what they change")
 
 
 @app.command("show", epilog=example("safebus register show agreement/fordshire-encompass/v3"))

@@ -71,7 +71,7 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
 
 async def _load(connection: Connection, folder: Path, found: settings.Settings) -> None:
     register = await current_register(connection)
-    changes = [c for c in changes_of(folder, register, found.person_key()) if c.what != "same"]
+    changes = [c for c in changes_of(folder, register, found.person_key(), now=clock()) if c.what != "same"]
     asked = to_confirm((c.entry for c in changes), register, event_schemas())
     if asked:
         names = "".join(f"\n  {one.name}" for one in asked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from safebus.schemas.classes import PROSE
@@ -58,18 +58,32 @@ def _is_meant(path: Path) -> bool:
     return bool({suffix.casefold() for suffix in path.suffixes} & {".yaml", ".yml"})
 
 
-def changes_of(folder: Path, register: Register, key: PersonKey) -> list[Change]:
+def changes_of(folder: Path, register: Register, key: PersonKey, *, now: datetime | None = None) -> list[Change]:
     """
     What loading a folder would change.
+
+    Args:
+        now: When it is loaded; None: whoever asks loads nothing.
 
     Raises:
         BadRegister: Everything that does not fit, with file and line.
     """
     entries = read_folder(read_files(folder), key, event_schemas(), tied=register.tied())
     problems = cross_check(entries, register)
+    if now is not None:
+        problems += _decided_later(entries, now)
     if problems:
         raise BadRegister(problems)
     return [Change(entry, _what(entry, register)) for entry in entries]
+
+
+def _decided_later(entries: Iterable[Entry], now: datetime) -> list[str]:
+    """What nobody can have said yet. On record it would beat every word that is really said until that day."""
+    return [
+        f"{entry.where}: `decided_at` {entry.body.decided_at.isoformat()} lies in the future; give when it was said"
+        for entry in entries
+        if isinstance(entry.body, ConsentEntry) and entry.body.decided_at > now
+    ]
 
 
 def _what(entry: Entry, register: Register) -> str:

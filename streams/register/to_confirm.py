@@ -1,6 +1,8 @@
 """
 What of a folder must somebody confirm by name before it counts?
 
+What gives a recipient what its kind is never given, and what lets something hold again that has ended.
+
 Whoever agrees to give a school a safe address may mean it, and most likely it is a slip. So what an agreement gives to
 a kind of recipient that the matrix (`streams.rules.matrix`) never gives it has a name, and is loaded only with that
 name said. What the register holds already was confirmed, or stood there before anybody asked, and is not asked again.
@@ -11,6 +13,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from pydantic import BaseModel
 
@@ -20,7 +23,7 @@ from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register
 from safebus.streams.rules.agreements import Agreement, Flow, Status
 from safebus.streams.rules.matrix import KINDS, never_given, rows_named
-from safebus.streams.rules.parties import Partner
+from safebus.streams.rules.parties import Involvement, MaySpeakFor, Partner, Subscription
 from safebus.streams.rules.release import view_paths
 
 
@@ -52,7 +55,27 @@ def to_confirm(entries: Iterable[Entry], register: Register, schemas: EventSchem
             # Where the agreement stands as it was, its recipient has become something else.
             brings = agreement if before.get(agreement) != after[agreement] else partner
             found.append(ToConfirm(name, f"{new[brings].where}: {why}", brings))
+    found += [one for entry in new.values() if (one := _again(entry, before.get(entry.record_id))) is not None]
     return found
+
+
+def _again(entry: Entry, before: BaseModel | None) -> ToConfirm | None:
+    """What ended by its date and would hold again or longer: an old folder does not know that it ended."""
+    # A danger or an affiliation that holds longer keeps out.
+    if not isinstance(before, _GIVES) or not isinstance(entry.body, _GIVES):
+        return None
+    ended, until = before.ends_on, entry.body.ends_on
+    if ended is None or (until is not None and until <= ended):
+        return None
+    says = f"{entry.where}: this {entry.kind.replace('_', ' ')} ends on {ended}; here it {_lasts(until)}"
+    return ToConfirm(f"{entry.record_id} again", f"{says}; if it is meant, confirm it by name", entry.record_id)
+
+
+_GIVES = (Involvement, MaySpeakFor, Subscription)
+
+
+def _lasts(until: date | None) -> str:
+    return "does not end" if until is None else f"lasts until {until}"
 
 
 def confirmed(asked: list[ToConfirm], names: Iterable[str]) -> dict[str, list[str]]:

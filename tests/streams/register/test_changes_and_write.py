@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from safebus.deploy.local.up import DEMO_REGISTER
-from safebus.schemas.errors import BadInput
+from safebus.schemas.errors import BadInput, BadRegister
 from safebus.schemas.identifiers import PersonKey
 from safebus.streams.register.changes import changes_of, left_out, likely_slips, read_files
 from safebus.streams.register.store import Register
@@ -217,3 +217,15 @@ def test_a_file_that_would_not_be_read_is_named(tmp_path: Path, name: str) -> No
 
     with pytest.raises(BadInput, match=re.escape(f"`{name}`: a register folder is read from files named *.yaml")):
         read_files(tmp_path)
+
+
+def test_what_is_said_in_days_to_come_is_not_loaded(tmp_path: Path) -> None:
+    """It would have beaten the mother's refusal, and permitted on that day."""
+    for path in DEMO_REGISTER.rglob("*.yaml"):
+        text = path.read_text("utf-8").replace("decided_at: 2026-11-02T10:15:00Z", "decided_at: 2027-11-02T10:15:00Z")
+        (tmp_path / path.name).write_text(text, "utf-8")
+    loaded_at = datetime(2026, 11, 20, tzinfo=UTC)
+
+    with pytest.raises(BadRegister, match=r"`family\.yaml` line 56: `decided_at` 2027-11-02T10:15.* in the future"):
+        changes_of(tmp_path, Register(), KEY, now=loaded_at)
+    assert changes_of(DEMO_REGISTER, Register(), KEY, now=loaded_at)

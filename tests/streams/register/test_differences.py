@@ -10,7 +10,7 @@ from safebus.streams.register.differences import differences
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register, agreement_id
 from safebus.streams.register.write import register_after
-from safebus.streams.rules.agreements import Status
+from safebus.streams.rules.agreements import Group, Status
 
 TODAY = date(2026, 11, 20)
 ENCOMPASS = "fordshire-encompass"
@@ -94,3 +94,34 @@ def test_the_register_after_a_load_leaves_the_one_before_as_it_is() -> None:
 
     assert len(said(after)) == 5
     assert before.entries() == demo().entries()
+
+
+def test_a_mask_takes_and_its_end_gives() -> None:
+    """An information-governance lead signed off a wider release as a cut."""
+    masked = change_flow(demo(), ENCOMPASS, "to-schools", mask={"subject.date_of_birth": "year"})
+
+    assert said(masked) == [
+        f"{school} loses for {FOR}: subject.date_of_birth in full" for school in ("ash-primary", "beech-primary")
+    ]
+    assert differences(masked, demo(), TODAY) == [
+        f"{school} gains for {FOR}: subject.date_of_birth in full" for school in ("ash-primary", "beech-primary")
+    ]
+
+
+def test_what_is_given_masked_and_was_not_given_is_a_gain() -> None:
+    more = {"event": ["ENVELOPE", "INCIDENT_FACT"], "subject": ["ID_CORE", "UPN", "LOCATION_HOME"]}
+    flows = [flow for flow in demo().agreements[ENCOMPASS].flows if flow.flow == "to-schools"]
+    release = {group: [*map(str, flows[0].release.of(group))] for group in Group}
+    before = change_flow(demo(), ENCOMPASS, "to-schools", release=release)
+    after = change_flow(
+        demo(),
+        ENCOMPASS,
+        "to-schools",
+        release=release | {"subject": more["subject"]},
+        mask={"subject.home_address.postcode": "outward_code"},
+    )
+    found = [line for line in differences(before, after, TODAY) if line.startswith("ash-primary gains")]
+
+    assert found == [
+        f"ash-primary gains for {FOR}: LOCATION_HOME of subject; subject.home_address.postcode as outward_code"
+    ]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a_register import AGREEMENT, ENTRIES, FLOW, FOLDER, KEY, agreement, change_flow, demo, put
+from a_register import AGREEMENT, ENTRIES, FLOW, FOLDER, KEY, agreement, change, change_flow, demo, put
 
 from safebus.schemas.errors import BadInput
 from safebus.schemas.event_schemas import event_schemas
@@ -222,3 +222,18 @@ def test_a_line_in_a_folder_is_named_with_its_file(tmp_path: Path) -> None:
         "fordshire-encompass v3 to-schools: FREE_TEXT to beech-primary (school)",
     ]
     assert {one.says.split(": ")[0] for one in found} == {"`agreements/encompass.yaml` line 1"}
+
+
+@pytest.mark.parametrize(
+    ("until", "asks"),
+    [(None, True), ("2026-12-01", True), ("2026-11-01", False), ("2026-10-01", False)],
+)
+def test_what_has_ended_holds_again_only_if_that_is_said(until: str | None, asks: bool) -> None:
+    """An old folder told a school of a child who had left."""
+    register = demo()
+    record_id = next(r for r, (kind, _) in register.entries().items() if kind == "involvement")
+    change(register, record_id, lambda body: body.update(ends_on="2026-11-01"))
+    body = change(demo(), record_id, lambda body: body.update(ends_on=until)).entries()[record_id][1]
+    found = to_confirm([Entry(record_id, "involvement", body, "`family.yaml` line 5")], register, event_schemas())
+
+    assert [one.name for one in found] == ([f"{record_id} again"] if asks else [])
