@@ -51,7 +51,7 @@ def policy_try(
         BadRegister: The folder's problems, with file and line.
     """
     events = [_event(file) for file in (*after, event_file)]
-    entries = [change.entry for change in changes_of(folder, Register(), key, now=now)]
+    entries = [change.entry for change in changes_of(folder, Register(), key)]
     warnings = [{"name": one.name, "says": one.says} for one in to_confirm(entries, Register(), event_schemas())]
     register = register_of(entries, at=now)
     decided: list[DecisionRecord] = []

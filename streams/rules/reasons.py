@@ -168,8 +168,8 @@ class Code(Enum):
     ADVERSARY_POSSIBLE = _hold(
         Rule.ADVERSARY,
         words(
-            "the alleged perpetrator may be someone who works for or governs {about}, by name or birth date; "
-            "a person must look"
+            "somebody they must be protected from, accused or on record, may work for or govern {about}: it rests on a "
+            "name or a birth date; a person must look"
         ),
     )
     ADVERSARY_UNCLEAR = _hold(

@@ -49,7 +49,8 @@ GOVERNED_BEECH_BEFORE = (
     "refused: the alleged perpetrator of an earlier notification of this episode works for or governs beech-primary"
 )
 MAY_GOVERN_BEECH = (
-    "held: the alleged perpetrator may be someone who works for or governs beech-primary, by name or birth date; "
+    "held: somebody they must be protected from, accused or on record, may work for or govern beech-primary: it rests "
+    "on a name or a birth date; "
     "a person must look"
 )
 MAY_WORK_FOR_BEECH = (

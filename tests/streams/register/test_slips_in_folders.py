@@ -50,7 +50,7 @@ def loaded(files: dict[str, str]) -> list[Entry]:
     return entries
 
 
-@slips(share=4)
+@slips(share=10)
 @given(st.data())
 def test_a_slip_in_a_register_tells_nobody_more_and_is_named_where_somebody_is_not_told(data: st.DataObject) -> None:
     name, begin, end = data.draw(st.sampled_from(PLACES), "where")

@@ -15,7 +15,7 @@ from safebus.schemas.events import Event, PersonRole
 from safebus.streams.register.store import Register
 from safebus.streams.rules import sharing
 
-SLIPS = int(os.environ.get("SLIPS", "100"))
+SLIPS = int(os.environ.get("SLIPS", "60"))
 
 Told = dict[tuple[str, int], set[str]]  # (recipient, place of the person in the event) -> paths that hold something
 

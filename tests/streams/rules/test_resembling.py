@@ -94,12 +94,13 @@ def test_a_suspect_without_a_number_agrees_for_no_child() -> None:
     told = MOVE.model_copy(update={"subjects": (*MOVE.subjects, suspect)})
 
     for event in (told, without_numbers(told, suspect.ref)):
-        before = Earlier(accused=tuple(accused_in(event, KEY).values()))
-        later = share(MOVE, register, earlier=before).record.answers  # he is not named again
-        assert [r.code for a in later if a.recipient == "ash-primary" for r in a.reasons] in (
-            ["CONSENT_NOT_THEIRS"],
-            ["CONSENT_UNSURE"],
-        )
+        named = tuple(accused_in(event, KEY).values())
+        for accused in (named, tuple(one.model_copy(update={"corrected": True}) for one in named)):
+            later = share(MOVE, register, earlier=Earlier(accused=accused)).record.answers  # he is not named again
+            assert [r.code for a in later if a.recipient == "ash-primary" for r in a.reasons] in (
+                ["CONSENT_NOT_THEIRS"],
+                ["CONSENT_UNSURE"],
+            )
         assert [reason.code for reason in answer(event, register, "ash-primary", AVA).reasons] in (
             ["CONSENT_NOT_THEIRS"],
             ["CONSENT_UNSURE"],

@@ -49,6 +49,13 @@ def test_a_town_and_a_word_of_it_are_no_address(typed: str) -> None:
     assert cleared_of(told(suspect_history=typed, officer_notes=None))[1] == ()
 
 
+def test_without_a_postcode_the_lines_tell() -> None:
+    refuge = REFUGE.model_copy(update={"postcode": None})
+
+    assert cleared_of(told(refuge, suspect_history="Rowan House", officer_notes=None))[1] != ()
+    assert cleared_of(told(refuge, suspect_history="ZZ99 9RF", officer_notes=None))[1] == ()
+
+
 @pytest.mark.parametrize(
     ("lines", "typed", "found"),
     [
@@ -57,6 +64,7 @@ def test_a_town_and_a_word_of_it_are_no_address(typed: str) -> None:
         (("The Willows", "Long Willow"), "at Long Willow", False),
         (("1 Elm St",), "Elm Street", False),
         ((), "ZZ99 9RF", True),
+        (("7 Hidden Close",), "Hidden Close", True),
     ],
 )
 def test_a_street_is_known_with_its_number_and_without(lines: tuple[str, ...], typed: str, found: bool) -> None:

@@ -1,7 +1,7 @@
 """
 A slip of the hand in any text of an event never tells anyone more, and whoever is not told for it stands on record.
 
-A hundred slips; `SLIPS=5000 pytest tests/streams/rules/test_slips_in_events.py` tries more.
+Sixty slips a run; `SLIPS=5000 pytest tests/streams/rules/test_slips_in_events.py` tries more.
 """
 
 from collections.abc import Iterator, Mapping
