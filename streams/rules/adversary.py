@@ -201,7 +201,7 @@ def _where(
     if not (known and all(_named(one, register.person(person_id)) for person_id in maybe)):
         said = alike.read(one)
         for other in register.affiliated_alike(said.tokens()):
-            if alike.may_be_one(said, alike.known(other)):
+            if alike.may_be_one(said, alike.known(other), keeps_out=True):
                 yield from _affiliated(register, other.person_id, on, perhaps)
 
 

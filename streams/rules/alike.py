@@ -9,6 +9,7 @@ decision records hold no name.
     two of family name, first name and birth date are alike           may be
     one of family name and date is, and nothing else is known         may be
     both names the same, and another date                             may be
+    the family name the same, another first name, no date to compare  may be, where somebody is to be kept out
     anything else                                                     nobody thinks so
 """
 
@@ -178,8 +179,14 @@ def agrees(one: Accused, known: KnownPerson | None) -> bool:
     return known is not None and all(known.confirm.get(name, token) == token for name, token in said.items())
 
 
-def may_be_one(one: Alike, other: Alike) -> bool:
-    """The table above."""
+def may_be_one(one: Alike, other: Alike, *, keeps_out: bool = False) -> bool:
+    """
+    The table above.
+
+    Args:
+        keeps_out: It is asked whom to keep out. No list of short forms is whole (Babs, Kaz, Kasia), and whoever has the
+            name of a governor may be of his family.
+    """
     found = {
         "family_name": bool(one.family & other.family),
         "given_name": bool(one.given & other.given),
@@ -189,6 +196,9 @@ def may_be_one(one: Alike, other: Alike) -> bool:
     if sum(found.values()) >= 2:
         names = ("family_name", "given_name")
         return found["date_of_birth"] or not against or all(one.stated.get(n) == other.stated.get(n) for n in names)
+    if keeps_out and against == ["given_name"] and not found["date_of_birth"]:
+        same = one.stated.get("family_name") == other.stated.get("family_name")
+        return same and "date_of_birth" not in {*one.stated} & {*other.stated}
     return (found["family_name"] or found["date_of_birth"]) and not against
 
 

@@ -303,7 +303,10 @@ def suspects_may_be_at(world: Row, event: Row, who: Who, today: date) -> set[str
         person = who.get(other["ref"])
         named = _folded(other.get("family_name") or "") and person is not None and person.get("family_name")
         if not named:  # a number alone may be mistyped
-            maybe = [*who.doubtful.get(other["ref"], ()), *(p for p in rows(world, "people") if _like(other, p))]
+            maybe = [
+                *who.doubtful.get(other["ref"], ()),
+                *(p for p in rows(world, "people") if _like(other, p, keeps_out=True)),
+            ]
             for each in maybe:
                 found |= ties_of(world, each, today)
         for agency in other.get("works_for") or ():
@@ -354,7 +357,7 @@ def dangers_may_be_at(world: Row, event: Row, who: Who, today: date) -> set[str]
             named = _folded(subject.get("family_name") or "") and all(p.get("family_name") for p in reach)
             if not (sure and named):
                 for other in rows(world, "people"):
-                    if _like(subject, other):
+                    if _like(subject, other, keeps_out=True):
                         found |= ties_of(world, other, today)
             for agency in subject.get("works_for") or ():
                 if partner_of(world, agency) is None:
@@ -442,7 +445,7 @@ def cannot_be(event: Row, now: datetime) -> bool:
     return False
 
 
-def _like(suspect: Row, person: Row) -> bool:
+def _like(suspect: Row, person: Row, keeps_out: bool = False) -> bool:
     """
     May the suspect be this person of the register: two of family name, first name and birth date are alike?
 
@@ -471,6 +474,8 @@ def _like(suspect: Row, person: Row) -> bool:
     }
     if family + first + dates >= 2:
         return dates or not against["dates"] or (same_name and same_first)
+    if keeps_out and same_name and not dates and [name for name, speaks in against.items() if speaks] == ["first"]:
+        return not (born and then)  # the very family name, and whatever short form nobody has a list of
     return (family or dates) and not any(against.values())
 
 

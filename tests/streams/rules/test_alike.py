@@ -108,6 +108,26 @@ def test_however_it_is_spelt(one: tuple[str, str], other: tuple[str, str]) -> No
     assert may_be_one(described(*one, None, KEY), registered(*other, None))
 
 
+@pytest.mark.parametrize(
+    ("family", "given", "born", "may_be"),
+    [
+        ("Stone", "Babs", None, True),
+        (" STONE ", "Henry", None, True),
+        ("Stoen", "Henry", None, False),
+        ("Stone", "Henry", date(1951, 12, 30), False),
+        ("Smith", "Henry", None, False),
+        (None, "Henry", None, False),
+    ],
+)
+def test_who_is_to_be_kept_out_may_go_by_a_first_name_that_no_list_has(
+    family: str | None, given: str | None, born: date | None, may_be: bool
+) -> None:
+    said = described(family, given, born, KEY)
+
+    assert may_be_one(said, GARY, keeps_out=True) is may_be
+    assert not may_be_one(said, GARY)
+
+
 def test_a_date_that_systems_fill_in_says_nothing() -> None:
     for filled_in in alike.PLACEHOLDERS:
         assert described("Stone", None, filled_in, KEY) == described("Stone", None, None, KEY)
