@@ -200,12 +200,14 @@ class Earlier(BusRecord):
         tokens: Of the episodes that are one with this event's, as in `Episode`.
         known: What the event refers to was found, whole; nothing to find is found, too.
         accused: The alleged perpetrators of those events.
-        holders: Who was sent the event that this one takes back or corrects.
+        original: The id of the event that this one adds to, corrects or takes back, where that is on record.
+        holders: Who was sent what this one takes back or corrects: that event, and what adds to it or corrects it.
     """
 
     tokens: tuple[str, ...] = ()
     known: bool = True
     accused: tuple[Accused, ...] = ()
+    original: str | None = None
     holders: tuple[Holder, ...] = ()
 
 
@@ -217,6 +219,7 @@ class Episode(BusRecord):
         tokens: Keyed; each stands for a reference of the publisher's, or for the event itself.
         accused: As in `Earlier`, with those of this event.
         whole: All of them are here; False: there were too many.
+        adds_to: The id of the event that this one adds to or corrects.
         retracted: That was the last that was heard of it, so what adds to it or corrects it comes too late.
     """
 
@@ -224,6 +227,7 @@ class Episode(BusRecord):
     accused: tuple[Accused, ...] = ()
     whole: bool = True
     retracted: bool = False
+    adds_to: str | None = None
 
 
 class DecisionRecord(BusRecord):

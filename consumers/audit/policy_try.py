@@ -109,6 +109,14 @@ class _Before:
     def _last_of(self, token: str) -> DecisionRecord | None:
         return self._last(lambda record: record.episode is not None and token in record.episode.tokens)
 
+    def adds_to(self, event_id: str) -> str | None:
+        found = self._last(lambda record: record.event_id == event_id)
+        return found.episode.adds_to if found and found.episode else None
+
+    def followers(self, event_id: str) -> Sequence[str]:
+        ours = (each for each in self.decided if each.source == self.agency and each.episode is not None)
+        return [each.event_id for each in ours if each.episode is not None and each.episode.adds_to == event_id]
+
     def holders(self, event_id: str) -> Sequence[Holder]:
         found = self._last(lambda record: record.event_id == event_id)
         return episode.holders_of(found) if found else ()

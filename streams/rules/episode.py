@@ -48,6 +48,14 @@ class DecidedBefore(Protocol):
         """The id of the last event of this episode; None: none is remembered."""
         ...
 
+    def adds_to(self, event_id: str) -> str | None:
+        """The id of the event that this one adds to or corrects."""
+        ...
+
+    def followers(self, event_id: str) -> Sequence[str]:
+        """The ids of those that add to this one or correct it, in order."""
+        ...
+
     def holders(self, event_id: str) -> Sequence[Holder]:
         """Who was sent a notification of this event; only asked of one that is remembered."""
         ...
@@ -66,11 +74,29 @@ def token_of(event: Event, key: PersonKey) -> str | None:
 
 def taken_back(event: Event, key: PersonKey, decided: DecidedBefore) -> str | None:
     """The id of the event that this one takes back or corrects, where that is remembered."""
-    if event.lifecycle not in TAKES_BACK:
-        return None
-    token = token_of(event, key)
-    named = event.supersedes_event_id or (decided.latest(token) if token else None)
-    return _decided_as(named, decided)
+    return _original(event, key, decided) if event.lifecycle in TAKES_BACK else None
+
+
+def concerned(original: str, decided: DecidedBefore) -> list[str]:
+    """That event and everything that adds to it or corrects it: whoever was sent any of these has it."""
+    found = [original]
+    for each in found:  # grows
+        found += [follower for follower in decided.followers(each) if follower not in found]
+    return found
+
+
+def _original(event: Event, key: PersonKey, decided: DecidedBefore) -> str | None:
+    """The id of the event that this one adds to, corrects or takes back."""
+    if event.supersedes_event_id is not None:
+        return _decided_as(event.supersedes_event_id, decided)
+    refers = event.lifecycle is Lifecycle.UPDATE or (event.FOLLOWS_ITS_PERSON and event.lifecycle in TAKES_BACK)
+    token = token_of(event, key) if refers else None
+    last = _decided_as(decided.latest(token), decided) if token else None
+    if event.lifecycle is Lifecycle.RETRACT:
+        # No word which: all that was said of this change of the record. The last may have been sent to nobody.
+        while last is not None and (before := decided.adds_to(last)) is not None and decided.tokens(before) is not None:
+            last = before
+    return last
 
 
 def _decided_as(named: str | None, decided: DecidedBefore) -> str | None:
@@ -83,7 +109,7 @@ def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
     """What is on record, as far as this event's decision rests on it."""
     joined = [*_tokens(event, key, decided)]
     found = [each for token in joined if (each := decided.episode(token)) is not None]
-    original = taken_back(event, key, decided)
+    original = _original(event, key, decided)
     if event.lifecycle in TAKES_BACK:
         known = original is not None
     else:
@@ -98,8 +124,15 @@ def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
         tokens=tuple(joined),
         known=known and all(each.whole for each in found),
         accused=tuple(dict.fromkeys(one for each in found for one in each.accused)),
-        holders=tuple(decided.holders(original)) if original is not None else (),
+        original=original,
+        holders=_holders(original, decided) if original is not None and event.lifecycle in TAKES_BACK else (),
     )
+
+
+def _holders(original: str, decided: DecidedBefore) -> tuple[Holder, ...]:
+    """Of each recipient and person what was sent last."""
+    held = (holder for each in concerned(original, decided) for holder in decided.holders(each))
+    return tuple({(holder.recipient, holder.subject_token): holder for holder in held}.values())
 
 
 def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accused]) -> Episode:
@@ -129,6 +162,7 @@ def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accuse
         accused=tuple(said.values())[:MOST_ACCUSED],
         whole=earlier.known and not too_many and all(len(one.works_for) <= MOST_AGENCIES for one in mine),
         retracted=event.lifecycle is Lifecycle.RETRACT,
+        adds_to=None if event.lifecycle is Lifecycle.RETRACT else earlier.original,
     )
 
 

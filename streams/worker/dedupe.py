@@ -46,7 +46,8 @@ class KnownDecision:
     Attributes:
         record_digest: Keyed digest of the decision record's bytes.
         episodes: Tokens of its episodes; None: recorded before there were any.
-        accuses: Somebody is accused in them, or so many that not all are on record.
+        accuses: Somebody is accused in them, or so many that not all are on record, or it is a retraction.
+        adds_to: The id of the event that it adds to or corrects.
     """
 
     origin: Origin
@@ -56,6 +57,7 @@ class KnownDecision:
     record_digest: str
     episodes: tuple[str, ...] | None = None
     accuses: bool = False
+    adds_to: str | None = None
 
     def header(self) -> tuple[str, bytes]:
         """What stands on the decision record, so that the tail is read without decoding it."""
@@ -63,7 +65,7 @@ class KnownDecision:
         o = self.origin
         parts = [o.topic, o.partition, o.offset, self.input_digest, self.register_offset, at, self.record_digest]
         if self.episodes is not None:
-            parts += [",".join(self.episodes), int(self.accuses)]
+            parts += [",".join(self.episodes), int(self.accuses), self.adds_to or ""]
         return HEADER, "|".join(map(str, parts)).encode()
 
     @classmethod
@@ -78,6 +80,7 @@ class KnownDecision:
             record_digest=record,
             episodes=tuple(later[0].split(",")) if later else None,
             accuses=bool(later) and later[1] == "1",
+            adds_to=(later[2] or None) if len(later) > 2 else None,
         )
 
     @classmethod
@@ -91,6 +94,7 @@ class KnownDecision:
             record_digest,
             None if record.episode is None else record.episode.tokens,
             record.episode is not None and _says_something(record.episode),
+            None if record.episode is None else record.episode.adds_to,
         )
 
 
@@ -150,6 +154,19 @@ class Before:
         """The id of the last event of this episode, on its own partition if there is any; None: none is remembered."""
         found = (self.decided[at].latest.get((self.source, token)) for at in self._partitions())
         return next((each for each in found if each is not None), None)
+
+    def adds_to(self, event_id: str) -> str | None:
+        """The id of the event that this one adds to or corrects."""
+        at = self.partition_of(event_id)
+        return (
+            None if at is None else KnownDecision.from_header(self.decided[at].headers[self.source, event_id]).adds_to
+        )
+
+    def followers(self, event_id: str) -> Sequence[str]:
+        """The ids of those that add to this one or correct it, in order, on each partition."""
+        return [
+            each for at in self._partitions() for each in self.decided[at].following.get((self.source, event_id), ())
+        ]
 
     def holders(self, event_id: str) -> Sequence[Holder]:
         """Who was sent a notification of this event; nobody, where its decision is no longer kept."""
@@ -222,14 +239,14 @@ class Dedupe:
             source = event.publisher.agency
             before = self.before(own, source, {})
             original = episode.taken_back(event, key, before)
-            partition = before.partition_of(original) if original is not None else None
-            if original is None or partition is None:
-                continue
-            at = (partition, source, original)
-            if at in self._unwritten:  # kept here: the decisions to come may put it out of those
-                found[at] = self._unwritten[at]
-            else:
-                wanted[partition].add((source, original))
+            for each in episode.concerned(original, before) if original is not None else ():
+                partition = before.partition_of(each)
+                assert partition is not None  # whoever is named by one that is remembered is remembered, too
+                at = (partition, source, each)
+                if at in self._unwritten:  # kept here: the decisions to come may put it out of those
+                    found[at] = self._unwritten[at]
+                else:
+                    wanted[partition].add((source, each))
         for partition, keys in wanted.items():
             decided = self._decided[partition]
             if any(each not in decided.offsets for each in keys):
@@ -302,6 +319,7 @@ class Remembered:
         offsets: Where the records stand in `decisions`, for those that were read there.
         latest: (agency, token of an episode) -> id of its last event.
         accusing: The same -> what that event left, where somebody is accused; packed, a sixth of what objects take.
+        following: (agency, id of an event) -> ids of those that add to it or correct it.
         last: Topic -> offset of the last event of it that was decided; what comes after it cannot be a redo.
         weighs: Bytes that each decision added to `accusing`; all of them together at most `MOST_BYTES`.
         next: Offset of the first decision not read yet.
@@ -312,6 +330,7 @@ class Remembered:
     offsets: dict[tuple[str, str], int] = field(default_factory=dict)
     latest: dict[tuple[str, str], str] = field(default_factory=dict)
     accusing: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    following: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     weighs: dict[tuple[str, str], int] = field(default_factory=dict)
     weight: int = 0
@@ -336,6 +355,8 @@ class Remembered:
             self.latest[source, token] = event_id
             if packed is not None:
                 self.accusing[source, token] = packed
+        if new and known.adds_to is not None:
+            self.following.setdefault((source, known.adds_to), []).append(event_id)
         if packed is not None:
             self.weighs[key] = len(packed)
             self.weight += len(packed)
@@ -346,7 +367,12 @@ class Remembered:
         (source, event_id), header = self.headers.popitem(last=False)
         self.offsets.pop((source, event_id), None)
         self.weight -= self.weighs.pop((source, event_id), 0)
-        for token in KnownDecision.from_header(header).episodes or ():
+        known = KnownDecision.from_header(header)
+        if known.adds_to is not None:
+            left = [each for each in self.following.pop((source, known.adds_to), []) if each != event_id]
+            if left:
+                self.following[source, known.adds_to] = left
+        for token in known.episodes or ():
             if self.latest.get((source, token)) == event_id:
                 del self.latest[source, token]
                 self.accusing.pop((source, token), None)

@@ -9,7 +9,7 @@ from a_register import KEY, NOON, demo, share
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import DecisionRecord, Earlier, Episode, Holder
-from safebus.schemas.events import Event, IdentityChange, IdentityEvent, Lifecycle, PersonRole
+from safebus.schemas.events import Confidentiality, Event, IdentityChange, IdentityEvent, Lifecycle, PersonRole
 from safebus.streams.rules import adversary, episode
 
 FIRST = story.incident()
@@ -34,6 +34,13 @@ class Memory:
 
     def latest(self, token: str) -> str | None:
         return self.of(token)[-1].event_id if self.of(token) else None
+
+    def adds_to(self, event_id: str) -> str | None:
+        found = (record.episode for record in self.records if record.event_id == event_id)
+        return next((each.adds_to for each in found if each), None)
+
+    def followers(self, event_id: str) -> Sequence[str]:
+        return [each.event_id for each in self.records if each.episode and each.episode.adds_to == event_id]
 
     def holders(self, event_id: str) -> Sequence[Holder]:
         return episode.holders_of(next(record for record in self.records if record.event_id == event_id))
@@ -138,7 +145,9 @@ def test_it_is_handed_on_from_one_to_the_next() -> None:
     memory.after(follow_up(correlation_id=None, supersedes_event_id=FIRST.event_id))
     third = memory.after(follow_up(event_id=THIRD_ID, correlation_id=None, supersedes_event_id=SECOND_ID))
 
-    assert third.episode == memory.records[0].episode
+    assert third.episode is not None and memory.records[0].episode is not None
+    assert third.episode.accused == memory.records[0].episode.accused
+    assert (third.episode.tokens, third.episode.adds_to) == (memory.records[0].episode.tokens, SECOND_ID)
     assert codes(third) == ["ADVERSARY_BEFORE"]
 
 
@@ -332,3 +341,68 @@ def test_of_somebody_without_any_identifier_nothing_is_found_again() -> None:
     found = told.model_copy(update={"subjects": (nobody, *others)})
     assert episode.token_of(found, KEY) is None
     assert episode.taken_back(found.model_copy(update={"lifecycle": Lifecycle.RETRACT}), KEY, Memory()) is None
+
+
+# What adds to it and corrects it is taken back with it
+
+
+def without(*refs: str) -> dict[str, Any]:
+    """The incident without these children."""
+    children = tuple(c for c in FIRST.payload.children if c.subject_ref not in refs)
+    return {
+        "subjects": tuple(
+            p for p in FIRST.subjects if p.ref not in refs and p.role is not PersonRole.ALLEGED_PERPETRATOR
+        ),
+        "payload": FIRST.payload.model_copy(update={"children": children}),
+    }
+
+
+NOBODY_ACCUSED = without()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"lifecycle": Lifecycle.CORRECT, "supersedes_event_id": FIRST.event_id},
+        {"lifecycle": Lifecycle.UPDATE, "supersedes_event_id": FIRST.event_id},
+        {"lifecycle": Lifecycle.UPDATE},
+    ],
+    ids=str,
+)
+def test_whoever_was_told_by_what_adds_to_it_hears_that_it_was_wrong(second: dict[str, Any]) -> None:
+    """First about Ava and Cora alone; Ben's school is told by the second."""
+    memory = Memory()
+    memory.after(FIRST.model_copy(update=without("ben")))
+    memory.after(FIRST.model_copy(update=NOBODY_ACCUSED | {"event_id": SECOND_ID} | second))
+    retraction = {"event_id": THIRD_ID, "lifecycle": Lifecycle.RETRACT, "supersedes_event_id": FIRST.event_id}
+    found = episode.earlier(FIRST.model_copy(update=NOBODY_ACCUSED | retraction), KEY, memory)
+
+    assert "beech-primary" in {holder.recipient for holder in found.holders}
+    assert len({(h.recipient, h.subject_token) for h in found.holders}) == len(found.holders)
+    sent_last = {holder.notification_id for holder in memory.holders(SECOND_ID)}
+    assert sent_last <= {holder.notification_id for holder in found.holders}
+
+
+def test_what_is_taken_back_alone_leaves_what_it_added_to() -> None:
+    memory = Memory()
+    memory.after(FIRST.model_copy(update=NOBODY_ACCUSED))
+    memory.after(FIRST.model_copy(update=NOBODY_ACCUSED | {"event_id": SECOND_ID, "lifecycle": Lifecycle.UPDATE}))
+    retraction = {"event_id": THIRD_ID, "lifecycle": Lifecycle.RETRACT, "supersedes_event_id": SECOND_ID}
+    found = episode.earlier(FIRST.model_copy(update=NOBODY_ACCUSED | retraction), KEY, memory)
+
+    assert {h.notification_id for h in found.holders} == {h.notification_id for h in memory.holders(SECOND_ID)}
+
+
+def test_a_change_of_a_record_is_taken_back_from_whoever_was_told_though_the_last_word_was_held() -> None:
+    """A death was told; what added to it is very restricted and waits; then it was all a mistake."""
+    nhs = {"publisher": identity().publisher.model_copy(update={"agency": "nhs-england"}), "purpose": "record_accuracy"}
+    told = identity(**nhs)
+    memory = Memory()
+    memory.after(told)
+    held = told.handling.model_copy(update={"confidentiality": Confidentiality.V})
+    memory.after(identity(event_id=SECOND_ID, lifecycle=Lifecycle.UPDATE, handling=held, **nhs))
+    found = episode.earlier(identity(event_id=THIRD_ID, lifecycle=Lifecycle.RETRACT, **nhs), KEY, memory)
+
+    assert memory.holders(SECOND_ID) == ()
+    assert found.original == told.event_id
+    assert found.holders == memory.holders(told.event_id) != ()

@@ -55,6 +55,7 @@ def test_the_record_says_what_was_decided_on_what_and_when() -> None:
             "accused": (accused(INCIDENT.subjects[-1], INCIDENT, KEY).model_dump(),),
             "whole": True,
             "retracted": False,
+            "adds_to": None,
         },
         "worklist": (
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,7 +66,9 @@ async def write(connection: Connection, *offsets: int, header: bool = True, left
 
 
 def as_known(offset: int, left: Episode | None) -> KnownDecision:
-    return decided(offset) if left is None else decided(offset, left.tokens, bool(left.accused))
+    if left is None:
+        return decided(offset)
+    return replace(decided(offset, left.tokens, bool(left.accused)), adds_to=left.adds_to)
 
 
 def test_what_stands_in_the_header_is_all_of_it() -> None:
@@ -234,3 +237,18 @@ async def test_what_episodes_leave_is_bounded_by_its_bytes_too(
 
     assert [before.episode(f"t{n}") for n in range(4)] == [None, None, *lefts[2:]]
     assert dedupe._decided[1].weight <= dedupe_module.MOST_BYTES
+
+
+async def test_what_adds_to_an_event_is_known_until_it_is_forgotten(connection: Connection) -> None:
+    await write(connection, 1, left=Episode(tokens=("t",)))
+    await write(connection, 2, left=Episode(tokens=("t",), adds_to="event-1"))
+    await write(connection, 3, left=Episode(tokens=("t",), adds_to="event-1"))
+    dedupe = Dedupe(connection, window=3)
+    await dedupe.read_tails({1, 2})
+    before = dedupe.before(2, "ash", {})
+
+    assert (before.adds_to("event-2"), before.adds_to("event-1"), before.adds_to("event-9")) == ("event-1", None, None)
+    assert (before.followers("event-1"), before.followers("event-2")) == (["event-2", "event-3"], [])
+    for n, left in ((4, ["event-2", "event-3"]), (5, ["event-3"]), (6, [])):
+        dedupe.add(1, a_record(n), decided(n))
+        assert before.followers("event-1") == left
