@@ -141,6 +141,9 @@ NOBODYS_NAMES: Final = frozenset(
 
 def named(name: str | None) -> str | None:
     """A name, if it is one: what is filled in because a name is not known says nothing."""
+    if name is not None and name.isascii() and name.isalpha():  # most are one word
+        word = name.casefold()
+        return None if word in NOBODYS_NAMES or word in _NOT_A_NAME else name
     plain = unicodedata.normalize("NFKD", name or "").casefold()
     words = "".join(c if c.isalnum() else " " for c in plain).split()
     return name if plain.strip() not in _NOT_A_NAME and any(word not in NOBODYS_NAMES for word in words) else None

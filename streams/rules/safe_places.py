@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from safebus.schemas.classes import DataClass
@@ -27,7 +28,9 @@ _STREET: Final = re.compile(
     r"walk|mews|square|park|view|green|lodge|cottage|villas|rise|yard)\W*$",
     re.IGNORECASE,
 )
-_NUMBER: Final = re.compile(r"^\W*(flat|apartment|unit|room)?\W*\d+\w?\W+", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"^\W*(?:(?:flat|apartment|unit|room)\W*)?\d+\w?\W+", re.IGNORECASE)
+#: Of one event: real ones have a handful, and each is looked for in every text.
+_MOST_MARKS: Final = 64
 
 
 def cleared(event: Mapping[str, Any], schema: EventSchema) -> tuple[Mapping[str, Any], tuple[str, ...]]:
@@ -40,7 +43,8 @@ def cleared(event: Mapping[str, Any], schema: EventSchema) -> tuple[Mapping[str,
     Returns:
         The event, and the paths that were cleared, sorted; the very event, where there is nothing to clear.
     """
-    marks = frozenset(mark for person in event["subjects"] for mark in _marks(person.get("safe_address")))
+    found_marks = (mark for person in event["subjects"] for mark in _marks(person.get("safe_address")))
+    marks = frozenset(islice(found_marks, _MOST_MARKS))
     if not marks:
         return event, ()
     found: set[str] = set()

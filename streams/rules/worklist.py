@@ -73,13 +73,14 @@ def _decided(facts: EventFacts, decided: Sequence[tuple[Interest, Verdict]]) -> 
         if no_adult(event, person) or _grown_up_in_years_only(event, person):
             yield _to_see(event, who, Code.NOT_AN_ADULT.name, who)
         mine = [(interest, verdict) for interest, verdict in decided if interest.person.ref == person.ref]
+        met = []  # told, or somebody's to tell
         for interest, verdict in mine:
             reason = _asks_for_a_person(facts, interest, verdict)
             if reason is not None:
                 yield _to_see(event, who, reason.code, reason.about, recipient=interest.recipient)
-        met = [interest for interest, verdict in mine if verdict.outcome is not Outcome.REFUSE]
-        listed = [i for i, verdict in mine if _asks_for_a_person(facts, i, verdict) is not None]
-        if _no_one_whom_a_duty_names(duties, person, [*met, *listed], facts.law_day):
+            if reason is not None or verdict.outcome is not Outcome.REFUSE:
+                met.append(interest)
+        if _no_one_whom_a_duty_names(duties, person, met, facts.law_day):
             yield _to_see(event, who, Aside.DUTY_UNMET.value, "nobody has them in care as the agreement asks")
         if person.role in ABOUT and _unheard(mine):
             yield _to_see(event, who, Aside.NO_RECIPIENT.value, "in no care, or everyone was refused")

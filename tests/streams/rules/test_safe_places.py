@@ -99,6 +99,15 @@ def test_every_other_text_is_looked_at_and_what_files_a_message_stays() -> None:
     assert record["subjects"][3]["safe_address"]["postcode"] == "ZZ99 9RF"
 
 
+def test_so_many_parts_as_no_address_has_are_not_all_looked_for() -> None:
+    """Each is looked for in every text of the event."""
+    lines = tuple(f"{n} Nook{n}" for n in range(100, 300))
+    refuge = REFUGE.model_copy(update={"lines": lines, "postcode": None})
+    found = [cleared_of(told(refuge, suspect_history=lines[i], officer_notes=None))[1] for i in (0, 50, 150)]
+
+    assert [bool(paths) for paths in found] == [True, True, False]
+
+
 def test_an_event_without_a_safe_address_is_not_touched() -> None:
     received = codec.decode(codec.encode(told(None)))
 
