@@ -31,6 +31,8 @@ from safebus.streams.rules.identity import fold, tokens
 #: More than any real episode has: people accused, agencies of one of them, references that are joined. What is beyond
 #: is not kept, and those who follow are held until a person has looked: a record must stay one that can be written.
 MOST_ACCUSED, MOST_AGENCIES, MOST_JOINED = 20, 10, 8
+#: Events that are taken back with one. Whoever was told by more must be found by hand.
+MOST_CONCERNED = 100
 
 
 class DecidedBefore(Protocol):
@@ -78,10 +80,12 @@ def taken_back(event: Event, key: PersonKey, decided: DecidedBefore) -> str | No
 
 
 def concerned(original: str, decided: DecidedBefore) -> list[str]:
-    """That event and everything that adds to it or corrects it: whoever was sent any of these has it."""
-    found = [original]
+    """That event and what adds to it or corrects it, `MOST_CONCERNED` at most: whoever was sent any of these has it."""
+    found, there = [original], {original}
     for each in found:  # grows
-        found += [follower for follower in decided.followers(each) if follower not in found]
+        new = [follower for follower in decided.followers(each) if follower not in there]
+        found += new[: MOST_CONCERNED - len(found)]
+        there |= {*new}
     return found
 
 
@@ -94,8 +98,9 @@ def _original(event: Event, key: PersonKey, decided: DecidedBefore) -> str | Non
     last = _decided_as(decided.latest(token), decided) if token else None
     if event.lifecycle is Lifecycle.RETRACT:
         # No word which: all that was said of this change of the record. The last may have been sent to nobody.
-        while last is not None and (before := decided.adds_to(last)) is not None and decided.tokens(before) is not None:
-            last = before
+        for _ in range(MOST_CONCERNED):
+            before = decided.adds_to(last) if last is not None else None
+            last = before if before is not None and decided.tokens(before) is not None else last
     return last
 
 
@@ -120,18 +125,19 @@ def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
             known = known and _decided_as(event.supersedes_event_id, decided) is not None
     if event.lifecycle in (Lifecycle.UPDATE, Lifecycle.CORRECT):
         known = known and not any(each.retracted for each in found)
+    with_it = concerned(original, decided) if original is not None and event.lifecycle in TAKES_BACK else []
     return Earlier(
         tokens=tuple(joined),
-        known=known and all(each.whole for each in found),
+        known=known and len(with_it) < MOST_CONCERNED and all(each.whole for each in found),
         accused=tuple(dict.fromkeys(one for each in found for one in each.accused)),
         original=original,
-        holders=_holders(original, decided) if original is not None and event.lifecycle in TAKES_BACK else (),
+        holders=_holders(with_it, decided),
     )
 
 
-def _holders(original: str, decided: DecidedBefore) -> tuple[Holder, ...]:
+def _holders(events: Sequence[str], decided: DecidedBefore) -> tuple[Holder, ...]:
     """Of each recipient and person what was sent last."""
-    held = (holder for each in concerned(original, decided) for holder in decided.holders(each))
+    held = (holder for each in events for holder in decided.holders(each))
     return tuple({(holder.recipient, holder.subject_token): holder for holder in held}.values())
 
 

@@ -319,7 +319,8 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     Aside.NO_RECIPIENT: words("nobody is told of someone whom the event is about"),
     Aside.FOR_A_PERSON: words("decided, and someone must look at a part of it that the bus does not decide"),
     Aside.ORIGINAL_UNKNOWN: words(
-        "it takes back an event that the bus has no record of, so who had that must be found by hand"
+        "it takes back an event that the bus has no record of, or not of all that belongs to it, so who had that must "
+        "be found by hand"
     ),
     Aside.DUTY_UNMET: words(
         "a duty names whom to tell of a child like this, such as the school, and the register knows of none"

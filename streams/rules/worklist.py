@@ -89,7 +89,7 @@ def _decided(facts: EventFacts, decided: Sequence[tuple[Interest, Verdict]]) -> 
 def _taken_back(facts: EventFacts, answers: Sequence[Answer]) -> Iterator[ToSee]:
     """What is not taken back by itself."""
     event, matches = facts.event, facts.matched.matches
-    if event.lifecycle in TAKES_BACK and not facts.earlier.holders:
+    if event.lifecycle in TAKES_BACK and not (facts.earlier.holders and facts.earlier.known):
         # Nobody had it from the bus; but a person may have told somebody of what was held or refused.
         aside = Aside.NOBODY_HAD_IT if facts.earlier.known else Aside.ORIGINAL_UNKNOWN
         for person in event.subjects:

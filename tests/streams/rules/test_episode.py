@@ -406,3 +406,21 @@ def test_a_change_of_a_record_is_taken_back_from_whoever_was_told_though_the_las
     assert memory.holders(SECOND_ID) == ()
     assert found.original == told.event_id
     assert found.holders == memory.holders(told.event_id) != ()
+
+
+def test_an_event_to_which_ever_more_was_added_is_taken_back_by_a_person() -> None:
+    """Each is read again for it; nobody adds a hundred times to one, and whoever does must not stop the others."""
+    memory = Memory()
+    memory.after(FIRST)
+    [first] = memory.records
+    for n in range(episode.MOST_CONCERNED + 5):
+        left = Episode(tokens=(KEY.token("episode", "x"),), adds_to=memory.records[-1].event_id)
+        memory.records.append(first.model_copy(update={"event_id": f"event-{n}", "episode": left}))
+    retraction = {"event_id": THIRD_ID, "lifecycle": Lifecycle.RETRACT, "supersedes_event_id": FIRST.event_id}
+    found = episode.earlier(FIRST.model_copy(update=retraction), KEY, memory)
+
+    assert len(episode.concerned(FIRST.event_id, memory)) == episode.MOST_CONCERNED
+    assert not found.known
+    assert found.holders
+    record = share(FIRST.model_copy(update=retraction), demo(), earlier=found).record
+    assert "ORIGINAL_UNKNOWN" in {seen.code for seen in record.worklist}
