@@ -136,9 +136,12 @@ def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
 
 
 def _holders(events: Sequence[str], decided: DecidedBefore) -> tuple[Holder, ...]:
-    """Of each recipient and person what was sent last."""
-    held = (holder for each in events for holder in decided.holders(each))
-    return tuple({(holder.recipient, holder.subject_token): holder for holder in held}.values())
+    """Of each recipient and person what was sent first: the rest says what it adds to."""
+    found: dict[tuple[str, str], Holder] = {}
+    for each in events:
+        for holder in decided.holders(each):
+            found.setdefault((holder.recipient, holder.subject_token), holder)
+    return tuple(found.values())
 
 
 def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accused]) -> Episode:

@@ -1,5 +1,5 @@
 """
-Where else in an event is somebody's safe address written?
+Where else in an event is somebody's safe address written, or the place where they were put up?
 
 A refuge that is typed in a name, in a child's words, as a school or a reference would go wherever those go. So every
 text in which one of the event's safe addresses stands is empty before a view is built, whoever named the field. An
@@ -43,12 +43,21 @@ def cleared(event: Mapping[str, Any], schema: EventSchema) -> tuple[Mapping[str,
     Returns:
         The event, and the paths that were cleared, sorted; the very event, where there is nothing to clear.
     """
-    found_marks = (mark for person in event["subjects"] for mark in _marks(person.get("safe_address")))
-    marks = frozenset(islice(found_marks, _MOST_MARKS))
+    marks = frozenset(islice(_all_marks(event, schema), _MOST_MARKS))
     if not marks:
         return event, ()
     found: set[str] = set()
     return _cleared(event, "", _texts(schema), lambda text: _shows(text, marks), found), tuple(sorted(found))
+
+
+def _all_marks(event: Mapping[str, Any], schema: EventSchema) -> Iterator[str]:
+    """Of each person's safe address, and of where the event itself says that somebody was placed."""
+    for person in event["subjects"]:
+        yield from _marks(person.get("safe_address"))
+    safe = [leaf.path.split(".") for leaf in schema.leaves if leaf.data_class is DataClass.LOCATION_SAFE]
+    placed = {name: event["payload"][name] for top, name, *deeper in safe if top == "payload" and not deeper}
+    lines = [line for name, line in placed.items() if name != "postcode" and line]
+    yield from _marks({"postcode": placed.get("postcode"), "lines": lines})
 
 
 def _marks(address: Mapping[str, Any] | None) -> Iterator[str]:

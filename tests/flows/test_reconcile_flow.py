@@ -20,7 +20,7 @@ import pytest
 from a_bus import Bus, utc_now
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from safebus.consumers.audit.reconcile.balance import Account, AgencyCount, Code, Noted, PartnerCount
+from safebus.consumers.audit.reconcile.balance import Account, AgencyCount, Discrepancy, Noted, PartnerCount
 from safebus.consumers.audit.reconcile.reconcile import Asked, reconcile
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import story
@@ -286,19 +286,19 @@ async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: A
     named = sorted((f.code, f.id, f.event_id, f.who) for f in found.findings)
     assert named == sorted(
         [
-            (Code.LOST, ids["lost"], ids["lost"], "police"),
-            (Code.NOT_SENT, f"note-{ids['unsent']}-0", ids["unsent"], "school"),
-            (Code.TWO_DECISIONS, ids["twice"], ids["twice"], "police"),
-            (Code.OTHER_BYTES, f"note-{ids['other']}-0", ids["other"], "school"),
-            (Code.HANDED_OVER_OTHER_BYTES, f"note-{ids['other']}-1", ids["other"], "school"),
-            (Code.DECIDED_AND_SET_ASIDE, f"in.police/0/{both[0].offset}", "", "police"),
-            (Code.UNEXPECTED, "note-foreign-0", "foreign", "school"),
-            (Code.UNEXPECTED, f"note-{ids['whole']}-0", ids["whole"], "gp"),
-            (Code.UNKNOWN_RECEIPT, "note-unknown-0", "unknown", "school"),
-            (Code.UNREADABLE, f"out.gp/0/{stray.offset}", "", ""),
+            (Discrepancy.LOST, ids["lost"], ids["lost"], "police"),
+            (Discrepancy.NOT_SENT, f"note-{ids['unsent']}-0", ids["unsent"], "school"),
+            (Discrepancy.TWO_DECISIONS, ids["twice"], ids["twice"], "police"),
+            (Discrepancy.OTHER_BYTES, f"note-{ids['other']}-0", ids["other"], "school"),
+            (Discrepancy.HANDED_OVER_OTHER_BYTES, f"note-{ids['other']}-1", ids["other"], "school"),
+            (Discrepancy.DECIDED_AND_SET_ASIDE, f"in.police/0/{both[0].offset}", "", "police"),
+            (Discrepancy.UNEXPECTED, "note-foreign-0", "foreign", "school"),
+            (Discrepancy.UNEXPECTED, f"note-{ids['whole']}-0", ids["whole"], "gp"),
+            (Discrepancy.UNKNOWN_RECEIPT, "note-unknown-0", "unknown", "school"),
+            (Discrepancy.UNREADABLE, f"out.gp/0/{stray.offset}", "", ""),
         ]
     )
-    assert next(f.where for f in found.findings if f.code is Code.LOST) == f"in.police/0/{lost.offset}"
+    assert next(f.where for f in found.findings if f.code is Discrepancy.LOST) == f"in.police/0/{lost.offset}"
     assert found.agencies == {
         "police": AgencyCount(9, 5, Counter(EMPTY=1), repeats=1, waiting=1, lost=1, permitted=5, refused=5)
     }

@@ -1014,8 +1014,9 @@ STREETS = {
 def without_refuges(event: Row) -> Row:
     """The event with every text empty in which a safe address of one of its persons can be read."""
     secrets: set[str] = set()
-    for subject in event["subjects"]:
-        address = subject.get("safe_address") or {}
+    placed = event["payload"] if event["event_type"].startswith("housing.") else {}
+    put_up = {"postcode": placed.get("postcode"), "lines": [placed[n] for n in ("address_line",) if placed.get(n)]}
+    for address in (*((subject.get("safe_address") or {}) for subject in event["subjects"]), put_up):
         code = _folded(address.get("postcode") or "")
         secrets |= {code} if len(code) > 4 else set()
         for n, line in enumerate(address.get("lines") or []):
@@ -1036,7 +1037,7 @@ def without_refuges(event: Row) -> Row:
         out = dict(record)
         for field in fields:
             name, avro, value = field["name"], _bare(field["type"]), record.get(field["name"])
-            if value is None or name in keep or name == "safe_address":
+            if value is None or name in keep or name == "safe_address" or field.get("dataClass") == "LOCATION_SAFE":
                 continue
             if avro == "string" and any(secret in _folded(value) for secret in secrets):
                 out[name] = None if isinstance(field["type"], list) else ""

@@ -114,6 +114,20 @@ def test_an_event_without_a_safe_address_is_not_touched() -> None:
     assert cleared(received.record, received.schema)[0] is received.record
 
 
+def test_where_a_family_was_put_up_is_a_safe_place_too() -> None:
+    """The council says the address in its own box, and once more in another."""
+    moved = story.moved_to_temporary_accommodation(1)
+    payload = moved.payload.model_copy(
+        update={"address_line": "7 Hidden Close", "postcode": "ZZ99 9RF", "reason_for_homelessness": "fled to zz999rf"}
+    )
+    ava = moved.subjects[0].model_copy(update={"school": "Hidden Close Primary"})
+    received = codec.decode(codec.encode(moved.model_copy(update={"payload": payload, "subjects": (ava,)})))
+    record, paths = cleared(received.record, received.schema)
+
+    assert paths == ("payload.reason_for_homelessness", "subjects[].school")
+    assert (record["payload"]["address_line"], record["payload"]["postcode"]) == ("7 Hidden Close", "ZZ99 9RF")
+
+
 def test_a_childs_words_with_the_refuge_in_them_are_kept_back_and_that_is_on_record() -> None:
     """Ash Primary may have what Ava said, by name."""
     children = tuple(
