@@ -128,6 +128,13 @@ def test_who_is_to_be_kept_out_may_go_by_a_first_name_that_no_list_has(
     assert not may_be_one(said, GARY)
 
 
+def test_the_twelfth_may_be_a_month_and_the_thirteenth_is_none() -> None:
+    known = registered("Stone", None, date(1986, 12, 3))
+
+    assert may_be_one(described("Stone", None, date(1986, 3, 12), KEY), known)
+    assert not may_be_one(described("Stone", None, date(1986, 3, 13), KEY), known)
+
+
 def test_a_date_that_systems_fill_in_says_nothing() -> None:
     for filled_in in alike.PLACEHOLDERS:
         assert described("Stone", None, filled_in, KEY) == described("Stone", None, None, KEY)

@@ -49,6 +49,12 @@ def test_a_town_and_a_word_of_it_are_no_address(typed: str) -> None:
     assert cleared_of(told(suspect_history=typed, officer_notes=None))[1] == ()
 
 
+def test_the_shortest_postcode_there_is_tells() -> None:
+    refuge = REFUGE.model_copy(update={"postcode": "M1 1AA"})
+
+    assert cleared_of(told(refuge, suspect_history="at m11aa", officer_notes=None))[1] != ()
+
+
 def test_without_a_postcode_the_lines_tell() -> None:
     refuge = REFUGE.model_copy(update={"postcode": None})
 
