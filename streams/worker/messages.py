@@ -13,7 +13,7 @@ from safebus.schemas.bus_records import DecisionRecord, Origin, Quarantined
 from safebus.schemas.identifiers import derived_id
 from safebus.schemas.kafka.writer import Message, partition_of
 from safebus.streams.rules.notifications import Output
-from safebus.streams.worker.dedupe import KnownDecision
+from safebus.streams.worker.remembered import KnownDecision
 
 
 def decision(record: DecisionRecord, value: bytes, known: KnownDecision) -> Message:

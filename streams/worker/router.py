@@ -39,8 +39,9 @@ from safebus.streams.rules.sharing import SetAside
 from safebus.streams.worker import messages
 from safebus.streams.worker.counts import Counts, Fate
 from safebus.streams.worker.decision_log import DecisionLog
-from safebus.streams.worker.dedupe import Dedupe, Holders, KnownDecision
+from safebus.streams.worker.dedupe import Dedupe
 from safebus.streams.worker.lane import Batches
+from safebus.streams.worker.remembered import Holders, KnownDecision
 
 log = structlog.get_logger()
 

@@ -32,7 +32,7 @@ from safebus.schemas.kafka.connection import Connection
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
 from safebus.streams.rules import episode, sharing
-from safebus.streams.worker.dedupe import Before, KnownDecision, Remembered
+from safebus.streams.worker.remembered import Before, KnownDecision, Remembered
 from tests.bench.bus import IN
 
 GROUP = "bench-plain-loop"

@@ -13,12 +13,13 @@ from safebus.deploy.local.demo import story
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Accused, DecisionRecord, Episode, Origin
 from safebus.schemas.errors import BrokenPromise
-from safebus.schemas.events import Lifecycle
+from safebus.schemas.events import Event, Lifecycle
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.rules.episode import holders_of
 from safebus.streams.worker import dedupe as dedupe_module
-from safebus.streams.worker.dedupe import Dedupe, KnownDecision
+from safebus.streams.worker.dedupe import Dedupe
+from safebus.streams.worker.remembered import KnownDecision
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -71,20 +72,6 @@ def as_known(offset: int, left: Episode | None) -> KnownDecision:
     return replace(decided(offset, left.tokens, bool(left.accused)), adds_to=left.adds_to)
 
 
-def test_what_stands_in_the_header_is_all_of_it() -> None:
-    one = decided(3)
-
-    assert KnownDecision.from_header(one.header()[1]) == one
-
-
-@pytest.mark.parametrize("accuses", [False, True])
-@pytest.mark.parametrize("episodes", [("t",), ("t", "u")])
-def test_its_episodes_stand_there_too(episodes: tuple[str, ...], accuses: bool) -> None:
-    one = decided(3, episodes, accuses)
-
-    assert KnownDecision.from_header(one.header()[1]) == one
-
-
 async def test_a_takeover_knows_what_another_worker_decided(connection: Connection) -> None:
     await write(connection, 1, 2)
     dedupe = Dedupe(connection)
@@ -121,6 +108,11 @@ async def test_a_decision_that_no_worker_wrote_stops_it(connection: Connection) 
 
     with pytest.raises(BrokenPromise, match=r"was not written by the worker"):
         await Dedupe(connection).read_tails({1})
+
+
+def retraction_of(original: DecisionRecord) -> Event:
+    told = {"event_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "lifecycle": Lifecycle.RETRACT}
+    return story.incident().model_copy(update=told | {"supersedes_event_id": original.event_id})
 
 
 # Episodes
@@ -178,10 +170,7 @@ async def test_who_had_what_is_taken_back_is_known_though_it_is_put_out_meanwhil
     await dedupe.read_tails({1})
     original = share(story.incident(), demo()).record
     dedupe.add(1, original, KnownDecision.of(original, "digest"))
-    retraction = story.incident().model_copy(
-        update={"event_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "lifecycle": Lifecycle.RETRACT}
-        | {"supersedes_event_id": original.event_id}
-    )
+    retraction = retraction_of(original)
     holders = await dedupe.holders([(1, retraction)], KEY)
     dedupe.add(1, a_record(9), decided(9))
 
@@ -212,31 +201,10 @@ async def test_who_had_what_is_taken_back_under_another_case_key_is_known(connec
     await dedupe.read_tails({1, 2})
     original = share(story.incident(), demo()).record
     dedupe.add(1, original, KnownDecision.of(original, "digest"))
-    retraction = story.incident().model_copy(
-        update={"event_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "lifecycle": Lifecycle.RETRACT}
-        | {"supersedes_event_id": original.event_id}
-    )
+    retraction = retraction_of(original)
     holders = await dedupe.holders([(2, retraction)], KEY)
 
     assert dedupe.before(2, "fordshire-police", holders).holders(original.event_id) == holders_of(original) != ()
-
-
-async def test_what_episodes_leave_is_bounded_by_its_bytes_too(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Five kilobytes of an event left ninety; the oldest is forgotten, and what follows it is not known."""
-    dedupe = Dedupe(connection)
-    await dedupe.read_tails({1})
-    lefts = [Episode(tokens=(f"t{n}",), accused=(SOMEBODY,)) for n in range(4)]
-    for n, left in enumerate(lefts[:2]):
-        dedupe.add(1, a_record(n, left), as_known(n, left))
-    monkeypatch.setattr(dedupe_module, "MOST_BYTES", dedupe._decided[1].weight + 8)
-    for n, left in enumerate(lefts[2:], start=2):
-        dedupe.add(1, a_record(n, left), as_known(n, left))
-    before = dedupe.before(1, "ash", {})
-
-    assert [before.episode(f"t{n}") for n in range(4)] == [None, None, *lefts[2:]]
-    assert dedupe._decided[1].weight <= dedupe_module.MOST_BYTES
 
 
 async def test_what_adds_to_an_event_is_known_until_it_is_forgotten(connection: Connection) -> None:
