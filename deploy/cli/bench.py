@@ -87,9 +87,11 @@ def ending_in_order() -> Iterator[None]:
     try:
         yield
     except BaseException as exc:
-        if asked:
-            raise SystemExit(128 + asked[0]) from exc
-        raise
+        if not asked:
+            raise
+        if not isinstance(exc, SystemExit):
+            say(f"while it ended: {type(exc).__name__}: {exc}; look for what it left behind")
+        raise SystemExit(128 + asked[0]) from exc
     finally:
         signal.signal(signal.SIGTERM, before)
 
