@@ -9,16 +9,17 @@ address is known by its postcode, the name of the house, and each street, with i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count, islice
 from typing import Any, Final
 
 from safebus.schemas.classes import DataClass
 from safebus.schemas.event_schemas import EventSchema
 from safebus.streams.rules.identity import fold
 
-#: What the bus itself finds its way by, and patterns hold. A recipient needs them to file what it gets.
+#: What no publisher can put words in: ids, and names that must be those of the register for anything to go out.
 _NEEDED: Final = frozenset({"event_id", "event_type", "publisher.agency", "purpose"})
+#: What persons go by inside one event. One that shows an address is called otherwise, so that the event holds together.
 _REFERS: Final = ("ref", "subject_ref")
 
 #: Shorter ones stand in too many other words.
@@ -47,7 +48,29 @@ def cleared(event: Mapping[str, Any], schema: EventSchema) -> tuple[Mapping[str,
     if not marks:
         return event, ()
     found: set[str] = set()
-    return _cleared(event, "", _texts(schema), lambda text: _shows(text, marks), found), tuple(sorted(found))
+    visible = _cleared(event, "", _texts(schema), lambda text: _shows(text, marks), found)
+    others = [person["ref"] for person in event["subjects"] if _shows(person["ref"], marks)]
+    if others:
+        found.add("subjects[].ref")
+        visible = _called(visible, _other_names(event, others))
+    return visible, tuple(sorted(found))
+
+
+def _other_names(event: Mapping[str, Any], refs: Iterable[str]) -> Mapping[str, str]:
+    """Ref -> another, which nobody of the event has."""
+    there = {person["ref"] for person in event["subjects"]}
+    free = (name for number in count(1) if (name := f"p{number}") not in there)
+    return dict(zip(refs, free, strict=False))
+
+
+def _called(value: Any, others: Mapping[str, str]) -> Any:
+    """The same with other refs."""
+    if isinstance(value, Mapping):
+        return {
+            name: others.get(inner, inner) if name in _REFERS else _called(inner, others)
+            for name, inner in value.items()
+        }
+    return [_called(each, others) for each in value] if isinstance(value, list) else value
 
 
 def _all_marks(event: Mapping[str, Any], schema: EventSchema) -> Iterator[str]:

@@ -114,6 +114,30 @@ def test_so_many_parts_as_no_address_has_are_not_all_looked_for() -> None:
     assert [bool(paths) for paths in found] == [True, True, False]
 
 
+def test_whoever_is_called_by_the_address_is_called_otherwise_and_still_meant() -> None:
+    """What Ava said goes to her school and to nobody else, whatever she is called in the event."""
+    called = {"ava": "rowan-house-7-hidden-close", "ben": "zz999rf", "cora": "p1"}
+    event = told(officer_notes=None)
+    subjects = tuple(p.model_copy(update={"ref": called.get(p.ref, p.ref)}) for p in event.subjects)
+    children = tuple(c.model_copy(update={"subject_ref": called[c.subject_ref]}) for c in INCIDENT.payload.children)
+    event = event.model_copy(
+        update={"subjects": subjects, "payload": INCIDENT.payload.model_copy(update={"children": children})}
+    )
+    record, paths = cleared_of(event)
+    assert [person["ref"] for person in record["subjects"]] == ["p2", "p3", "p1", "maya", "gary"]
+    assert [child["subject_ref"] for child in record["payload"]["children"]] == ["p2", "p3", "p1"]
+    assert "subjects[].ref" in paths
+
+    found = share(event, demo())
+    [answer] = [a for a in found.record.answers if (a.recipient, a.subject_token) == ("ash-primary", AVA)]
+    [output] = [o for o in found.outputs if o.notification.notification_id == answer.notification_id]
+    assert [child["words"] for child in output.built["payload"]["children"]] == ["I took Cora upstairs."]
+    for each in found.outputs:
+        text = each.value.decode("latin-1").casefold()
+        assert "hidden-close" not in text
+        assert "zz999rf" not in text
+
+
 def test_an_event_without_a_safe_address_is_not_touched() -> None:
     received = codec.decode(codec.encode(told(None)))
 
