@@ -199,6 +199,7 @@ class Earlier(BusRecord):
     Attributes:
         tokens: Of the episodes that are one with this event's, as in `Episode`.
         known: What the event refers to was found, whole; nothing to find is found, too.
+        retracted: The last that was heard of them was that it was wrong, and this adds to it or corrects it.
         accused: The alleged perpetrators of those events.
         original: The id of the event that this one adds to, corrects or takes back, where that is on record.
         holders: Who was sent what this one takes back or corrects: that event, and what adds to it or corrects it.
@@ -206,6 +207,7 @@ class Earlier(BusRecord):
 
     tokens: tuple[str, ...] = ()
     known: bool = True
+    retracted: bool = False
     accused: tuple[Accused, ...] = ()
     original: str | None = None
     holders: tuple[Holder, ...] = ()

@@ -51,6 +51,8 @@ NhsNumber = Annotated[str, AfterValidator(identifiers.nhs_number)]
 Upn = Annotated[str, AfterValidator(identifiers.upn)]
 AgencyId = Annotated[str, AfterValidator(identifiers.agency_id)]
 EventId = Annotated[str, AfterValidator(identifiers.event_id)]
+#: Nobody works for more agencies at once; each is looked for among all partners.
+MOST_EMPLOYERS = 20
 Code = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -165,7 +167,7 @@ class Person(EventPart):
     safe_to_call: bool | None = None
     registered_gp: str | None = None
     school: str | None = None
-    works_for: Annotated[tuple[AgencyId, ...], Field(max_length=20)] = ()
+    works_for: Annotated[tuple[AgencyId, ...], Field(max_length=MOST_EMPLOYERS)] = ()
     confidentiality: Confidentiality = Confidentiality.N
 
 

@@ -21,8 +21,9 @@ Whose yes or no counts for this person?
     representative, nobody knows which           anyone                                 unsure
     an officer, anyone else, no word             anyone                                 nobody's
 
-A yes counts only if it is theirs to give. A no counts unless it is known not to be: silence refuses, so what is unsure
-closes. What was revoked, invalidated or has ended counts whoever took it down: it is not the person's own act.
+A suspect is whom this event accuses, or an earlier one of its episode. A yes counts only if it is theirs to give. A no
+counts unless it is known not to be: silence refuses, so what is unsure closes. What was revoked, invalidated or has
+ended counts whoever took it down: it is not the person's own act.
 """
 
 from __future__ import annotations

@@ -136,6 +136,8 @@ def _holds(case: DecisionInput) -> Iterator[Reason]:
     if not facts.earlier.known and SUBSCRIPTION not in case.interest.roles:
         # A hub that watches over all of this type is where somebody knows more: it is told, the others wait.
         yield why(Code.EPISODE_UNKNOWN, recipient)
+    if facts.earlier.retracted and SUBSCRIPTION not in case.interest.roles:
+        yield why(Code.COMES_TOO_LATE, recipient)
 
 
 def flow_faults(

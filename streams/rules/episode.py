@@ -21,7 +21,7 @@ and what adds to or corrects a retracted one comes too late: a person looks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from safebus.schemas.bus_records import Accused, DecisionRecord, Earlier, Episode, Holder, Outcome
 from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle
@@ -33,6 +33,8 @@ from safebus.streams.rules.identity import fold, tokens
 MOST_ACCUSED, MOST_AGENCIES, MOST_JOINED = 20, 10, 8
 #: Events that are taken back with one. Whoever was told by more must be found by hand.
 MOST_CONCERNED = 100
+
+_ADDS: Final = (Lifecycle.UPDATE, Lifecycle.CORRECT)
 
 
 class DecidedBefore(Protocol):
@@ -123,12 +125,11 @@ def earlier(event: Event, key: PersonKey, decided: DecidedBefore) -> Earlier:
         known = bool(found) or not refers or its_person
         if event.supersedes_event_id is not None:
             known = known and _decided_as(event.supersedes_event_id, decided) is not None
-    if event.lifecycle in (Lifecycle.UPDATE, Lifecycle.CORRECT):
-        known = known and not any(each.retracted for each in found)
     with_it = concerned(original, decided) if original is not None and event.lifecycle in TAKES_BACK else []
     return Earlier(
         tokens=tuple(joined),
         known=known and len(with_it) < MOST_CONCERNED and all(each.whole for each in found),
+        retracted=event.lifecycle in _ADDS and any(each.retracted for each in found),
         accused=tuple(dict.fromkeys(one for each in found for one in each.accused)),
         original=original,
         holders=_holders(with_it, decided),
@@ -154,7 +155,7 @@ def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accuse
     Args:
         mine: Those whom it accuses itself.
     """
-    corrects = event.supersedes_event_id if event.lifecycle is Lifecycle.CORRECT and mine else None
+    corrects = earlier.original if event.lifecycle is Lifecycle.CORRECT and mine else None
     others = [
         one.model_copy(update={"corrected": True}) if one.named_in == corrects else one for one in earlier.accused
     ]
@@ -170,7 +171,7 @@ def leaves(event: Event, key: PersonKey, earlier: Earlier, mine: Sequence[Accuse
         tokens=tokens[:MOST_JOINED],
         accused=tuple(said.values())[:MOST_ACCUSED],
         whole=earlier.known and not too_many and all(len(one.works_for) <= MOST_AGENCIES for one in mine),
-        retracted=event.lifecycle is Lifecycle.RETRACT,
+        retracted=event.lifecycle is Lifecycle.RETRACT or earlier.retracted,
         adds_to=None if event.lifecycle is Lifecycle.RETRACT else earlier.original,
     )
 

@@ -186,6 +186,13 @@ class Code(Enum):
             "a person must look"
         ),
     )
+    COMES_TOO_LATE = _hold(
+        Rule.R23,
+        words(
+            "what this adds to was retracted before, so it may be late or wrong as well; a person must look before "
+            "{about} hears of it"
+        ),
+    )
     EPISODE_UNKNOWN = _hold(
         Rule.ADVERSARY,
         words(
@@ -323,7 +330,8 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
         "be found by hand"
     ),
     Aside.DUTY_UNMET: words(
-        "a duty names whom to tell of a child like this, such as the school, and the register knows of none"
+        "a duty names whom to tell of a child like this, such as the school, and none is told: the register knows of "
+        "none, or nothing that was agreed covers it"
     ),
     Aside.MAYBE_KNOWN: words(
         "names and birth date are those of a known person, and the number is not theirs, or there is none: those who "

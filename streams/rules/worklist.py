@@ -81,7 +81,7 @@ def _decided(facts: EventFacts, decided: Sequence[tuple[Interest, Verdict]]) -> 
             if reason is not None or verdict.outcome is not Outcome.REFUSE:
                 met.append(interest)
         if _no_one_whom_a_duty_names(duties, person, met, facts.law_day):
-            yield _to_see(event, who, Aside.DUTY_UNMET.value, "nobody has them in care as the agreement asks")
+            yield _to_see(event, who, Aside.DUTY_UNMET.value, "nobody who has them in care is told, as a duty asks")
         if person.role in ABOUT and _unheard(mine):
             yield _to_see(event, who, Aside.NO_RECIPIENT.value, "in no care, or everyone was refused")
 

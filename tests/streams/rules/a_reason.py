@@ -230,6 +230,7 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "ADVERSARY_STANDING": lambda: decided(
         _warned_of_gary(), event=INCIDENT.model_copy(update={"subjects": INCIDENT.subjects[:-1]})
     ),
+    "COMES_TOO_LATE": lambda: decided(demo(), earlier=Earlier(retracted=True)),
     "EPISODE_UNKNOWN": lambda: decided(demo(), earlier=Earlier(known=False)),
     "CLAIM_UNKNOWN": lambda: decided(
         demo(),

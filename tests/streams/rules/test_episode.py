@@ -8,7 +8,7 @@ import pytest
 from a_register import KEY, NOON, demo, share
 
 from safebus.deploy.local.demo import story
-from safebus.schemas.bus_records import DecisionRecord, Earlier, Episode, Holder
+from safebus.schemas.bus_records import DecisionRecord, Earlier, Episode, Holder, Outcome
 from safebus.schemas.events import Confidentiality, Event, IdentityChange, IdentityEvent, Lifecycle, PersonRole
 from safebus.streams.rules import adversary, episode
 
@@ -235,14 +235,21 @@ def test_every_event_that_is_named_must_be_known() -> None:
     assert after_the_first(follow_up(supersedes_event_id=FIRST.event_id)).known
 
 
-@pytest.mark.parametrize(("lifecycle", "known"), [("UPDATE", False), ("CORRECT", False), ("NEW", True)])
-def test_what_adds_to_a_retracted_one_comes_too_late(lifecycle: str, known: bool) -> None:
+@pytest.mark.parametrize(("lifecycle", "late"), [("UPDATE", True), ("CORRECT", True), ("NEW", False)])
+def test_what_adds_to_a_retracted_one_comes_too_late(lifecycle: str, late: bool) -> None:
+    """Whoever watches over all is told; nobody else is before a person has looked, and so for all that follows it."""
     memory = Memory()
     memory.after(FIRST)
     memory.after(follow_up(lifecycle=Lifecycle.RETRACT, supersedes_event_id=FIRST.event_id, subjects=FIRST.subjects))
-    late = follow_up(event_id=THIRD_ID, lifecycle=Lifecycle(lifecycle))
+    third = memory.after(
+        follow_up(event_id=THIRD_ID, lifecycle=Lifecycle(lifecycle), supersedes_event_id=FIRST.event_id)
+    )
+    fourth = memory.after(follow_up(event_id="36ed9b87-fb06-564d-bd52-06c0eb337c44"))
 
-    assert episode.earlier(late, KEY, memory).known is known
+    for record in (third, fourth):
+        of_ash = next(a for a in record.answers if a.recipient == "ash-primary" and not a.bare)
+        assert ("COMES_TOO_LATE" in {reason.code for reason in of_ash.reasons}) is late
+        assert {a.outcome for a in record.answers if a.recipient == "fordshire-mash"} == {Outcome.PERMIT}
 
 
 def test_more_than_any_episode_has_are_not_all_kept_and_that_is_known() -> None:
