@@ -293,11 +293,10 @@ class Register:
             yield self._born_as, born
         # By family name everybody can be found, so that whoever is tied to a partner later is; by all else, those who
         # were when they were registered, and whoever has no family name there.
-        tied = (*person.family_alike, *person.given_alike)
-        by_all = bool(tied) or "family_name" not in person.confirm
-        names = ("family_name", "given_name", "date_of_birth") if by_all else ("family_name",)
+        by_all = bool(person.family_alike or person.given_alike) or "family_name" not in person.confirm
+        names = ("family_name", "date_of_birth") if by_all else ("family_name",)
         confirm = {person.confirm[name] for name in names if name in person.confirm}
-        for likeness in confirm | {*tied, *(person.near if by_all else ())}:
+        for likeness in confirm | {*person.family_alike, *(person.near if by_all else ())}:
             yield self._by_likeness, likeness
 
     def _take_out(self, record_id: str) -> None:

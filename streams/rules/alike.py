@@ -122,8 +122,8 @@ class Alike:
     stated: Mapping[str, str] = field(default_factory=dict)
 
     def tokens(self) -> frozenset[str]:
-        """All of them, to look for whoever shares one."""
-        return self.family | self.given | self.born
+        """Whoever may be one shares one of these: a first name alone makes nobody alike, and very many have it."""
+        return self.family | self.born
 
 
 def described(family_name: str | None, given_name: str | None, born: date | None, key: PersonKey) -> Alike:
