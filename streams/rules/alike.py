@@ -197,7 +197,8 @@ def may_be_one(one: Alike, other: Alike, *, keeps_out: bool = False) -> bool:
         names = ("family_name", "given_name")
         return found["date_of_birth"] or not against or all(one.stated.get(n) == other.stated.get(n) for n in names)
     if keeps_out and against == ["given_name"] and not found["date_of_birth"]:
-        same = one.stated.get("family_name") == other.stated.get("family_name")
+        name = one.stated.get("family_name")
+        same = name is not None and name == other.stated.get("family_name")
         return same and "date_of_birth" not in {*one.stated} & {*other.stated}
     return (found["family_name"] or found["date_of_birth"]) and not against
 

@@ -278,7 +278,7 @@ def refused(world: Row, event: Row, subject: Row, who: Who, recipient: str, toda
         return "adversary, as somebody recorded"
     for agreement, flow in flows(world, event, recipient):
         bans = flow.get("effect") == "refuse" and subject["role"] in flow.get("about", ABOUT)
-        if bans and flow["purpose"] == event["purpose"] and in_force(agreement, today):
+        if bans and flow["purpose"] == event["purpose"] and in_force(agreement, today, unless_reviewed=False):
             return f"flow {flow['flow']} refuses"
     return None
 
@@ -583,14 +583,19 @@ def flows(world: Row, event: Row, recipient: str) -> Iterator[tuple[Row, Row]]:
                 yield agreement, flow
 
 
-def in_force(agreement: Row, today: date) -> bool:
-    """Signed, begun, and not past its end: that of the agreement, or the review it missed plus the days of grace."""
+def in_force(agreement: Row, today: date, *, unless_reviewed: bool = True) -> bool:
+    """
+    Signed, begun, and not past its end: that of the agreement, or the review it missed plus the days of grace.
+
+    Args:
+        unless_reviewed: A review that was missed ends it, as it does for what is permitted. What is forbidden stays so.
+    """
     if agreement["status"] != "active" or today < agreement["effective_from"]:
         return False
-    ends = agreement["review_by"] + timedelta(days=agreement.get("grace_days") or 0)
-    if agreement.get("expires_on") is not None:
-        ends = min(ends, agreement["expires_on"])
-    return today <= ends
+    reviewed = agreement["review_by"] + timedelta(days=agreement.get("grace_days") or 0)
+    ends = [reviewed] if unless_reviewed else []
+    ends += [] if agreement.get("expires_on") is None else [agreement["expires_on"]]
+    return all(today <= end for end in ends)
 
 
 # ---- 4. permits ---------------------------------------------------------------------------------------------------
