@@ -55,7 +55,7 @@ class Leaf:
     is_code: Callable[[str], bool] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself only: what follows from one is kept by it
 class EventSchema:
     """One event type as it is written now, or as it was written once."""
 

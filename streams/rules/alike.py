@@ -215,8 +215,10 @@ def _changed_over(born: date | None) -> date | None:
 
 def _words(name: str | None) -> list[str]:
     """The words of a name, also as one word, without what is only spelling."""
-    plain = unicodedata.normalize("NFKD", (named(name) or "").casefold().translate(_LETTERS))
-    kept = "".join(c for c in plain if c not in "'\u2019" and unicodedata.category(c) not in ("Mn", "Cf"))
+    kept = (named(name) or "").casefold().replace("'", "")
+    if not kept.isascii():
+        plain = unicodedata.normalize("NFKD", kept.translate(_LETTERS))
+        kept = "".join(c for c in plain if c not in "'\u2019" and unicodedata.category(c) not in ("Mn", "Cf"))
     words = [word for word in re.split(r"[\W_]+", kept) if word and word not in NOBODYS_NAMES][:_MOST_WORDS]
     joined = ["".join(words)] if len(words) > 1 else []  # Anne Marie is Annemarie
     return [word[:_MOST_LETTERS] for word in (*words, *joined)]

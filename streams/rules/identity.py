@@ -177,11 +177,12 @@ def match_all(event: Event, register: Lookups, key: PersonKey) -> Matched:
     doubts: dict[str, Doubt] = {}
     seen: dict[tuple[str, str], str] = {}
     for person in event.subjects:
-        match = match_one(person, event, register, key)
+        by_number = tokens(person, event.publisher.agency, key)
+        match = match_one(person, by_number, event, register, key)
         if isinstance(match, Doubt):
             doubts[person.ref] = match
             continue
-        own = set(tokens(person, event.publisher.agency, key).items())
+        own = set(by_number.items())
         twins = _others_with(own, match, seen, found)
         if twins and {scheme for scheme, _ in own} == {"unborn"}:
             # Twins go by one mother's number. Each gets a message of its own (R17), so each needs a token of its own.
@@ -211,9 +212,13 @@ def _others_with(
     return sorted(refs)
 
 
-def match_one(person: Person, event: Event, register: Lookups, key: PersonKey) -> Match | Doubt:
-    """Match one subject."""
-    own = tokens(person, event.publisher.agency, key)
+def match_one(person: Person, own: Mapping[str, str], event: Event, register: Lookups, key: PersonKey) -> Match | Doubt:
+    """
+    Match one subject.
+
+    Args:
+        own: Its `tokens`.
+    """
     asked = [*own.items(), *_superseded(event, person, key)]
     ids = frozenset(pid for scheme, token in asked for pid in register.persons_with(scheme, token))
     if not ids:

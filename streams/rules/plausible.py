@@ -52,7 +52,7 @@ def implausible_person(event: Event, person: Person) -> Iterator[Reason]:
     born = person.date_of_birth
     if no_adult(event, person):
         yield why(Code.NOT_AN_ADULT, _place(event, person))
-    is_named_a_child = isinstance(event, OperationEncompass | ProtectionPlan) and person.role is PersonRole.CHILD
+    is_named_a_child = person.role is PersonRole.CHILD and isinstance(event, OperationEncompass | ProtectionPlan)
     if is_named_a_child and born is not None and _comes_of_age(born, by=uk_day(event.occurred_at)):
         yield why(Code.NOT_A_CHILD, _place(event, person))
 

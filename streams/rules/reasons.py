@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum, unique
+from functools import lru_cache
 from typing import Final, NewType
 
 from safebus.schemas.bus_records import Reason
@@ -345,6 +346,7 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
 }
 
 
+@lru_cache(maxsize=2048)  # one event is answered some ten times, mostly for the same reasons
 def why(code: Code, about: str, *, rule: Rule | None = None) -> Reason:
     """
     A reason as it is recorded.

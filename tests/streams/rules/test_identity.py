@@ -35,7 +35,8 @@ def about(*people: Person) -> Event:
 
 
 def matched(one: Person, register: Register | None = None) -> Match | Doubt:
-    return match_one(one, about(one), register or demo(), KEY)
+    event = about(one)
+    return match_one(one, tokens(one, event.publisher.agency, KEY), event, register or demo(), KEY)
 
 
 @pytest.mark.parametrize(
