@@ -47,14 +47,15 @@ class GateReason(StrEnum):
     BAD_HEADER = "BAD_HEADER"
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
     UNREADABLE_BATCH = "UNREADABLE_BATCH"
+    IN_TRANSACTION = "IN_TRANSACTION"
 
 
 class Damaged(str):
     """
-    The name of a header that says why its record must be refused.
+    The name of a header that says why its record must be refused by whoever takes records from agencies.
 
-    Nobody can send one: only what reads batches (`schemas.kafka.batches`) makes it, when it finds bytes that the
-    Kafka client could not have handed over. As a string it is harmless to print.
+    Nobody can send one: only what reads batches (`schemas.kafka.batches`) makes it, of bytes that the Kafka client
+    could not have handed over, and of what stands in a transaction. As a string it is harmless to print.
     """
 
     reason: str
@@ -97,7 +98,7 @@ def check_wrapping(
     Refuse a record that could not be read, or whose key or headers are out of bounds.
 
     Raises:
-        Refused: BAD_HEADER, BATCH_TOO_LARGE, UNREADABLE_BATCH, BAD_KEY or TOO_MANY_HEADERS.
+        Refused: BAD_HEADER, BATCH_TOO_LARGE, UNREADABLE_BATCH, IN_TRANSACTION, BAD_KEY or TOO_MANY_HEADERS.
     """
     for name, _ in headers:
         if isinstance(name, Damaged):

@@ -46,6 +46,16 @@ class Topic:
         }
 
 
+def is_transactional(topic: str) -> bool:
+    """
+    Does the bus write this topic in transactions?
+
+    What stands in one anywhere else may yet be undone, and nobody of the bus wrote it: there it is read as it stands,
+    so that one that is left open keeps nothing waiting.
+    """
+    return topic == DECISIONS
+
+
 def published_by(agency: str) -> str:
     """The topic that one agency publishes to."""
     return f"in.{agency_id(agency)}"

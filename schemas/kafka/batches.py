@@ -10,10 +10,12 @@ all of this through (tried on Apache Kafka 4.3.1). So every batch passes through
     many such, all just below it                -> some at a time; the rest is fetched again
     more than `MOST_HEADERS`                    -> the record, marked, without them
     an unknown codec, junk, false offsets       -> what is readable up to there; each offset after it marked
+    written inside a transaction                -> the record, marked besides: it may yet be undone, or was
 
 The mark is a `gate.Damaged` header name, and the gate refuses whatever carries one: each offset ends in quarantine,
 none is skipped, and the rest of the partition goes on. What could not be read has no value here, so where every record
-counts (`register`, `decisions`) the reader stops, as it must.
+counts (`register`, `decisions`) the reader stops, as it must. The bus itself writes `decisions` in transactions;
+whoever reads those looks at no mark.
 A false checksum still stops the reader: a broker accepts none, so it is the broker's disk that is damaged.
 
 In effect from where a process calls `install`; `Connection.consumer_settings` refuses a consumer to one that did not.
@@ -47,6 +49,10 @@ _COUNT_FIRST = 256 * 1024
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_AT, _OVERHEAD, _MAGIC_AT, _ATTRIBUTES_AT = 8, 12, 16, 21  # in bytes from a batch's start
 _CODEC, _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+_MAY_BE_UNDONE = (
+    "found a record inside a transaction, which its publisher may undo after it was shared; expected one that stands: "
+    "publish without `transactional.id`"
+)
 _BROKEN = "a record inside a batch does not hold together"
 
 
@@ -160,7 +166,9 @@ class Batch:
                 if not expected <= record.offset <= last:
                     raise Refused(GateReason.UNREADABLE_BATCH, "the offsets inside a batch are not those of its head")
                 expected = record.offset + 1
-                yield record if len(record.headers) <= MOST_HEADERS else _without_headers(record, len(record.headers))
+                many = len(record.headers) > MOST_HEADERS
+                found = _without_headers(record, len(record.headers)) if many else record
+                yield _in_transaction(found) if self.is_transactional else found
         except Refused as exc:
             for offset in range(expected, self.next_offset):
                 yield self._marked(offset, Damaged("", exc.reason, exc.detail))
@@ -225,6 +233,12 @@ class Batch:
 
     def _marked(self, offset: int, why: Damaged) -> Record:
         return Record(offset, self._time, int(self._appended), None, None, [(why, None)])
+
+
+def _in_transaction(record: Record) -> Record:
+    r = record
+    why = Damaged("", GateReason.IN_TRANSACTION, _MAY_BE_UNDONE)
+    return Record(r.offset, r.timestamp, r.timestamp_type, r.key, r.value, [*r.headers, (why, None)])
 
 
 def _without_headers(record: Record, count: int) -> Record:

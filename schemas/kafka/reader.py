@@ -17,6 +17,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from safebus.schemas import topics
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.fetched import Fetched
@@ -215,7 +216,7 @@ async def read_topic(
     patience_s: float = 30.0,
 ) -> AsyncIterator[Any]:
     """
-    Read a topic from its beginning to where it ends now.
+    Read a topic from its beginning to where it ends now; of a transactional one, what is surely written.
 
     Args:
         partitions: None: all of them.
@@ -238,6 +239,7 @@ async def read_topic(
         partitions=named or (),
         must=[topic],
         fetch_bytes=WHOLE_FETCH,
+        committed=topics.is_transactional(topic),
         patience_s=patience_s,
     ) as reader:
         timed = await reader.offsets_at(since) if since else reader.begins

@@ -317,6 +317,7 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     GateReason.BAD_HEADER: words("the name of a header is not UTF-8"),
     GateReason.BATCH_TOO_LARGE: words("the batch that the record came in is too large when it is unpacked"),
     GateReason.UNREADABLE_BATCH: words("the batch that the record came in is broken, or of a format that nobody reads"),
+    GateReason.IN_TRANSACTION: words("the record stands in a transaction, so its publisher could still undo it"),
     Aside.WRONG_SOURCE: words("the event names another publisher than the agency whose topic it came on"),
     Aside.ID_REUSED: words("the event id was used before, for other content"),
     Aside.REDO_DIFFERS: words("decided before by other rules, and what was sent then is not known"),

@@ -22,10 +22,11 @@ HOSTILE = int(os.environ.get("HOSTILE", "100000"))
 def test_a_long_flood_leaves_the_worker_as_it_was(tmp_path: Path) -> None:
     with open_flooded_bus(tmp_path) as bus:
         sent = bus.publish(2, hostile=HOSTILE, good=HOSTILE // 10)
-        bus.publish_compressed(2, sent)
-        bus.publish_damaged(sent)
+        with bus.transactions(2, sent, HOSTILE // 10):
+            bus.publish_compressed(2, sent)
+            bus.publish_damaged(sent)
 
-        became = bus.watch(sent, patience_s=3000)
+            became = bus.watch(sent, patience_s=3000)
 
     print("\n" + report(sent, became))
     assert unlike_expected(sent, became) == []

@@ -16,9 +16,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from aiokafka.protocol.produce import ProduceRequest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as Place
 
+from safebus.consumers.audit.reconcile.balance import Account
+from safebus.consumers.audit.reconcile.reconcile import Asked, reconcile
 from safebus.deploy.local.brokers import Broker, make_topics, open_broker
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.processes import Processes
@@ -42,11 +44,13 @@ from safebus.producers.samples import families, incidents, register_text
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Quarantined
 from safebus.schemas.events import Event
+from safebus.schemas.gate import GateReason
 from safebus.schemas.kafka.batches import UNPACKED_BYTES
 from safebus.schemas.kafka.connection import Connection
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
 from safebus.streams.register.write import as_records, write_records
+from safebus.streams.worker.app import GROUP
 
 UNDER_FIRE = topics.published_by(POLICE)
 NEIGHBOUR = topics.published_by("county-hospital")
@@ -107,6 +111,7 @@ class Became:
 
 @dataclass
 class FloodedBus:
+    home: Path
     broker: Broker
     processes: Processes
     inbox: Path
@@ -198,6 +203,40 @@ class FloodedBus:
                 for number, reason in enumerate(reasons):
                     sent.hostile[partition, first + number] = (kind, frozenset({reason}))
         await client.close()
+
+    @contextmanager
+    def transactions(self, seed: int, sent: Sent, each: int) -> Iterator[None]:
+        """
+        Good events inside transactions: so many that are undone, and so many of one that is open until this ends.
+
+        They stand before whatever is published meanwhile, on every partition.
+        """
+        with ExitStack() as stack:
+            for number, kind in enumerate(("undone", "left_open")):
+                # Longer open than any test runs; the broker would undo it by itself after a minute.
+                producer = Producer(
+                    {"bootstrap.servers": self.broker.bootstrap, "linger.ms": 20}
+                    | {"transactional.id": f"police-{kind}", "transaction.timeout.ms": 900_000}
+                )
+                producer.init_transactions(60)
+                producer.begin_transaction()
+                expected = (kind, frozenset({GateReason.IN_TRANSACTION.value}))
+                for at, event in enumerate(good_events(seed + 5000 * (number + 1), each)):
+                    value = codec.encode(event)
+                    _send(producer, UNDER_FIRE, at % topics.PARTITIONS, KEY, value, [], sent, expected)
+                assert producer.flush(60) == 0
+                if kind == "undone":
+                    producer.abort_transaction(60)
+                else:
+                    stack.callback(producer.abort_transaction, 60)
+            yield
+
+    def count(self, since: datetime) -> Account:
+        """What `safebus reconcile` finds of everything since then."""
+        found = settings.load({"SAFEBUS_HOME": str(self.home)})
+        asked = Asked(since, utc_now() + timedelta(hours=1), timedelta(seconds=60), GROUP)
+        here = Connection(self.broker.bootstrap)
+        return asyncio.run(reconcile(here, asked, key=found.person_key(), clock=utc_now, progress=lambda _: None))
 
     def watch(self, sent: Sent, *, patience_s: float) -> Became:
         """
@@ -379,7 +418,7 @@ def open_flooded_bus(folder: Path) -> Iterator[FloodedBus]:
             worker = processes.start("worker", ["worker"])
             processes.start("deliver", ["deliver", "--destinations", str(destinations)])
             _wait_until_it_works(processes)
-            yield FloodedBus(broker, processes, inbox, psutil.Process(worker.pid))
+            yield FloodedBus(folder / "home", broker, processes, inbox, psutil.Process(worker.pid))
         finally:
             processes.stop()
 

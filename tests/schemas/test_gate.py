@@ -390,7 +390,12 @@ def test_headers_may_be_null_nameless_or_twice() -> None:
     gate.check_wrapping(b"key", [("traceparent", None), ("", None), ("", b"1"), ("ce_id", b"1"), ("ce_id", b"2")])
 
 
-DAMAGES = [GateReason.BAD_HEADER, GateReason.BATCH_TOO_LARGE, GateReason.UNREADABLE_BATCH]
+DAMAGES = [
+    GateReason.BAD_HEADER,
+    GateReason.BATCH_TOO_LARGE,
+    GateReason.UNREADABLE_BATCH,
+    GateReason.IN_TRANSACTION,
+]
 
 
 @pytest.mark.parametrize("reason", DAMAGES)

@@ -9,6 +9,7 @@ buffers (1 MB for each partition) come on top of what `consumers.audit.reconcile
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,7 +71,7 @@ async def ends(
         BadInput: Agencies have no topic to publish to.
     """
     from_ms, to_ms = _ms(since), _ms(until)
-    async with Offsets(connection) as asked:
+    async with Offsets(connection, committed=False) as asked, Offsets(connection) as asked_surely:
         there = [Partition(topic, n) for topic, numbers in (await asked.there()).items() for n in numbers]
         published = [partition for partition in there if _is_in(partition.topic)]
         if not published:
@@ -78,7 +79,9 @@ async def ends(
         committed = await committed_by(connection, group, published)
         fixed: dict[Partition, int] = {}
         for mine in (_is(topics.RECEIPTS), _is_out, _is(topics.QUARANTINE), _is(topics.DECISIONS), _is_in):
-            fixed |= await asked.ends_of(partition for partition in there if mine(partition.topic))
+            ours = [partition for partition in there if mine(partition.topic)]
+            surely = any(topics.is_transactional(partition.topic) for partition in ours)
+            fixed |= await (asked_surely if surely else asked).ends_of(ours)
         now = _ms(clock())
         begins = await asked.begins_of(fixed)
         oldest = await asked.first_since(fixed, 0)
@@ -113,19 +116,34 @@ async def side_by_side(connection: Connection, ranges: Mapping[Partition, Range]
     wanted = {partition: span for partition, span in ranges.items() if span[0] < span[1]}
     if not wanted:
         return
-    async with Reader(connection, partitions=wanted, fetch_bytes=WHOLE_FETCH) as reader:
+    reached = dict.fromkeys(wanted, 0)  # time of the last record that was passed on
+    async with AsyncExitStack() as stack:
+        readers = [
+            await stack.enter_async_context(
+                Reader(connection, partitions=some, fetch_bytes=WHOLE_FETCH, committed=committed)
+            )
+            for committed in (True, False)
+            if (some := [p for p in wanted if topics.is_transactional(p.topic) is committed])
+        ]
+        reader_of = {partition: reader for reader in readers for partition in reader.partitions}
         for partition, (start, end) in wanted.items():
-            reader.seek(partition, start)
-            reader.stop_at({partition: end})
-        reached = dict.fromkeys(wanted, 0)  # time of the last record that was passed on
-        while reader.held or reader.behind():
-            level = _level(reader.held, reader.behind(), reached)
+            reader_of[partition].seek(partition, start)
+            reader_of[partition].stop_at({partition: end})
+        while True:
+            held = {partition: records for reader in readers for partition, records in reader.held.items()}
+            behind = {partition for reader in readers for partition in reader.behind()}
+            if not held and not behind:
+                return
+            level = _level(held, behind, reached)
             for partition in level:
-                records = reader.take_held(partition)
+                records = reader_of[partition].take_held(partition)
                 for record in records:
                     yield record
                 reached[partition] = records[-1].timestamp
-            await reader.fetch(wait=not level)
+            # If all that is held is ahead, it is ahead of one that is behind: that one is waited for.
+            slowest = None if level else reader_of[min(behind, key=lambda p: (reached[p], p))]
+            for reader in readers:
+                await reader.fetch(wait=reader is slowest)
 
 
 def _level(

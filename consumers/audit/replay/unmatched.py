@@ -130,7 +130,7 @@ def notification_id(message: Any) -> str:
 
 
 async def _all(connection: Connection, wanted: set[str], since: datetime | None) -> AsyncIterator[Any]:
-    async with Reader(connection, wanted.__contains__) as reader:
+    async with Reader(connection, wanted.__contains__, committed=all(map(topics.is_transactional, wanted))) as reader:
         starts = await reader.offsets_at(since) if since else reader.begins
         for partition in reader.partitions:
             reader.seek(partition, starts[partition])

@@ -70,13 +70,14 @@ async def verify(
     findings = Findings(listed)
     async with AsyncExitStack() as stack:
 
-        async def reading(wanted: Callable[[str], bool], fetch_bytes: int, must: Sequence[str] = ()) -> Reader:
-            return await stack.enter_async_context(Reader(connection, wanted, must=must, fetch_bytes=fetch_bytes))
+        async def reading(wanted: Callable[[str], bool], fetch_bytes: int, **how: Any) -> Reader:
+            return await stack.enter_async_context(Reader(connection, wanted, fetch_bytes=fetch_bytes, **how))
 
         # The decisions first: where they end now, what they led to may already be there.
-        decided = await reading(topics.DECISIONS.__eq__, 1_048_576, [topics.DECISIONS])
-        events = await reading(lambda name: name.startswith(_EVENTS), 131_072)
-        on_topics = await reading(lambda name: name.startswith(sent.PREFIX), 65_536)
+        decided = await reading(topics.DECISIONS.__eq__, 1_048_576, must=[topics.DECISIONS])
+        # Also behind a transaction that somebody has left open there.
+        events = await reading(lambda name: name.startswith(_EVENTS), 131_072, committed=False)
+        on_topics = await reading(lambda name: name.startswith(sent.PREFIX), 65_536, committed=False)
         span = Span(decided, since=since, until=until)
         outputs = Sent(connection, on_topics, findings, since=since, until=until, key=key)
         decisions = _Decisions(_Again(register_log, key, schemas), outputs, findings, rules_digest)

@@ -4,6 +4,7 @@ Whatever stands in a batch, each of its offsets comes out once, and the reader g
 The batches go through aiokafka's own fetcher, as they do in a worker.
 """
 
+import dataclasses
 import gzip
 import hashlib
 import importlib.metadata
@@ -116,6 +117,27 @@ def test_an_aborted_transaction_is_left_out_and_markers_are_not_records() -> Non
     found, following = read(data, aborted=[(7, 0)])
 
     assert ([one.offset for one in found], following) == ([2], 3)
+
+
+@pytest.mark.parametrize("codec", [0, GZIP])
+def test_what_stands_in_a_transaction_is_marked_and_otherwise_as_it_was(codec: int) -> None:
+    payload = record(0, headers=[(b"ce_id", b"x")]) + record(1, value=None) + record(2, headers=[(b"", b"")] * 1001)
+    packed = gzip.compress(payload) if codec else payload
+
+    found, following = read(batch(packed, 3, base=4, attributes=TRANSACTIONAL | codec, producer_id=7), at=4)
+    plain, _ = read(batch(packed, 3, base=4, attributes=codec), at=4)
+
+    assert following == 7
+    for one, other in zip(found, plain, strict=True):
+        *headers, (mark, nothing) = one.headers
+        assert (tuple(headers), mark.reason, nothing) == (other.headers, GateReason.IN_TRANSACTION, None)
+        assert dataclasses.replace(one, headers=()) == dataclasses.replace(other, headers=())
+
+
+def test_who_takes_records_from_agencies_refuses_what_stands_in_a_transaction() -> None:
+    inside, other = batch(THREE, 3, attributes=TRANSACTIONAL, producer_id=7), batch(record(0), 1, base=3, producer_id=8)
+
+    assert verdicts(inside + other) == {**dict.fromkeys(range(3), "IN_TRANSACTION"), 3: "in"}
 
 
 def test_a_batch_that_is_cut_off_is_left_for_the_next_fetch() -> None:

@@ -13,6 +13,7 @@ from aiokafka.errors import CoordinatorLoadInProgressError
 from wire import INIT_PRODUCER_ID, Wire
 
 from safebus.deploy.local.brokers import Broker
+from safebus.schemas import topics
 from safebus.schemas.errors import NotReachable, Overtaken
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
@@ -53,8 +54,11 @@ async def test_what_is_written_as_one_is_read_without_the_marks_between(broker: 
     assert await there(here, fresh, 3) == ["a", "b", "c"]
 
 
-async def test_what_is_not_committed_is_not_read(kafka_broker: Broker, fresh: str) -> None:
+async def test_what_is_not_committed_is_not_read(
+    kafka_broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And a second start does away with it, so that it does not hold up what comes after."""
+    monkeypatch.setattr(topics, "DECISIONS", fresh)
     kafka_broker.create_topics({fresh: 4})
     here = Connection(kafka_broker.bootstrap)
     async with writer(here, fresh) as killed:

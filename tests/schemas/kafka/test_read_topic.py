@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 from a_topic import NUMBERS, read_all, write
+from confluent_kafka import Producer
 from wire import LIST_OFFSETS, Wire
 
 from safebus.deploy.local.brokers import Broker, open_broker
+from safebus.schemas import topics
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
@@ -187,3 +189,25 @@ async def test_a_broker_that_falls_silent_while_we_read_is_an_error_when_patienc
     assert str(refused.value) == f"`{fresh}` could not be read to its end at `{wire.bootstrap}`"
     assert 0 < len(found) < 12
     assert took < 10
+
+
+@pytest.mark.parametrize(("ours", "read"), [(False, [b"before", b"inside", b"behind"]), (True, [b"before"])])
+async def test_only_where_the_bus_writes_transactions_is_one_waited_for(
+    kafka_broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch, ours: bool, read: list[bytes]
+) -> None:
+    """One left open on `receipts` would hide what was handed over behind it, which would then be handed over again."""
+    monkeypatch.setattr(topics, "DECISIONS", fresh if ours else "decisions")
+    here = Connection(kafka_broker.bootstrap)
+    kafka_broker.create_topics({fresh: 1})
+    await write(here, fresh, {0: [b"before"]})
+    stranger = Producer({"bootstrap.servers": kafka_broker.bootstrap, "transactional.id": fresh})
+    stranger.init_transactions(60)
+    stranger.begin_transaction()
+    stranger.produce(fresh, b"inside", partition=0)
+    assert stranger.flush(60) == 0
+    await write(here, fresh, {0: [b"behind"]})
+
+    try:
+        assert await read_all(here, fresh) == {0: read}
+    finally:
+        stranger.abort_transaction(60)

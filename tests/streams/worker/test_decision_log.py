@@ -11,7 +11,7 @@ from a_router import load_demo, running
 
 from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
-from safebus.schemas import codec
+from safebus.schemas import codec, topics
 from safebus.schemas.errors import Overtaken
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
@@ -25,6 +25,7 @@ def topic(broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A topic, and transactional ids, that no other test has."""
     monkeypatch.setattr(decision_log, "TRANSACTIONAL_ID", f"{fresh}-")
     name = f"decisions-{fresh}"
+    monkeypatch.setattr(topics, "DECISIONS", name)
     broker.create_topics({name: 4})
     return name
 
