@@ -24,7 +24,7 @@ from safebus.schemas.event_schemas import (
     fingerprint_of,
 )
 from safebus.schemas.events import EVENT_CLASSES, Event, what_is_wrong
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import DigestKey, PersonKey
 
 R = TypeVar("R", bound=BusRecord)
 
@@ -44,7 +44,7 @@ class Received:
     schema: EventSchema
     value: bytes
 
-    def digest(self, key: PersonKey) -> str:
+    def digest(self, key: PersonKey | DigestKey) -> str:
         """The keyed digest of its bytes, by which a decision knows what it was about."""
         return key.digest(self.value)
 

@@ -11,6 +11,10 @@ from __future__ import annotations
 CONTENT_TYPE = "application/avro"
 
 
+#: On a register record: the fingerprints of the person key that its tokens were made with, and of the digest key.
+KEYS = "sb_keys"
+
+
 def cloud_event(*, id: str, source: str, type: str) -> list[tuple[str, bytes]]:
     """Headers of a message: id, source and type of the event, and how the value is encoded."""
     return [

@@ -8,10 +8,8 @@ values. Outside (keys, headers, the register, logs) a keyed token stands for the
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import uuid
-from dataclasses import dataclass
 
 from nhs_number.validate import is_valid as _is_valid_nhs
 
@@ -88,61 +86,20 @@ def event_id(text: str) -> str:
     return text
 
 
+def joined(*parts: str) -> bytes:
+    """Parts with their lengths, so ("a", "bc") and ("ab", "c") differ."""
+    return "".join([f"{len(p)}:{p}" for p in parts]).encode()
+
+
 def derived_id(*parts: str) -> str:
     """
     An id that the same inputs always give, so that a repeat is recognised.
 
-    Parts are joined with lengths, so ("a", "bc") and ("ab", "c") differ.
-
     Source: RFC 9562, UUID version 5.
     """
-    name = "".join([f"{len(p)}:{p}" for p in parts]).encode()
+    name = joined(*parts)
     # What `str(uuid.uuid5(_SAFEBUS, name))` gives in three times the time: a decision needs some twenty of them.
     made = bytearray(hashlib.sha1(_SAFEBUS.bytes + name, usedforsecurity=False).digest()[:16])
     made[6], made[8] = made[6] & 0x0F | 0x50, made[8] & 0x3F | 0x80
     text = made.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-@dataclass(frozen=True)
-class PersonKey:
-    """
-    The secret under which identifiers become tokens. It belongs to the bus and never leaves it.
-
-    Attributes:
-        secret: At least 32 bytes.
-    """
-
-    secret: bytes
-
-    def __post_init__(self) -> None:
-        if len(self.secret) < 32:
-            raise BadIdentifier(f"the person key has {len(self.secret)} bytes; at least 32 are needed")
-
-    def __repr__(self) -> str:
-        return "PersonKey(▮)"
-
-    def token(self, scheme: str, value: str) -> str:
-        """
-        What stands for an identifier outside: 32 hex digits, useless without the secret.
-
-        Source: HMAC-SHA-256 (RFC 2104), cut to 128 bits.
-        """
-        return hmac.digest(self.secret, f"{scheme}\x1f{value}".encode(), "sha256").hex()[:32]
-
-    def likeness(self, kind: str, value: str) -> str:
-        """
-        What stands for something that many people have: a sound, a spelling. Made by the dozen, so it is made quickly.
-
-        Source: BLAKE2b with a key (RFC 7693), 128 bits.
-        """
-        made = hashlib.blake2b(f"{kind}\x1f{value}".encode(), key=self.secret[:64], digest_size=16, person=b"likeness")
-        return made.hexdigest()
-
-    def digest(self, data: bytes) -> str:
-        """
-        A keyed digest of message bytes: proves sameness, and cannot be used to guess a field.
-
-        An unkeyed hash would let anyone who knows all fields but one try every value of that one.
-        """
-        return hmac.digest(self.secret, b"digest\x1f" + data, "sha256").hex()

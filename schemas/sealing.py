@@ -23,6 +23,11 @@ def new_key() -> tuple[bytes, bytes]:
     return private.private_bytes_raw(), private.public_key().public_bytes_raw()
 
 
+def public_of(private: bytes) -> bytes:
+    """The public half of a pair."""
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
 def seal(data: bytes, *, public_key: bytes, context: str) -> bytes:
     """
     Seal bytes so that only the holder of the private key can open them.

@@ -19,7 +19,7 @@ from safebus.schemas.bus_records import DecisionRecord, Episode, Holder, Origin
 from safebus.schemas.errors import BadInput
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.events import Event, from_json
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
 from safebus.streams.register.to_confirm import to_confirm

@@ -30,9 +30,9 @@ from safebus.consumers.delivery.source import Source, Waiting
 from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Notification, Stage
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Writer
+from safebus.schemas.keys import DigestKey
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class Courier:
         partner: str,
         adapter: Adapter,
         recheck: Recheck,
-        key: PersonKey,
+        key: DigestKey,
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
         receipts: Receipts | None = None,

@@ -15,10 +15,10 @@ from safebus.consumers.delivery.stages import NOT_SENT, Step
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Stage
 from safebus.schemas.errors import BadInput
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Writer
+from safebus.schemas.keys import DigestKey
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ async def redrive(
     *,
     adapter: Adapter,
     recheck: Recheck,
-    key: PersonKey,
+    key: DigestKey,
     reason: str,
     clock: Callable[[], datetime],
 ) -> Said:

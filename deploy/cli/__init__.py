@@ -20,6 +20,7 @@ from safebus.deploy.cli import (
     deliver,
     explain,
     import_,
+    keys,
     local,
     parked,
     policy,
@@ -45,7 +46,7 @@ app = typer.Typer(
 # In the order in which `--help` lists them. What has no name of its own adds its commands to these.
 for one in (local, worker, deliver, publish, import_, explain, reconcile, bench):
     app.add_typer(one.app)
-for one in (topics, register, consent, policy, replay, parked, quarantine, schemas):
+for one in (keys, topics, register, consent, policy, replay, parked, quarantine, schemas):
     app.add_typer(one.app)
 
 
@@ -68,9 +69,11 @@ def safebus(
 
 def main() -> None:
     """Run the command and end with its exit code."""
+    from safebus.deploy.service.key_files import keep_out_of_core_files
     from safebus.schemas.errors import NotReachable, SafebusError
     from safebus.schemas.kafka import batches
 
+    keep_out_of_core_files()
     batches.install()
     # They report every broker that is still starting as an error; what matters raises, and is said once by us.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

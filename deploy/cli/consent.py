@@ -64,7 +64,7 @@ def consent_record(
     token = asked(scheme, "")
     by_token = asked(by_scheme, " of who said it") if by_scheme is not None else None
     connection = found.connection()
-    register = run(lambda: current_register(connection))
+    register = run(lambda: current_register(connection, key=key))
     ids = register.persons_with(scheme, token)
     speaker = None
     if by_scheme is not None and by_token is not None:
@@ -92,7 +92,7 @@ def consent_record(
         say(f"dry run: `{state}` for {purpose} would be recorded; --execute --reason ... does it")
         return
     record = consent_record(entry, at=now, by=by, reason=reason)
-    offset = run(lambda: write_records(connection, [record]))
+    offset = run(lambda: write_records(connection, [record], key=key))
     say(f"recorded; it counts for every decision and every delivery attempt from now on (register offset {offset})")
 
 

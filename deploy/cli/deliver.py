@@ -78,7 +78,8 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     connection = found.connection()
     asked_to_stop = asyncio.Event()
     stop_on_signals(asked_to_stop)
-    reader = RegisterReader(connection)
+    key = found.digest_key()
+    reader = RegisterReader(connection, key=key)
     await reader.start()
     chance = random.SystemRandom()
     receipts = Receipts(connection)  # read once for all of them
@@ -88,7 +89,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
             partner=partner,
             adapter=places.adapter(place, clock=clock),
             recheck=RegisterRecheck(reader),
-            key=found.person_key(),
+            key=key,
             clock=clock,
             jitter=lambda: chance.uniform(-1, 1),
             receipts=receipts,

@@ -106,9 +106,11 @@ def parked_redrive(
     if partner not in there:
         raise BadInput(f"`{destinations}` has no section for `{partner}`")
 
+    key = found.digest_key()
+
     async def main() -> parked.Said:
         await parked.find(connection, partner, notification_id)  # before anything else is looked up
-        reader = RegisterReader(connection)
+        reader = RegisterReader(connection, key=key)
         try:
             await reader.start()
             return await parked.redrive(
@@ -117,7 +119,7 @@ def parked_redrive(
                 notification_id,
                 adapter=places.adapter(there[partner], clock=clock),
                 recheck=RegisterRecheck(reader),
-                key=found.person_key(),
+                key=key,
                 reason=reason,
                 clock=clock,
             )

@@ -33,7 +33,7 @@ def policy_try(
     """Decide about one event by a folder alone, without a broker, and show what each recipient would get."""
     from safebus.consumers.audit.explain.explanation import to_see_in_words
     from safebus.consumers.audit.policy_try import policy_try as try_it
-    from safebus.deploy.service import settings
+    from safebus.deploy.service import key_files
     from safebus.deploy.service.rules_digest import rules_digest
     from safebus.schemas.bus_records import Reason, ToSee
     from safebus.streams.rules.reasons import say as say_reason
@@ -42,7 +42,7 @@ def policy_try(
         event,
         register,
         now=parse_time(now, clock()),
-        key=settings.load().person_key(),
+        key=key_files.any_key(),
         rules_digest=rules_digest(),
         after=after,
     )

@@ -56,7 +56,7 @@ def reconcile(
 
     async def main() -> Account:
         with bar:
-            return await count(connection, asked, key=found.person_key(), clock=clock, progress=advance)
+            return await count(connection, asked, key=found.digest_key(), clock=clock, progress=advance)
 
     account = run(main)
     if output is Form.JSON:

@@ -52,9 +52,9 @@ def register_load(
 
     needs_reason(execute, reason)
     found = settings.load()
-    connection = found.connection()
-    register = run(lambda: current_register(connection))
-    changes = changes_of(folder, register, found.person_key(), now=clock())
+    connection, key = found.connection(), found.person_key()
+    register = run(lambda: current_register(connection, key=key))
+    changes = changes_of(folder, register, key, now=clock())
     changed = [c for c in changes if c.what != "same"]
     rows = [{"what": c.what, "kind": c.entry.kind, "record": c.entry.record_id, "from": c.entry.where} for c in changed]
     show(rows, output, columns=["what", "kind", "record", "from"])
@@ -64,7 +64,7 @@ def register_load(
     meant = confirmed(asked, confirm)
     for one in asked:
         say(f"{'confirmed' if one.name in confirm else 'to be confirmed'}: {one.name}\n  {one.says}")
-    staying = left_out(folder, register, found.person_key())
+    staying = left_out(folder, register, key)
     if staying:
         say(f"{len(staying)} entries stand in the register and not in this folder; they stay in force:")
         say("\n".join(f"  {record_id}" for record_id in staying[:20]) + ("\n  ..." if len(staying) > 20 else ""))
@@ -77,7 +77,7 @@ def register_load(
         lines = "\n".join(f'  --confirm "{name}"' for name in open_still)
         raise stop(USAGE, f"nothing was written: this must be said by name; if it is meant, add\n{lines}")
     records = as_records((c.entry for c in changed), at=clock(), by=by, reason=reason, confirmed=meant)
-    offset = run(lambda: write_records(connection, records)) if records else None
+    offset = run(lambda: write_records(connection, records, key=key)) if records else None
     say(f"wrote {len(records)} entries" + (f"; they count from register offset {offset}" if records else ""))
 
 
@@ -98,13 +98,13 @@ def register_end(
 
     needs_reason(execute, reason)
     found = settings.load()
-    connection = found.connection()
-    register = run(lambda: current_register(connection))
+    connection, key = found.connection(), found.person_key()
+    register = run(lambda: current_register(connection, key=key))
     record = ending_record(record_id, register, at=clock(), by=by, reason=reason)
     if not execute:
         say(f"dry run: {record.kind} `{record_id}` would end; --execute --reason ... does it")
         return
-    offset = run(lambda: write_records(connection, [record]))
+    offset = run(lambda: write_records(connection, [record], key=key))
     say(f"ended; it no longer counts from register offset {offset}")
 
 
@@ -145,13 +145,14 @@ def _write_one(
     from safebus.streams.register.write import write_records
 
     needs_reason(execute, reason)
-    connection = settings.load().connection()
-    register = run(lambda: current_register(connection))
+    found = settings.load()
+    connection, key = found.connection(), found.person_key()
+    register = run(lambda: current_register(connection, key=key))
     record = record_of(record_id, register, at=clock(), by=by, reason=reason)
     if not execute:
         say(f"dry run: {record.kind} `{record_id}` would {would}; --execute --reason ... does it")
         return
-    offset = run(lambda: write_records(connection, [record]))
+    offset = run(lambda: write_records(connection, [record], key=key))
     say(f"written; it counts from register offset {offset}")
 
 
@@ -173,9 +174,9 @@ def register_diff(
     except ValueError:
         raise stop(USAGE, f"`--on {on}` is no day; write it as 2027-01-01") from None
     found = settings.load()
-    connection = found.connection()
-    register = run(lambda: current_register(connection))
-    changes = changes_of(folder, register, found.person_key(), now=clock())
+    connection, key = found.connection(), found.person_key()
+    register = run(lambda: current_register(connection, key=key))
+    changes = changes_of(folder, register, key, now=clock())
     after = register_after(register, (c.entry for c in changes if c.what != "same"), at=clock())
     lines = differences(register, after, day)
     typer.echo("\n".join(lines) or f"on {day} nobody would gain or lose anything by an agreement")

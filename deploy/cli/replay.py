@@ -49,7 +49,8 @@ async def _verified(found: Settings, start: datetime, end: datetime) -> Verified
 
     connection = found.connection()
     bar, advance = progress("decisions made again")
-    reader = RegisterReader(connection)
+    key = found.person_key()
+    reader = RegisterReader(connection, key=key)
     await reader.start()
     try:
         with bar:
@@ -58,7 +59,7 @@ async def _verified(found: Settings, start: datetime, end: datetime) -> Verified
                 since=start,
                 until=end,
                 register_log=reader.log,
-                key=found.person_key(),
+                key=key,
                 schemas=event_schemas(),
                 rules_digest=rules_digest(),
                 progress=advance,

@@ -63,14 +63,14 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
 
 
 def _wanted(found: Settings, folder: Path | None) -> list[Topic]:
-    from safebus.deploy.service import topic_plan
+    from safebus.deploy.service import key_files, topic_plan
     from safebus.streams.register.changes import changes_of
     from safebus.streams.register.follow import current_register
     from safebus.streams.register.store import Register
 
     if folder is None:
         return topic_plan.wanted_by(run(lambda: current_register(found.connection())))
-    entries = (change.entry for change in changes_of(folder, Register(), found.person_key()))
+    entries = (change.entry for change in changes_of(folder, Register(), key_files.any_key()))
     return topic_plan.wanted(topic_plan.partners_of(entries))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.processes import Processes
-from safebus.deploy.service import settings
+from safebus.deploy.service import key_files, settings
 from safebus.deploy.service.settings import BROKER_FILE
 from safebus.deploy.service.terminal import clock, say
 from safebus.deploy.service.topic_plan import partners_of, wanted
@@ -49,9 +49,11 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
         processes = Processes(found, logs=found.home / "logs", broker=broker.bootstrap)
         try:
             say(f"broker `{broker_name}` at {broker.bootstrap}")
+            key_files.init(found.home)  # also for a publisher's or an operator's commands against the broker alone
             if not broker_only:
                 changes = changes_of(folder, Register(), found.person_key())
                 entries = [change.entry for change in changes]
+                key_files.init_cases(found.home, partners_of(entries))
                 make_topics(broker, wanted(partners_of(entries)))
                 asyncio.run(_load(Connection(broker.bootstrap), folder, found))
                 _start(processes, found.home, partners_of(entries))
@@ -70,15 +72,16 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
 
 
 async def _load(connection: Connection, folder: Path, found: settings.Settings) -> None:
-    register = await current_register(connection)
-    changes = [c for c in changes_of(folder, register, found.person_key(), now=clock()) if c.what != "same"]
+    key = found.person_key()
+    register = await current_register(connection, key=key)
+    changes = [c for c in changes_of(folder, register, key, now=clock()) if c.what != "same"]
     asked = to_confirm((c.entry for c in changes), register, event_schemas())
     if asked:
         names = "".join(f"\n  {one.name}" for one in asked)
         raise BadInput(f"`{folder}` is loaded only when this is confirmed, by `safebus register load`:{names}")
     if changes:
         records = as_records((c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine")
-        offset = await write_records(connection, records)
+        offset = await write_records(connection, records, key=key)
         say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
 
 

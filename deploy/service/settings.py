@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safebus.schemas import sealing
+from safebus.deploy.service import key_files
 from safebus.schemas.errors import BadInput
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import DigestKey, PersonKey
 
 if TYPE_CHECKING:
     from safebus.schemas.kafka.connection import Connection
@@ -88,45 +87,24 @@ class Settings:
         return Connection(self.bootstrap(), self.tls())
 
     def person_key(self) -> PersonKey:
-        """The key that makes tokens, kept in the home; made there once."""
-        return PersonKey(self._secret("person.key"))
+        """The key that makes tokens; errors as `key_files.person_key`."""
+        return key_files.person_key(self.home)
+
+    def digest_key(self) -> DigestKey:
+        """The key of those who only compare bytes; errors as `key_files.digest_key`."""
+        return key_files.digest_key(self.home)
 
     def case_secret(self, agency: str) -> bytes:
-        """An agency's own secret for case keys."""
-        return self._secret(f"case-{agency}.key")
+        """An agency's own secret for case keys; errors as `key_files.read`."""
+        return key_files.read(self.home, key_files.case_file(agency))
 
     def seal_public(self) -> bytes:
-        """The public key that quarantine is sealed to."""
-        self._seal_pair()
-        return (self.home / "keys" / "seal.pub").read_bytes()
+        """The public key that quarantine is sealed to; errors as `key_files.read`."""
+        return key_files.read(self.home, key_files.SEAL_PUBLIC)
 
     def seal_private(self) -> bytes:
-        """The operators' private key. In service it is kept elsewhere and brought only to open something."""
-        self._seal_pair()
-        return (self.home / "keys" / "seal.key").read_bytes()
-
-    def _seal_pair(self) -> None:
-        if not (self.home / "keys" / "seal.pub").exists():
-            private, public = sealing.new_key()
-            self._write("seal.key", private)
-            self._write("seal.pub", public)
-
-    def _secret(self, name: str) -> bytes:
-        path = self.home / "keys" / name
-        if not path.exists():
-            self._write(name, secrets.token_bytes(32))
-        return path.read_bytes()
-
-    def _write(self, name: str, data: bytes) -> None:
-        folder = self.home / "keys"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Exclusive: two processes that start at once must not each believe in a key of their own.
-        try:
-            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        """The operators' private key; errors as `key_files.seal_private`. It is brought only to open something."""
+        return key_files.seal_private(self.home)
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:

@@ -15,7 +15,7 @@ from pathlib import Path
 from safebus.schemas.classes import PROSE
 from safebus.schemas.errors import BadInput, BadRegister
 from safebus.schemas.event_schemas import event_schemas
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.cross_checks import cross_check
 from safebus.streams.register.entries import Entry, read_folder
 from safebus.streams.register.store import Register

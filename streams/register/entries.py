@@ -19,7 +19,8 @@ from safebus.schemas.classes import NEVER
 from safebus.schemas.errors import BadRegister, BadSchema
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.events import NhsNumber, Upn
-from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.schemas.identifiers import derived_id
+from safebus.schemas.keys import PersonKey
 from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.streams.register import yaml_text
 from safebus.streams.register.releases import release_problems

@@ -13,13 +13,14 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from safebus.schemas import codec, topics
+from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister, NotReachable, Refused
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.offsets import Offsets
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader
+from safebus.schemas.keys import DigestKey, PersonKey
 from safebus.streams.register.store import Register, RegisterAsOf
 
 _REGISTER = Partition(topics.REGISTER, 0)
@@ -29,12 +30,17 @@ class RegisterReader:
     """
     The register as of now, and as of any offset before.
 
+    Args:
+        key: Of the bus, as this process holds it: a record under another one is not understood. None: it holds none.
+
     Attributes:
         now: The state that the last `catch_up` reached.
     """
 
-    def __init__(self, connection: Connection, *, patience_s: float = 30.0) -> None:
-        self._patience_s = patience_s
+    def __init__(
+        self, connection: Connection, *, key: PersonKey | DigestKey | None = None, patience_s: float = 30.0
+    ) -> None:
+        self._patience_s, self._key = patience_s, key
         # Also what is not committed: a transaction that somebody left open must not hide a withdrawal behind it.
         self._reader = Reader(connection, partitions=[_REGISTER], committed=False, patience_s=patience_s)
         # On a connection of its own: on the other one a question waits for as long as the broker holds a fetch.
@@ -121,6 +127,7 @@ class RegisterReader:
     def _apply(self, records: Iterable[Any]) -> None:
         for message in records:
             try:
+                self._check_key(message)
                 record = codec.decode_record(message.value, RegisterRecord)
                 self.now.apply(message.offset, record)
             except (BadRegister, Refused) as exc:
@@ -128,15 +135,23 @@ class RegisterReader:
                 raise self._not_understood from None
             self._log.append((message.offset, record))
 
+    def _check_key(self, message: Any) -> None:
+        """Under another key everybody would be a stranger, and no danger would be known."""
+        under = dict(message.headers).get(headers.KEYS)
+        if self._key is None or under is None or self._key.fingerprint in under.decode("ascii", "replace"):
+            return
+        what = f"it was written with another key than ours, which is {self._key.fingerprint}"
+        raise BadRegister([f"{what}; `safebus keys export`, where this bus was made, gives us its own"])
+
     async def stop(self) -> None:
         """Disconnect."""
         await self._reader.stop()
         await self._asked.stop()
 
 
-async def current_register(connection: Connection) -> Register:
-    """The register as it stands."""
-    reader = RegisterReader(connection)
+async def current_register(connection: Connection, *, key: PersonKey | DigestKey | None = None) -> Register:
+    """The register as it stands. `key`: as for `RegisterReader`."""
+    reader = RegisterReader(connection, key=key)
     try:
         await reader.start()
         return reader.now

@@ -16,6 +16,7 @@ from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.keys import PersonKey
 from safebus.schemas.nearest import did_you_mean
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.register.cross_checks import names_nobody, purposes
@@ -118,13 +119,17 @@ def register_after(register: Register, entries: Iterable[Entry], *, at: datetime
     return register_of([*standing, *entries], at=at)
 
 
-async def write_records(connection: Connection, found: list[RegisterRecord]) -> int:
+async def write_records(connection: Connection, found: list[RegisterRecord], *, key: PersonKey | None = None) -> int:
     """
     Write records to the register and wait until the broker has them.
+
+    Args:
+        key: Which made their tokens: each says so, and whoever holds another does not decide by them. None: says none.
 
     Returns:
         The offset of the last one: whatever is decided after this call counts it.
     """
+    under = [] if key is None else [(headers.KEYS, f"{key.fingerprint} {key.digests.fingerprint}".encode())]
     outbound = Writer(connection, client_id="registrar")
     await outbound.start()
     try:
@@ -133,7 +138,7 @@ async def write_records(connection: Connection, found: list[RegisterRecord]) -> 
                 topics.REGISTER,
                 record.record_id.encode(),
                 codec.encode_record(record),
-                headers.cloud_event(id=record.record_id, source="registrar", type=f"safebus.{record.kind}"),
+                headers.cloud_event(id=record.record_id, source="registrar", type=f"safebus.{record.kind}") + under,
                 0,
             )
             for record in found

@@ -26,7 +26,7 @@ from typing import Final
 
 from safebus.schemas.bus_records import Accused, Earlier
 from safebus.schemas.events import Event, Person, PersonRole
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules import alike
 from safebus.streams.rules.consent_voice import may_be_parent
 from safebus.streams.rules.identity import Matched, tokens

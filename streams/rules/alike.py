@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Final
 
 from safebus.schemas.bus_records import Accused
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules.identity import NOBODYS_NAMES, confirm_tokens, named, near_dates
 from safebus.streams.rules.parties import KnownPerson
 

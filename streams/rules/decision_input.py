@@ -16,7 +16,7 @@ from safebus.schemas import codes, labels
 from safebus.schemas.bus_records import Accused, Earlier, Reason
 from safebus.schemas.codec import Received
 from safebus.schemas.events import Address, Confidentiality, Event, OperationEncompass, Person, PersonRole, SafeAddress
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.rules import adversary, safe_places
 from safebus.streams.rules.adversary import Sides

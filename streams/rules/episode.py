@@ -25,7 +25,7 @@ from typing import Final, Protocol
 
 from safebus.schemas.bus_records import Accused, DecisionRecord, Earlier, Episode, Holder, Outcome
 from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules.identity import fold, tokens
 
 #: More than any real episode has: people accused, agencies of one of them, references that are joined. What is beyond

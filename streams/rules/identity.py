@@ -16,7 +16,7 @@ from datetime import date
 from typing import Final
 
 from safebus.schemas.events import Event, IdentityEvent, Person, PersonRole
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.parties import KnownPerson
 from safebus.streams.rules.reasons import Aside

@@ -15,7 +15,7 @@ from typing import Any
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome
 from safebus.schemas.event_schemas import EventSchema, bus_schemas
-from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules import safe_places
 from safebus.streams.rules.views import view_of
 
@@ -69,12 +69,13 @@ def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event
         event: As plain values, without what shows a safe address (`safe_places.cleared`).
     """
     assert answer.agreement_id is not None and answer.agreement_version is not None and answer.flow is not None
+    assert answer.notification_id is not None
     view = view_of(schema, answer.view_fields)
     # What takes another back is about whoever that was about, and shows nobody.
     person = None if answer.bare else event["subjects"][answer.subject_index]
     built = view.record(event, subject_ref=person["ref"] if person else "")
     notification = Notification(
-        notification_id=derived_id("notification", answer.decision_id),
+        notification_id=answer.notification_id,
         decision_id=answer.decision_id,
         event_id=record.event_id,
         event_type=record.event_type,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from safebus.schemas.events import Event, Person, PersonRole
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules import alike
 from safebus.streams.rules.identity import Matched, named
 from safebus.streams.rules.lookups import Lookups

@@ -17,7 +17,7 @@ from safebus.schemas import labels
 from safebus.schemas.bus_records import Answer, DecisionRecord, Earlier, Origin, Outcome, Reason
 from safebus.schemas.codec import Received
 from safebus.schemas.events import Lifecycle
-from safebus.schemas.identifiers import PersonKey, derived_id
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules import decision, episode, release, resembling, take_back, worklist
 from safebus.streams.rules.agreements import Flow
 from safebus.streams.rules.decision import Verdict
@@ -80,7 +80,7 @@ def share(
     told = {(interest.recipient, interest.match.token): verdict for interest, verdict in decided}
     plans = {who: _plan(received, verdict.flow, verdict) for who, verdict in told.items() if verdict.flow is not None}
     had = {(h.recipient, h.subject_token): h.notification_id for h in facts.earlier.holders}
-    taken_back = {(a.recipient, a.subject_token): a for a in take_back.answers(facts, received.schema, told)}
+    taken_back = {(a.recipient, a.subject_token): a for a in take_back.answers(facts, received.schema, told, key=key)}
     answers = [
         _answer(
             received,
@@ -89,6 +89,7 @@ def share(
             plans.get((interest.recipient, interest.match.token)),
             facts,
             had,
+            key,
         )
         for interest, verdict in decided
         if (interest.recipient, interest.match.token) not in taken_back
@@ -129,14 +130,14 @@ def _answer(
     plan: Plan | None,
     facts: EventFacts,
     had: Mapping[tuple[str, str], str],
+    key: PersonKey,
 ) -> Answer:
     """What the record says of one recipient and one person; what is in the message comes with the output."""
     event, agreement, flow = received.event, verdict.agreement, verdict.flow
     notes = [*_left_out(facts, plan)] if plan else []
+    decision_id = key.id("decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token)
     return Answer(
-        decision_id=derived_id(
-            "decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token
-        ),
+        decision_id=decision_id,
         recipient=interest.recipient,
         subject_token=interest.match.token,
         interest=" ".join(interest.roles),
@@ -152,7 +153,7 @@ def _answer(
         released=(),
         withheld=(),
         call=verdict.call,
-        notification_id=None,
+        notification_id=key.id("notification", decision_id) if plan else None,
         output_digest=None,
         subject_index=next(i for i, p in enumerate(event.subjects) if p.ref == interest.person.ref),
         view_fields=plan.view.fields if plan else (),
@@ -206,10 +207,6 @@ def _with_outputs(
                 ref = event.subjects[answer.subject_index].ref
                 listing = plan.listing(output.built, groups_in(received.record, subject_ref=ref))
                 proof = listing._asdict()
-            proof |= {
-                "notification_id": output.notification.notification_id,
-                "output_digest": key.digest(output.value),
-            }
-            answer = answer.model_copy(update=proof)
+            answer = answer.model_copy(update=proof | {"output_digest": key.digest(output.value)})
         answers.append(answer)
     return Shared(record.model_copy(update={"answers": tuple(answers)}), tuple(outputs))

@@ -17,7 +17,7 @@ from typing import Final
 
 from safebus.schemas.bus_records import Answer, Holder, Outcome, Reason
 from safebus.schemas.event_schemas import EventSchema
-from safebus.schemas.identifiers import derived_id
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules.adversary import Side
 from safebus.streams.rules.decision import Verdict, kept_out, looked_at
 from safebus.streams.rules.decision_input import EventFacts
@@ -29,7 +29,9 @@ FINDS_IT: Final = ("event_id", "event_type", "lifecycle", "supersedes_event_id",
 HOLDER: Final = "holder of what this takes back"
 
 
-def answers(facts: EventFacts, schema: EventSchema, told: Mapping[tuple[str, str], Verdict]) -> Iterator[Answer]:
+def answers(
+    facts: EventFacts, schema: EventSchema, told: Mapping[tuple[str, str], Verdict], *, key: PersonKey
+) -> Iterator[Answer]:
     """
     One answer for each who had the original and is not told by a decision of its own.
 
@@ -39,10 +41,12 @@ def answers(facts: EventFacts, schema: EventSchema, told: Mapping[tuple[str, str
     for holder in facts.earlier.holders:
         verdict = told.get((holder.recipient, holder.subject_token))
         if verdict is None or verdict.outcome is Outcome.REFUSE:
-            yield _answer(holder, facts, schema, () if verdict is None else verdict.reasons)
+            yield _answer(holder, facts, schema, () if verdict is None else verdict.reasons, key)
 
 
-def _answer(holder: Holder, facts: EventFacts, schema: EventSchema, why_not: Sequence[Reason]) -> Answer:
+def _answer(
+    holder: Holder, facts: EventFacts, schema: EventSchema, why_not: Sequence[Reason], key: PersonKey
+) -> Answer:
     """What one holder hears; `why_not`: why it may not have the correction itself."""
     refusals, holds = [*_refusals(holder, facts)], [*looked_at(_stands(holder, facts), holder.recipient)]
     outcome = Outcome.REFUSE if refusals else Outcome.HOLD if holds else Outcome.PERMIT
@@ -51,10 +55,9 @@ def _answer(holder: Holder, facts: EventFacts, schema: EventSchema, why_not: Seq
     under = f"{holder.agreement_id} v{holder.agreement_version} {holder.flow}"
     event = facts.event
     sender = facts.register.partner(event.publisher.agency)
+    decision_id = key.id("decision", event.publisher.agency, event.event_id, holder.recipient, holder.subject_token)
     return Answer(
-        decision_id=derived_id(
-            "decision", event.publisher.agency, event.event_id, holder.recipient, holder.subject_token
-        ),
+        decision_id=decision_id,
         recipient=holder.recipient,
         subject_token=holder.subject_token,
         interest=HOLDER,
@@ -70,7 +73,7 @@ def _answer(holder: Holder, facts: EventFacts, schema: EventSchema, why_not: Seq
         released=listing.released,
         withheld=listing.withheld,
         call=sender.call if sender is not None else None,
-        notification_id=None,
+        notification_id=key.id("notification", decision_id) if goes else None,
         output_digest=None,
         view_fields=FINDS_IT if goes else (),
         takes_back=holder.notification_id if goes else None,

@@ -21,9 +21,9 @@ from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Holder, Origin
 from safebus.schemas.errors import BrokenPromise
 from safebus.schemas.events import Event
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules import episode
 from safebus.streams.worker.remembered import HEADER, Before, Holders, KnownDecision, Remembered
 

@@ -83,7 +83,7 @@ async def run(
         BrokenPromise: Records wait and nothing is committed any more.
         Exception: Whatever stopped the application; nothing after the last finished batch was committed.
     """
-    register = RegisterReader(settings.connection)
+    register = RegisterReader(settings.connection, key=settings.keys.person)
     outbound = Writer(settings.connection, client_id="safebus-worker")
     counts = counts or Counts()
     async with contextlib.AsyncExitStack() as stack:

@@ -26,10 +26,10 @@ from safebus.schemas.bus_records import DecisionRecord, Origin, Outcome
 from safebus.schemas.codec import Received
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.records import FetchedRecord
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.rules import episode, sharing
 from safebus.streams.rules.lookups import Lookups

@@ -18,7 +18,7 @@ from typing import Any
 
 from safebus.deploy.local.brokers import Broker, make_topics, open_broker
 from safebus.deploy.local.processes import Processes
-from safebus.deploy.service import settings
+from safebus.deploy.service import key_files, settings
 from safebus.deploy.service.settings import Settings
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import topics
@@ -142,17 +142,17 @@ def _until(done: Any, what: str) -> None:
 def open_bus(folder: Path, *, events: int, families: int = 200, size: world.Size | None = None) -> Iterator[Bus]:
     """Apache Kafka with a register of this size and so many events on `in.bench-police`; ends when the block ends."""
     found = settings.load({"SAFEBUS_HOME": str(folder / "home")})
+    key_files.init(found.home)
     now = datetime.now(UTC)
     among = world.families(families)
     entries = world.entries(size or world.Size(), among, key=found.person_key(), today=now.date())
-    found.seal_public()
     with open_broker("kafka", data_dir=folder / "broker") as broker:
         # The others never publish or receive, so they need no topics.
         there = [p for p in partners_of(entries) if not p.startswith("other-")]
         make_topics(broker, wanted(there))
         bus = Bus(broker, found, folder, events)
         records = as_records(entries, at=now, by="bench", reason="bench")
-        asyncio.run(write_records(bus.connection, records))
+        asyncio.run(write_records(bus.connection, records, key=found.person_key()))
         _publish(bus, world.values(world.events(among, events, before=now)), families)
         yield bus
 

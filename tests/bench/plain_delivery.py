@@ -24,9 +24,9 @@ from safebus.consumers.delivery.parcels import parcel_of
 from safebus.deploy.service import settings
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka import batches
 from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
 from safebus.streams.rules.asked_again import read_view

@@ -26,9 +26,9 @@ from safebus.deploy.service.rules_digest import rules_digest
 from safebus.deploy.service.settings import Settings
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Origin
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka import batches
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
 from safebus.streams.rules import episode, sharing

@@ -18,7 +18,7 @@ from typing import Any
 
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Origin
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.write import register_of
 from safebus.streams.rules import sharing
 from tests.bench import world

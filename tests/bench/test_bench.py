@@ -12,7 +12,7 @@ import pytest
 
 from safebus.schemas.bus_records import Outcome
 from safebus.schemas.errors import SafebusError
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from tests.bench import keep, world
 from tests.bench.commands import ran
 from tests.bench.meter import Meter, used

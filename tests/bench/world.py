@@ -21,7 +21,7 @@ from safebus.producers.samples import Family
 from safebus.schemas import codec
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.events import Event
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import read_files
 from safebus.streams.register.entries import Entry, consent_record_id, read_folder
 from safebus.streams.rules.agreements import Agreement

@@ -15,7 +15,7 @@ from safebus.deploy.local.demo import story
 from safebus.schemas import codec, gate
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Origin, RegisterRecord
 from safebus.schemas.events import Event, OperationEncompass, Person
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.entries import consent_record_id
 from safebus.streams.register.store import KINDS, Register, body_of

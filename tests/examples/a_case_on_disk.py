@@ -18,7 +18,7 @@ import pytest
 from safebus.consumers.audit.policy_try import policy_try
 from safebus.schemas.bus_records import Reason
 from safebus.schemas.errors import BadRegister
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules.reasons import say
 
 CASES = Path(__file__).parents[1] / "data" / "cases" / "decisions"

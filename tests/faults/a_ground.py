@@ -33,7 +33,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from safebus.deploy.local.brokers import make_topics
 from safebus.deploy.local.brokers.kafka import KafkaBroker
-from safebus.deploy.service import settings
+from safebus.deploy.service import key_files, settings
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Quarantined, Receipt
@@ -332,11 +332,12 @@ def open_ground(folder: Path) -> Iterator[Ground]:
     broker.start()
     try:
         connection = Connection(broker.bootstrap)
+        key_files.init(found.home)
         entries = [c.entry for c in changes_of(write_register(folder / "register"), Register(), found.person_key())]
+        key_files.init_cases(found.home, partners_of(entries))
         make_topics(broker, wanted(partners_of(entries)))
         records = as_records(entries, at=datetime.now(UTC), by="test", reason="test")
-        asyncio.run(write_records(connection, records))
-        found.seal_public()  # made once, here: processes that start together would each make a pair
+        asyncio.run(write_records(connection, records, key=found.person_key()))
         with open_partners(folder / "partners") as partners:
             processes = Supervisor(home=found.home, broker=broker.bootstrap, logs=folder / "logs")
             try:

@@ -19,7 +19,7 @@ from safebus.deploy.local.demo.demonstrate import RECIPIENTS
 from safebus.deploy.local.demo.partners import Partners, open_partners
 from safebus.deploy.local.processes import Processes
 from safebus.deploy.local.up import DEMO_REGISTER
-from safebus.deploy.service import settings
+from safebus.deploy.service import key_files, settings
 from safebus.deploy.service.settings import Settings
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.producers.publisher import Accepted, Publisher
@@ -113,12 +113,14 @@ def open_bus(broker_name: str, folder: Path) -> Iterator[Bus]:
     runner = asyncio.Runner()
     with open_broker(broker_name, data_dir=folder / "broker") as broker, runner:
         connection = Connection(broker.bootstrap)
+        key_files.init(found.home)
         entries = [change.entry for change in changes_of(DEMO_REGISTER, Register(), found.person_key())]
+        key_files.init_cases(found.home, partners_of(entries))
         make_topics(broker, wanted(partners_of(entries)))
         processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
         try:
             records = as_records(entries, at=utc_now(), by="test", reason="test")
-            runner.run(write_records(connection, records))
+            runner.run(write_records(connection, records, key=found.person_key()))
             with _receivers(folder) as partners:
                 bus = Bus(broker, found, connection, processes, partners, folder)
                 bus.start_worker()

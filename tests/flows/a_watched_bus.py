@@ -22,7 +22,7 @@ from safebus.deploy.local.child_process import free_port
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.processes import Processes
 from safebus.deploy.local.up import DEMO_REGISTER
-from safebus.deploy.service import settings
+from safebus.deploy.service import key_files, settings
 from safebus.deploy.service.settings import Settings
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.producers.publisher import Publisher
@@ -107,11 +107,13 @@ def watched_bus(folder: Path, *partners: str) -> Iterator[WatchedBus]:
     processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
     try:
         broker.start()
+        key_files.init(found.home)
         entries = [change.entry for change in changes_of(DEMO_REGISTER, Register(), found.person_key())]
+        key_files.init_cases(found.home, partners_of(entries))
         make_topics(broker, wanted(partners_of(entries)))
         connection = Connection(broker.bootstrap)
         records = as_records(entries, at=datetime.now(UTC), by="test", reason="test")
-        asyncio.run(write_records(connection, records))
+        asyncio.run(write_records(connection, records, key=found.person_key()))
         (folder / THERE).mkdir()
         places = {partner: {"transport": "folder", "folder": str(folder / partner)} for partner in (THERE, GONE)}
         (folder / "down.dsn").write_text(f"postgresql://safebus@127.0.0.1:{free_port()}/none", "utf-8")

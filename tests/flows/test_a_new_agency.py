@@ -8,6 +8,7 @@ import pytest
 from a_bus import Bus
 
 from safebus.deploy.local.demo import story
+from safebus.deploy.service import key_files
 from safebus.schemas import topics
 from safebus.schemas.events import Sender
 
@@ -23,6 +24,7 @@ async def test_what_an_agency_publishes_is_decided_though_it_joined_after_the_wo
     await bus.publish(before)
     await bus.settled(before)  # so it has looked which topics there are
     bus.broker.create_topics({topics.published_by(newcomer.agency): topics.PARTITIONS})
+    key_files.init_cases(bus.settings.home, [newcomer.agency])
     await bus.publish(theirs)
     await bus.settled(theirs)
     await bus.publish(after)  # the others go on being heard

@@ -16,6 +16,8 @@ from a_bus import Bus, utc_now
 from safebus.consumers.audit.replay.verify import verify
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.demo.demonstrate import RECIPIENTS
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service import key_files
 from safebus.deploy.service.rules_digest import rules_digest
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Origin, Stage
@@ -336,3 +338,57 @@ def test_a_broker_that_is_not_there_is_exit_code_4(tmp_path: Path) -> None:
 
     assert done.returncode == 4
     assert "no broker answers at `127.0.0.1:1`" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["worker"], ["deliver", "--destinations", "places"], ["replay", "verify"]], ids=str)
+def test_whoever_has_another_key_is_never_ready(bus: Bus, tmp_path: Path, words: list[str]) -> None:
+    """Every child would be a stranger to it, and every danger unknown."""
+    (tmp_path / "places").write_text('{"haven": {"transport": "folder", "folder": "inbox"}}', "utf-8")
+    (tmp_path / "inbox").mkdir()
+    env = {**os.environ, "SAFEBUS_HOME": str(tmp_path / "home"), "SAFEBUS_BROKER": bus.connection.bootstrap}
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "safebus.deploy.cli", *words]
+        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+    without = run()
+    key_files.init(tmp_path / "home")
+    other = run()
+
+    assert (without.returncode, other.returncode) == (1, 1)
+    assert "`safebus keys init` makes those of a new bus, once" in without.stderr
+    assert "register offset 0 is not understood: it was written with another key than ours" in " ".join(
+        other.stderr.split()
+    )
+    assert not [*(tmp_path / "inbox").iterdir()]
+
+
+async def test_a_register_is_not_loaded_with_another_key(bus: Bus, tmp_path: Path) -> None:
+    before = (await bus.register_now()).offset
+    key_files.init(tmp_path)
+    env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": bus.connection.bootstrap}
+    words = ["register", "load", str(DEMO_REGISTER), "--execute", "--reason", "a new machine"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "safebus.deploy.cli", *words], env=env, capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 1 and "another key than ours" in " ".join(done.stderr.split())
+    assert (await bus.register_now()).offset == before
+
+
+def test_a_process_gets_what_its_role_works_with(bus: Bus, tmp_path: Path) -> None:
+    done = safebus(bus, "keys", "export", "adapter", "--to", str(tmp_path))
+    wrong = safebus(bus, "keys", "export", "adaptor", "--to", str(tmp_path))
+    shown = json.loads(safebus(bus, "keys", "show", "-o", "json").stdout)
+
+    assert done.returncode == 0 and [path.name for path in (tmp_path / "keys").iterdir()] == ["digest.key"]
+    assert wrong.returncode == 1 and "did you mean `adapter`?" in wrong.stderr
+    [person] = [row for row in shown if row["file"] == "person.key"]
+    assert person == {
+        "file": "person.key",
+        "fingerprint": bus.settings.person_key().fingerprint,
+        "roles": "worker, registrar, auditor",
+    }
+    again = safebus(bus, "keys", "init")
+    assert again.returncode == 0 and "nothing made" in again.stderr

@@ -24,6 +24,7 @@ from safebus.consumers.audit.reconcile.balance import Account, AgencyCount, Disc
 from safebus.consumers.audit.reconcile.reconcile import Asked, reconcile
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import story
+from safebus.deploy.service import key_files
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import (
     Answer,
@@ -35,9 +36,9 @@ from safebus.schemas.bus_records import (
     Receipt,
     Stage,
 )
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.keys import PersonKey
 from safebus.streams.worker.app import GROUP
 
 pytestmark = pytest.mark.flow
@@ -361,6 +362,7 @@ async def test_what_happens_while_it_counts_is_in_flight_and_never_lost(own_brok
 
 
 async def test_no_broker_is_exit_code_4(tmp_path: Any) -> None:
+    key_files.init(tmp_path)
     env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": "127.0.0.1:1"}
     words = [sys.executable, "-m", "safebus.deploy.cli", "reconcile"]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
@@ -373,8 +375,9 @@ async def test_the_command_names_a_fault_in_every_form_and_ends_with_3(
     own_broker: Any, tmp_path: Any, form: str
 ) -> None:
     event_id, since = str(uuid.uuid4()), utc_now()
-    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys").mkdir(mode=0o700)
     (tmp_path / "keys" / "person.key").write_bytes(KEY.secret)
+    (tmp_path / "keys" / "person.key").chmod(0o600)
     async with trail(own_broker) as t:
         await asyncio.sleep(0.01)
         await t.whole(event_id)

@@ -15,7 +15,6 @@ from a_bus import Bus
 from safebus.deploy.local.demo import story, watch
 from safebus.deploy.local.demo.demonstrate import NEEDLES, RECIPIENTS
 from safebus.schemas.bus_records import Outcome
-from safebus.schemas.identifiers import derived_id
 
 pytestmark = pytest.mark.flow
 
@@ -218,12 +217,13 @@ def files_with(folder: Path) -> set[str]:
 
 
 async def test_one_event_has_the_same_ids_wherever_it_is_decided(bus: Bus) -> None:
-    """Ids follow from inputs, so a repeat is known: by anyone, on any broker."""
+    """Ids follow from inputs and key: a repeat is known on any broker, and whoever has one works out no other."""
     await bus.publish(story.incident(), case="TEST-4711")
     seen = await bus.settled(story.incident())
 
     record = seen.decisions[story.incident().event_id]
-    token = bus.settings.person_key().token("nhs", "9990079196")
+    key = bus.settings.person_key()
+    token = key.token("nhs", "9990079196")
     ash = next(a for a in record.answers if a.recipient == "ash-primary")
-    assert ash.decision_id == derived_id("decision", "fordshire-police", record.event_id, "ash-primary", token)
-    assert ash.notification_id == derived_id("notification", ash.decision_id)
+    assert ash.decision_id == key.id("decision", "fordshire-police", record.event_id, "ash-primary", token)
+    assert ash.notification_id == key.id("notification", ash.decision_id)

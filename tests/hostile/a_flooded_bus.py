@@ -38,7 +38,7 @@ from safebus.deploy.local.brokers import Broker, make_topics, open_broker
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.processes import Processes
 from safebus.deploy.local.up import DEMO_REGISTER
-from safebus.deploy.service import settings
+from safebus.deploy.service import key_files, settings
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.producers.samples import families, incidents, register_text
 from safebus.schemas import codec, topics
@@ -409,10 +409,12 @@ def open_flooded_bus(folder: Path) -> Iterator[FloodedBus]:
     with open_broker("kafka", data_dir=folder / "broker") as broker:
         shutil.copytree(DEMO_REGISTER, folder / "register")
         (folder / "register" / "samples.yaml").write_text(register_text(FAMILIES, school=PARTNER), "utf-8")
+        key_files.init(found.home)
         entries = [change.entry for change in changes_of(folder / "register", Register(), found.person_key())]
+        key_files.init_cases(found.home, partners_of(entries))
         make_topics(broker, wanted(partners_of(entries)))
         records = as_records(entries, at=utc_now(), by="test", reason="test")
-        asyncio.run(write_records(Connection(broker.bootstrap), records))
+        asyncio.run(write_records(Connection(broker.bootstrap), records, key=found.person_key()))
         processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
         try:
             worker = processes.start("worker", ["worker"])

@@ -22,7 +22,7 @@ from worlds import World, worlds
 from safebus.consumers.audit.policy_try import policy_try
 from safebus.deploy.local.demo import story
 from safebus.schemas.errors import BadInput
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 
 KEY = PersonKey(b"k" * 32)
 DIGEST = "0" * 16

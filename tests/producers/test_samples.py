@@ -9,7 +9,7 @@ from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.producers import samples
 from safebus.schemas import codec, identifiers
 from safebus.schemas.event_schemas import event_schemas
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import read_files
 from safebus.streams.register.entries import read_folder
 

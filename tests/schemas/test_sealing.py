@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safebus.schemas.errors import BadInput
-from safebus.schemas.sealing import new_key, seal, unseal
+from safebus.schemas.sealing import new_key, public_of, seal, unseal
 
 PRIVATE, PUBLIC = new_key()
 ORIGIN = "in.htest-police/2/9041"
@@ -18,6 +18,10 @@ def test_what_is_sealed_opens_with_its_key_and_origin(data: bytes, context: str)
     sealed = seal(data, public_key=PUBLIC, context=context)
 
     assert unseal(sealed, private_key=PRIVATE, context=context) == data
+
+
+def test_the_public_half_follows_from_the_private_one() -> None:
+    assert public_of(PRIVATE) == PUBLIC
 
 
 def test_two_keys_differ_and_have_32_bytes() -> None:

@@ -23,8 +23,8 @@ from safebus.schemas import codec, identifiers, topics
 from safebus.schemas.bus_records import Outcome, Stage
 from safebus.schemas.errors import BadIdentifier
 from safebus.schemas.event_schemas import bus_schemas
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.keys import DigestKey
 
 
 class Place(NamedTuple):
@@ -143,7 +143,7 @@ Fact = Published | Decided | WasSetAside | OnTopic | Handled | Unreadable
 
 
 def fact_of(
-    place: Place, at: int, value: bytes | None, headers: Sequence[tuple[str, bytes]], *, key: PersonKey
+    place: Place, at: int, value: bytes | None, headers: Sequence[tuple[str, bytes]], *, key: DigestKey
 ) -> Fact:
     """What a record says."""
     if place.topic.startswith("in."):
@@ -191,7 +191,7 @@ def _read(value: bytes, name: str, *, last: str | None = None, wanted: Any = Non
 _NOT_OURS = (ValueError, EOFError, struct.error, StopIteration, IndexError, OverflowError)
 
 
-def _decided(place: Place, at: int, value: bytes, key: PersonKey) -> Decided:
+def _decided(place: Place, at: int, value: bytes, key: DigestKey) -> Decided:
     found = _read(value, "decision", wanted=_counted_of_decision())
     origin = found["origin"]
     return Decided(

@@ -39,9 +39,9 @@ from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, jud
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
 from safebus.consumers.audit.reconcile.side_by_side import Ends, ends, side_by_side
 from safebus.schemas import topics
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.keys import DigestKey
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ async def reconcile(
     connection: Connection,
     asked: Asked,
     *,
-    key: PersonKey,
+    key: DigestKey,
     clock: Callable[[], datetime],
     progress: Callable[[int], None],
 ) -> Account:
@@ -105,7 +105,7 @@ def _terms(asked: Asked, fixed: Ends) -> Terms:
     )
 
 
-async def _second_look(connection: Connection, fixed: Ends, asked: Questions, key: PersonKey) -> SecondLook:
+async def _second_look(connection: Connection, fixed: Ends, asked: Questions, key: DigestKey) -> SecondLook:
     found = SecondLook()
     for before in (False, True):
         wanted = found.open(asked)

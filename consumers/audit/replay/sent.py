@@ -22,9 +22,9 @@ from safebus.consumers.audit.replay.unmatched import (
     stray_of,
 )
 from safebus.schemas import topics
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import Reader
+from safebus.schemas.keys import DigestKey
 
 #: How the topics of all partners begin.
 PREFIX = topics.notifications_for("any").removesuffix("any")
@@ -50,7 +50,7 @@ class Sent:
         *,
         since: datetime,
         until: datetime,
-        key: PersonKey,
+        key: DigestKey,
         at_once: int = 20_000,
     ) -> None:
         self._connection, self._findings, self._key = connection, findings, key

@@ -20,9 +20,9 @@ from safebus.consumers.audit.replay.time_span import CLOCKS_APART
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Outcome
 from safebus.schemas.errors import Refused
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import Reader
+from safebus.schemas.keys import DigestKey
 
 _BEFORE = timedelta(hours=1)  # a redo mostly follows its decision within this
 
@@ -94,7 +94,7 @@ def permitted_by(record: DecisionRecord) -> list[Key]:
 
 
 async def faults_of_missing(
-    connection: Connection, missing: Mapping[Key, Permit], *, key: PersonKey, since: datetime, until: datetime
+    connection: Connection, missing: Mapping[Key, Permit], *, key: DigestKey, since: datetime, until: datetime
 ) -> tuple[dict[Key, Fault], int]:
     """
     Look for these on their topics once more.

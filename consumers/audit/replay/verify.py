@@ -30,9 +30,9 @@ from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Origin, RegisterRecord
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import Reader
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.store import Register, RegisterAsOf
 from safebus.streams.rules import sharing
 from safebus.streams.rules.sharing import Shared
@@ -79,7 +79,7 @@ async def verify(
         events = await reading(lambda name: name.startswith(_EVENTS), 131_072, committed=False)
         on_topics = await reading(lambda name: name.startswith(sent.PREFIX), 65_536, committed=False)
         span = Span(decided, since=since, until=until)
-        outputs = Sent(connection, on_topics, findings, since=since, until=until, key=key)
+        outputs = Sent(connection, on_topics, findings, since=since, until=until, key=key.digests)
         decisions = _Decisions(_Again(register_log, key, schemas), outputs, findings, rules_digest)
         await span.begin()
         await outputs.begin()

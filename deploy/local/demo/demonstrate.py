@@ -23,7 +23,7 @@ from safebus.deploy.local.demo import show, story, watch
 from safebus.deploy.local.demo.partners import Partners, open_partners
 from safebus.deploy.local.processes import Processes
 from safebus.deploy.local.up import DEMO_REGISTER
-from safebus.deploy.service import logs, settings
+from safebus.deploy.service import key_files, logs, settings
 from safebus.deploy.service.rules_digest import rules_digest
 from safebus.deploy.service.terminal import clock, say
 from safebus.deploy.service.topic_plan import partners_of, wanted
@@ -100,11 +100,13 @@ async def _set_the_stage(stack: AsyncExitStack, broker_name: str, folder: Path) 
     say(f"starting a broker ({broker_name}), a PostgreSQL, an HTTP receiver and drop folders on this machine ...")
     broker = await asyncio.to_thread(stack.enter_context, open_broker(broker_name, data_dir=folder / "broker"))
     connection = Connection(broker.bootstrap)
+    key_files.init(found.home)
     changes = changes_of(DEMO_REGISTER, Register(), found.person_key())
     entries = [change.entry for change in changes]
+    key_files.init_cases(found.home, partners_of(entries))
     await asyncio.to_thread(make_topics, broker, wanted(partners_of(entries)))
     records = as_records(entries, at=clock(), by="demonstration", reason="the story begins")
-    offset = await write_records(connection, records)
+    offset = await write_records(connection, records, key=found.person_key())
     partners = await open_partners(stack, folder)
     processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
     stack.callback(processes.stop)
@@ -211,7 +213,7 @@ async def _consent_withdrawn(stage: RunningDemo) -> None:
     )
     check_consent(entry, await current_register(stage.connection), now=now)
     record = consent_record(entry, at=now, by="housing officer", reason="mother rang")
-    offset = await write_records(stage.connection, [record])
+    offset = await write_records(stage.connection, [record], key=stage.settings.person_key())
     before = story.moved_to_temporary_accommodation(1)
     after = story.moved_to_temporary_accommodation(2)
     await _publish(stage, [(after, "H-1")])

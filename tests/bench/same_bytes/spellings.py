@@ -18,7 +18,7 @@ NEW = {
     "records": "safebus.schemas.bus_records",
     "errors": "safebus.schemas.errors",
     "event_from_json": "safebus.schemas.events:from_json",
-    "PersonKey": "safebus.schemas.identifiers:PersonKey",
+    "PersonKey": "safebus.schemas.keys:PersonKey",
     "sharing": "safebus.streams.rules.sharing",
     "read_view": "safebus.streams.rules.asked_again:read_view",
     "Register": "safebus.streams.register.store:Register",

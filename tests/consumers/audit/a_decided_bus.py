@@ -18,10 +18,10 @@ from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Origin, RegisterRecord
 from safebus.schemas.event_schemas import event_schemas
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register

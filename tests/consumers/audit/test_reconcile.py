@@ -38,7 +38,7 @@ from safebus.consumers.audit.reconcile.judging import SecondLook, judge, questio
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Outcome, Quarantined, Stage
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 
 HOUR = 3_600_000
 NOON = 500_000 * HOUR

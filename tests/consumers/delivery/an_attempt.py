@@ -16,10 +16,10 @@ from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts, NoMeasures
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Reason, Receipt
-from safebus.schemas.identifiers import PersonKey
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.keys import PersonKey
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PARTNER = "ash-primary"

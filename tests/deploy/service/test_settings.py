@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 from pathlib import Path
 
 import pytest
@@ -36,16 +35,6 @@ def test_half_of_a_tls_setting_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match="go together"):
         found.tls()
-
-
-def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
-    first, second = (settings.load({"SAFEBUS_HOME": str(tmp_path)}) for _ in range(2))
-
-    assert first.person_key() == second.person_key()
-    assert first.case_secret("a-school") != first.case_secret("b-school")
-    assert first.seal_public() == second.seal_public()
-    assert {stat.S_IMODE(f.stat().st_mode) for f in (tmp_path / "keys").iterdir()} == {0o600}
-    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
 
 
 def test_a_connection_is_refused_where_its_parts_are(tmp_path: Path) -> None:

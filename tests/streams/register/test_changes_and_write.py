@@ -10,7 +10,7 @@ import pytest
 
 from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.schemas.errors import BadInput, BadRegister
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import changes_of, left_out, likely_slips, read_files
 from safebus.streams.register.store import Register
 from safebus.streams.register.write import as_records, check_consent, consent_record, ending_record, register_of

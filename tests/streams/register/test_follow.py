@@ -87,4 +87,4 @@ class _Fetched:
     """A record as aiokafka hands it over."""
 
     def __init__(self, offset: int, value: bytes) -> None:
-        self.offset, self.value = offset, value
+        self.offset, self.value, self.headers = offset, value, ()

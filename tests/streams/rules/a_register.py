@@ -9,7 +9,7 @@ from typing import Any
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Earlier, Origin, RegisterRecord
 from safebus.schemas.events import Event
-from safebus.schemas.identifiers import PersonKey
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register, body_of
 from safebus.streams.register.write import register_of

@@ -378,7 +378,7 @@ class _Record:
     """A record as aiokafka hands it over."""
 
     def __init__(self, offset: int, value: bytes) -> None:
-        self.offset, self.value = offset, value
+        self.offset, self.value, self.headers = offset, value, ()
 
 
 # What came before

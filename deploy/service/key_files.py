@@ -1,0 +1,227 @@
+"""
+Which keys are there, who holds which, and how is each made once and read with care?
+
+    person.key       tokens, ids, digests          worker, registrar, replay      `safebus keys init`
+    digest.key       digests of bytes              adapters, reconcile            `safebus keys export`, of person.key
+    seal.key         opens quarantine              operators                      `safebus keys init`
+    seal.pub         quarantine is sealed to it    worker, importers              `safebus keys init`, of seal.key
+    case-<agency>.key  case keys of an agency      that agency's publishers       `safebus keys init --agency`
+
+All in `<home>/keys`, 32 bytes each. Nothing else makes one: a process that finds none says so and ends, for one with a
+key of its own would take every child for a stranger. A file is there whole or not at all, whoever else is making it at
+that moment, and what follows from another is made from what stands on the disk.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import secrets
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from safebus.schemas import sealing
+from safebus.schemas.errors import BadInput
+from safebus.schemas.identifiers import agency_id
+from safebus.schemas.keys import KEY_BYTES, DigestKey, PersonKey
+
+PERSON, DIGEST, SEAL, SEAL_PUBLIC = "person.key", "digest.key", "seal.key", "seal.pub"
+
+_PR_SET_DUMPABLE = 4  # source: prctl(2)
+
+#: Role -> the files it works with, and nothing else.
+ROLES = {
+    "worker": (PERSON, SEAL_PUBLIC),
+    "registrar": (PERSON,),
+    "adapter": (DIGEST,),
+    "importer": (SEAL_PUBLIC,),
+    "auditor": (PERSON,),
+    "operator": (SEAL, DIGEST),
+}
+
+
+def case_file(agency: str) -> str:
+    """The file with an agency's own secret for case keys."""
+    return f"case-{agency_id(agency)}.key"
+
+
+def keep_out_of_core_files() -> None:
+    """From now on, no memory of this process or of those it starts is written down when it crashes, nor traced."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # A core that is piped to a program has no size limit, so the kernel is told not to make one.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def init(home: Path, *, agencies: Iterable[str] = ()) -> list[str]:
+    """
+    Make the keys of a new bus; what is there stays as it is.
+
+    Args:
+        agencies: Publishers on this machine, whose secrets for case keys are made too.
+
+    Returns:
+        The files that were made now.
+
+    Raises:
+        BadInput: The home holds what follows from a key that it does not hold: it is that of a role of another bus.
+    """
+    folder = home / "keys"
+    for derived, source in ((DIGEST, PERSON), (SEAL_PUBLIC, SEAL)):
+        if (folder / derived).exists() and not (folder / source).exists():
+            raise BadInput(
+                f"`{folder}` has `{derived}` and not `{source}`: it belongs to a process of a bus whose keys are "
+                "elsewhere, and a new one here would decide wrongly; nothing was made"
+            )
+    new = {PERSON: secrets.token_bytes(KEY_BYTES), SEAL: sealing.new_key()[0]}
+    made = [name for name, secret in new.items() if _make(folder / name, secret)]
+    public = sealing.public_of(read(home, SEAL))
+    made += [SEAL_PUBLIC] if _make(folder / SEAL_PUBLIC, public) else []
+    return made + init_cases(home, agencies)
+
+
+def init_cases(home: Path, agencies: Iterable[str]) -> list[str]:
+    """Make these agencies' secrets for case keys; returns the files that were made now."""
+    files = map(case_file, agencies)
+    return [name for name in files if _make(home / "keys" / name, secrets.token_bytes(KEY_BYTES))]
+
+
+def export(home: Path, role: str, to: Path) -> list[str]:
+    """
+    Write what one role works with into `<to>/keys`, to be carried to where it runs.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        BadInput: A key is missing here, or another stands there.
+    """
+    content = {name: _digest_key(home).secret if name == DIGEST else read(home, name) for name in ROLES[role]}
+    for name, secret in content.items():
+        if not _make(to / "keys" / name, secret) and read(to, name) != secret:
+            raise BadInput(f"`{to / 'keys' / name}` is another key; nothing there was changed")
+    return list(content)
+
+
+def person_key(home: Path) -> PersonKey:
+    """
+    The key of those who decide.
+
+    Raises:
+        BadInput: There is none, others can read it, or it is none.
+    """
+    return PersonKey(read(home, PERSON))
+
+
+def any_key() -> PersonKey:
+    """For what compares tokens only with those that it makes itself: a folder that is tried and not loaded."""
+    return PersonKey(secrets.token_bytes(KEY_BYTES))
+
+
+def digest_key(home: Path) -> DigestKey:
+    """
+    The key of those who only compare bytes.
+
+    Raises:
+        BadInput: There is none, others can read it, it is none, or it is not of the bus whose person key stands beside.
+    """
+    if not (home / "keys" / DIGEST).exists() and (home / "keys" / PERSON).exists():
+        return _digest_key(home)
+    found = DigestKey(read(home, DIGEST))
+    if (home / "keys" / PERSON).exists() and found != _digest_key(home):
+        raise BadInput(f"`{DIGEST}` and `{PERSON}` in `{home / 'keys'}` are of two buses; remove the wrong one")
+    return found
+
+
+def _digest_key(home: Path) -> DigestKey:
+    return person_key(home).digests
+
+
+def seal_private(home: Path) -> bytes:
+    """
+    The operators' private key.
+
+    Raises:
+        BadInput: There is none, others can read it, it is none, or the public one beside it is of another.
+    """
+    private = read(home, SEAL)
+    public = home / "keys" / SEAL_PUBLIC
+    if public.exists() and public.read_bytes() != sealing.public_of(private):
+        raise BadInput(
+            f"`{SEAL}` and `{SEAL_PUBLIC}` in `{home / 'keys'}` are no pair; quarantine is sealed to another"
+        )
+    return private
+
+
+def read(home: Path, name: str) -> bytes:
+    """
+    One key.
+
+    Raises:
+        BadInput: It is not there, others can read or replace it, or it is not 32 bytes.
+    """
+    path = home / "keys" / name
+    try:
+        with path.open("rb") as file:
+            mode, data = os.fstat(file.fileno()).st_mode, file.read(KEY_BYTES + 1)
+    except FileNotFoundError:
+        raise BadInput(_how_to_get(path)) from None
+    except OSError as exc:
+        raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
+    if name != SEAL_PUBLIC and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise BadInput(f"others on this machine can read `{path}` (mode {stat.S_IMODE(mode):o}); `chmod 600 {path}`")
+    if path.parent.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise BadInput(f"others on this machine can replace what is in `{path.parent}`; `chmod 700 {path.parent}`")
+    if len(data) != KEY_BYTES:
+        raise BadInput(f"`{path}` has {'more' if len(data) > KEY_BYTES else len(data)} bytes, a key has {KEY_BYTES}")
+    return data
+
+
+def _how_to_get(path: Path) -> str:
+    if path.name.startswith("case-"):
+        agency = path.name.removeprefix("case-").removesuffix(".key")
+        how = f"`safebus keys init --agency {agency}` makes it once; all who publish for `{agency}` need the same"
+    else:
+        how = (
+            "`safebus keys init` makes those of a new bus, once; `safebus keys export` gives any other process its own"
+        )
+    return f"there is no `{path}`: {how}"
+
+
+def fingerprint(name: str, secret: bytes) -> str:
+    """Which key it is, for whoever may know that and nothing else. 16 hex digits."""
+    if name == PERSON:
+        return PersonKey(secret).fingerprint
+    # Of the public half, for both: they are one pair.
+    return DigestKey(sealing.public_of(secret) if name == SEAL else secret).fingerprint
+
+
+def held(home: Path) -> Iterable[Path]:
+    """The key files of a home."""
+    return sorted(path for path in (home / "keys").glob("*") if path.suffix in (".key", ".pub"))
+
+
+def _make(path: Path, data: bytes) -> bool:
+    """Write a file that is there whole or not at all; False: it is there already, and stays."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # fails where there is one, and is seen at once as a whole
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return True

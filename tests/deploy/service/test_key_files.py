@@ -1,0 +1,196 @@
+"""Keys are made once and whole, by one command, and each role has its own."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from safebus.deploy.service import key_files, settings
+from safebus.schemas import sealing
+from safebus.schemas.errors import BadInput
+
+#: Rounds of four processes that start at once; asked for are 1 000: STARTS=1000.
+STARTS = int(os.environ.get("STARTS", "25"))
+
+
+def at(home: Path) -> settings.Settings:
+    return settings.load({"SAFEBUS_HOME": str(home)})
+
+
+def test_all_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
+    made = key_files.init(tmp_path, agencies=["a-school", "b-school"])
+    first = at(tmp_path)
+    secret = first.person_key()
+
+    assert made == ["person.key", "seal.key", "seal.pub", "case-a-school.key", "case-b-school.key"]
+    assert key_files.init(tmp_path, agencies=["a-school"]) == []
+    assert first.person_key() == secret and first.digest_key() == secret.digests
+    assert first.case_secret("a-school") != first.case_secret("b-school")
+    assert first.seal_public() == sealing.public_of(first.seal_private())
+    assert {stat.S_IMODE(f.stat().st_mode) for f in (tmp_path / "keys").iterdir()} == {0o600}
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+    assert len([*(tmp_path / "keys").iterdir()]) == 5  # no draft is left
+
+
+@pytest.mark.parametrize("ask", ["person_key", "digest_key", "seal_public", "seal_private"])
+def test_nothing_else_makes_one(tmp_path: Path, ask: str) -> None:
+    with pytest.raises(BadInput, match=r"^there is no `.*`: `safebus keys init` makes those of a new bus, once; "):
+        getattr(at(tmp_path), ask)()
+
+    assert not (tmp_path / "keys").exists()
+
+
+def test_a_publisher_is_told_how_to_make_its_own(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="`safebus keys init --agency a-school` makes it once; all who publish for"):
+        at(tmp_path).case_secret("a-school")
+
+
+_START = """
+import sys
+from pathlib import Path
+from safebus.deploy.service import key_files, settings
+home = Path(sys.argv[1])
+for number, _ in enumerate(sys.stdin):
+    one = home / str(number)
+    key_files.init(one, agencies=["a-school"])
+    found = settings.load({"SAFEBUS_HOME": str(one)})
+    four = found.person_key().secret, found.seal_private(), found.seal_public(), found.case_secret("a-school")
+    print(*(key.hex() for key in four), flush=True)
+"""
+
+
+def test_four_that_start_at_once_have_the_same_whole_keys(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", _START, str(tmp_path)]
+    started = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    rounds = []
+    for _ in range(STARTS):
+        for one in started:
+            assert one.stdin is not None
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        rounds.append([one.stdout.readline().split() for one in started if one.stdout is not None])
+    for one in started:
+        one.communicate(timeout=60)
+
+    assert all(one.returncode == 0 for one in started)
+    for said in rounds:
+        assert len(said[0]) == 4 and said == [said[0]] * 4
+        assert sealing.public_of(bytes.fromhex(said[0][1])).hex() == said[0][2]
+    assert len({said[0][0] for said in rounds}) == STARTS
+
+
+@pytest.mark.parametrize("left", [("person.key",), ("person.key", "seal.key"), ("seal.key",)])
+def test_what_a_killed_start_left_is_completed(tmp_path: Path, left: tuple[str, ...]) -> None:
+    key_files.init(tmp_path)
+    before = {name: (tmp_path / "keys" / name).read_bytes() for name in left}
+    for path in key_files.held(tmp_path):
+        if path.name not in left:
+            path.unlink()
+
+    key_files.init(tmp_path)
+
+    assert {name: (tmp_path / "keys" / name).read_bytes() for name in left} == before
+    assert at(tmp_path).seal_public() == sealing.public_of(at(tmp_path).seal_private())
+
+
+@pytest.mark.parametrize(("role", "names"), key_files.ROLES.items())
+def test_each_role_gets_its_own_and_nothing_else(tmp_path: Path, role: str, names: tuple[str, ...]) -> None:
+    key_files.init(tmp_path / "bus", agencies=["a-school"])
+    bus, there = at(tmp_path / "bus"), tmp_path / "there"
+
+    assert key_files.export(tmp_path / "bus", role, there) == list(names)
+    assert key_files.export(tmp_path / "bus", role, there) == list(names)
+    assert sorted(path.name for path in (there / "keys").iterdir()) == sorted(names)
+    if "digest.key" in names or "person.key" in names:
+        assert at(there).digest_key() == bus.person_key().digests
+    if "person.key" not in names:
+        with pytest.raises(BadInput):
+            at(there).person_key()
+
+
+@pytest.mark.parametrize("role", ["adapter", "importer"])
+def test_where_a_role_works_no_other_bus_is_begun(tmp_path: Path, role: str) -> None:
+    key_files.init(tmp_path / "bus")
+    key_files.export(tmp_path / "bus", role, tmp_path / "there")
+
+    with pytest.raises(BadInput, match="belongs to a process of a bus whose keys are elsewhere"):
+        key_files.init(tmp_path / "there")
+
+    assert len([*key_files.held(tmp_path / "there")]) == 1
+
+
+def test_another_key_is_not_overwritten(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        key_files.init(tmp_path / name)
+    key_files.export(tmp_path / "one", "adapter", tmp_path / "there")
+
+    with pytest.raises(BadInput, match="is another key; nothing there was changed"):
+        key_files.export(tmp_path / "other", "adapter", tmp_path / "there")
+
+    assert at(tmp_path / "there").digest_key() == at(tmp_path / "one").digest_key()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_that_others_can_read_is_not_used(tmp_path: Path, mode: int) -> None:
+    key_files.init(tmp_path)
+    (tmp_path / "keys" / "person.key").chmod(mode)
+
+    with pytest.raises(BadInput, match=rf"others on this machine can read .* \(mode {mode:o}\); `chmod 600"):
+        at(tmp_path).person_key()
+
+
+def test_a_folder_in_which_others_can_write_is_not_used(tmp_path: Path) -> None:
+    key_files.init(tmp_path)
+    (tmp_path / "keys").chmod(0o770)
+
+    with pytest.raises(BadInput, match=r"others on this machine can replace what is in .*`chmod 700"):
+        at(tmp_path).person_key()
+
+
+@pytest.mark.parametrize(("length", "said"), [(0, "has 0 bytes"), (31, "has 31 bytes"), (64, "has more bytes")])
+def test_what_is_cut_short_or_is_no_key_is_not_used(tmp_path: Path, length: int, said: str) -> None:
+    key_files.init(tmp_path)
+    (tmp_path / "keys" / "person.key").write_bytes(b"k" * length)
+
+    with pytest.raises(BadInput, match=f"{said}, a key has 32$"):
+        at(tmp_path).person_key()
+
+
+def test_a_folder_in_the_place_of_a_key_is_said(tmp_path: Path) -> None:
+    (tmp_path / "keys" / "person.key").mkdir(parents=True)
+
+    with pytest.raises(BadInput, match=r"person.key` cannot be read: Is a directory$"):
+        at(tmp_path).person_key()
+
+
+@pytest.mark.parametrize(("name", "ask"), [("seal.pub", "seal_private"), ("digest.key", "digest_key")])
+def test_two_that_do_not_belong_together_are_not_used(tmp_path: Path, name: str, ask: str) -> None:
+    key_files.init(tmp_path)
+    (tmp_path / "keys" / name).write_bytes(b"x" * 32)
+    (tmp_path / "keys" / name).chmod(0o600)
+
+    with pytest.raises(BadInput, match=r"are no pair|are of two buses"):
+        getattr(at(tmp_path), ask)()
+
+
+_LOOK = """
+import ctypes, resource, sys
+from safebus.deploy import cli
+resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+sys.argv = ["safebus", "--version"]
+try:
+    cli.main()
+except SystemExit:
+    print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+"""
+
+
+def test_no_command_leaves_its_memory_in_a_core_file() -> None:
+    done = subprocess.run([sys.executable, "-c", _LOOK], capture_output=True, text=True, timeout=60)
+
+    assert done.stdout.splitlines()[-1] == "(0, 0) 0", done.stderr
