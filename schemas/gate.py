@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -91,6 +91,23 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+def check_marks(headers: Iterable[tuple[str, bytes | None]]) -> None:
+    """
+    Refuse a record that could not be read, or that stands in a transaction where none belongs.
+
+    Raises:
+        Refused: BAD_HEADER, BATCH_TOO_LARGE, UNREADABLE_BATCH, TOO_MANY_HEADERS or IN_TRANSACTION.
+    """
+    for name, _ in headers:
+        if isinstance(name, Damaged):
+            raise Refused(name.reason, name.detail)
+
+
+def in_transaction(headers: Iterable[tuple[str, bytes | None]]) -> bool:
+    """Does the record stand in a transaction?"""
+    return any(isinstance(name, Damaged) and name.reason == GateReason.IN_TRANSACTION for name, _ in headers)
+
+
 def check_wrapping(
     key: bytes | None, headers: Sequence[tuple[str, bytes | None]], *, limits: Limits = DEFAULT_LIMITS
 ) -> None:
@@ -100,9 +117,7 @@ def check_wrapping(
     Raises:
         Refused: BAD_HEADER, BATCH_TOO_LARGE, UNREADABLE_BATCH, IN_TRANSACTION, BAD_KEY or TOO_MANY_HEADERS.
     """
-    for name, _ in headers:
-        if isinstance(name, Damaged):
-            raise Refused(name.reason, name.detail)
+    check_marks(headers)
     if not key or len(key) > limits.key_bytes:
         found = "no key" if not key else f"{len(key)} bytes"
         raise Refused(GateReason.BAD_KEY, f"found {found}, expected a case key of 1 to {limits.key_bytes} bytes")

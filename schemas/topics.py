@@ -16,9 +16,9 @@ PARTITIONS = 4
 
 REGISTER = "register"
 DECISIONS = "decisions"
-RECEIPTS = "receipts"
 QUARANTINE = "quarantine"
 
+_RECEIPTS = "receipts."
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -66,6 +66,16 @@ def notifications_for(partner: str) -> str:
     return f"out.{agency_id(partner)}"
 
 
+def receipts_from(partner: str) -> str:
+    """The topic that says what became of each delivery to one partner. Nobody else's adapter may write it."""
+    return f"{_RECEIPTS}{agency_id(partner)}"
+
+
+def partner_of_receipts(topic: str) -> str | None:
+    """Whose deliveries this topic tells of; None: it tells of none."""
+    return topic.removeprefix(_RECEIPTS) if topic.startswith(_RECEIPTS) else None
+
+
 def parked_for(partner: str) -> str:
     """The topic that holds what a person must look at before one partner can have it."""
     return f"parked.{agency_id(partner)}"
@@ -84,12 +94,15 @@ def table(publishers: Iterable[str], partners: Iterable[str]) -> list[Topic]:
         # One partition: one offset names one state. Never compacted: the past must be reconstructible.
         Topic(REGISTER, 1, -1, "register load, consent record", "worker, adapters, replay"),
         Topic(DECISIONS, PARTITIONS, -1, "worker", "audit, explain, replay"),
-        Topic(RECEIPTS, PARTITIONS, -1, "adapters", "audit, explain, timers"),
         Topic(QUARANTINE, PARTITIONS, 90 * _DAY_MS, "worker, importers", "operators"),
     ]
     ins = [Topic(published_by(a), PARTITIONS, 30 * _DAY_MS, a, "worker, replay") for a in sorted(set(publishers))]
     outs = [
         Topic(notifications_for(p), PARTITIONS, 7 * _DAY_MS, "worker", f"adapter of {p}") for p in sorted(set(partners))
     ]
+    receipts = [
+        Topic(receipts_from(p), PARTITIONS, -1, f"adapter of {p}", "adapter, audit, explain")
+        for p in sorted(set(partners))
+    ]
     parked = [Topic(parked_for(p), PARTITIONS, -1, f"adapter of {p}", "operators") for p in sorted(set(partners))]
-    return [*fixed, *ins, *outs, *parked]
+    return [*fixed, *ins, *outs, *receipts, *parked]

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from safebus.schemas import codec, sealing, topics
+from safebus.schemas import sealing, topics
 from safebus.schemas.bus_records import Quarantined
 from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.own_records import Strange, own_record
 
 
-async def entries(connection: Connection) -> list[Quarantined]:
-    """Every entry, oldest first. A redo writes the same entry again under the same id; it stands here once."""
+async def entries(
+    connection: Connection, *, on_strange: Callable[[Strange], None] = lambda _: None
+) -> list[Quarantined]:
+    """
+    Every entry, oldest first. A redo writes the same entry again under the same id; it stands here once.
+
+    Args:
+        on_strange: Told of each record that the bus did not write.
+    """
     found: dict[str, Quarantined] = {}
     async for message in read_topic(connection, topics.QUARANTINE):
-        entry = codec.decode_record(message.value, Quarantined)
+        entry = own_record(message, Quarantined)
+        if isinstance(entry, Strange):
+            on_strange(entry)
+            continue
         found.setdefault(entry.quarantine_id, entry)
     return sorted(found.values(), key=lambda entry: entry.at)
 

@@ -23,16 +23,16 @@ from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery.attempt import Attempts
 from safebus.consumers.delivery.cases import Case, Cases, Item
 from safebus.consumers.delivery.ledger import Ledger, Receipts
-from safebus.consumers.delivery.measures import CourierFacts, OpenState, Pile
+from safebus.consumers.delivery.measures import CourierFacts, On, OpenState, Pile
 from safebus.consumers.delivery.notices import Notices
 from safebus.consumers.delivery.recheck import Recheck
 from safebus.consumers.delivery.source import Source, Waiting
 from safebus.consumers.delivery.stages import ENDED
-from safebus.schemas import codec
 from safebus.schemas.bus_records import Notification, Stage
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Writer
 from safebus.schemas.keys import DigestKey
+from safebus.schemas.own_records import Strange, own_record
 
 log = structlog.get_logger()
 
@@ -75,7 +75,12 @@ class Courier:
         self._adapter, self._key, self._clock = adapter, key, clock
         self._outbound = Writer(connection, client_id=f"adapter-{partner}", linger_ms=0)
         self._ledger = Ledger(
-            connection, self._outbound, partner=partner, transport=adapter.transport, receipts=receipts
+            connection,
+            self._outbound,
+            partner=partner,
+            transport=adapter.transport,
+            receipts=receipts,
+            on_strange=partial(self._strange, On.RECEIPTS),
         )
         self._source = Source(connection, partner=partner, revoked=self._let_go, assigned=self._ledger.load)
         self._cases = Cases()
@@ -181,7 +186,11 @@ class Courier:
             await self._source.commit()
 
     async def _take_in(self, waiting: Waiting) -> None:
-        notification = codec.decode_record(waiting.value, Notification)
+        notification = own_record(waiting, Notification, belongs=lambda n: n.recipient == self.partner)
+        if isinstance(notification, Strange):
+            self._strange(On.NOTIFICATIONS, notification)
+            self._source.dealt_with(waiting)
+            return
         first_sent, attempt = self._ledger.waited(notification.notification_id)
         item = Item(
             notification,
@@ -195,6 +204,18 @@ class Courier:
             self._source.dealt_with(waiting)
         else:
             self._cases.add(item)
+
+    def _strange(self, on: On, found: Strange) -> None:
+        """Nobody of the bus wrote it: it is said, and the others go on."""
+        self.facts.strange(on)
+        log.error(
+            "record.strange",
+            partner=self.partner,
+            topic=found.topic,
+            partition=found.partition,
+            offset=found.offset,
+            reason=found.reason,
+        )
 
     async def _start_what_is_due(self) -> None:
         now, held_until = self._clock(), self._attempts.held_until

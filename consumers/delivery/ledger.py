@@ -11,14 +11,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from safebus.consumers.delivery.stages import ENDED, NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, code_of
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Notification, Receipt, Stage
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.reader import WHOLE_FETCH, Reader
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.own_records import Strange, own_record
 
 
 class Ended(NamedTuple):
@@ -41,7 +43,7 @@ class Delivered:
 
 class Receipts:
     """
-    The tail of `receipts`, read once for all the ledgers of a process.
+    The tails of `receipts.<partner>`, read at once for all the ledgers of a process.
 
     Args:
         window: How many of the newest of each partition are read at first.
@@ -49,14 +51,14 @@ class Receipts:
 
     def __init__(self, connection: Connection, *, window: int = 100_000) -> None:
         self._connection, self._window = connection, window
-        self._followers: dict[bytes, Callable[[Receipt], None]] = {}
-        self._next: dict[int, int] = {}
+        self._ledgers: dict[str, Ledger] = {}
+        self._next: dict[Partition, int] = {}
         self._reading = asyncio.Lock()
 
-    def follow(self, partner: str, note: Callable[[Receipt], None]) -> None:
-        """Whatever is read about this partner goes here; to be said before the first reading."""
+    def follow(self, topic: str, ledger: Ledger) -> None:
+        """Whatever is read of this topic goes there; to be said before the first reading."""
         assert not self._next, "what was read before would be missing"
-        self._followers[partner.encode()] = note
+        self._ledgers[topic] = ledger
 
     async def load(self) -> None:
         """
@@ -65,13 +67,24 @@ class Receipts:
         Raises:
             NotReachable: Not to their end; whoever goes on without could deliver twice.
         """
-        async with self._reading:
-            last = None if self._next else self._window
-            async for message in read_topic(self._connection, topics.RECEIPTS, last=last, starts=self._next):
-                self._next[message.partition] = message.offset + 1
-                note = self._followers.get(dict(message.headers).get("sb_partner", b""))
-                if note is not None:
-                    note(codec.decode_record(message.value, Receipt))
+        async with self._reading, self._reader() as reader:
+            for partition in reader.partitions:
+                tail = max(reader.begins[partition], reader.ends[partition] - self._window)
+                reader.seek(partition, self._next.get(partition, tail))
+            while messages := await reader.take_any():
+                for message in messages:
+                    self._next[Partition(message.topic, message.partition)] = message.offset + 1
+                    self._ledgers[message.topic].read(message)
+
+    def _reader(self) -> Reader:
+        # Also what stands in a transaction: one that somebody left open would hide what was handed over behind it.
+        return Reader(
+            self._connection,
+            self._ledgers.__contains__,
+            must=self._ledgers,
+            fetch_bytes=WHOLE_FETCH,
+            committed=False,
+        )
 
 
 class Ledger:
@@ -81,6 +94,7 @@ class Ledger:
     Args:
         outbound: None: only to read.
         receipts: Shared with other partners of this process; None: read for this one alone.
+        on_strange: Told of each record on the partner's receipts that the bus did not write.
         window: How many ended deliveries are remembered. Older repeats have one effect all the same: every adapter
             hands over under the same id.
     """
@@ -93,12 +107,14 @@ class Ledger:
         partner: str,
         transport: str,
         receipts: Receipts | None = None,
+        on_strange: Callable[[Strange], None] = lambda _: None,
         window: int = 100_000,
     ):
-        self._outbound = outbound
+        self._outbound, self._on_strange = outbound, on_strange
         self._partner, self._transport, self._window = partner, transport, window
+        self._topic = topics.receipts_from(partner)
         self._receipts = receipts or Receipts(connection, window=window)
-        self._receipts.follow(partner, self._note)
+        self._receipts.follow(self._topic, self)
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._on_consent: dict[str, Delivered] = {}
         self._waited: dict[str, tuple[datetime, int]] = {}
@@ -108,9 +124,17 @@ class Ledger:
         self._noticed: set[str] = set()
         self._never: set[str] = set()  # stopped before any attempt
 
+    def read(self, message: Any) -> None:
+        """Take in one record of the partner's topic; what the bus did not write there is believed by nobody."""
+        found = own_record(message, Receipt, belongs=lambda receipt: receipt.partner == self._partner)
+        if isinstance(found, Strange):
+            self._on_strange(found)
+        else:
+            self._note(found)
+
     async def load(self) -> None:
         """
-        Read the tail of `receipts`, and later what came since.
+        Read the tail of the partner's receipts, and later what came since.
 
         Others write receipts about this partner too: an operator who redrives, a process that had a partition before.
         """
@@ -197,7 +221,7 @@ class Ledger:
             ("sb_partner", self._partner.encode()),
             ("sb_event", receipt.event_id.encode()),
         ]
-        message = Message(topics.RECEIPTS, receipt.notification_id.encode(), codec.encode_record(receipt), about)
+        message = Message(self._topic, receipt.notification_id.encode(), codec.encode_record(receipt), about)
         assert self._outbound is not None  # only who delivers writes
         await self._outbound.send_all([message])
         self._note(receipt)

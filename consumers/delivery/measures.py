@@ -32,6 +32,13 @@ class Told(StrEnum):
     WAITS = "waits"
 
 
+class On(StrEnum):
+    """On which of a partner's topics something stands."""
+
+    NOTIFICATIONS = "notifications"
+    RECEIPTS = "receipts"
+
+
 @dataclass(frozen=True)
 class Pile:
     """How many deliveries stand alike, and when the oldest of them was decided; None: there are none."""
@@ -59,6 +66,10 @@ class DeliveryTally(Protocol):
         """A partner was told that a consent ended, or was to be."""
         ...
 
+    def strange(self, on: On) -> None:
+        """A record stands there that the bus did not write."""
+        ...
+
 
 class NoMeasures:
     """The tally of a courier that shows no metrics."""
@@ -70,6 +81,9 @@ class NoMeasures:
         """Nobody is told."""
 
     def noticed(self, told: Told) -> None:
+        """Nobody is told."""
+
+    def strange(self, on: On) -> None:
         """Nobody is told."""
 
 
@@ -102,6 +116,10 @@ class CourierFacts:
         """The partner was told that a consent ended, or was to be."""
         self.notices[told] += 1
         self.tally.noticed(told)
+
+    def strange(self, on: On) -> None:
+        """A record stands there that the bus did not write."""
+        self.tally.strange(on)
 
 
 class Observed(Protocol):

@@ -12,13 +12,14 @@ from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts
 from safebus.consumers.delivery.recheck import Recheck
 from safebus.consumers.delivery.stages import NOT_SENT, Step
-from safebus.schemas import codec, topics
+from safebus.schemas import topics
 from safebus.schemas.bus_records import Notification, Stage
 from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Writer
 from safebus.schemas.keys import DigestKey
+from safebus.schemas.own_records import Strange, own_record
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,25 @@ class Said:
     text: str
 
 
-async def waiting(connection: Connection, partner: str) -> list[Parked]:
-    """What is parked and neither handed over nor stopped since, oldest first."""
+async def waiting(
+    connection: Connection, partner: str, *, on_strange: Callable[[Strange], None] = lambda _: None
+) -> list[Parked]:
+    """
+    What is parked and neither handed over nor stopped since, oldest first.
+
+    Args:
+        on_strange: Told of each record that the bus did not write, there and on the partner's receipts.
+    """
     found: dict[str, Parked] = {}
     async for message in read_topic(connection, topics.parked_for(partner)):
-        notification = codec.decode_record(message.value, Notification)
-        reason = dict(message.headers).get("sb_reason", b"").decode()
+        notification = own_record(message, Notification, belongs=lambda n: n.recipient == partner)
+        if isinstance(notification, Strange):
+            on_strange(notification)
+            continue
+        reason = dict(message.headers).get("sb_reason", b"").decode("utf-8", "replace")
         at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
         found[notification.notification_id] = Parked(notification, message.value, reason, at)
-    ledger = Ledger(connection, None, partner=partner, transport="operator")
+    ledger = Ledger(connection, None, partner=partner, transport="operator", on_strange=on_strange)
     await ledger.load()
     settled = {key for key in found if (e := ledger.ended(key)) is not None and e.stage is not Stage.PARKED}
     return sorted((p for key, p in found.items() if key not in settled), key=lambda p: p.at)

@@ -46,6 +46,7 @@ async def _explained(found: Settings, event_id: str, output: Form, *, show_relea
     """Print what is on record about an event; False: nothing is."""
     from safebus.consumers.audit.explain import explanation as explaining
     from safebus.consumers.audit.explain import indexing
+    from safebus.schemas.own_records import say_strange
     from safebus.streams.register.follow import current_register
 
     connection = found.connection()
@@ -59,6 +60,7 @@ async def _explained(found: Settings, event_id: str, output: Form, *, show_relea
     elif about.decisions:
         for record in about.decisions:
             typer.echo(explaining.as_text(record, about.receipts, about.register))
+    say_strange(about.strange, say)
     return bool(about.decisions)
 
 

@@ -28,9 +28,11 @@ def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None
     """List what is parked for a partner and not handed over since."""
     from safebus.consumers.delivery import parked
     from safebus.deploy.service import settings
+    from safebus.schemas.own_records import Strange, say_strange
 
     found = settings.load()
-    waiting = run(lambda: parked.waiting(found.connection(), partner))
+    strange: list[Strange] = []
+    waiting = run(lambda: parked.waiting(found.connection(), partner, on_strange=strange.append))
     rows = [
         {
             "notification_id": p.notification.notification_id,
@@ -42,6 +44,7 @@ def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None
         for p in waiting
     ]
     show(rows, output, columns=["notification_id", "event_id", "event_type", "reason", "parked_at"])
+    say_strange(strange, say)
 
 
 @app.command(

@@ -24,9 +24,11 @@ def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="on
     """List what could not be decoded, verified or matched."""
     from safebus.consumers.audit import quarantine
     from safebus.deploy.service import settings
+    from safebus.schemas.own_records import Strange, say_strange
 
     found = settings.load()
-    entries = run(lambda: quarantine.entries(found.connection()))
+    strange: list[Strange] = []
+    entries = run(lambda: quarantine.entries(found.connection(), on_strange=strange.append))
     rows = [
         {
             "quarantine_id": e.quarantine_id,
@@ -40,6 +42,7 @@ def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="on
         if not reason or e.reason == reason
     ]
     show(rows, output, columns=["quarantine_id", "reason", "where", "size", "at", "detail"])
+    say_strange(strange, say)
 
 
 @app.command(

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, get_args
 
 from safebus.consumers.adapters.adapter import Reply
-from safebus.consumers.delivery.measures import OpenState, Told
+from safebus.consumers.delivery.measures import On, OpenState, Told
 from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas.bus_records import Outcome
 from safebus.streams.rules.reasons import SET_ASIDE
@@ -177,6 +177,13 @@ NOTICES: Final = Metric(
     "attempts",
     (_DESTINATION, Label("outcome", "what came of it", tuple(Told))),
 )
+STRANGE: Final = Metric(
+    MetricKind.COUNTER,
+    "safebus_strange_records_total",
+    "Records on a partner's topics that the bus did not write: somebody has a right that is not theirs",
+    "records",
+    (_DESTINATION, Label("on", "on which of them", tuple(On))),
+)
 DELIVERIES: Final = Metric(
     MetricKind.GAUGE,
     "safebus_deliveries",
@@ -194,4 +201,4 @@ OLDEST: Final = Metric(
 HELD: Final = Metric(
     MetricKind.GAUGE, "safebus_destination_held", "1: it lets nothing in, look at it", "0 or 1", (_DESTINATION,)
 )
-OF_DELIVERY: Final = (ATTEMPTS, DURATION, ARRIVAL, DELIVERIES_ENDED, NOTICES, DELIVERIES, OLDEST, HELD)
+OF_DELIVERY: Final = (ATTEMPTS, DURATION, ARRIVAL, DELIVERIES_ENDED, NOTICES, STRANGE, DELIVERIES, OLDEST, HELD)

@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from safebus.consumers.adapters.adapter import Reply
-from safebus.consumers.delivery.measures import Observed, Told
+from safebus.consumers.delivery.measures import Observed, On, Told
 from safebus.consumers.delivery.stages import ENDED
 from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
@@ -170,6 +170,7 @@ class DeliverNumbers(Numbers):
         self.arrival = self._histogram(metric_list.ARRIVAL)
         self.ended = self._counter(metric_list.DELIVERIES_ENDED)
         self.notices = self._counter(metric_list.NOTICES)
+        self.strange = self._counter(metric_list.STRANGE)
         self._deliveries = self._gauge(metric_list.DELIVERIES)
         self._oldest = self._gauge(metric_list.OLDEST)
         self._held = self._gauge(metric_list.HELD)
@@ -197,6 +198,7 @@ class _OneCourier:
         self._arrival = numbers.arrival.labels(partner)
         self._ended = {s: numbers.ended.labels(partner, s.value.lower()) for s in sorted(ENDED)}
         self._notices = {told: numbers.notices.labels(partner, told.value) for told in Told}
+        self._strange = {on: numbers.strange.labels(partner, on.value) for on in On}
 
     def attempted(self, reply: Reply, took: timedelta) -> None:
         """The partner answered an attempt, or did not."""
@@ -213,6 +215,10 @@ class _OneCourier:
     def noticed(self, told: Told) -> None:
         """A partner was told that a consent ended, or was to be."""
         self._notices[told].inc()
+
+    def strange(self, on: On) -> None:
+        """A record stands there that the bus did not write."""
+        self._strange[on].inc()
 
 
 def _known(value: str, known: Collection[str]) -> str:

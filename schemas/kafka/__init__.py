@@ -10,6 +10,7 @@ The one place that speaks to a broker: nothing else imports a Kafka client (the 
     writer         writing, and knowing that it is written
     assigning      which process of a group gets which partitions
     batches        reading what a publisher's software wrote, whatever it is; `install` it where a process begins
+    group_answers  a refusal to say how far a group has got is no `nothing`; installed with `batches`
     unpacking      what is in a compressed batch, if it is not too much
     consumer       how aiokafka's consumer is made, started and ended: for the modules beside it alone
     admin          making topics with librdkafka;  in_memory: the broker that librdkafka carries

@@ -37,6 +37,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 
 from safebus.schemas.errors import Refused
 from safebus.schemas.gate import Damaged, GateReason
+from safebus.schemas.kafka import group_answers
 from safebus.schemas.kafka.unpacking import UNPACKED_BYTES, unpack
 
 #: Of one answer to a fetch, which holds the batches of one partition.
@@ -57,13 +58,14 @@ _BROKEN = "a record inside a batch does not hold together"
 
 
 def install() -> None:
-    """From now on, every aiokafka consumer of this process reads batches through this module."""
+    """From now on, every aiokafka consumer of this process reads through this module and `group_answers`."""
     fetcher.MemoryRecords = TolerantRecords
+    group_answers.install()
 
 
 def installed() -> bool:
-    """Consumers of this process read through this module."""
-    return fetcher.MemoryRecords is TolerantRecords
+    """Consumers of this process read through these."""
+    return fetcher.MemoryRecords is TolerantRecords and group_answers.installed()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -38,6 +38,8 @@ class Waiting:
     partition: int
     offset: int
     value: bytes
+    topic: str = field(default="", compare=False)
+    headers: Sequence[tuple[str, bytes | None]] = field(default=(), compare=False)
 
 
 def seconds_since_boot() -> float:
@@ -137,7 +139,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             for record in records:
                 progress.open.add(record.offset)
                 progress.next = record.offset + 1
-                found.append(Waiting(tp.partition, record.offset, record.value))
+                found.append(Waiting(tp.partition, record.offset, record.value, tp.topic, record.headers))
         return found
 
     def is_open(self, waiting: Waiting) -> bool:

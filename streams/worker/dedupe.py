@@ -17,7 +17,9 @@ from __future__ import annotations
 from collections import ChainMap, OrderedDict, defaultdict
 from collections.abc import Iterable
 
-from safebus.schemas import codec, topics
+import structlog
+
+from safebus.schemas import codec, gate, topics
 from safebus.schemas.bus_records import DecisionRecord, Holder, Origin
 from safebus.schemas.errors import BrokenPromise
 from safebus.schemas.events import Event
@@ -26,6 +28,8 @@ from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.keys import PersonKey
 from safebus.streams.rules import episode
 from safebus.streams.worker.remembered import HEADER, Before, Holders, KnownDecision, Remembered
+
+log = structlog.get_logger()
 
 #: Decisions that may not be on record yet: two parts of a batch are under way at most (`streams.worker.router`).
 _UNWRITTEN = 1_000
@@ -143,19 +147,27 @@ class Dedupe:
             self._connection,
             topics.DECISIONS,
             partitions=[partition],
-            last=self._window,
+            last=2 * self._window,  # the mark of each transaction takes an offset, and one may hold a single decision
             starts=starts,
             patience_s=self._patience_s,
         ):
+            decided.next = message.offset + 1
             headers = dict(message.headers)
+            if not gate.in_transaction(message.headers):
+                # The worker writes all of them in transactions, under an id that nobody else may use.
+                log.error("record.strange", topic=topics.DECISIONS, partition=partition, offset=message.offset)
+                continue
             if HEADER not in headers:
-                raise BrokenPromise(f"`decisions` {partition}/{message.offset} was not written by the worker")
+                raise BrokenPromise(
+                    f"`{topics.DECISIONS}` {partition}/{message.offset} is no decision of a worker, and stands in a "
+                    "transaction as theirs do: find who has the right to WRITE it with the transactional id "
+                    "`safebus-decisions-*`; nothing is decided on this partition before that record is deleted"
+                )
             key = (headers["ce_source"].decode(), message.key.decode())
             known = KnownDecision.from_header(headers[HEADER])
             left = codec.decode_record(message.value, DecisionRecord).episode if known.accuses else None
             decided.remember(key, known, left, most=self._window)
             decided.offsets[key] = message.offset
-            decided.next = message.offset + 1
         decided.unread = False
 
 

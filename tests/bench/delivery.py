@@ -91,7 +91,7 @@ def open_systems(folder: Path) -> Iterator[Systems]:
 def deliver_round(bus: Bus, systems: Systems, transport: str) -> float:
     """Notifications a second through `safebus deliver`."""
     partner = BY[transport]
-    bus.start_afresh([f"adapter-{partner}"], written=[topics.RECEIPTS])
+    bus.start_afresh([f"adapter-{partner}"], written=[topics.receipts_from(partner)])
     file = systems.destinations(transport)
     processes = bus.processes()
     processes.start("deliver", ["deliver", "--destinations", str(file.resolve())])
@@ -100,7 +100,7 @@ def deliver_round(bus: Bus, systems: Systems, transport: str) -> float:
         bus.wait_until_committed(f"adapter-{partner}", alive=processes.check, topic=out)
     finally:
         processes.stop()
-    handed = bus.appended(topics.RECEIPTS)
+    handed = bus.appended(topics.receipts_from(partner))
     if len(handed) != bus.events:
         raise SafebusError(f"{len(handed)} receipts of {bus.events} notifications; nothing was measured")
     return sum(at > handed[0] for at in handed) / (handed[-1] - handed[0])

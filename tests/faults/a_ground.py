@@ -52,8 +52,12 @@ AHEAD = 60  # events published and not yet at the hub: so many that all are busy
 STEP = 20
 STALLED_S = 6.0
 _LOOKED_AT = (
-    *(topics.DECISIONS, topics.RECEIPTS, topics.QUARANTINE),
-    *(topic for partner in RECIPIENTS for topic in (topics.notifications_for(partner), topics.parked_for(partner))),
+    *(topics.DECISIONS, topics.QUARANTINE),
+    *(
+        of(partner)
+        for partner in RECIPIENTS
+        for of in (topics.notifications_for, topics.receipts_from, topics.parked_for)
+    ),
 )
 
 
@@ -303,11 +307,16 @@ class Ground:
             seen.notified.append(Notified(partner, n.notification_id, n.event_id, digest(m.value)))
 
     async def _receipts(self, seen: Observed) -> None:
-        async for m in self.records(topics.RECEIPTS):
+        async for m in self.receipts():
             r = codec.decode_record(m.value, Receipt)
             # Truncated to milliseconds by the broker.
             at = m.timestamp / 1000 + 0.001
             seen.receipts.append(Receipted(r.partner, r.notification_id, r.event_id, r.stage, at))
+
+    async def receipts(self) -> AsyncIterator[Any]:
+        for partner in RECIPIENTS:
+            async for m in self.records(topics.receipts_from(partner)):
+                yield m
 
     async def _set_aside(self, seen: Observed) -> None:
         async for m in self.records(topics.QUARANTINE):

@@ -99,7 +99,7 @@ def refused_by_the_disk(ground: Ground, story: Story) -> int:
 
 
 async def count_answers(ground: Ground, answer: str, events: set[str]) -> int:
-    found = [codec.decode_record(m.value, Receipt) async for m in ground.records(topics.RECEIPTS)]
+    found = [codec.decode_record(m.value, Receipt) async for m in ground.receipts()]
     return len([r for r in found if r.answer == answer and r.event_id in events])
 
 

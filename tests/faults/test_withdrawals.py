@@ -192,7 +192,7 @@ def test_a_withdrawal_stops_what_waits_for_its_partner(ground: Ground, story: St
 
 async def _last_stages(ground: Ground, events: set[str]) -> dict[str, tuple[Stage, str]]:
     found = {}
-    async for m in ground.records(topics.RECEIPTS):
+    async for m in ground.receipts():
         receipt = codec.decode_record(m.value, Receipt)
         if receipt.event_id in events:
             found[receipt.event_id] = (receipt.stage, receipt.reason)

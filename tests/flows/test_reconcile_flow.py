@@ -153,7 +153,7 @@ class Trail:
             consent_meaning=None,
             output_digest=digest,
         )
-        await self.write(topics.RECEIPTS, codec.encode_record(found))
+        await self.write(topics.receipts_from("school"), codec.encode_record(found))
 
     async def set_aside(self, origin: Origin, reason: str) -> None:
         entry = Quarantined(

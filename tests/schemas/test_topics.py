@@ -4,7 +4,7 @@ import pytest
 
 from safebus.schemas import topics
 from safebus.schemas.errors import BadIdentifier
-from safebus.schemas.topics import PARTITIONS, Topic, table
+from safebus.schemas.topics import PARTITIONS, Topic, partner_of_receipts, receipts_from, table
 
 DAY_MS = 86_400_000
 
@@ -15,17 +15,17 @@ def test_the_table_holds_every_topic_of_a_bus() -> None:
     assert found == [
         Topic("register", 1, -1, "register load, consent record", "worker, adapters, replay"),
         Topic("decisions", 4, -1, "worker", "audit, explain, replay"),
-        Topic("receipts", 4, -1, "adapters", "audit, explain, timers"),
         Topic("quarantine", 4, 90 * DAY_MS, "worker, importers", "operators"),
         Topic("in.htest-police", 4, 30 * DAY_MS, "htest-police", "worker, replay"),
         Topic("out.htest-school", 4, 7 * DAY_MS, "worker", "adapter of htest-school"),
+        Topic("receipts.htest-school", 4, -1, "adapter of htest-school", "adapter, audit, explain"),
         Topic("parked.htest-school", 4, -1, "adapter of htest-school", "operators"),
     ]
 
 
 def test_an_agency_named_twice_has_its_topics_once_and_order_does_not_matter() -> None:
     assert table(["bb", "aa", "bb"], ["dd", "cc", "dd"]) == table(["aa", "bb"], ["cc", "dd"])
-    assert [topic.name for topic in table(["bb", "aa", "bb"], [])[4:]] == ["in.aa", "in.bb"]
+    assert [topic.name for topic in table(["bb", "aa", "bb"], [])[3:]] == ["in.aa", "in.bb"]
 
 
 def test_every_source_partition_has_its_own_decisions_partition() -> None:
@@ -67,3 +67,8 @@ def test_a_name_that_is_no_agency_id_names_no_topic(name: object, hostile: str) 
 
     with pytest.raises(BadIdentifier, match="2-40 characters"):
         name(hostile)
+
+
+def test_receipts_are_told_by_whose_they_are() -> None:
+    assert partner_of_receipts(receipts_from("htest-school")) == "htest-school"
+    assert [partner_of_receipts(name) for name in ("receipts", "out.htest-school", "decisions")] == [None] * 3

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from safebus.consumers.delivery.parcels import plain
-from safebus.schemas import codec, topics
+from safebus.schemas import topics
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt, ToSee
 from safebus.schemas.events import Lifecycle
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.own_records import Strange, own_record
 from safebus.streams.register.store import Register
 from safebus.streams.rules.asked_again import read_view
 from safebus.streams.rules.reasons import SET_ASIDE, Aside, Code, say, source_of
@@ -29,8 +30,8 @@ async def views_of(
     found: dict[str, dict[str, Any] | None] = {}
     for partner in sorted({a.recipient for r in records for a in r.answers if a.notification_id}):
         async for message in read_topic(connection, topics.notifications_for(partner)):
-            notification = codec.decode_record(message.value, Notification)
-            if notification.notification_id in wanted:
+            notification = own_record(message, Notification)
+            if not isinstance(notification, Strange) and notification.notification_id in wanted:
                 found[notification.notification_id] = plain(read_view(notification, register))
     return found
 

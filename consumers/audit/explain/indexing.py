@@ -32,9 +32,10 @@ from safebus.schemas.bus_records import DecisionRecord, Receipt, RegisterRecord
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader
+from safebus.schemas.own_records import Strange, own_record
 from safebus.streams.register.store import Register
 
-INDEXED = frozenset({topics.DECISIONS, topics.RECEIPTS, topics.REGISTER})
+_MUST = (topics.DECISIONS, topics.REGISTER)
 
 #: The kinds of register entries that an explanation names; people are not among them.
 KINDS = ("partner/", "basis/")
@@ -47,6 +48,11 @@ _EVERY_S = 1.0  # how often a follower looks
 _TRIES = 3
 
 
+def is_indexed(topic: str) -> bool:
+    """Does the index hold where events stand on this topic?"""
+    return topic in _MUST or topics.partner_of_receipts(topic) is not None
+
+
 @dataclass(frozen=True)
 class AboutEvent:
     """
@@ -56,11 +62,13 @@ class AboutEvent:
         decisions: One, unless two agencies used the same id.
         receipts: By time.
         register: Only its partners and its catalogue of bases, as of now.
+        strange: What stands on partners' receipts under this event's id, and the bus did not write.
     """
 
     decisions: list[DecisionRecord]
     receipts: list[Receipt]
     register: Register
+    strange: list[Strange]
 
 
 async def about_event(
@@ -73,7 +81,7 @@ async def about_event(
         NotReachable: A topic cannot be read.
     """
     wanted = uuid.UUID(event_id).bytes
-    async with Reader(connection, INDEXED.__contains__, must=INDEXED) as reader:
+    async with Reader(connection, is_indexed, must=_MUST) as reader:
         for tries_left in reversed(range(_TRIES)):
             try:
                 with open_index(home, say=say) as index:
@@ -102,7 +110,7 @@ async def keep_index(
         How many records were read.
     """
     read = 0
-    async with Reader(connection, INDEXED.__contains__, must=INDEXED) as reader:
+    async with Reader(connection, is_indexed, must=_MUST) as reader:
         while True:
             try:
                 with open_index(home, say=say) as index:
@@ -233,15 +241,25 @@ async def _read(reader: Reader, event_id: str, places: list[tuple[str, int, int]
         by_partition[Partition(topic, number)].append(offset)
     decisions: list[DecisionRecord] = []
     receipts: list[Receipt] = []
+    strange: list[Strange] = []
     for partition, offsets in by_partition.items():
+        partner = topics.partner_of_receipts(partition.topic)
         for record in (await reader.at(partition, offsets)).values():
-            if partition.topic == topics.RECEIPTS:
-                receipts.append(codec.decode_record(record.value, Receipt))
-            else:
+            if partner is None:
                 decisions.append(codec.decode_record(record.value, DecisionRecord))
-    if {*(d.event_id for d in decisions), *(r.event_id for r in receipts)} - {event_id}:
+            elif _event_header(record.headers) != event_id.encode():
+                raise Unusable("it names records about another event")
+            else:
+                found = own_record(
+                    record,
+                    Receipt,
+                    belongs=lambda r, p=partner: (r.partner, r.event_id) == (p, event_id),  # type: ignore[misc]
+                )
+                strange += [found] if isinstance(found, Strange) else []
+                receipts += [found] if isinstance(found, Receipt) else []
+    if {d.event_id for d in decisions} - {event_id}:
         raise Unusable("it names records about another event")
     register = Register()
     for offset, record in sorted((await reader.at(Partition(topics.REGISTER, 0), entries)).items()):
         register.apply(offset, codec.decode_record(record.value, RegisterRecord))
-    return AboutEvent(decisions, sorted(receipts, key=lambda r: r.at), register)
+    return AboutEvent(decisions, sorted(receipts, key=lambda r: r.at), register, strange)

@@ -52,7 +52,7 @@ TO_DO = {
     "been",
     Discrepancy.HANDED_OVER_OTHER_BYTES: "ask the partner to show what it holds; `safebus explain EVENT_ID` shows "
     "what was decided",
-    Discrepancy.UNKNOWN_RECEIPT: "ask the partner whether it holds this; find who could write `receipts`",
+    Discrepancy.UNKNOWN_RECEIPT: "ask the partner whether it holds this; find who could write its `receipts.*`",
     Discrepancy.UNREADABLE: "find who could write this topic: the bus did not",
 }
 

@@ -154,8 +154,11 @@ def fact_of(
         if place.topic == topics.QUARANTINE:
             found = _read(value or b"", "quarantined", last="offset")
             return WasSetAside(place, at, Place(found["topic"], found["partition"], found["offset"]), found["reason"])
-        if place.topic == topics.RECEIPTS:
+        partner = topics.partner_of_receipts(place.topic)
+        if partner is not None:
             found = _read(value or b"", "receipt", last="output_digest")
+            if found["partner"] != partner:
+                return Unreadable(place, at)
             stage = Stage(found["stage"])
             ids = found["partner"], found["notification_id"], found["event_id"]
             return Handled(place, at, *ids, stage, found["output_digest"])

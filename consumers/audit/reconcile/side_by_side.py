@@ -78,7 +78,7 @@ async def ends(
             raise BadInput("the broker has no `in.*` topic; `safebus topics apply` makes them from the register")
         committed = await committed_by(connection, group, published)
         fixed: dict[Partition, int] = {}
-        for mine in (_is(topics.RECEIPTS), _is_out, _is(topics.QUARANTINE), _is(topics.DECISIONS), _is_in):
+        for mine in (_is_receipts, _is_out, _is(topics.QUARANTINE), _is(topics.DECISIONS), _is_in):
             ours = [partition for partition in there if mine(partition.topic)]
             surely = any(topics.is_transactional(partition.topic) for partition in ours)
             fixed |= await (asked_surely if surely else asked).ends_of(ours)
@@ -201,6 +201,10 @@ def _kept_since(
 
 def _is(name: str) -> Callable[[str], bool]:
     return lambda topic: topic == name
+
+
+def _is_receipts(topic: str) -> bool:
+    return topics.partner_of_receipts(topic) is not None
 
 
 def _is_in(topic: str) -> bool:

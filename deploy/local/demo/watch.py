@@ -55,8 +55,9 @@ async def look(connection: Connection) -> BusSoFar:
     async for m in read_topic(connection, topics.DECISIONS):
         record = codec.decode_record(m.value, DecisionRecord)
         seen.decisions[record.event_id] = record
-    async for m in read_topic(connection, topics.RECEIPTS):
-        seen.receipts.append(codec.decode_record(m.value, Receipt))
+    for topic in filter(topics.partner_of_receipts, await topics_there(connection)):
+        async for m in read_topic(connection, topic):
+            seen.receipts.append(codec.decode_record(m.value, Receipt))
     async for m in read_topic(connection, topics.QUARANTINE):
         entry = codec.decode_record(m.value, Quarantined)
         seen.quarantined[entry.quarantine_id] = entry

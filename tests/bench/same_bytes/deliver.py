@@ -215,13 +215,16 @@ class Delivering:
     async def _take_down(self) -> None:
         recording, tree = self._decider.recording, self._tree
         numbers: Counter[str] = Counter()
-        async for record in tree.read_topic(self._connection, tree.topics.RECEIPTS):
-            receipt = tree.codec.decode_record(record.value, tree.records.Receipt)
-            about = f"{receipt.partner} {receipt.notification_id}"
-            numbers[about] += 1
-            recording.add("receipt", f"{about} #{numbers[about]}", packed(record.key, record.headers, record.value))
-            recording.counts[f"receipt: {receipt.stage}"] += 1
-            recording.counts[f"stopped: {receipt.reason}"] += receipt.stage == tree.records.Stage.STOPPED
+        # Each partner has its own since 0.2.
+        of = getattr(tree.topics, "receipts_from", None)
+        for topic in [of(post.partner) for post in self._posts] if of else [tree.topics.RECEIPTS]:
+            async for record in tree.read_topic(self._connection, topic):
+                receipt = tree.codec.decode_record(record.value, tree.records.Receipt)
+                about = f"{receipt.partner} {receipt.notification_id}"
+                numbers[about] += 1
+                recording.add("receipt", f"{about} #{numbers[about]}", packed(record.key, record.headers, record.value))
+                recording.counts[f"receipt: {receipt.stage}"] += 1
+                recording.counts[f"stopped: {receipt.reason}"] += receipt.stage == tree.records.Stage.STOPPED
         for post in self._posts:
             async for record in tree.read_topic(self._connection, tree.topics.parked_for(post.partner)):
                 headers = dict(record.headers)

@@ -50,11 +50,11 @@ def test_the_index_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
 def test_an_event_is_found_where_it_was_added_however_often(tmp_path: Path) -> None:
     with open_index(tmp_path, say=silent) as index:
         for _ in range(2):
-            index.add("receipts", 1, events=[(EVENT, 8), (OTHER, 7), (EVENT, 6)], reached=reached(9))
+            index.add("receipts.pp", 1, events=[(EVENT, 8), (OTHER, 7), (EVENT, 6)], reached=reached(9))
         index.add("decisions", 3, events=[(EVENT, 5)], reached=reached(6))
     with open_index(tmp_path, say=silent) as again:
-        assert again.places(EVENT) == [("decisions", 3, 5), ("receipts", 1, 6), ("receipts", 1, 8)]
-        assert again.reached() == {("receipts", 1): reached(9), ("decisions", 3): reached(6)}
+        assert again.places(EVENT) == [("decisions", 3, 5), ("receipts.pp", 1, 6), ("receipts.pp", 1, 8)]
+        assert again.reached() == {("receipts.pp", 1): reached(9), ("decisions", 3): reached(6)}
 
 
 def test_a_slower_process_does_not_take_the_index_back(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ class Ground:
         receipt = Receipt(
             notification_id="n",
             event_id=event_id,
-            partner="p",
+            partner="pp",
             transport="folder",
             stage=Stage.HANDED_OVER,
             attempt=1,
@@ -142,7 +142,7 @@ class Ground:
         )
         about = [("sb_event", event_id.encode())]
         value = codec.encode_record(receipt)
-        await self.outbound.send_all([Message(topics.RECEIPTS, b"n", value, about, partition)])
+        await self.outbound.send_all([Message(topics.receipts_from("pp"), b"n", value, about, partition)])
         return receipt
 
     async def index(self) -> int:
@@ -187,7 +187,7 @@ def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 @pytest.fixture(params=["own_embedded", "own_kafka"])
 async def ground(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ground]:
     broker: Broker = request.getfixturevalue(request.param)
-    make_topics(broker, topics.table([], []))
+    make_topics(broker, topics.table([], ["pp"]))
     outbound = Writer(Connection(broker.bootstrap), client_id="test")
     await outbound.start()
     yield Ground(Connection(broker.bootstrap), outbound, tmp_path / "home")
@@ -238,7 +238,7 @@ async def test_what_has_no_event_id_is_passed_over(ground: Ground) -> None:
         [
             Message(topics.DECISIONS, b"not an id", b"", (), 0),
             Message(topics.DECISIONS, "\ud800".encode("utf-8", "surrogatepass"), b"", (), 0),
-            Message(topics.RECEIPTS, b"n", b"", (), 0),
+            Message(topics.receipts_from("pp"), b"n", b"", (), 0),
         ]
     )
     record = await ground.decide(new_id())
@@ -283,7 +283,7 @@ async def test_much_to_read_first_is_said(ground: Ground) -> None:
     for _ in range(3):
         await ground.decide(new_id())
     said: list[str] = []
-    async with Reader(ground.connection, indexing.INDEXED.__contains__) as reader:
+    async with Reader(ground.connection, indexing.is_indexed) as reader:
         with open_index(ground.home, say=silent) as index:
             for _ in range(2):
                 await indexing.bring_up_to_date(reader, index, say=said.append, progress=lambda _n: None, many=2)
@@ -297,7 +297,7 @@ async def test_an_index_of_another_broker_is_noticed_and_made_again(
 ) -> None:
     homes = []
     for broker in (own_embedded, own_kafka):
-        make_topics(broker, topics.table([], []))
+        make_topics(broker, topics.table([], ["pp"]))
         outbound = Writer(Connection(broker.bootstrap), client_id="test")
         await outbound.start()
         homes.append(Ground(Connection(broker.bootstrap), outbound, tmp_path))
@@ -393,3 +393,21 @@ def test_the_file_holds_ids_and_offsets_only(tmp_path: Path) -> None:
         "entry": ["record_id", "at"],
         "reached": ["topic", "part", "next", "last", "digest"],
     }
+
+
+async def test_what_stands_under_an_events_id_and_the_bus_did_not_write_is_named(ground: Ground) -> None:
+    """It makes the index neither unusable nor the answer wrong."""
+    record = await ground.decide(new_id())
+    own = await ground.deliver(record.event_id, minute=1)
+    forged = [
+        b"junk",
+        codec.encode_record(own.model_copy(update={"event_id": new_id()})),
+        codec.encode_record(own.model_copy(update={"partner": "haven"})),
+    ]
+    about = [("sb_event", record.event_id.encode())]
+    await ground.outbound.send_all(Message(topics.receipts_from("pp"), b"n", value, about, 2) for value in forged)
+
+    found = await indexing.about_event(ground.connection, record.event_id, home=ground.home, say=silent)
+
+    assert (found.decisions, found.receipts) == ([record], [own])
+    assert [s.reason for s in found.strange] == ["UNKNOWN_SCHEMA", "NOT_THIS_TOPICS", "NOT_THIS_TOPICS"]

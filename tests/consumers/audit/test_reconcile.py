@@ -85,7 +85,7 @@ def on_topic(n: int = 0, **changes: Any) -> OnTopic:
 
 
 def receipt(stage: Stage = Stage.HANDED_OVER, n: int = 0, **changes: Any) -> Handled:
-    place = Place("receipts", 1, 300 + n)
+    place = Place("receipts.school", 1, 300 + n)
     fact = Handled(place, NOON + n, "school", f"note-{n}", decided(n).event_id, stage, f"view-{n}")
     return replace(fact, **changes)
 
@@ -514,7 +514,7 @@ KEY = PersonKey(b"k" * 32)
 
 
 @pytest.mark.parametrize("value", [None, b"", b"x" * 50, b"\xc3\x01" + b"\0" * 40])
-@pytest.mark.parametrize("topic", ["decisions", "quarantine", "receipts", "out.school"])
+@pytest.mark.parametrize("topic", ["decisions", "quarantine", "receipts.school", "out.school"])
 def test_bytes_that_are_not_ours_are_unreadable(topic: str, value: bytes | None) -> None:
     place = Place(topic, 0, 1)
 

@@ -141,7 +141,10 @@ class Partner:
         return None
 
     async def receipts(self) -> list[Receipt]:
-        return [codec.decode_record(m.value, Receipt) async for m in read_topic(self.connection, topics.RECEIPTS)]
+        return [
+            codec.decode_record(m.value, Receipt)
+            async for m in read_topic(self.connection, topics.receipts_from(PARTNER))
+        ]
 
     async def park(self, notification: Notification = ON_A_DUTY) -> None:
         """As if it had been refused before."""

@@ -16,7 +16,7 @@ from safebus.schemas.kafka.connection import Connection
 @pytest.fixture
 async def partner(tmp_path: Path) -> AsyncIterator[Partner]:
     with open_broker("embedded", data_dir=tmp_path) as broker:
-        broker.create_topics({topics.RECEIPTS: 1, topics.parked_for(PARTNER): 1})
+        broker.create_topics({topics.receipts_from(PARTNER): 1, topics.parked_for(PARTNER): 1})
         partner = Partner(Connection(broker.bootstrap))
         await partner.outbound.start()
         yield partner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from a_parcel import ID
-from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, WITHDRAWN, Partner, delivery
+from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Partner, delivery
 
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import stages
@@ -16,7 +16,8 @@ from safebus.schemas.bus_records import Notification, Reason, Receipt, Stage
 PARKED = topics.parked_for("ash-primary")
 WHY = "they have mended it"
 BEFORE = ["register", "still ours?", "partner"]
-BEFORE_ON_CONSENT = ["register", topics.RECEIPTS, "still ours?", "partner"]
+RECEIPTS = topics.receipts_from(PARTNER)
+BEFORE_ON_CONSENT = ["register", RECEIPTS, "still ours?", "partner"]
 
 
 def said(receipt: Receipt) -> tuple[Stage, int, str, str]:
@@ -46,7 +47,7 @@ async def test_an_attempt_leaves_one_receipt_and_one_before_it_on_a_consent(
     put_there = [PARKED] if reply is Reply.REFUSED else []
     assert [said(r) for r in await partner.receipts()] == [*begun, OPEN[reply]]
     assert step.stage is OPEN[reply][0]
-    assert partner.done == [*(BEFORE_ON_CONSENT if on_consent else BEFORE), *put_there, topics.RECEIPTS]
+    assert partner.done == [*(BEFORE_ON_CONSENT if on_consent else BEFORE), *put_there, RECEIPTS]
     assert partner.tally.replies == {reply: 1}
 
 
@@ -71,7 +72,7 @@ async def test_one_that_a_person_sends_again_leaves_the_same_number_and_is_parke
     on_consent = notification is ON_CONSENT
     begun = [(Stage.PARKED, 1, "not_yet", f"{UNDER_WAY}; redriven: {WHY}")] if on_consent else []
     assert [said(r) for r in await partner.receipts()] == [*begun, REDRIVEN[reply]]
-    assert partner.done == [*(BEFORE_ON_CONSENT if on_consent else BEFORE), topics.RECEIPTS]
+    assert partner.done == [*(BEFORE_ON_CONSENT if on_consent else BEFORE), RECEIPTS]
     assert partner.attempts.held_until is None
 
 
@@ -82,7 +83,7 @@ async def test_what_the_register_no_longer_permits_is_not_sent(partner: Partner,
 
     reason = "CONSENT_WITHDRAWN (R12)" if redriven is None else f"CONSENT_WITHDRAWN (R12); redriven: {WHY}"
     assert [said(r) for r in await partner.receipts()] == [(Stage.STOPPED, 0, "not_sent", reason)]
-    assert partner.done == ["register", topics.RECEIPTS]
+    assert partner.done == ["register", RECEIPTS]
 
 
 @pytest.mark.parametrize("redriven", [None, WHY])
@@ -92,7 +93,7 @@ async def test_what_cannot_be_read_is_not_sent_and_waits_for_a_person(partner: P
 
     reason = "view_not_readable" if redriven is None else f"view_not_readable; redriven: {WHY}"
     assert [said(r) for r in await partner.receipts()] == [(Stage.PARKED, 0, "not_sent", reason)]
-    assert partner.done == ["register", *([PARKED] if redriven is None else []), topics.RECEIPTS]
+    assert partner.done == ["register", *([PARKED] if redriven is None else []), RECEIPTS]
 
 
 async def test_one_that_is_not_surely_ours_any_more_is_put_off_and_counts_as_no_attempt(partner: Partner) -> None:
@@ -144,7 +145,7 @@ async def test_the_same_again_needs_nothing_and_other_bytes_under_its_id_need_a_
     others = await partner.attempts.come_again(other)
 
     assert (new, same, others) == (False, True, True)
-    assert (after_same, partner.done) == ([], [PARKED, topics.RECEIPTS])
+    assert (after_same, partner.done) == ([], [PARKED, RECEIPTS])
     last = (await partner.receipts())[-1]
     assert said(last) == (Stage.PARKED, 0, "not_sent", "same_id_other_content")
     assert last.output_digest == other.digest

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from safebus.consumers.adapters.folder import FolderAdapter
 from safebus.consumers.delivery import courier as courier_module
 from safebus.consumers.delivery import parked
 from safebus.consumers.delivery.courier import Courier
+from safebus.consumers.delivery.measures import NoMeasures, On
 from safebus.consumers.delivery.stages import UNDER_WAY
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import story
@@ -27,7 +29,7 @@ from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.deploy.service.register_checks import RegisterRecheck
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, topics
-from safebus.schemas.bus_records import Origin, Receipt, Stage
+from safebus.schemas.bus_records import Notification, Origin, Receipt, Stage
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
@@ -83,7 +85,7 @@ class School:
         await write_records(self.connection, as_records([entry], at=NOON, by="test", reason="test"))
 
     async def receipts(self) -> list[Receipt]:
-        read = read_topic(self.connection, topics.RECEIPTS)
+        read = read_topic(self.connection, topics.receipts_from(PARTNER))
         return sorted([codec.decode_record(m.value, Receipt) async for m in read], key=lambda r: (r.at, r.attempt))
 
     def files(self) -> list[str]:
@@ -337,3 +339,35 @@ async def test_what_was_let_go_while_the_register_was_slow_is_not_handed_over(
 
     assert while_slow == (None, [], [])
     assert (stages(receipts), len(school.files())) == ([Stage.HANDED_OVER], 1)
+
+
+async def test_what_the_worker_did_not_send_is_not_delivered_and_stops_nobody(school: School) -> None:
+    """Junk, and what was sent to another: neither reaches the partner, and what stands behind them does."""
+    await school.send(story.incident())
+    [taken] = [m async for m in read_topic(school.connection, topics.notifications_for(PARTNER))]
+    other = codec.decode_record(taken.value, Notification).model_copy(update={"recipient": "haven"})
+    outbound = Writer(school.connection, client_id="thief")
+    await outbound.start()
+    values = [b"junk", b"", codec.encode_record(other.model_copy(update={"notification_id": "another"}))]
+    await outbound.send_all(Message(topics.notifications_for(PARTNER), b"k", value, (), 0) for value in values)
+    await outbound.stop()
+    async with school.courier() as courier:
+        counted: Counter[On] = Counter()
+        courier.facts.tally = CountsStrange(counted)
+        sent = other.notification_id
+        await school.until(lambda found: [r.notification_id for r in found if r.stage is Stage.HANDED_OVER] == [sent])
+        async with asyncio.timeout(60):
+            while counted[On.NOTIFICATIONS] < len(values):
+                await asyncio.sleep(0.05)
+
+    assert len(school.files()) == 1
+    async with school.courier():  # it has gone past them: none is read again
+        assert len(await school.receipts()) == 1
+
+
+class CountsStrange(NoMeasures):
+    def __init__(self, counted: Counter[On]) -> None:
+        self._counted = counted
+
+    def strange(self, on: On) -> None:
+        self._counted[on] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,15 +14,21 @@ from an_attempt import NOON, ON_CONSENT, PARTNER
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.stages import NOT_SENT, UNDER_WAY, UNKNOWN
 from safebus.deploy.local.brokers import open_broker
-from safebus.schemas.bus_records import Stage
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import Receipt, Stage
+from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.writer import Writer
+from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.own_records import Strange
+
+TOPIC = topics.receipts_from(PARTNER)
 
 
 @pytest.fixture
 async def connection(tmp_path: Path) -> AsyncIterator[Connection]:
     with open_broker("embedded", data_dir=tmp_path) as broker:
-        broker.create_topics({"receipts": 4})
+        broker.create_topics({TOPIC: 4})
         yield Connection(broker.bootstrap)
 
 
@@ -139,3 +146,41 @@ async def test_what_was_handed_over_and_then_came_with_other_bytes_stays_told_of
         await note(ledger, Stage.PARKED, "refused_by_partner" + REDRIVEN, answer="409")
 
         assert set(ledger.on_consent()) == {ID}
+
+
+async def test_what_the_bus_did_not_write_there_is_believed_by_nobody_and_stops_nobody(connection: Connection) -> None:
+    """Whoever has stolen the right to write there; a forged HANDED_OVER would make an alert vanish."""
+    async with a_process(connection) as one:
+        await note(one, Stage.WAITING, UNDER_WAY)
+    [own] = [m async for m in read_topic(connection, TOPIC)]
+    waiting = codec.decode_record(own.value, Receipt)
+    taken = waiting.model_copy(update={"stage": Stage.HANDED_OVER, "reason": ""})
+    forged = codec.encode_record(taken.model_copy(update={"partner": "haven"}))
+    in_transaction = Writer(connection, client_id="thief", transactional_id="thief")
+    await in_transaction.start()
+    await in_transaction.send_as_one([Message(TOPIC, b"k", codec.encode_record(taken), (), 0)])
+    await in_transaction.stop()
+    outbound = Writer(connection, client_id="thief")
+    await outbound.start()
+    await outbound.send_all(Message(TOPIC, b"k", value, (), 0) for value in (b"junk", b"", forged))
+    await outbound.stop()
+    found: list[Strange] = []
+    after = Ledger(connection, None, partner=PARTNER, transport="webhook", on_strange=found.append)
+    await after.load()
+    await after.load()
+
+    assert after.ended(ID) is None and after.waited(ID) == (NOON, 1)
+    assert Counter(strange.reason for strange in found) == {
+        "IN_TRANSACTION": 1,
+        "UNKNOWN_SCHEMA": 2,
+        "NOT_THIS_TOPICS": 1,
+    }
+
+
+async def test_each_partner_has_receipts_of_its_own(connection: Connection) -> None:
+    """So by right on the broker nobody's adapter can write about another partner."""
+    async with a_process(connection) as one:
+        await note(one, Stage.HANDED_OVER)
+
+    with pytest.raises(NotReachable, match=r"no topic `receipts\.haven`"):
+        await Ledger(connection, None, partner="haven", transport="webhook").load()

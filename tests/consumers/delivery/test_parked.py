@@ -10,8 +10,11 @@ from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import parked
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.parked import Said
+from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Stage
 from safebus.schemas.errors import BadInput
+from safebus.schemas.kafka.writer import Message
+from safebus.schemas.own_records import Strange
 
 
 async def redrive(partner: Partner) -> Said:
@@ -87,3 +90,18 @@ async def test_a_restarted_adapter_does_not_try_what_a_person_has_sent_again(par
 
     ended = ledger.ended(ID)
     assert (ended is not None and ended.stage, ledger.waited(ID)) == (Stage.PARKED, (None, 0))
+
+
+async def test_what_the_bus_did_not_park_is_named_and_hides_nothing(partner: Partner) -> None:
+    haven = ON_CONSENT.model_copy(update={"recipient": "haven"})
+    await partner.outbound.send_all(
+        Message(topics.parked_for(PARTNER), b"k", value, [("sb_reason", b"\xff")])
+        for value in (b"junk", codec.encode_record(haven))
+    )
+    await partner.park()
+    strange: list[Strange] = []
+
+    found = await parked.waiting(partner.connection, PARTNER, on_strange=strange.append)
+
+    assert [p.notification.notification_id for p in found] == [ID]
+    assert [s.reason for s in strange] == ["UNKNOWN_SCHEMA", "NOT_THIS_TOPICS"]

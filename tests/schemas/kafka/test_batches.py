@@ -138,6 +138,7 @@ def test_who_takes_records_from_agencies_refuses_what_stands_in_a_transaction() 
     inside, other = batch(THREE, 3, attributes=TRANSACTIONAL, producer_id=7), batch(record(0), 1, base=3, producer_id=8)
 
     assert verdicts(inside + other) == {**dict.fromkeys(range(3), "IN_TRANSACTION"), 3: "in"}
+    assert [gate.in_transaction(one.headers) for one in read(inside + other)[0]] == [True, True, True, False]
 
 
 def test_a_batch_that_is_cut_off_is_left_for_the_next_fetch() -> None:

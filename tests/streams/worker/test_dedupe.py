@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,8 @@ from safebus.schemas.bus_records import Accused, DecisionRecord, Episode, Origin
 from safebus.schemas.errors import BrokenPromise
 from safebus.schemas.events import Event, Lifecycle
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.offsets import Offsets
+from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.rules.episode import holders_of
 from safebus.streams.worker import dedupe as dedupe_module
@@ -50,20 +53,33 @@ def connection(broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch) -> C
     return Connection(broker.bootstrap)
 
 
-async def write(connection: Connection, *offsets: int, header: bool = True, left: Episode | None = None) -> None:
-    outbound = Writer(connection, client_id="test")
+async def write(
+    connection: Connection,
+    *offsets: int,
+    header: bool = True,
+    left: Episode | dict[int, Episode] | None = None,
+    as_worker: bool = True,
+) -> None:
+    """All in one transaction. `left`: what each leaves."""
+    lefts = left if isinstance(left, dict) else dict.fromkeys(offsets, left)
+    outbound = Writer(connection, client_id="test", transactional_id=topics.DECISIONS if as_worker else None)
     await outbound.start()
-    await outbound.send_all(
+    messages = [
         Message(
             topics.DECISIONS,
             f"event-{offset}".encode(),
-            b"record" if left is None else codec.encode_record(a_record(offset, left)),
-            [("ce_source", b"ash"), *([as_known(offset, left).header()] if header else [])],
+            b"record" if lefts[offset] is None else codec.encode_record(a_record(offset, lefts[offset])),
+            [("ce_source", b"ash"), *([as_known(offset, lefts[offset]).header()] if header else [])],
             1,
         )
-        for offset in offsets
-    )
+        for offset in lefts
+    ]
+    await (outbound.send_as_one(messages) if as_worker else outbound.send_all(messages))
     await outbound.stop()
+    async with Offsets(connection) as surely, Offsets(connection, committed=False) as asked, asyncio.timeout(20):
+        one = [Partition(topics.DECISIONS, 1)]
+        while await surely.ends_of(one) != await asked.ends_of(one):  # seen a moment after it is acknowledged
+            await asyncio.sleep(0.01)
 
 
 def as_known(offset: int, left: Episode | None) -> KnownDecision:
@@ -103,11 +119,26 @@ async def test_no_more_is_remembered_than_the_window_holds(connection: Connectio
     assert [dedupe.find(1, "ash", f"event-{n}") for n in (1, 2, 3, 4)] == [None, None, decided(3), decided(4)]
 
 
-async def test_a_decision_that_no_worker_wrote_stops_it(connection: Connection) -> None:
+async def test_what_stands_as_a_workers_and_is_no_decision_stops_it_and_is_named(connection: Connection) -> None:
     await write(connection, 1, header=False)
 
-    with pytest.raises(BrokenPromise, match=r"was not written by the worker"):
+    with pytest.raises(BrokenPromise, match=r"`decisions-\S+` 1/\d+ is no decision of a worker.*find who"):
         await Dedupe(connection).read_tails({1})
+
+
+async def test_what_was_written_without_a_workers_right_is_believed_by_nobody_and_stops_nobody(
+    connection: Connection, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """WRITE on `decisions` alone, stolen: no transactional id. Forged or junk, what stands around it is read."""
+    await write(connection, 1)
+    await write(connection, 2, as_worker=False)
+    await write(connection, 3, as_worker=False, header=False)
+    await write(connection, 4)
+    dedupe = Dedupe(connection)
+    await dedupe.read_tails({1})
+
+    assert [dedupe.find(1, "ash", f"event-{n}") for n in (1, 2, 3, 4)] == [decided(1), None, None, decided(4)]
+    assert (capsys.readouterr().out + caplog.text).count("record.strange") == 2
 
 
 def retraction_of(original: DecisionRecord) -> Event:
@@ -122,8 +153,7 @@ SOMEBODY = Accused(named_in="event-1", works_for=("beech-primary",))
 
 async def test_an_episode_is_known_by_its_last_event_until_that_is_forgotten(connection: Connection) -> None:
     left = Episode(tokens=("t", "u"), accused=(SOMEBODY,))
-    await write(connection, 1, left=Episode(tokens=("t",)))
-    await write(connection, 2, left=left)
+    await write(connection, left={1: Episode(tokens=("t",)), 2: left})
     dedupe = Dedupe(connection, window=2)
     await dedupe.read_tails({1})
     before, others = dedupe.before(1, "ash", {}), dedupe.before(1, "beech", {})
@@ -208,9 +238,8 @@ async def test_who_had_what_is_taken_back_under_another_case_key_is_known(connec
 
 
 async def test_what_adds_to_an_event_is_known_until_it_is_forgotten(connection: Connection) -> None:
-    await write(connection, 1, left=Episode(tokens=("t",)))
-    await write(connection, 2, left=Episode(tokens=("t",), adds_to="event-1"))
-    await write(connection, 3, left=Episode(tokens=("t",), adds_to="event-1"))
+    adds = Episode(tokens=("t",), adds_to="event-1")
+    await write(connection, left={1: Episode(tokens=("t",)), 2: adds, 3: adds})
     dedupe = Dedupe(connection, window=3)
     await dedupe.read_tails({1, 2})
     before = dedupe.before(2, "ash", {})

@@ -1,0 +1,68 @@
+"""
+Did the bus write this record, on one of its own topics?
+
+Rights on the broker say who may write where; whoever has stolen one, or finds none set up, can still write what does
+not belong there. Such a record is believed by nobody, is said, and stops nobody: what comes after it goes on.
+
+Where every record counts, readers stop instead and say which: a register with a hole, or a decision that is forgotten,
+would disclose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from safebus.schemas import codec, gate
+from safebus.schemas.bus_records import BusRecord
+from safebus.schemas.errors import Refused
+
+R = TypeVar("R", bound=BusRecord)
+
+
+@dataclass(frozen=True)
+class Strange:
+    """
+    A record that the bus did not write, and where it stands.
+
+    Attributes:
+        reason: A `gate.GateReason`, or NOT_THIS_TOPICS.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset} ({self.reason})"
+
+
+#: A record of the right kind about somebody else: its place is on another topic.
+NOT_THIS_TOPICS = "NOT_THIS_TOPICS"
+
+
+def own_record(message: Any, kind: type[R], *, belongs: Callable[[R], bool] = lambda _: True) -> R | Strange:
+    """
+    A record of this kind, or where something else stands.
+
+    Args:
+        message: As a reader gives it, with its place.
+        belongs: Whether such a record belongs on this topic.
+    """
+    try:
+        gate.check_marks(message.headers)
+        record = codec.decode_record(message.value or b"", kind)
+    except Refused as exc:
+        return Strange(message.topic, message.partition, message.offset, exc.reason)
+    if not belongs(record):
+        return Strange(message.topic, message.partition, message.offset, NOT_THIS_TOPICS)
+    return record
+
+
+def say_strange(found: list[Strange], say: Callable[[str], None]) -> None:
+    """Tell an operator, once for all of them."""
+    if found:
+        shown = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        say(f"left out, because the bus did not write it: {shown}; find who could write there")
