@@ -203,6 +203,14 @@ def test_a_yes_must_be_theirs_and_a_no_counts_unless_it_is_known_not_to_be(voice
     assert found.yes_unsure == (state in HOLDS and voice is UNSURE)
     assert found.yes_not_theirs == (state in HOLDS and voice in (NOT_THEIRS, NOBODYS))
     assert found.no_not_theirs == (state in OBJECTS and voice is NOT_THEIRS)
+    assert found.no_unsure == (state in OBJECTS and voice in (UNSURE, NOBODYS))
+
+
+def test_a_no_of_whoever_may_say_it_makes_another_no_no_longer_unsure() -> None:
+    unsure, theirs = said(State.REFUSED, **OF_EACH_VOICE[UNSURE]), said(State.REFUSED, **OF_EACH_VOICE[THEIRS])
+
+    assert heard([(0, unsure)], aged(10)).no_unsure
+    assert not heard([(0, unsure), (1, theirs)], aged(10)).no_unsure
 
 
 def test_what_was_said_of_another_recipient_is_not_even_left_out() -> None:

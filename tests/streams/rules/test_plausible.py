@@ -112,6 +112,14 @@ def test_dates_that_contradict_each_other_or_the_calendar_are_pointed_at(event: 
     assert said(event) == [("NOT_PLAUSIBLE", pointed_at)]
 
 
+def test_what_is_as_early_or_as_late_as_can_be_is_plausible() -> None:
+    """A plan of one day, a stay of no time, and a clock that is as far ahead as clocks are."""
+    assert said(with_payload(PLAN, end_date=PLAN.payload.start_date)) == []
+    assert said(with_payload(ATTENDANCE, left_at=ATTENDANCE.payload.arrived_at)) == []
+    assert said(died(NOW + CLOCKS_DIFFER_BY)) == []
+    assert said(with_payload(ATTENDANCE, arrived_at=NOW + CLOCKS_DIFFER_BY, left_at=None)) == []
+
+
 def test_what_is_planned_may_begin_soon_and_a_death_may_be_of_yesterday() -> None:
     assert said(with_payload(PLAN, start_date=date(2027, 1, 1), end_date=None)) == []
     assert said(died(NOW - timedelta(days=1))) == []

@@ -35,6 +35,7 @@ def cleared_of(event: Event) -> tuple[Any, tuple[str, ...]]:
         "they moved to 7, Hidden Close",
         "somewhere in Hidden Close",
         "Row\u0430n House, 7 Hidden Clos\u00e9, zz99-9rf",
+        "in H\u00eddden Clos\u00e9",
     ],
 )
 def test_it_is_found_however_it_is_typed(typed: str) -> None:

@@ -122,6 +122,8 @@ def test_it_holds_ids_and_nothing_of_what_was_said() -> None:
             "published_at": FIRST.published_at,
         }
         assert output.notification.consent_meaning is None
+    police = demo().partners["fordshire-police"]
+    assert {answer.call for answer in found.record.answers} == {police.call} != {None}
 
 
 def test_the_record_lists_what_is_released_and_what_is_not() -> None:
