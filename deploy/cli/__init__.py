@@ -34,6 +34,7 @@ from safebus.deploy.cli import (
     worker,
 )
 from safebus.deploy.cli.options import FAILED, UNREACHABLE, example
+from safebus.deploy.service.terminal import say, tell
 
 app = typer.Typer(
     name="safebus",
@@ -54,7 +55,7 @@ def _say_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"safebus {version('safebus')}")
+        tell(f"safebus {version('safebus')}")
         raise typer.Exit
 
 
@@ -80,10 +81,10 @@ def main() -> None:
     try:
         app()
     except NotReachable as exc:
-        typer.echo(f"safebus: {exc}", err=True)
+        say(f"safebus: {exc}")
         sys.exit(UNREACHABLE)
     except SafebusError as exc:
-        typer.echo(f"safebus: {exc}", err=True)
+        say(f"safebus: {exc}")
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -92,7 +93,7 @@ def main() -> None:
         frames = [*traceback.walk_tb(exc.__traceback__)]
         at, line = next((f for f in reversed(frames) if _is_ours(f[0])), frames[-1])
         where = f"{at.f_code.co_filename}:{line}"
-        typer.echo(f"safebus: a bug: {type(exc).__name__} at {where}; please report these words", err=True)
+        say(f"safebus: a bug: {type(exc).__name__} at {where}; please report these words")
         sys.exit(FAILED)
 
 

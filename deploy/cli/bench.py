@@ -15,7 +15,7 @@ import typer
 
 from safebus.deploy.cli.options import DONE, SOME, USAGE, Form, example, stop
 from safebus.deploy.cli.output import show
-from safebus.deploy.service.terminal import clock, say
+from safebus.deploy.service.terminal import clock, say, tell
 
 app = typer.Typer()
 
@@ -56,7 +56,7 @@ def bench(
                 # After each part: what an hour has measured must not be lost with the next one.
                 keep.write(out, results, order=list(PARTS))
     if output is Form.JSON:
-        typer.echo(json.dumps(results, indent=1))
+        tell(json.dumps(results, indent=1))
     else:
         rows_ = [row for result in results for row in result["rows"]]
         show([{k: "" if v is None else v for k, v in row.items()} for row in rows_], output, columns=_COLUMNS)

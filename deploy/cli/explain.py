@@ -10,7 +10,7 @@ import typer
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import progress
-from safebus.deploy.service.terminal import say
+from safebus.deploy.service.terminal import say, tell
 
 if TYPE_CHECKING:
     from safebus.deploy.service.settings import Settings
@@ -56,10 +56,10 @@ async def _explained(found: Settings, event_id: str, output: Form, *, show_relea
         if show_released:
             views = await explaining.views_of(connection, about.decisions, await current_register(connection))
         said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
-        typer.echo(json.dumps(said, indent=2))
+        tell(json.dumps(said, indent=2))
     elif about.decisions:
         for record in about.decisions:
-            typer.echo(explaining.as_text(record, about.receipts, about.register))
+            tell(explaining.as_text(record, about.receipts, about.register))
     say_strange(about.strange, say)
     return bool(about.decisions)
 

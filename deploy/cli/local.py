@@ -8,6 +8,7 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import FAILED, SOME, example, stop
+from safebus.deploy.service.terminal import tell
 
 app = typer.Typer()
 
@@ -49,8 +50,8 @@ def doctor() -> None:
 
     found = run(examine)
     for check in found:
-        typer.echo(f"{'ok     ' if check.fine else 'MISSING'}  {check.what}: {check.found}")
+        tell(f"{'ok     ' if check.fine else 'MISSING'}  {check.what}: {check.found}")
         if not check.fine:
-            typer.echo(f"         {check.to_do}")
+            tell(f"         {check.to_do}")
     if not all(check.fine for check in found):
         raise stop(FAILED if any(not check.fine and check.needed for check in found) else SOME)

@@ -9,21 +9,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import typer
-
 from safebus.deploy.cli.options import Form
+from safebus.deploy.service.terminal import cell, for_a_spreadsheet, tell
 
 
 def show(rows: Sequence[Mapping[str, Any]], form: Form, *, columns: Sequence[str]) -> None:
     """Print rows on stdout."""
     if form is Form.JSON:
-        typer.echo(json.dumps([dict(r) for r in rows], indent=2, default=str))
+        tell(json.dumps([dict(r) for r in rows], indent=2, default=str))
     elif form is Form.CSV:
         out = io.StringIO()
         writer = csv.DictWriter(out, fieldnames=list(columns), extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
-        typer.echo(out.getvalue(), nl=False)
+        writer.writerows({name: for_a_spreadsheet(value) for name, value in row.items()} for row in rows)
+        tell(out.getvalue().removesuffix("\n"))
     else:
         _table(rows, columns)
 
@@ -31,12 +30,14 @@ def show(rows: Sequence[Mapping[str, Any]], form: Form, *, columns: Sequence[str
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
+        # As text: a cell may hold what rich takes for markup.
+        table.add_row(*(Text(cell(row.get(column))) for column in columns))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

@@ -10,7 +10,7 @@ import typer
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import DONE, EXECUTE, FORM, REASON, SOME, Form, example, needs_reason
 from safebus.deploy.cli.output import show
-from safebus.deploy.service.terminal import clock, say
+from safebus.deploy.service.terminal import clock, say, tell
 
 app = typer.Typer(
     name="parked",
@@ -71,7 +71,7 @@ def parked_show(
     out["parked_because"] = one.reason
     if show_released:
         out["view"] = plain(read_view(one.notification, run(lambda: current_register(connection))))
-    typer.echo(json.dumps(out, indent=2))
+    tell(json.dumps(out, indent=2))
 
 
 @app.command(

@@ -10,7 +10,7 @@ import typer
 
 from safebus.deploy.cli.options import SOME, Form, example, parse_time, stop
 from safebus.deploy.cli.output import show
-from safebus.deploy.service.terminal import clock, say
+from safebus.deploy.service.terminal import clock, say, tell
 
 app = typer.Typer(
     name="policy",
@@ -47,7 +47,7 @@ def policy_try(
         after=after,
     )
     if output is Form.JSON:
-        typer.echo(json.dumps(found, indent=2))
+        tell(json.dumps(found, indent=2))
     else:
         for warning in found["warnings"]:
             say(f"to be confirmed at load: {warning['name']}: {warning['says']}")

@@ -9,7 +9,7 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import EXECUTE, REASON, example, needs_reason
-from safebus.deploy.service.terminal import say
+from safebus.deploy.service.terminal import say, tell
 
 if TYPE_CHECKING:
     from safebus.deploy.service.settings import Settings
@@ -69,4 +69,4 @@ async def _publish(found: Settings, agency: str, events: list[Event], case: str)
 
     async with Publisher(found.connection(), agency=agency, case_secret=found.case_secret(agency)) as publisher:
         for accepted in await publisher.publish_all([(e, case) for e in events]):
-            typer.echo(f"{accepted.event_id} {accepted.topic} {accepted.partition} {accepted.offset}")
+            tell(f"{accepted.event_id} {accepted.topic} {accepted.partition} {accepted.offset}")

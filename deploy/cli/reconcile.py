@@ -14,7 +14,7 @@ import typer
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import DONE, FORM, SOME, USAGE, Form, example, parse_time, stop
 from safebus.deploy.cli.output import progress, show
-from safebus.deploy.service.terminal import clock, say
+from safebus.deploy.service.terminal import clock, say, tell
 
 if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` answers at once
     from safebus.consumers.audit.reconcile.balance import Account, AgencyCount
@@ -60,7 +60,7 @@ def reconcile(
 
     account = run(main)
     if output is Form.JSON:
-        typer.echo(json.dumps(_as_json(account, asked.since, asked.until), indent=2))
+        tell(json.dumps(_as_json(account, asked.since, asked.until), indent=2))
     elif output is Form.CSV:
         show(_as_rows(account), output, columns=_ROW)
     else:
@@ -100,15 +100,15 @@ def _tables(account: Account) -> None:
     partners = _with_total({name: Counter(vars(p)) for name, p in account.partners.items()})
     show(agencies, Form.TABLE, columns=["agency", *_AGENCY])
     for reason, n in sorted(sum((a.set_aside for a in account.agencies.values()), Counter[str]()).items()):
-        typer.echo(f"  set aside as {reason}: {n}")
-    typer.echo("")
+        tell(f"  set aside as {reason}: {n}")
+    tell("")
     show([{**row, "partner": row["agency"]} for row in partners], Form.TABLE, columns=["partner", *_PARTNER, *_BECAME])
     for code, findings in groupby(account.findings, key=lambda f: f.code):
-        typer.echo("")
+        tell("")
         for f in findings:
             event = f", event {f.event_id}" if f.event_id not in ("", f.id) else ""
-            typer.echo(f"{code}  {f.id}{event}{', ' + f.who if f.who else ''}, at {f.where}: {f.what}")
-        typer.echo(f"    what to do: {f.to_do}")
+            tell(f"{code}  {f.id}{event}{', ' + f.who if f.who else ''}, at {f.where}: {f.what}")
+        tell(f"    what to do: {f.to_do}")
 
 
 def _agency(agency: AgencyCount) -> Counter[str]:

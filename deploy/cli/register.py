@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -13,7 +14,7 @@ import typer
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import show
-from safebus.deploy.service.terminal import clock, say
+from safebus.deploy.service.terminal import clock, say, tell
 
 if TYPE_CHECKING:
     from safebus.schemas.bus_records import RegisterRecord
@@ -179,7 +180,7 @@ def register_diff(
     changes = changes_of(folder, register, key, now=clock())
     after = register_after(register, (c.entry for c in changes if c.what != "same"), at=clock())
     lines = differences(register, after, day)
-    typer.echo("\n".join(lines) or f"on {day} nobody would gain or lose anything by an agreement")
+    tell("\n".join(lines) or f"on {day} nobody would gain or lose anything by an agreement")
     others = Counter(c.entry.kind for c in changes if c.what != "same" and c.entry.kind not in ("agreement", "partner"))
     if others:
         kinds = ", ".join(f"{number} of {kind}" for kind, number in sorted(others.items()))
@@ -202,7 +203,7 @@ def register_show(
     if record_id and record_id not in entries:
         raise stop(USAGE, f"the register has no `{record_id}`; `safebus register show` lists all {len(entries)}")
     if record_id:
-        typer.echo(body_of(entries[record_id][1]))
+        tell(json.dumps(json.loads(body_of(entries[record_id][1])), indent=2))
         return
     show(
         [{"kind": kind, "record": rid} for rid, (kind, _) in sorted(entries.items())],

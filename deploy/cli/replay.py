@@ -11,7 +11,7 @@ import typer
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import DONE, FORM, SOME, USAGE, Form, example, parse_time, stop
 from safebus.deploy.cli.output import progress, show
-from safebus.deploy.service.terminal import clock, say
+from safebus.deploy.service.terminal import clock, say, tell
 
 if TYPE_CHECKING:
     from safebus.consumers.audit.replay.findings import Verified
@@ -71,7 +71,7 @@ async def _verified(found: Settings, start: datetime, end: datetime) -> Verified
 def _tell(done: Verified, output: Form) -> None:
     rows = [{"event_id": d.event_id, "what": d.what} for d in done.differences]
     if output is Form.JSON:
-        typer.echo(json.dumps({**vars(done), "differences": rows}, indent=2))
+        tell(json.dumps({**vars(done), "differences": rows}, indent=2))
     else:
         show(rows, output, columns=["event_id", "what"])
     say(

@@ -8,7 +8,7 @@ import typer
 
 from safebus.deploy.cli.options import EXECUTE, FAILED, FORM, REASON, Form, example, needs_reason
 from safebus.deploy.cli.output import show
-from safebus.deploy.service.terminal import say
+from safebus.deploy.service.terminal import say, tell
 
 app = typer.Typer(
     name="schemas", help="The schemas of events.", no_args_is_help=True, epilog=example("safebus schemas list")
@@ -40,7 +40,7 @@ def schemas_show(event_type: str = typer.Argument(...)) -> None:
     """Print the whole Avro schema of an event type, for any Avro library."""
     from safebus.schemas.event_schemas import event_schemas
 
-    typer.echo(json.dumps(event_schemas().of(event_type).raw, indent=2))
+    tell(json.dumps(event_schemas().of(event_type).raw, indent=2))
 
 
 @app.command("check", epilog=example("safebus schemas check"))
@@ -51,7 +51,7 @@ def schemas_check() -> None:
 
     found = problems(event_schemas())
     for line in found:
-        typer.echo(line)
+        tell(line)
     if found:
         raise typer.Exit(FAILED)
     say("every schema is released, classified, and reads all that came before it")
@@ -64,4 +64,4 @@ def schemas_release(execute: bool = EXECUTE, reason: str = REASON) -> None:
 
     needs_reason(execute, reason)
     for line in release(execute=execute):
-        typer.echo(line)
+        tell(line)

@@ -1,0 +1,100 @@
+"""Nothing that somebody typed acts on a terminal or in a spreadsheet, whatever command shows it."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safebus.deploy import cli
+from safebus.deploy.cli.options import Form
+from safebus.deploy.cli.output import show
+from safebus.deploy.service.terminal import cell, for_a_spreadsheet, say, tell, visible
+
+ACTS = ["\x1b[2J\x1b[1;31m", "\x1b]0;title\x07", "\r", "\b\b", "\u202eTIMREP", "\u2066x\u2069", "\x9b31m", "\u2028"]
+
+
+@pytest.mark.parametrize("text", ACTS, ids=ascii)
+def test_what_would_act_is_shown_by_its_code_point(text: str) -> None:
+    found = visible(f"REFUSE{text}")
+
+    assert found.startswith(r"REFUSE\u{")
+    assert all(unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp") for c in found)
+
+
+@pytest.mark.parametrize(
+    "text", ["Zo\u00eb O\u2019Neill", "\u674e\u5c0f\u9f99", "Sm\u0142th \u00a31", "two\nlines", ""]
+)
+def test_what_people_write_stays_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+@given(st.text())
+def test_no_text_acts_and_none_is_lost(text: str) -> None:
+    found = visible(text)
+
+    assert all(c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for c in found)
+    assert "\n" not in cell(text)
+    kept = "".join(c for c in text if c == "\n" or (unicodedata.category(c)[0] not in "C" and c not in "\u2028\u2029"))
+    assert len(found) >= len(text) >= len(kept)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+44 1632 960000", "-2", "@SUM(A1)", "\t=1", "\uff1dHYPERLINK(A1)"])
+def test_a_spreadsheet_takes_no_text_for_a_formula(text: str) -> None:
+    assert for_a_spreadsheet(text).startswith(("'", "\\u{"))
+    assert (for_a_spreadsheet(-2), for_a_spreadsheet(None), for_a_spreadsheet("a=b")) == ("-2", "", "a=b")
+
+
+ROWS = [{"who": "=cmd|'/c calc'!A0", "why": "[red]PERMIT[/red] [link=https://example.com]x[/link]\x1b[2J\n\u202e"}]
+
+
+def test_a_table_takes_nothing_for_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ROWS, Form.TABLE, columns=["who", "why"])
+
+    out = capsys.readouterr().out
+    assert "[red]PERMIT[/red] [link=https://example.com]x[/link]\\u{1b}[2J\\u{a}\\u{202e}" in out
+
+
+def test_csv_is_whole_and_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ROWS, Form.CSV, columns=["who", "why"])
+
+    [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row["who"] == "'=cmd|'/c calc'!A0"
+    assert row["why"].endswith("\\u{1b}[2J\\u{a}\\u{202e}")
+
+
+def test_json_is_what_it_was_and_acts_on_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ROWS, Form.JSON, columns=["who", "why"])
+
+    out = capsys.readouterr().out
+    assert json.loads(out) == ROWS
+    assert out.isascii() and "\x1b" not in out
+
+
+def test_what_is_said_goes_where_it_should(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("data\x1b")
+    say("to a person\x1b")
+
+    assert capsys.readouterr() == ("data\\u{1b}\n", "to a person\\u{1b}\n")
+
+
+def test_no_command_prints_in_another_way() -> None:
+    """`print`, `typer.echo` and `rich` know nothing of it; `output.py` makes tables and a bar of its own words."""
+    found = []
+    for path in sorted(Path(cli.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                if name in ("print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"):
+                    found.append((path.name, name))
+                if name.endswith("Console") and path.name != "output.py":
+                    found.append((path.name, name))
+
+    assert found == []
