@@ -1,20 +1,21 @@
-"""`safebus topics`: which topics should there be, and which are missing?"""
+"""`safebus topics`: which topics should there be, which are missing, and which are not as they should be?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from safebus.deploy.cli.event_loop import run
-from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, needs_reason
+from safebus.deploy.cli.options import EXECUTE, FORM, REASON, SOME, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import say
 
 if TYPE_CHECKING:
     from safebus.deploy.service.settings import Settings
+    from safebus.deploy.service.topic_plan import Differs
     from safebus.schemas.topics import Topic
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ FOLDER = typer.Option(None, "--register", help="take the partners from this fold
 
 @app.command("plan", epilog=example("safebus topics plan -o csv"))
 def topics_plan(register: Path | None = FOLDER, output: Form = FORM) -> None:
-    """Say which topics there should be and which are missing."""
+    """Say which topics there should be, which are missing and which are not as they should be (exit code 3)."""
     _topics(register, output, execute=False)
 
 
@@ -38,28 +39,37 @@ def topics_plan(register: Path | None = FOLDER, output: Form = FORM) -> None:
 def topics_apply(
     register: Path | None = FOLDER, output: Form = FORM, execute: bool = EXECUTE, reason: str = REASON
 ) -> None:
-    """Create the missing topics."""
+    """Create the missing topics, and mend the settings of those that are not as they should be."""
     needs_reason(execute, reason)
     _topics(register, output, execute=execute)
 
 
 def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
-    from safebus.deploy.service import settings
-    from safebus.schemas.kafka.admin import ensure_topics
+    from safebus.deploy.service import settings, topic_plan
+    from safebus.schemas.kafka.admin import change_settings, ensure_topics, settings_of
     from safebus.schemas.kafka.topic_list import topics_there
 
     found = settings.load()
-    connection = found.connection()
+    connection, client = found.connection(), found.admin_client()
     there = run(lambda: topics_there(connection))
     wanted = _wanted(found, folder)
-    show([_row(topic, there) for topic in wanted], output, columns=_COLUMNS)
+    differ = topic_plan.differences(wanted, there, settings_of(client, [t.name for t in wanted if t.name in there]))
+    show([_row(topic, there, differ) for topic in wanted], output, columns=_COLUMNS)
     missing = [t for t in wanted if t.name not in there]
+    to_mend: dict[str, dict[str, str]] = {}
+    for one in differ:
+        if one.can_be_mended:
+            to_mend.setdefault(one.topic, {})[one.setting] = one.expected
     if execute:
-        client = {"bootstrap.servers": connection.bootstrap}
         ensure_topics(client, {t.name: t.partitions for t in missing}, configs={t.name: t.config() for t in missing})
-        say(f"created {len(missing)} topics")
-    elif missing:
-        say(f"dry run: {len(missing)} topics would be created; --execute --reason ... does it")
+        change_settings(client, to_mend)
+        differ = [one for one in differ if not one.can_be_mended]
+        say(f"created {len(missing)} topics, mended {len(to_mend)}")
+    elif missing or to_mend:
+        would = f"{len(missing)} topics would be created and {len(to_mend)} mended"
+        say(f"dry run: {would}; --execute --reason ... does it")
+    if differ:
+        raise stop(SOME, "\n".join(f"{d.topic}: {d}" for d in differ))
 
 
 def _wanted(found: Settings, folder: Path | None) -> list[Topic]:
@@ -74,11 +84,9 @@ def _wanted(found: Settings, folder: Path | None) -> list[Topic]:
     return topic_plan.wanted(topic_plan.partners_of(entries))
 
 
-def _row(topic: Topic, there: Mapping[str, int]) -> dict[str, object]:
-    if topic.name not in there:
-        state = "create"
-    else:
-        state = "same" if there[topic.name] >= topic.partitions else f"has {there[topic.name]} partitions"
+def _row(topic: Topic, there: Mapping[str, int], differ: Sequence[Differs]) -> dict[str, object]:
+    mine = [f"{d.setting} is {d.found}, not {d.expected}" for d in differ if d.topic == topic.name]
+    state = "create" if topic.name not in there else "; ".join(mine) or "same"
     return {
         "topic": topic.name,
         "partitions": topic.partitions,

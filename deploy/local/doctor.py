@@ -57,7 +57,8 @@ def _postgres() -> Examined:
 
 
 async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
-    from safebus.deploy.service.topic_plan import wanted_by
+    from safebus.deploy.service.topic_plan import differences, wanted_by
+    from safebus.schemas.kafka.admin import settings_of
     from safebus.schemas.kafka.topic_list import topics_there
     from safebus.streams.register.follow import current_register
 
@@ -73,7 +74,13 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
         register = await current_register(connection)
     except SafebusError as exc:
         return [Examined("broker", False, bootstrap, str(exc))]
-    missing = [t.name for t in wanted_by(register) if t.name not in there]
+    wanted = wanted_by(register)
+    missing = [t.name for t in wanted if t.name not in there]
+    try:
+        shown = settings_of(found.admin_client(), [t.name for t in wanted if t.name in there])
+        differ = [f"{d.topic}: {d.setting} is {d.found}, not {d.expected}" for d in differences(wanted, there, shown)]
+    except SafebusError as exc:
+        differ = [str(exc)]
     return [
         *checks,
         Examined(
@@ -84,8 +91,9 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
         ),
         Examined(
             "topics",
-            not missing,
-            "all there" if not missing else f"missing {', '.join(missing)}",
-            "`safebus topics apply`",
+            not (missing or differ),
+            "; ".join([*([f"missing {', '.join(missing)}"] if missing else []), *differ])
+            or "all there, as they should be",
+            "`safebus topics plan` says what comes of it, `safebus topics apply` mends what can be mended",
         ),
     ]

@@ -86,6 +86,16 @@ class Settings:
 
         return Connection(self.bootstrap(), self.tls())
 
+    def admin_client(self) -> dict[str, str]:
+        """How librdkafka's admin client reaches the broker, as it names things; errors as `connection`."""
+        self.tls()  # says what is missing, and that a broker elsewhere needs it
+        found = {"bootstrap.servers": self.bootstrap()}
+        if self.tls_ca is None or self.tls_cert is None:
+            return found
+        cert = str(self.tls_cert)  # the key stands in it, too
+        ssl_files = {"ssl.ca.location": str(self.tls_ca), "ssl.certificate.location": cert, "ssl.key.location": cert}
+        return found | {"security.protocol": "ssl"} | ssl_files
+
     def person_key(self) -> PersonKey:
         """The key that makes tokens; errors as `key_files.person_key`."""
         return key_files.person_key(self.home)

@@ -6,13 +6,74 @@ Topics follow from the register: whoever may publish has an `in.*`, whoever may 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from safebus.schemas import topics
 from safebus.schemas.topics import Topic
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register
 from safebus.streams.rules.parties import Partner
+
+
+@dataclass(frozen=True)
+class Differs:
+    """
+    One way in which a topic is not as it should be.
+
+    Attributes:
+        setting: As Kafka names it, or `partitions`.
+        harm: What comes of it.
+    """
+
+    topic: str
+    setting: str
+    found: str
+    expected: str
+    harm: str
+
+    @property
+    def can_be_mended(self) -> bool:
+        """Without making the topic anew."""
+        return self.setting != PARTITIONS
+
+    def __str__(self) -> str:
+        return f"{self.setting} is {self.found}, not {self.expected}: {self.harm}"
+
+
+PARTITIONS: Final = "partitions"
+_HARM: Final = {
+    PARTITIONS: "an event and its repeat are decided in two places; make the topic anew, while nothing is published",
+    "retention.ms": "what should be kept is gone sooner, or what should be gone is kept",
+    "cleanup.policy": "what a record of the past rests on is thrown away",
+    "message.timestamp.type": "a publisher's clock dates its records, not the broker's",
+}
+
+
+def differences(
+    expected: Iterable[Topic], there: Mapping[str, int], settings: Mapping[str, Mapping[str, str]] | None
+) -> list[Differs]:
+    """
+    How topics that are there are not as they should be.
+
+    Args:
+        there: Topic -> number of partitions.
+        settings: Topic -> setting -> value; None: the broker has none, as the embedded one, which also gives every
+            topic as many partitions.
+    """
+    found = []
+    for topic in expected:
+        if topic.name not in there:
+            continue
+        if there[topic.name] != topic.partitions and (settings is not None or there[topic.name] < topic.partitions):
+            is_, should = str(there[topic.name]), str(topic.partitions)
+            found.append(Differs(topic.name, PARTITIONS, is_, should, _HARM[PARTITIONS]))
+        for name, value in topic.config().items() if settings is not None else ():
+            is_ = (settings or {}).get(topic.name, {}).get(name, "not shown")
+            if is_ != value:
+                found.append(Differs(topic.name, name, is_, value, _HARM[name]))
+    return found
 
 
 def wanted(partners: Iterable[str]) -> list[Topic]:

@@ -8,11 +8,12 @@ killed and restarted is then never spoken to over a connection that remembers it
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from safebus.schemas.errors import NotReachable, WrongPartitions
@@ -52,6 +53,59 @@ def ensure_topics(
     _create(admin, missing, configs=configs)
     if missing:
         _compare(_once_ready(admin, missing, give_up_at), topics)  # again: another process may have made one meanwhile
+
+
+def settings_of(client: Mapping[str, str], topics: Iterable[str]) -> dict[str, dict[str, str]] | None:
+    """
+    Topic -> setting -> value in effect, the topic's own or the broker's; None: the embedded broker has none.
+
+    Raises:
+        NotReachable: It did not answer in time, or this certificate may not see them (DESCRIBE_CONFIGS).
+    """
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+    if not asked:
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    admin = _admin(client)  # kept until all have answered
+    try:
+        cluster = admin.list_topics(timeout=ANSWER_WITHIN_S)
+        if cluster.controller_id not in cluster.brokers:
+            return None  # librdkafka's mock cluster has no controller, and one would be waited for
+    except KafkaException as error:
+        raise NotReachable(f"Kafka does not answer: {error.args[0].str()}") from error
+    for resource, future in admin.describe_configs(asked, request_timeout=ANSWER_WITHIN_S).items():
+        try:
+            found[resource.name] = {name: str(entry.value) for name, entry in future.result(ANSWER_WITHIN_S).items()}
+        except KafkaException as error:
+            raise NotReachable(
+                f"Kafka does not show the settings of `{resource.name}`: {error.args[0].str()}"
+            ) from error
+    return found
+
+
+def change_settings(client: Mapping[str, str], topics: Mapping[str, Mapping[str, str]]) -> None:
+    """
+    Change these settings of topics, and leave all others as they are.
+
+    Args:
+        topics: Topic -> setting -> value, as Kafka names them.
+
+    Raises:
+        NotReachable: It did not answer in time, or refused.
+    """
+    kind, change = ConfigResource.Type.TOPIC, AlterConfigOpType.SET
+    wanted = [
+        ConfigResource(kind, topic, incremental_configs=[ConfigEntry(*one, incremental_operation=change) for one in to])
+        for topic, to in ((topic, settings.items()) for topic, settings in topics.items())
+    ]
+    if not wanted:
+        return
+    admin = _admin(client)  # kept until all have answered
+    for resource, future in admin.incremental_alter_configs(wanted, request_timeout=ANSWER_WITHIN_S).items():
+        try:
+            future.result(ANSWER_WITHIN_S)
+        except KafkaException as error:
+            raise NotReachable(f"Kafka refused to change `{resource.name}`: {error.args[0].str()}") from error
 
 
 def _once_ready(admin: AdminClient, topics: Mapping[str, int], give_up_at: float) -> dict[str, int]:

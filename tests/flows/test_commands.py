@@ -14,6 +14,7 @@ import pytest
 from a_bus import Bus, utc_now
 
 from safebus.consumers.audit.replay.verify import verify
+from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.demo.demonstrate import RECIPIENTS
 from safebus.deploy.local.up import DEMO_REGISTER
@@ -22,6 +23,7 @@ from safebus.deploy.service.rules_digest import rules_digest
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Origin, Stage
 from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.kafka import admin
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.rules import sharing
 
@@ -392,3 +394,42 @@ def test_a_process_gets_what_its_role_works_with(bus: Bus, tmp_path: Path) -> No
     }
     again = safebus(bus, "keys", "init")
     assert again.returncode == 0 and "nothing made" in again.stderr
+
+
+def test_topics_that_drifted_are_named_and_mended(tmp_path: Path, kafka_broker: Broker) -> None:
+    """A register that is compacted, decisions that are kept for an hour, records that a publisher dates."""
+    client = {"bootstrap.servers": kafka_broker.bootstrap}
+    (tmp_path / "register").mkdir()
+    name = f"drift-{uuid.uuid4().hex[:8]}"
+    partner = {"partner": name, "name": "x", "sector": "x", "org_type": "charity", "call": "x"}
+    (tmp_path / "register" / "one.yaml").write_text(json.dumps({"partners": [partner]}), "utf-8")
+    env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": kafka_broker.bootstrap}
+
+    def topics(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "safebus.deploy.cli",
+            "topics",
+            *words,
+            "--register",
+            str(tmp_path / "register"),
+        ]
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+
+    made = topics("apply", "--execute", "--reason", "new")
+    admin.change_settings(
+        client,
+        {f"in.{name}": {"message.timestamp.type": "CreateTime"}, f"parked.{name}": {"retention.ms": "3600000"}},
+    )
+    planned = topics("plan", "-o", "json")
+    mended = topics("apply", "--execute", "--reason", "as they should be")
+    after = topics("plan", "-o", "json")
+    shown, settled = ({t["topic"]: t["state"] for t in json.loads(done.stdout)} for done in (planned, after))
+
+    assert made.returncode == 0, made.stderr
+    assert shown[f"in.{name}"] == "message.timestamp.type is CreateTime, not LogAppendTime"
+    assert shown[f"parked.{name}"] == "retention.ms is 3600000, not -1"
+    assert planned.returncode == 3 and "a publisher's clock dates its records" in planned.stderr
+    assert (mended.returncode, after.returncode) == (0, 0), mended.stderr
+    assert {settled[t] for t in (f"in.{name}", f"out.{name}", f"parked.{name}", f"receipts.{name}")} == {"same"}

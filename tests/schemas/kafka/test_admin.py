@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,36 @@ def test_a_topic_that_is_not_ready_in_time_is_named(client: dict[str, str], fres
 def test_a_broker_that_is_gone_is_not_reachable() -> None:
     with pytest.raises(NotReachable, match="Kafka did not answer within 1 s; is it running"):
         admin._partitions(admin._admin(GONE), answer_within_s=1.0)
+
+
+async def test_settings_are_seen_as_they_are_and_changed_alone(client: dict[str, str], fresh: str) -> None:
+    admin.ensure_topics(client, {fresh: 1}, configs={fresh: {"retention.ms": "-1", "max.message.bytes": "70000"}})
+    before = admin.settings_of(client, [fresh])
+    admin.change_settings(client, {fresh: {"retention.ms": "3600000"}})
+    after = admin.settings_of(client, [fresh])
+
+    assert before is not None and after is not None
+    assert (before[fresh]["retention.ms"], after[fresh]["retention.ms"]) == ("-1", "3600000")
+    assert before[fresh]["message.timestamp.type"] == "CreateTime"  # the broker's own, where the topic says nothing
+    assert after[fresh]["max.message.bytes"] == "70000"
+    assert admin.settings_of(client, []) == {}
+    admin.change_settings(client, {})
+
+
+def test_the_embedded_broker_has_no_settings(embedded_broker: Broker, fresh: str) -> None:
+    embedded_broker.create_topics({fresh: 1})
+
+    assert admin.settings_of({"bootstrap.servers": embedded_broker.bootstrap}, [fresh]) is None
+
+
+@pytest.mark.parametrize("ask", [admin.settings_of, admin.change_settings])
+def test_settings_of_a_topic_that_is_not_there_are_an_error(client: dict[str, str], fresh: str, ask: Any) -> None:
+    with pytest.raises(NotReachable, match=f"Kafka (does not show the settings of|refused to change) `{fresh}`"):
+        ask(client, {fresh: {"retention.ms": "-1"}})
+
+
+def test_no_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "ANSWER_WITHIN_S", 1.0)
+
+    with pytest.raises(NotReachable, match=r"^Kafka does not answer: "):
+        admin.settings_of(GONE, ["register"])
