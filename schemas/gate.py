@@ -91,15 +91,18 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def check_marks(headers: Iterable[tuple[str, bytes | None]]) -> None:
+def check_marks(headers: Iterable[tuple[str, bytes | None]], *, in_transaction: bool = False) -> None:
     """
     Refuse a record that could not be read, or that stands in a transaction where none belongs.
+
+    Args:
+        in_transaction: It may stand in one.
 
     Raises:
         Refused: BAD_HEADER, BATCH_TOO_LARGE, UNREADABLE_BATCH, TOO_MANY_HEADERS or IN_TRANSACTION.
     """
     for name, _ in headers:
-        if isinstance(name, Damaged):
+        if isinstance(name, Damaged) and not (in_transaction and name.reason == GateReason.IN_TRANSACTION):
             raise Refused(name.reason, name.detail)
 
 

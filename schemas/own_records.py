@@ -43,16 +43,19 @@ class Strange:
 NOT_THIS_TOPICS = "NOT_THIS_TOPICS"
 
 
-def own_record(message: Any, kind: type[R], *, belongs: Callable[[R], bool] = lambda _: True) -> R | Strange:
+def own_record(
+    message: Any, kind: type[R], *, belongs: Callable[[R], bool] = lambda _: True, in_transaction: bool = False
+) -> R | Strange:
     """
     A record of this kind, or where something else stands.
 
     Args:
         message: As a reader gives it, with its place.
         belongs: Whether such a record belongs on this topic.
+        in_transaction: It may stand in one, as `topics.is_transactional` ones do.
     """
     try:
-        gate.check_marks(message.headers)
+        gate.check_marks(message.headers, in_transaction=in_transaction)
         record = codec.decode_record(message.value or b"", kind)
     except Refused as exc:
         return Strange(message.topic, message.partition, message.offset, exc.reason)

@@ -41,6 +41,8 @@ class Topic:
         """Broker settings. LogAppendTime: the broker's clock, so no publisher can date a record."""
         return {
             "retention.ms": str(self.kept_ms),
+            "retention.bytes": "-1",
+            "unclean.leader.election.enable": "false",
             "cleanup.policy": "delete",
             "message.timestamp.type": "LogAppendTime",
         }

@@ -55,7 +55,7 @@ async def waiting(
         if isinstance(notification, Strange):
             on_strange(notification)
             continue
-        reason = dict(message.headers).get("sb_reason", b"").decode("utf-8", "replace")
+        reason = (dict(message.headers).get("sb_reason") or b"").decode("utf-8", "replace")
         at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
         found[notification.notification_id] = Parked(notification, message.value, reason, at)
     ledger = Ledger(connection, None, partner=partner, transport="operator", on_strange=on_strange)

@@ -8,7 +8,7 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import DONE, EXECUTE, REASON, SOME, USAGE, example, needs_reason, stop
-from safebus.deploy.service.terminal import clock, say, tell
+from safebus.deploy.service.terminal import cell, clock, say, tell
 
 app = typer.Typer()
 
@@ -40,7 +40,7 @@ def import_(
         to = Sink(found.connection(), found.case_secret(agency), found.seal_public())
     lines = run(lambda: import_all(kind, data, agency=agency, to=to, now=clock()))
     for line in lines:
-        tell(f"{line.file}  {line.outcome}  {line.detail}")
+        tell(cell(f"{line.file}  {line.outcome}  {line.detail}"))
     set_aside = sum(line.event_id is None for line in lines)
     if not execute:
         say(

@@ -47,13 +47,16 @@ def keys_show(output: Form = FORM) -> None:
         roles = [role for role, files in key_files.ROLES.items() if path.name in files]
         known = {"file": path.name, "fingerprint": key_files.fingerprint(path.name, secret)}
         rows.append(known | {"roles": ", ".join(roles) or "publishers"})
+        if path.name == key_files.PERSON:
+            derived = key_files.digest_key(home).fingerprint
+            rows.append({"file": "digest.key, of person.key", "fingerprint": derived, "roles": "adapter, operator"})
     show(rows, output, columns=["file", "fingerprint", "roles"])
 
 
-@app.command("export", epilog=example("safebus keys export adapter --to /media/stick"))
+@app.command("export", epilog=example("safebus keys export adapter --to ./adapter-home"))
 def keys_export(
     role: str = typer.Argument(..., help="worker, registrar, adapter, importer, auditor or operator"),
-    to: Path = typer.Option(..., "--to", help="a folder; becomes the SAFEBUS_HOME of that process"),
+    to: str = typer.Option(..., "--to", help="a folder; becomes the SAFEBUS_HOME of that process"),
 ) -> None:
     """Write what one role works with, and nothing else, into a folder that is carried to where it runs."""
     from safebus.deploy.service import key_files, settings
@@ -62,5 +65,7 @@ def keys_export(
 
     if role not in key_files.ROLES:
         raise BadInput(f"there is no role `{role}`{or_the_known(role, key_files.ROLES, said='there are')}")
-    written = key_files.export(settings.load().home, role, to)
-    say(f"wrote {', '.join(written)} into {to / 'keys'}; whoever has this folder can do what a {role} can")
+    if not to.strip():
+        raise BadInput("--to names no folder; expected one that becomes the SAFEBUS_HOME of that process")
+    written = key_files.export(settings.load().home, role, Path(to))
+    say(f"wrote {', '.join(written)} into {Path(to) / 'keys'}; whoever has it can do what the role `{role}` can")

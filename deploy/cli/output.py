@@ -19,7 +19,9 @@ def show(rows: Sequence[Mapping[str, Any]], form: Form, *, columns: Sequence[str
         tell(json.dumps([dict(r) for r in rows], indent=2, default=str))
     elif form is Form.CSV:
         out = io.StringIO()
-        writer = csv.DictWriter(out, fieldnames=list(columns), extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(
+            out, fieldnames=list(columns), extrasaction="ignore", lineterminator="\n", quoting=csv.QUOTE_ALL
+        )
         writer.writeheader()
         writer.writerows({name: for_a_spreadsheet(value) for name, value in row.items()} for row in rows)
         tell(out.getvalue().removesuffix("\n"))

@@ -14,7 +14,7 @@ import typer
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import DONE, FORM, SOME, USAGE, Form, example, parse_time, stop
 from safebus.deploy.cli.output import progress, show
-from safebus.deploy.service.terminal import clock, say, tell
+from safebus.deploy.service.terminal import cell, clock, say, tell
 
 if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` answers at once
     from safebus.consumers.audit.reconcile.balance import Account, AgencyCount
@@ -39,6 +39,7 @@ def reconcile(
     from safebus.consumers.audit.reconcile.reconcile import Asked
     from safebus.consumers.audit.reconcile.reconcile import reconcile as count
     from safebus.deploy.service import settings
+    from safebus.streams.register.follow import current_register
     from safebus.streams.worker.app import GROUP
 
     found = settings.load()
@@ -55,8 +56,10 @@ def reconcile(
     bar, advance = progress("records read")
 
     async def main() -> Account:
+        key = found.digest_key()
+        await current_register(connection, key=key)  # with another bus's key everything would be somebody's fault
         with bar:
-            return await count(connection, asked, key=found.digest_key(), clock=clock, progress=advance)
+            return await count(connection, asked, key=key, clock=clock, progress=advance)
 
     account = run(main)
     if output is Form.JSON:
@@ -100,14 +103,15 @@ def _tables(account: Account) -> None:
     partners = _with_total({name: Counter(vars(p)) for name, p in account.partners.items()})
     show(agencies, Form.TABLE, columns=["agency", *_AGENCY])
     for reason, n in sorted(sum((a.set_aside for a in account.agencies.values()), Counter[str]()).items()):
-        tell(f"  set aside as {reason}: {n}")
+        tell(f"  set aside as {cell(reason)}: {n}")
     tell("")
     show([{**row, "partner": row["agency"]} for row in partners], Form.TABLE, columns=["partner", *_PARTNER, *_BECAME])
     for code, findings in groupby(account.findings, key=lambda f: f.code):
         tell("")
         for f in findings:
             event = f", event {f.event_id}" if f.event_id not in ("", f.id) else ""
-            tell(f"{code}  {f.id}{event}{', ' + f.who if f.who else ''}, at {f.where}: {f.what}")
+            # Ids are whatever stands in a record: a line of its own would be a finding of its own.
+            tell(cell(f"{code}  {f.id}{event}{', ' + f.who if f.who else ''}, at {f.where}: {f.what}"))
         tell(f"    what to do: {f.to_do}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
-from safebus.deploy.cli.options import EXECUTE, FORM, REASON, SOME, Form, example, needs_reason, stop
+from safebus.deploy.cli.options import EXECUTE, FAILED, FORM, REASON, SOME, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import say
 
@@ -31,7 +31,7 @@ FOLDER = typer.Option(None, "--register", help="take the partners from this fold
 
 @app.command("plan", epilog=example("safebus topics plan -o csv"))
 def topics_plan(register: Path | None = FOLDER, output: Form = FORM) -> None:
-    """Say which topics there should be, which are missing and which are not as they should be (exit code 3)."""
+    """Say which topics there should be, which are missing or not as they should be (exit code 3: some)."""
     _topics(register, output, execute=False)
 
 
@@ -53,13 +53,19 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
     connection, client = found.connection(), found.admin_client()
     there = run(lambda: topics_there(connection))
     wanted = _wanted(found, folder)
-    differ = topic_plan.differences(wanted, there, settings_of(client, [t.name for t in wanted if t.name in there]))
+    shown = settings_of(client, [t.name for t in wanted if t.name in there])
+    differ = topic_plan.differences(wanted, there, shown)
     show([_row(topic, there, differ) for topic in wanted], output, columns=_COLUMNS)
     missing = [t for t in wanted if t.name not in there]
     to_mend: dict[str, dict[str, str]] = {}
     for one in differ:
         if one.can_be_mended:
             to_mend.setdefault(one.topic, {})[one.setting] = one.expected
+    if execute and missing and shown is None:
+        names = ", ".join(t.name for t in missing)
+        raise stop(
+            FAILED, f"the embedded broker makes no topics after its start ({names}): start it with this register"
+        )
     if execute:
         ensure_topics(client, {t.name: t.partitions for t in missing}, configs={t.name: t.config() for t in missing})
         change_settings(client, to_mend)
@@ -68,6 +74,8 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
     elif missing or to_mend:
         would = f"{len(missing)} topics would be created and {len(to_mend)} mended"
         say(f"dry run: {would}; --execute --reason ... does it")
+        if missing and not differ:
+            raise stop(SOME)
     if differ:
         raise stop(SOME, "\n".join(f"{d.topic}: {d}" for d in differ))
 

@@ -15,12 +15,14 @@ that moment, and what follows from another is made from what stands on the disk.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import resource
 import secrets
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safebus.schemas import sealing
@@ -29,6 +31,9 @@ from safebus.schemas.identifiers import agency_id
 from safebus.schemas.keys import KEY_BYTES, DigestKey, PersonKey
 
 PERSON, DIGEST, SEAL, SEAL_PUBLIC = "person.key", "digest.key", "seal.key", "seal.pub"
+
+#: What only `init` makes, and what is derived from it.
+OF_THE_BUS = (PERSON, SEAL, SEAL_PUBLIC, DIGEST)
 
 _PR_SET_DUMPABLE = 4  # source: prctl(2)
 
@@ -49,7 +54,7 @@ def case_file(agency: str) -> str:
 
 
 def keep_out_of_core_files() -> None:
-    """From now on, no memory of this process or of those it starts is written down when it crashes, nor traced."""
+    """From now on, no memory of this process is written down when it crashes, nor may it be traced."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         # A core that is piped to a program has no size limit, so the kernel is told not to make one.
@@ -67,20 +72,39 @@ def init(home: Path, *, agencies: Iterable[str] = ()) -> list[str]:
         The files that were made now.
 
     Raises:
-        BadInput: The home holds what follows from a key that it does not hold: it is that of a role of another bus.
+        BadInput: Some of the bus's keys are there and others are not: they were lost, or the home is that of a role.
     """
     folder = home / "keys"
-    for derived, source in ((DIGEST, PERSON), (SEAL_PUBLIC, SEAL)):
-        if (folder / derived).exists() and not (folder / source).exists():
+    with _alone(folder):
+        there = [name for name in OF_THE_BUS if (folder / name).exists()]
+        lacking = [name for name in (SEAL, SEAL_PUBLIC, PERSON) if name not in there]
+        if there and lacking:
             raise BadInput(
-                f"`{folder}` has `{derived}` and not `{source}`: it belongs to a process of a bus whose keys are "
-                "elsewhere, and a new one here would decide wrongly; nothing was made"
+                f"`{folder}` has {', '.join(there)} and not {', '.join(lacking)}: either it belongs to a role of a bus "
+                "whose keys are elsewhere, or a key was lost: bring your copy back. A new one would be one that nobody "
+                "of that bus knows, so nothing was made. Of a first start that was killed, remove the folder"
             )
-    new = {PERSON: secrets.token_bytes(KEY_BYTES), SEAL: sealing.new_key()[0]}
-    made = [name for name, secret in new.items() if _make(folder / name, secret)]
-    public = sealing.public_of(read(home, SEAL))
-    made += [SEAL_PUBLIC] if _make(folder / SEAL_PUBLIC, public) else []
+        made = []
+        if not there:
+            private, public = sealing.new_key()
+            new = {SEAL: private, SEAL_PUBLIC: public, PERSON: secrets.token_bytes(KEY_BYTES)}
+            made = [name for name, secret in new.items() if _make(folder / name, secret)]
+        person_key(home), seal_public(home)  # whole, a pair, and nobody else's to read
     return made + init_cases(home, agencies)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While one process makes keys here, others wait."""
+    try:
+        for each in (folder.parent, folder):
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / ".making").open("w")
+    except OSError as exc:
+        raise BadInput(f"`{folder}` cannot be written: {exc.strerror}") from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def init_cases(home: Path, agencies: Iterable[str]) -> list[str]:
@@ -97,9 +121,14 @@ def export(home: Path, role: str, to: Path) -> list[str]:
         The files that were written.
 
     Raises:
-        BadInput: A key is missing here, or another stands there.
+        BadInput: A key is missing here, or that of another role or bus stands there.
     """
+    if SEAL_PUBLIC in ROLES[role]:
+        seal_public(home)
     content = {name: _digest_key(home).secret if name == DIGEST else read(home, name) for name in ROLES[role]}
+    more = [name for name in OF_THE_BUS if name not in content and (to / "keys" / name).exists()]
+    if more:
+        raise BadInput(f"`{to / 'keys'}` has {', '.join(more)} of another role; give each role a folder of its own")
     for name, secret in content.items():
         if not _make(to / "keys" / name, secret) and read(to, name) != secret:
             raise BadInput(f"`{to / 'keys' / name}` is another key; nothing there was changed")
@@ -140,6 +169,19 @@ def _digest_key(home: Path) -> DigestKey:
     return person_key(home).digests
 
 
+def seal_public(home: Path) -> bytes:
+    """
+    The public key that quarantine is sealed to.
+
+    Raises:
+        BadInput: There is none, others can change it, it is none, or the private one beside it is of another.
+    """
+    public = read(home, SEAL_PUBLIC)
+    if (home / "keys" / SEAL).exists():
+        seal_private(home)
+    return public
+
+
 def seal_private(home: Path) -> bytes:
     """
     The operators' private key.
@@ -149,7 +191,7 @@ def seal_private(home: Path) -> bytes:
     """
     private = read(home, SEAL)
     public = home / "keys" / SEAL_PUBLIC
-    if public.exists() and public.read_bytes() != sealing.public_of(private):
+    if public.exists() and read(home, SEAL_PUBLIC) != sealing.public_of(private):
         raise BadInput(
             f"`{SEAL}` and `{SEAL_PUBLIC}` in `{home / 'keys'}` are no pair; quarantine is sealed to another"
         )
@@ -166,15 +208,23 @@ def read(home: Path, name: str) -> bytes:
     path = home / "keys" / name
     try:
         with path.open("rb") as file:
-            mode, data = os.fstat(file.fileno()).st_mode, file.read(KEY_BYTES + 1)
+            is_, data = os.fstat(file.fileno()), file.read(KEY_BYTES + 1)
+            mode, owner = is_.st_mode, is_.st_uid
     except FileNotFoundError:
         raise BadInput(_how_to_get(path)) from None
     except OSError as exc:
         raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
-    if name != SEAL_PUBLIC and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise BadInput(f"others on this machine can read `{path}` (mode {stat.S_IMODE(mode):o}); `chmod 600 {path}`")
-    if path.parent.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise BadInput(f"others on this machine can replace what is in `{path.parent}`; `chmod 700 {path.parent}`")
+    others = stat.S_IWGRP | stat.S_IWOTH if name == SEAL_PUBLIC else stat.S_IRWXG | stat.S_IRWXO
+    if mode & others:
+        what = "change" if name == SEAL_PUBLIC else "read"
+        raise BadInput(f"others on this machine can {what} `{path}` (mode {stat.S_IMODE(mode):o}); `chmod 600 {path}`")
+    for folder in (path.parent, path.parent.parent):
+        if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise BadInput(f"others on this machine can replace what is in `{folder}`; `chmod 700 {folder}`")
+    if not {owner, path.parent.stat().st_uid} <= {os.geteuid(), 0}:
+        raise BadInput(
+            f"`{path}` belongs to somebody else on this machine, who can change it; `chown` it to this process"
+        )
     if len(data) != KEY_BYTES:
         raise BadInput(f"`{path}` has {'more' if len(data) > KEY_BYTES else len(data)} bytes, a key has {KEY_BYTES}")
     return data
@@ -205,8 +255,24 @@ def held(home: Path) -> Iterable[Path]:
 
 
 def _make(path: Path, data: bytes) -> bool:
-    """Write a file that is there whole or not at all; False: it is there already, and stays."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """
+    Write a file that is there whole or not at all; False: it is there already, and stays.
+
+    Raises:
+        BadInput: The folder cannot be written, or is of a kind that keeps neither modes nor links, as a stick's may be.
+    """
+    try:
+        return _made(path, data)
+    except OSError as exc:
+        raise BadInput(
+            f"`{path}` cannot be written: {exc.strerror}; a key needs a folder on a file system of this machine, that "
+            "keeps who may read it; pack it, sealed, to carry it elsewhere"
+        ) from None
+
+
+def _made(path: Path, data: bytes) -> bool:
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -110,7 +110,7 @@ class Settings:
 
     def seal_public(self) -> bytes:
         """The public key that quarantine is sealed to; errors as `key_files.read`."""
-        return key_files.read(self.home, key_files.SEAL_PUBLIC)
+        return key_files.seal_public(self.home)
 
     def seal_private(self) -> bytes:
         """The operators' private key; errors as `key_files.seal_private`. It is brought only to open something."""

@@ -46,6 +46,8 @@ PARTITIONS: Final = "partitions"
 _HARM: Final = {
     PARTITIONS: "an event and its repeat are decided in two places; make the topic anew, while nothing is published",
     "retention.ms": "what should be kept is gone sooner, or what should be gone is kept",
+    "retention.bytes": "what should be kept is gone as soon as there is much of it",
+    "unclean.leader.election.enable": "after a failure a copy that lacks records may be taken for the whole",
     "cleanup.policy": "what a record of the past rests on is thrown away",
     "message.timestamp.type": "a publisher's clock dates its records, not the broker's",
 }

@@ -173,7 +173,8 @@ class Batch:
                 yield _in_transaction(found) if self.is_transactional else found
         except Refused as exc:
             for offset in range(expected, self.next_offset):
-                yield self._marked(offset, Damaged("", exc.reason, exc.detail))
+                found = self._marked(offset, Damaged("", exc.reason, exc.detail))
+                yield _in_transaction(found) if self.is_transactional else found
 
     def _readable(self) -> Iterator[Record]:
         plain = self._unpacked()

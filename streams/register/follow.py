@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from safebus.schemas import codec, headers, topics
+from safebus.schemas import codec, gate, headers, topics
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister, NotReachable, Refused
 from safebus.schemas.kafka.connection import Connection
@@ -127,20 +127,30 @@ class RegisterReader:
     def _apply(self, records: Iterable[Any]) -> None:
         for message in records:
             try:
+                gate.check_marks(message.headers)
                 self._check_key(message)
-                record = codec.decode_record(message.value, RegisterRecord)
+                record = codec.decode_record(message.value or b"", RegisterRecord)
                 self.now.apply(message.offset, record)
             except (BadRegister, Refused) as exc:
                 self._not_understood = BadRegister([f"register offset {message.offset} is not understood: {exc}"])
                 raise self._not_understood from None
+            except BaseException as exc:  # whatever it was: the reader is past it, and nobody may go on with a hole
+                what = f"register offset {message.offset} could not be taken in ({type(exc).__name__})"
+                self._not_understood = BadRegister([what])
+                raise
             self._log.append((message.offset, record))
 
     def _check_key(self, message: Any) -> None:
         """Under another key everybody would be a stranger, and no danger would be known."""
         under = dict(message.headers).get(headers.KEYS)
-        if self._key is None or under is None or self._key.fingerprint in under.decode("ascii", "replace"):
+        if self._key is None:
             return
-        what = f"it was written with another key than ours, which is {self._key.fingerprint}"
+        if under is None:
+            raise BadRegister(["it does not say under which key it was written; load its folder into a new bus"])
+        if self._key.fingerprint in under.decode("ascii", "replace").split():
+            return
+        theirs = under[:40].decode("ascii", "replace").replace(" ", " or ")
+        what = f"it was written with another key than ours, which is {self._key.fingerprint} and not {theirs}"
         raise BadRegister([f"{what}; `safebus keys export`, where this bus was made, gives us its own"])
 
     async def stop(self) -> None:

@@ -151,23 +151,27 @@ class Dedupe:
             starts=starts,
             patience_s=self._patience_s,
         ):
-            decided.next = message.offset + 1
-            headers = dict(message.headers)
             if not gate.in_transaction(message.headers):
                 # The worker writes all of them in transactions, under an id that nobody else may use.
                 log.error("record.strange", topic=topics.DECISIONS, partition=partition, offset=message.offset)
+                decided.next = message.offset + 1
                 continue
-            if HEADER not in headers:
+            try:
+                gate.check_marks(message.headers, in_transaction=True)
+                headers = dict(message.headers)
+                key = (headers["ce_source"].decode(), message.key.decode())
+                known = KnownDecision.from_header(headers[HEADER])
+                left = codec.decode_record(message.value, DecisionRecord).episode if known.accuses else None
+            except Exception as exc:
                 raise BrokenPromise(
-                    f"`{topics.DECISIONS}` {partition}/{message.offset} is no decision of a worker, and stands in a "
-                    "transaction as theirs do: find who has the right to WRITE it with the transactional id "
-                    "`safebus-decisions-*`; nothing is decided on this partition before that record is deleted"
-                )
-            key = (headers["ce_source"].decode(), message.key.decode())
-            known = KnownDecision.from_header(headers[HEADER])
-            left = codec.decode_record(message.value, DecisionRecord).episode if known.accuses else None
+                    f"`{topics.DECISIONS}` {partition}/{message.offset} is no decision of a worker "
+                    f"({type(exc).__name__}), and stands in a transaction as theirs do: find who has the right to "
+                    "WRITE it with the transactional id `safebus-decisions-*`; nothing is decided on this partition "
+                    "before that record is deleted"
+                ) from exc
             decided.remember(key, known, left, most=self._window)
             decided.offsets[key] = message.offset
+            decided.next = message.offset + 1
         decided.unread = False
 
 

@@ -165,7 +165,7 @@ def withdraw(ground: Ground, cases: range, state: State) -> None:
         for case in cases
     ]
     records = [consent_record(entry, at=now, by="test", reason="test") for entry in entries]
-    asyncio.run(write_records(ground.connection, records))
+    asyncio.run(write_records(ground.connection, records, key=ground.settings.person_key()))
 
 
 def test_other_content_under_an_id_that_waits_is_parked(ground: Ground, story: Story) -> None:

@@ -129,7 +129,7 @@ def _respected(
     """Run it; returns how many of the later events were decided how."""
     numbers = list(islice(nhs_numbers(start=_FROM + 2_000 * seed), count))
     entries = [entry for number in numbers for entry in _known(ground, number)]
-    asyncio.run(write_records(ground.connection, _register(ground, entries)))
+    asyncio.run(write_records(ground.connection, _register(ground, entries), key=ground.settings.person_key()))
     for name in ("worker-1", "worker-2"):
         ground.worker(name, always=mutation)
     chance = random.Random(seed)
@@ -171,7 +171,7 @@ def test_a_withdrawal_stops_what_waits_for_its_partner(ground: Ground, story: St
     """`haven` is busy; meanwhile the agreement ends; when `haven` is well again it must not get it any more."""
     numbers = list(islice(nhs_numbers(start=_FROM + 90_000), 10))
     entries = [entry for number in numbers for entry in _known(ground, number)]
-    asyncio.run(write_records(ground.connection, _register(ground, entries)))
+    asyncio.run(write_records(ground.connection, _register(ground, entries), key=ground.settings.person_key()))
     haven = ground.partners.haven
     haven.mode, before = "busy", haven.turned_away
     ground.worker()
@@ -180,7 +180,7 @@ def test_a_withdrawal_stops_what_waits_for_its_partner(ground: Ground, story: St
     wait_until(lambda: haven.turned_away - before >= len(numbers), f"`{HAVEN}` to turn each away once")
     key = ground.settings.person_key()
     withdrawn = [_consent(key.token("nhs", number), State.WITHDRAWN) for number in numbers]
-    asyncio.run(write_records(ground.connection, _register(ground, withdrawn)))
+    asyncio.run(write_records(ground.connection, _register(ground, withdrawn), key=ground.settings.person_key()))
     haven.mode = "answer"
     ground.come_to_rest(to=(HAVEN,))
     waits = {sent.event_id for sent in story.published}

@@ -93,7 +93,9 @@ class Bus:
             method="test",
         )
         check_consent(entry, await self.register_now(), now=now)
-        return await write_records(self.connection, [consent_record(entry, at=now, by="test", reason="test")])
+        return await write_records(
+            self.connection, [consent_record(entry, at=now, by="test", reason="test")], key=self.settings.person_key()
+        )
 
     def start_worker(self) -> None:
         self._children["worker"] = self.processes.start("worker", ["worker"])

@@ -95,7 +95,8 @@ def as_text(record: DecisionRecord, receipts: list[Receipt], register: Register)
     if record.worklist:
         lines += ["", "a person must look at:"]
         lines += [f"  {seen.who}{_for(seen)}: {to_see_in_words(seen)}  [{seen.code}]" for seen in record.worklist]
-    return "\n".join(lines)
+    # A name or a partner's answer may hold more than one line: one of its own would read as a verdict.
+    return "\n".join(" ".join(line.splitlines()) for line in lines)
 
 
 def to_see_in_words(seen: ToSee) -> str:

@@ -209,19 +209,23 @@ async def _read_on(reader: Reader, index: EventIndex, progress: Callable[[int], 
 
 def _events(topic: str, records: list[Any]) -> list[tuple[bytes, int]]:
     """(event, offset) of each record that is about one."""
-    found = []
-    for record in records:
-        event_id = record.key if topic == topics.DECISIONS else _event_header(record.headers)
-        try:
-            found.append((bytes.fromhex((event_id or b"").replace(b"-", b"").decode()), record.offset))
-        except ValueError:
-            continue  # nothing of ours: an event id is a UUID
-    return found
+    found = [(_event_of(topic, record), record.offset) for record in records]
+    return [(event, offset) for event, offset in found if event is not None]
+
+
+def _event_of(topic: str, record: Any) -> bytes | None:
+    """What a record says that it is about; None: nothing of ours, for an event id is a UUID."""
+    event_id = record.key if topic == topics.DECISIONS else _event_header(record.headers)
+    try:
+        return uuid.UUID((event_id or b"").decode()).bytes
+    except ValueError:
+        return None
 
 
 def _entries(_topic: str, records: list[Any]) -> list[tuple[str, int]]:
     """(record id, offset) of each register record that an explanation may name."""
-    return [(r.key.decode(), r.offset) for r in records if (r.key or b"").decode("utf-8", "replace").startswith(KINDS)]
+    named = (((r.key or b"").decode("utf-8", "replace"), r.offset) for r in records)
+    return [(name, offset) for name, offset in named if name.startswith(KINDS)]
 
 
 def _event_header(headers: Any) -> bytes | None:
@@ -245,10 +249,14 @@ async def _read(reader: Reader, event_id: str, places: list[tuple[str, int, int]
     for partition, offsets in by_partition.items():
         partner = topics.partner_of_receipts(partition.topic)
         for record in (await reader.at(partition, offsets)).values():
-            if partner is None:
-                decisions.append(codec.decode_record(record.value, DecisionRecord))
-            elif _event_header(record.headers) != event_id.encode():
+            if _event_of(partition.topic, record) != uuid.UUID(event_id).bytes:
                 raise Unusable("it names records about another event")
+            if partner is None:
+                decided = own_record(
+                    record, DecisionRecord, belongs=lambda d: d.event_id == event_id, in_transaction=True
+                )
+                strange += [decided] if isinstance(decided, Strange) else []
+                decisions += [decided] if isinstance(decided, DecisionRecord) else []
             else:
                 found = own_record(
                     record,
@@ -257,8 +265,6 @@ async def _read(reader: Reader, event_id: str, places: list[tuple[str, int, int]
                 )
                 strange += [found] if isinstance(found, Strange) else []
                 receipts += [found] if isinstance(found, Receipt) else []
-    if {d.event_id for d in decisions} - {event_id}:
-        raise Unusable("it names records about another event")
     register = Register()
     for offset, record in sorted((await reader.at(Partition(topics.REGISTER, 0), entries)).items()):
         register.apply(offset, codec.decode_record(record.value, RegisterRecord))

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple, cast
 
 import fastavro
 
-from safebus.schemas import codec, identifiers, topics
+from safebus.schemas import codec, gate, identifiers, topics
 from safebus.schemas.bus_records import Outcome, Stage
-from safebus.schemas.errors import BadIdentifier
+from safebus.schemas.errors import BadIdentifier, Refused
 from safebus.schemas.event_schemas import bus_schemas
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.keys import DigestKey
@@ -151,6 +151,7 @@ def fact_of(
     try:
         if place.topic == topics.DECISIONS:
             return _decided(place, at, value or b"", key)
+        gate.check_marks(headers)
         if place.topic == topics.QUARANTINE:
             found = _read(value or b"", "quarantined", last="offset")
             return WasSetAside(place, at, Place(found["topic"], found["partition"], found["offset"]), found["reason"])
@@ -191,7 +192,7 @@ def _read(value: bytes, name: str, *, last: str | None = None, wanted: Any = Non
     return cast("dict[str, Any]", fastavro.schemaless_reader(io.BytesIO(value[10:]), written, wanted))
 
 
-_NOT_OURS = (ValueError, EOFError, struct.error, StopIteration, IndexError, OverflowError)
+_NOT_OURS = (Refused, ValueError, EOFError, struct.error, StopIteration, IndexError, OverflowError)
 
 
 def _decided(place: Place, at: int, value: bytes, key: DigestKey) -> Decided:

@@ -23,6 +23,7 @@ from safebus.schemas.errors import Refused
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import Reader
 from safebus.schemas.keys import DigestKey
+from safebus.schemas.own_records import own_record
 
 _BEFORE = timedelta(hours=1)  # a redo mostly follows its decision within this
 
@@ -79,7 +80,8 @@ async def _permits(
         late = until is not None and message.timestamp >= until.timestamp() * 1000
         if message.key not in wanted or late:
             continue
-        for key in permitted_by(codec.decode_record(message.value, DecisionRecord)):
+        record = own_record(message, DecisionRecord, in_transaction=True)
+        for key in permitted_by(record) if isinstance(record, DecisionRecord) else ():
             found[(key.partner, key.notification_id)].add(key.digest)
     return found
 
@@ -126,7 +128,7 @@ async def faults_of_missing(
 
 def notification_id(message: Any) -> str:
     """What a record on a partner's topic says it is. A wrong one meets nothing, and is then looked at."""
-    return next((value.decode("utf-8", "replace") for name, value in message.headers if name == "ce_id"), "")
+    return next(((value or b"").decode("utf-8", "replace") for name, value in message.headers if name == "ce_id"), "")
 
 
 async def _all(connection: Connection, wanted: set[str], since: datetime | None) -> AsyncIterator[Any]:

@@ -411,3 +411,21 @@ async def test_what_stands_under_an_events_id_and_the_bus_did_not_write_is_named
 
     assert (found.decisions, found.receipts) == ([record], [own])
     assert [s.reason for s in found.strange] == ["UNKNOWN_SCHEMA", "NOT_THIS_TOPICS", "NOT_THIS_TOPICS"]
+
+
+async def test_a_forged_record_under_an_events_id_ends_neither_explain_nor_the_index(ground: Ground) -> None:
+    """In capitals, without hyphens; junk where a decision should stand; a register key that is no text."""
+    record = await ground.decide(new_id())
+    own = await ground.deliver(record.event_id, minute=1)
+    capitals = [("sb_event", record.event_id.upper().encode())]
+    messages = [
+        Message(topics.receipts_from("pp"), b"n", codec.encode_record(own), capitals, 1),
+        Message(topics.DECISIONS, record.event_id.encode(), b"junk", (), 1),
+        Message(topics.DECISIONS, record.event_id.replace("-", "").encode(), b"", (), 2),
+    ]
+    await ground.outbound.send_all(messages)
+
+    found = await indexing.about_event(ground.connection, record.event_id, home=ground.home, say=silent)
+
+    assert (found.decisions, found.receipts) == ([record], [own, own])
+    assert [(s.topic, s.reason) for s in found.strange] == [(topics.DECISIONS, "UNKNOWN_SCHEMA")] * 2

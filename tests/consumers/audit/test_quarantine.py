@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from safebus.consumers.audit import quarantine
-from safebus.deploy.local.brokers import Broker, make_topics
+from safebus.deploy.local.brokers import Broker
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Quarantined
 from safebus.schemas.kafka.connection import Connection
@@ -25,8 +27,9 @@ ENTRY = Quarantined(
 )
 
 
-async def test_junk_is_named_and_hides_nothing(broker: Broker, fresh: str) -> None:
-    make_topics(broker, topics.table([], []))
+async def test_junk_is_named_and_hides_nothing(broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "QUARANTINE", f"quarantine-{fresh}")  # other tests read the real one on this broker
+    broker.create_topics({topics.QUARANTINE: 4})
     here, mine = Connection(broker.bootstrap), ENTRY.model_copy(update={"quarantine_id": fresh})
     outbound = Writer(here, client_id="test")
     await outbound.start()

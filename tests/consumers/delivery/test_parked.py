@@ -98,6 +98,9 @@ async def test_what_the_bus_did_not_park_is_named_and_hides_nothing(partner: Par
         Message(topics.parked_for(PARTNER), b"k", value, [("sb_reason", b"\xff")])
         for value in (b"junk", codec.encode_record(haven))
     )
+    await partner.outbound.send_all(
+        [Message(topics.parked_for(PARTNER), b"k", codec.encode_record(ON_CONSENT), [("sb_reason", None)])]  # type: ignore[list-item]
+    )
     await partner.park()
     strange: list[Strange] = []
 

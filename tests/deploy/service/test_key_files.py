@@ -27,14 +27,14 @@ def test_all_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) ->
     first = at(tmp_path)
     secret = first.person_key()
 
-    assert made == ["person.key", "seal.key", "seal.pub", "case-a-school.key", "case-b-school.key"]
+    assert made == ["seal.key", "seal.pub", "person.key", "case-a-school.key", "case-b-school.key"]
     assert key_files.init(tmp_path, agencies=["a-school"]) == []
     assert first.person_key() == secret and first.digest_key() == secret.digests
     assert first.case_secret("a-school") != first.case_secret("b-school")
     assert first.seal_public() == sealing.public_of(first.seal_private())
-    assert {stat.S_IMODE(f.stat().st_mode) for f in (tmp_path / "keys").iterdir()} == {0o600}
+    assert {stat.S_IMODE(f.stat().st_mode) for f in key_files.held(tmp_path)} == {0o600}
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
-    assert len([*(tmp_path / "keys").iterdir()]) == 5  # no draft is left
+    assert sorted(f.name for f in (tmp_path / "keys").iterdir()) == sorted([".making", *made])  # no draft is left
 
 
 @pytest.mark.parametrize("ask", ["person_key", "digest_key", "seal_public", "seal_private"])
@@ -84,18 +84,33 @@ def test_four_that_start_at_once_have_the_same_whole_keys(tmp_path: Path) -> Non
     assert len({said[0][0] for said in rounds}) == STARTS
 
 
-@pytest.mark.parametrize("left", [("person.key",), ("person.key", "seal.key"), ("seal.key",)])
-def test_what_a_killed_start_left_is_completed(tmp_path: Path, left: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("lost", ["person.key", "seal.key", "seal.pub"])
+def test_what_was_lost_is_not_made_anew(tmp_path: Path, lost: str) -> None:
+    """Under a new one everybody would be a stranger, and quarantine be sealed to nobody's copy."""
     key_files.init(tmp_path)
-    before = {name: (tmp_path / "keys" / name).read_bytes() for name in left}
-    for path in key_files.held(tmp_path):
-        if path.name not in left:
-            path.unlink()
+    (tmp_path / "keys" / lost).unlink()
 
+    with pytest.raises(BadInput, match=rf"and not {lost}: .*bring your copy back"):
+        key_files.init(tmp_path)
+
+    assert not (tmp_path / "keys" / lost).exists()
+
+
+def test_all_there_is_said_only_of_keys_that_are_whole(tmp_path: Path) -> None:
     key_files.init(tmp_path)
+    (tmp_path / "keys" / "seal.pub").write_bytes(b"")
 
-    assert {name: (tmp_path / "keys" / name).read_bytes() for name in left} == before
-    assert at(tmp_path).seal_public() == sealing.public_of(at(tmp_path).seal_private())
+    with pytest.raises(BadInput, match="has 0 bytes"):
+        key_files.init(tmp_path)
+
+
+def test_a_role_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    """A folder that is used twice would hand an adapter the key to quarantine."""
+    key_files.init(tmp_path / "bus")
+    key_files.export(tmp_path / "bus", "adapter", tmp_path / "there")
+    for to in ("there", "bus"):
+        with pytest.raises(BadInput, match="of another role; give each role a folder of its own"):
+            key_files.export(tmp_path / "bus", "importer", tmp_path / to)
 
 
 @pytest.mark.parametrize(("role", "names"), key_files.ROLES.items())
@@ -113,15 +128,24 @@ def test_each_role_gets_its_own_and_nothing_else(tmp_path: Path, role: str, name
             at(there).person_key()
 
 
-@pytest.mark.parametrize("role", ["adapter", "importer"])
+@pytest.mark.parametrize("role", key_files.ROLES)
 def test_where_a_role_works_no_other_bus_is_begun(tmp_path: Path, role: str) -> None:
     key_files.init(tmp_path / "bus")
     key_files.export(tmp_path / "bus", role, tmp_path / "there")
 
-    with pytest.raises(BadInput, match="belongs to a process of a bus whose keys are elsewhere"):
+    with pytest.raises(BadInput, match="either it belongs to a role of a bus whose keys are elsewhere"):
         key_files.init(tmp_path / "there")
 
-    assert len([*key_files.held(tmp_path / "there")]) == 1
+    assert len([*key_files.held(tmp_path / "there")]) == len(key_files.ROLES[role])
+
+
+def test_a_public_half_of_another_pair_is_not_given_on(tmp_path: Path) -> None:
+    key_files.init(tmp_path / "bus")
+    (tmp_path / "bus" / "keys" / "seal.pub").write_bytes(b"x" * 32)
+
+    with pytest.raises(BadInput, match="are no pair"):
+        key_files.export(tmp_path / "bus", "worker", tmp_path / "there")
+    assert not (tmp_path / "there").exists()
 
 
 def test_another_key_is_not_overwritten(tmp_path: Path) -> None:
@@ -144,9 +168,30 @@ def test_a_key_that_others_can_read_is_not_used(tmp_path: Path, mode: int) -> No
         at(tmp_path).person_key()
 
 
-def test_a_folder_in_which_others_can_write_is_not_used(tmp_path: Path) -> None:
+def test_whoever_could_change_what_quarantine_is_sealed_to_could_read_it(tmp_path: Path) -> None:
     key_files.init(tmp_path)
-    (tmp_path / "keys").chmod(0o770)
+    (tmp_path / "keys" / "seal.pub").chmod(0o644)
+    before = at(tmp_path).seal_public()
+    (tmp_path / "keys" / "seal.pub").chmod(0o666)
+
+    assert len(before) == 32
+    with pytest.raises(BadInput, match=r"others on this machine can change .*seal\.pub"):
+        at(tmp_path).seal_public()
+
+
+def test_where_no_key_can_be_kept_none_is_written(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes(b"in its place")
+
+    with pytest.raises(BadInput, match=r"keys` cannot be written: "):
+        key_files.init(tmp_path)
+    with pytest.raises(BadInput, match=r"cannot be written: .*; a key needs a folder on a file system of this machine"):
+        key_files.init_cases(tmp_path, ["a-school"])
+
+
+@pytest.mark.parametrize("folder", ["keys", "."])
+def test_a_folder_in_which_others_can_write_is_not_used(tmp_path: Path, folder: str) -> None:
+    key_files.init(tmp_path)
+    (tmp_path / folder).chmod(0o770)
 
     with pytest.raises(BadInput, match=r"others on this machine can replace what is in .*`chmod 700"):
         at(tmp_path).person_key()

@@ -93,3 +93,13 @@ def test_no_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(NotReachable, match=r"^Kafka does not answer: "):
         admin.settings_of(GONE, ["register"])
+
+
+def test_a_topic_that_is_not_made_in_time_is_an_error(
+    embedded_broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded broker has nobody who makes one."""
+    monkeypatch.setattr(admin, "ANSWER_WITHIN_S", 1.0)
+
+    with pytest.raises(NotReachable, match=f"Kafka refused topic `{fresh}`"):
+        admin.ensure_topics({"bootstrap.servers": embedded_broker.bootstrap}, {fresh: 1}, configs={})

@@ -141,6 +141,16 @@ def test_who_takes_records_from_agencies_refuses_what_stands_in_a_transaction() 
     assert [gate.in_transaction(one.headers) for one in read(inside + other)[0]] == [True, True, True, False]
 
 
+def test_what_cannot_be_read_in_a_transaction_still_stands_in_one() -> None:
+    """A reader of `decisions` must not take a worker's own, damaged, for what a stranger wrote."""
+    found, _ = read(batch(b"?", 2, attributes=TRANSACTIONAL | ZSTD, producer_id=7))
+
+    assert [gate.in_transaction(one.headers) for one in found] == [True, True]
+    assert verdicts(batch(b"?", 2, attributes=TRANSACTIONAL | ZSTD)) == dict.fromkeys(range(2), "UNREADABLE_BATCH")
+    with pytest.raises(Refused, match="UNREADABLE_BATCH"):
+        gate.check_marks(found[0].headers, in_transaction=True)
+
+
 def test_a_batch_that_is_cut_off_is_left_for_the_next_fetch() -> None:
     whole = batch(record(0), 1)
 

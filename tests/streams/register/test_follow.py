@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from a_router import NOON, load_demo
 
 from safebus.deploy.local.brokers import Broker
-from safebus.schemas import codec
+from safebus.schemas import codec, headers
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
+from safebus.schemas.gate import Damaged, GateReason
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.keys import PersonKey
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.write import as_records, write_records
+
+KEY = PersonKey(b"k" * 32)
 
 
 @pytest.fixture
@@ -86,5 +91,54 @@ async def test_all_who_ask_after_a_record_that_is_not_understood_hear_of_it(read
 class _Fetched:
     """A record as aiokafka hands it over."""
 
-    def __init__(self, offset: int, value: bytes) -> None:
-        self.offset, self.value, self.headers = offset, value, ()
+    def __init__(self, offset: int, value: bytes | None, headers: Any = ()) -> None:
+        self.offset, self.value, self.headers = offset, value, headers
+
+
+MARKED = [(Damaged("", GateReason.IN_TRANSACTION, "-"), None)]
+
+
+@pytest.mark.parametrize(
+    ("value", "headers"),
+    [(None, ()), (b"", ()), (b"junk", ()), ("good", MARKED)],
+    ids=["tombstone", "empty", "junk", "tx"],
+)
+async def test_nothing_is_decided_on_a_register_with_a_hole(
+    reader: RegisterReader, value: bytes | str | None, headers: Any
+) -> None:
+    """Whatever stands there, whoever asks next hears of it too: the reader is past it by then."""
+    good = RegisterRecord(record_id="x", kind="basis", recorded_at=NOON, recorded_by="t", reason="t", body=None)
+    encoded = codec.encode_record(good)
+    with pytest.raises(BadRegister, match="register offset 10000 is not understood"):
+        reader._apply([_Fetched(10_000, encoded if value == "good" else value, headers)])
+
+    with pytest.raises(BadRegister, match="register offset 10000"):
+        await reader.catch_up()
+
+
+async def test_a_fault_of_ours_leaves_no_hole_either(reader: RegisterReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(reader.now, "apply", broken)
+    good = RegisterRecord(record_id="x", kind="basis", recorded_at=NOON, recorded_by="t", reason="t", body=None)
+    with pytest.raises(KeyError):
+        reader._apply([_Fetched(10_000, codec.encode_record(good))])
+
+    with pytest.raises(BadRegister, match=r"register offset 10000 could not be taken in \(KeyError\)"):
+        await reader.catch_up()
+
+
+@pytest.mark.parametrize("of", [KEY, KEY.digests], ids=["person", "digest"])
+async def test_a_record_that_names_our_key_is_taken_and_no_other(connection: Connection, of: Any) -> None:
+    reader = RegisterReader(connection, key=of)
+    good = RegisterRecord(record_id="x", kind="basis", recorded_at=NOON, recorded_by="t", reason="t", body=None)
+    value = codec.encode_record(good)
+    ours = f"{KEY.fingerprint} {KEY.digests.fingerprint}".encode()
+    reader._apply([_Fetched(0, value, [(headers.KEYS, ours)])])
+
+    with pytest.raises(BadRegister, match="another key than ours"):
+        reader._apply([_Fetched(1, value, [(headers.KEYS, b"0" * 16 + b" " + b"1" * 16)])])
+    with pytest.raises(BadRegister, match="does not say under which key"):
+        RegisterReader(connection, key=of)._apply([_Fetched(2, value)])
+    await reader.stop()

@@ -121,9 +121,11 @@ async def test_no_more_is_remembered_than_the_window_holds(connection: Connectio
 
 async def test_what_stands_as_a_workers_and_is_no_decision_stops_it_and_is_named(connection: Connection) -> None:
     await write(connection, 1, header=False)
+    dedupe = Dedupe(connection)
 
-    with pytest.raises(BrokenPromise, match=r"`decisions-\S+` 1/\d+ is no decision of a worker.*find who"):
-        await Dedupe(connection).read_tails({1})
+    for _ in range(2):  # also whoever asks again
+        with pytest.raises(BrokenPromise, match=r"`decisions-\S+` 1/\d+ is no decision of a worker.*find who"):
+            await dedupe.read_tails({1})
 
 
 async def test_what_was_written_without_a_workers_right_is_believed_by_nobody_and_stops_nobody(
