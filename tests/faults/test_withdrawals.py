@@ -19,7 +19,7 @@ from a_supervisor import wait_until
 from a_world import HAVEN, PURPOSE, Story, placement
 
 from safebus.producers.samples import nhs_numbers
-from safebus.schemas import codec, topics
+from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Outcome, Receipt, RegisterRecord, Stage
 from safebus.schemas.events import TemporaryAccommodation
 from safebus.schemas.identifiers import derived_id
@@ -99,6 +99,7 @@ async def _withdraw_and_publish(ground: Ground, story: Story, numbers: list[str]
     outbound = Writer(ground.connection, client_id="test")
     await outbound.start()
     key = ground.settings.person_key()
+    under = [(headers.KEYS, f"{key.fingerprint} {key.digests.fingerprint}".encode())]
     try:
         for n, number in enumerate(numbers):
             if n in kill_at:
@@ -110,7 +111,7 @@ async def _withdraw_and_publish(ground: Ground, story: Story, numbers: list[str]
                 await _decided(ground, derived_id("before", story.name, number))
             [record] = _register(ground, [_consent(token, State.WITHDRAWN)])
             await outbound.send_all(
-                [Message(topics.REGISTER, record.record_id.encode(), codec.encode_record(record), (), 0)]
+                [Message(topics.REGISTER, record.record_id.encode(), codec.encode_record(record), under, 0)]
             )
             await outbound.send_all([_message(story, number, derived_id("after", story.name, number))])
     finally:
