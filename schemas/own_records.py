@@ -62,10 +62,3 @@ def own_record(
     if not belongs(record):
         return Strange(message.topic, message.partition, message.offset, NOT_THIS_TOPICS)
     return record
-
-
-def say_strange(found: list[Strange], say: Callable[[str], None]) -> None:
-    """Tell an operator, once for all of them."""
-    if found:
-        shown = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-        say(f"left out, because the bus did not write it: {shown}; find who could write there")

@@ -23,7 +23,7 @@ from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery.attempt import Attempts
 from safebus.consumers.delivery.cases import Case, Cases, Item
 from safebus.consumers.delivery.ledger import Ledger, Receipts
-from safebus.consumers.delivery.measures import CourierFacts, On, OpenState, Pile
+from safebus.consumers.delivery.measures import CourierFacts, OpenState, PartnerTopic, Pile
 from safebus.consumers.delivery.notices import Notices
 from safebus.consumers.delivery.recheck import Recheck
 from safebus.consumers.delivery.source import Source, Waiting
@@ -80,7 +80,7 @@ class Courier:
             partner=partner,
             transport=adapter.transport,
             receipts=receipts,
-            on_strange=partial(self._strange, On.RECEIPTS),
+            on_strange=partial(self._strange, PartnerTopic.RECEIPTS),
         )
         self._source = Source(connection, partner=partner, revoked=self._let_go, assigned=self._ledger.load)
         self._cases = Cases()
@@ -188,7 +188,7 @@ class Courier:
     async def _take_in(self, waiting: Waiting) -> None:
         notification = own_record(waiting, Notification, belongs=lambda n: n.recipient == self.partner)
         if isinstance(notification, Strange):
-            self._strange(On.NOTIFICATIONS, notification)
+            self._strange(PartnerTopic.NOTIFICATIONS, notification)
             self._source.dealt_with(waiting)
             return
         first_sent, attempt = self._ledger.waited(notification.notification_id)
@@ -205,7 +205,7 @@ class Courier:
         else:
             self._cases.add(item)
 
-    def _strange(self, on: On, found: Strange) -> None:
+    def _strange(self, on: PartnerTopic, found: Strange) -> None:
         """Nobody of the bus wrote it: it is said, and the others go on."""
         self.facts.strange(on)
         log.error(

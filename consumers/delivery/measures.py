@@ -32,7 +32,7 @@ class Told(StrEnum):
     WAITS = "waits"
 
 
-class On(StrEnum):
+class PartnerTopic(StrEnum):
     """On which of a partner's topics something stands."""
 
     NOTIFICATIONS = "notifications"
@@ -66,7 +66,7 @@ class DeliveryTally(Protocol):
         """A partner was told that a consent ended, or was to be."""
         ...
 
-    def strange(self, on: On) -> None:
+    def strange(self, on: PartnerTopic) -> None:
         """A record stands there that the bus did not write."""
         ...
 
@@ -83,7 +83,7 @@ class NoMeasures:
     def noticed(self, told: Told) -> None:
         """Nobody is told."""
 
-    def strange(self, on: On) -> None:
+    def strange(self, on: PartnerTopic) -> None:
         """Nobody is told."""
 
 
@@ -117,7 +117,7 @@ class CourierFacts:
         self.notices[told] += 1
         self.tally.noticed(told)
 
-    def strange(self, on: On) -> None:
+    def strange(self, on: PartnerTopic) -> None:
         """A record stands there that the bus did not write."""
         self.tally.strange(on)
 

@@ -9,7 +9,7 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
-from safebus.deploy.cli.output import progress
+from safebus.deploy.cli.output import progress, say_strange
 from safebus.deploy.service.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ async def _explained(found: Settings, event_id: str, output: Form, *, show_relea
     """Print what is on record about an event; False: nothing is."""
     from safebus.consumers.audit.explain import explanation as explaining
     from safebus.consumers.audit.explain import indexing
-    from safebus.schemas.own_records import say_strange
     from safebus.streams.register.follow import current_register
 
     connection = found.connection()
@@ -60,7 +59,7 @@ async def _explained(found: Settings, event_id: str, output: Form, *, show_relea
     elif about.decisions:
         for record in about.decisions:
             tell(explaining.as_text(record, about.receipts, about.register))
-    say_strange(about.strange, say)
+    say_strange(about.strange)
     return bool(about.decisions)
 
 

@@ -43,13 +43,12 @@ def keys_show(output: Form = FORM) -> None:
     home = settings.load().home
     rows = []
     for path in key_files.held(home):
-        secret = key_files.read(home, path.name)
-        roles = [role for role, files in key_files.ROLES.items() if path.name in files]
-        known = {"file": path.name, "fingerprint": key_files.fingerprint(path.name, secret)}
-        rows.append(known | {"roles": ", ".join(roles) or "publishers"})
+        mark = key_files.fingerprint(path.name, key_files.read(home, path.name))
+        rows.append({"file": path.name, "fingerprint": mark, "roles": key_files.roles_of(path.name)})
         if path.name == key_files.PERSON:
-            derived = key_files.digest_key(home).fingerprint
-            rows.append({"file": "digest.key, of person.key", "fingerprint": derived, "roles": "adapter, operator"})
+            mark = key_files.digest_key(home).fingerprint
+            about = f"{key_files.DIGEST}, made of {path.name}"
+            rows.append({"file": about, "fingerprint": mark, "roles": key_files.roles_of(key_files.DIGEST)})
     show(rows, output, columns=["file", "fingerprint", "roles"])
 
 

@@ -7,10 +7,13 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safebus.deploy.cli.options import Form
-from safebus.deploy.service.terminal import cell, for_a_spreadsheet, tell
+from safebus.deploy.service.terminal import cell, for_a_spreadsheet, say, tell
+
+if TYPE_CHECKING:
+    from safebus.schemas.own_records import Strange
 
 
 def show(rows: Sequence[Mapping[str, Any]], form: Form, *, columns: Sequence[str]) -> None:
@@ -41,6 +44,14 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         # As text: a cell may hold what rich takes for markup.
         table.add_row(*(Text(cell(row.get(column))) for column in columns))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def say_strange(found: Sequence[Strange]) -> None:
+    """Say, once for all of them, which records were left out because the bus did not write them."""
+    if found:
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        places = ", ".join(map(str, found[:5]))
+        say(f"left out, because the bus did not write it: {places}{more}; find who could write there")
 
 
 def progress(what: str, total: int | None = None) -> tuple[Any, Callable[[int], None]]:

@@ -9,7 +9,7 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import DONE, EXECUTE, FORM, REASON, SOME, Form, example, needs_reason
-from safebus.deploy.cli.output import show
+from safebus.deploy.cli.output import say_strange, show
 from safebus.deploy.service.terminal import clock, say, tell
 
 app = typer.Typer(
@@ -28,7 +28,7 @@ def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None
     """List what is parked for a partner and not handed over since."""
     from safebus.consumers.delivery import parked
     from safebus.deploy.service import settings
-    from safebus.schemas.own_records import Strange, say_strange
+    from safebus.schemas.own_records import Strange
 
     found = settings.load()
     strange: list[Strange] = []
@@ -44,7 +44,7 @@ def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None
         for p in waiting
     ]
     show(rows, output, columns=["notification_id", "event_id", "event_type", "reason", "parked_at"])
-    say_strange(strange, say)
+    say_strange(strange)
 
 
 @app.command(

@@ -8,7 +8,7 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import FORM, REASON, Form, example, needs_reason
-from safebus.deploy.cli.output import show
+from safebus.deploy.cli.output import say_strange, show
 from safebus.deploy.service.terminal import say
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="on
     """List what could not be decoded, verified or matched."""
     from safebus.consumers.audit import quarantine
     from safebus.deploy.service import settings
-    from safebus.schemas.own_records import Strange, say_strange
+    from safebus.schemas.own_records import Strange
 
     found = settings.load()
     strange: list[Strange] = []
@@ -42,7 +42,7 @@ def quarantine_list(output: Form = FORM, reason: str = typer.Option("", help="on
         if not reason or e.reason == reason
     ]
     show(rows, output, columns=["quarantine_id", "reason", "where", "size", "at", "detail"])
-    say_strange(strange, say)
+    say_strange(strange)
 
 
 @app.command(

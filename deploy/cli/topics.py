@@ -15,7 +15,7 @@ from safebus.deploy.service.terminal import say
 
 if TYPE_CHECKING:
     from safebus.deploy.service.settings import Settings
-    from safebus.deploy.service.topic_plan import Differs
+    from safebus.deploy.service.topic_plan import Drift
     from safebus.schemas.topics import Topic
 
 app = typer.Typer(
@@ -54,30 +54,26 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
     there = run(lambda: topics_there(connection))
     wanted = _wanted(found, folder)
     shown = settings_of(client, [t.name for t in wanted if t.name in there])
-    differ = topic_plan.differences(wanted, there, shown)
-    show([_row(topic, there, differ) for topic in wanted], output, columns=_COLUMNS)
+    drift = topic_plan.drifted(wanted, there, shown)
+    show([_row(topic, there, drift) for topic in wanted], output, columns=_COLUMNS)
     missing = [t for t in wanted if t.name not in there]
     to_mend: dict[str, dict[str, str]] = {}
-    for one in differ:
+    for one in drift:
         if one.can_be_mended:
             to_mend.setdefault(one.topic, {})[one.setting] = one.expected
-    if execute and missing and shown is None:
-        names = ", ".join(t.name for t in missing)
-        raise stop(
-            FAILED, f"the embedded broker makes no topics after its start ({names}): start it with this register"
-        )
     if execute:
+        if missing and shown is None:
+            names = ", ".join(t.name for t in missing)
+            raise stop(FAILED, f"the embedded broker makes no topics once it runs: start it with these ({names})")
         ensure_topics(client, {t.name: t.partitions for t in missing}, configs={t.name: t.config() for t in missing})
         change_settings(client, to_mend)
-        differ = [one for one in differ if not one.can_be_mended]
         say(f"created {len(missing)} topics, mended {len(to_mend)}")
+        missing, drift = [], [one for one in drift if not one.can_be_mended]
     elif missing or to_mend:
         would = f"{len(missing)} topics would be created and {len(to_mend)} mended"
         say(f"dry run: {would}; --execute --reason ... does it")
-        if missing and not differ:
-            raise stop(SOME)
-    if differ:
-        raise stop(SOME, "\n".join(f"{d.topic}: {d}" for d in differ))
+    if missing or drift:
+        raise stop(SOME, "\n".join(f"{d.topic}: {d}" for d in drift))
 
 
 def _wanted(found: Settings, folder: Path | None) -> list[Topic]:
@@ -92,8 +88,8 @@ def _wanted(found: Settings, folder: Path | None) -> list[Topic]:
     return topic_plan.wanted(topic_plan.partners_of(entries))
 
 
-def _row(topic: Topic, there: Mapping[str, int], differ: Sequence[Differs]) -> dict[str, object]:
-    mine = [f"{d.setting} is {d.found}, not {d.expected}" for d in differ if d.topic == topic.name]
+def _row(topic: Topic, there: Mapping[str, int], drift: Sequence[Drift]) -> dict[str, object]:
+    mine = [f"{d.setting} is {d.found}, not {d.expected}" for d in drift if d.topic == topic.name]
     state = "create" if topic.name not in there else "; ".join(mine) or "same"
     return {
         "topic": topic.name,

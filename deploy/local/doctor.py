@@ -57,7 +57,7 @@ def _postgres() -> Examined:
 
 
 async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
-    from safebus.deploy.service.topic_plan import differences, wanted_by
+    from safebus.deploy.service.topic_plan import drifted, wanted_by
     from safebus.schemas.kafka.admin import settings_of
     from safebus.schemas.kafka.topic_list import topics_there
     from safebus.streams.register.follow import current_register
@@ -78,9 +78,9 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
     missing = [t.name for t in wanted if t.name not in there]
     try:
         shown = settings_of(found.admin_client(), [t.name for t in wanted if t.name in there])
-        differ = [f"{d.topic}: {d.setting} is {d.found}, not {d.expected}" for d in differences(wanted, there, shown)]
+        drift = [f"{d.topic}: {d.setting} is {d.found}, not {d.expected}" for d in drifted(wanted, there, shown)]
     except SafebusError as exc:
-        differ = [str(exc)]
+        drift = [str(exc)]
     return [
         *checks,
         Examined(
@@ -91,8 +91,8 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
         ),
         Examined(
             "topics",
-            not (missing or differ),
-            "; ".join([*([f"missing {', '.join(missing)}"] if missing else []), *differ])
+            not (missing or drift),
+            "; ".join([*([f"missing {', '.join(missing)}"] if missing else []), *drift])
             or "all there, as they should be",
             "`safebus topics plan` says what comes of it, `safebus topics apply` mends what can be mended",
         ),

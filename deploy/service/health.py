@@ -26,7 +26,7 @@ import structlog
 from aiohttp import web
 
 from safebus.consumers.delivery.measures import Observed
-from safebus.schemas.errors import BadInput
+from safebus.schemas.errors import BadInput, SafebusError
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.worker.watchdog import Progress
 
@@ -183,8 +183,10 @@ async def keep_fresh(
         try:
             pulse.register_offset = (await reader.catch_up()).offset
             pulse.register_at = clock()
-        except Exception:  # noqa: S110  # bugs too: else this would end unseen, and the register seem fresh for ever
+        except SafebusError:
             pass  # readiness says that it was not read, and whoever delivers meets the same error and ends of it
+        except Exception as exc:  # a bug: ended by it, this would look no more and nobody would see
+            log.error("register.not_read", error=type(exc).__name__)
         await asyncio.sleep(every_s)
 
 

@@ -9,7 +9,7 @@ Which keys are there, who holds which, and how is each made once and read with c
 
 All in `<home>/keys`, 32 bytes each. Nothing else makes one: a process that finds none says so and ends, for one with a
 key of its own would take every child for a stranger. A file is there whole or not at all, whoever else is making it at
-that moment, and what follows from another is made from what stands on the disk.
+that moment; the keys of a bus are made by one process while others wait, all or none.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def init_cases(home: Path, agencies: Iterable[str]) -> list[str]:
     """Make these agencies' secrets for case keys; returns the files that were made now."""
-    files = map(case_file, agencies)
+    files = [case_file(agency) for agency in agencies]  # all are looked at before one is made
     return [name for name in files if _make(home / "keys" / name, secrets.token_bytes(KEY_BYTES))]
 
 
@@ -223,7 +223,7 @@ def read(home: Path, name: str) -> bytes:
             raise BadInput(f"others on this machine can replace what is in `{folder}`; `chmod 700 {folder}`")
     if not {owner, path.parent.stat().st_uid} <= {os.geteuid(), 0}:
         raise BadInput(
-            f"`{path}` belongs to somebody else on this machine, who can change it; `chown` it to this process"
+            f"`{path}` belongs to somebody else on this machine, who can change it; `chown` it to who runs this"
         )
     if len(data) != KEY_BYTES:
         raise BadInput(f"`{path}` has {'more' if len(data) > KEY_BYTES else len(data)} bytes, a key has {KEY_BYTES}")
@@ -239,6 +239,11 @@ def _how_to_get(path: Path) -> str:
             "`safebus keys init` makes those of a new bus, once; `safebus keys export` gives any other process its own"
         )
     return f"there is no `{path}`: {how}"
+
+
+def roles_of(name: str) -> str:
+    """Who works with a file, in words."""
+    return ", ".join(role for role, files in ROLES.items() if name in files) or "publishers"
 
 
 def fingerprint(name: str, secret: bytes) -> str:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, get_args
 
 from safebus.consumers.adapters.adapter import Reply
-from safebus.consumers.delivery.measures import On, OpenState, Told
+from safebus.consumers.delivery.measures import OpenState, PartnerTopic, Told
 from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas.bus_records import Outcome
 from safebus.streams.rules.reasons import SET_ASIDE
@@ -182,7 +182,7 @@ STRANGE: Final = Metric(
     "safebus_strange_records_total",
     "Records on a partner's topics that the bus did not write: somebody has a right that is not theirs",
     "records",
-    (_DESTINATION, Label("on", "on which of them", tuple(On))),
+    (_DESTINATION, Label("on", "on which of them", tuple(PartnerTopic))),
 )
 DELIVERIES: Final = Metric(
     MetricKind.GAUGE,

@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from safebus.consumers.adapters.adapter import Reply
-from safebus.consumers.delivery.measures import Observed, On, Told
+from safebus.consumers.delivery.measures import Observed, PartnerTopic, Told
 from safebus.consumers.delivery.stages import ENDED
 from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
@@ -198,7 +198,7 @@ class _OneCourier:
         self._arrival = numbers.arrival.labels(partner)
         self._ended = {s: numbers.ended.labels(partner, s.value.lower()) for s in sorted(ENDED)}
         self._notices = {told: numbers.notices.labels(partner, told.value) for told in Told}
-        self._strange = {on: numbers.strange.labels(partner, on.value) for on in On}
+        self._strange = {on: numbers.strange.labels(partner, on.value) for on in PartnerTopic}
 
     def attempted(self, reply: Reply, took: timedelta) -> None:
         """The partner answered an attempt, or did not."""
@@ -216,7 +216,7 @@ class _OneCourier:
         """A partner was told that a consent ended, or was to be."""
         self._notices[told].inc()
 
-    def strange(self, on: On) -> None:
+    def strange(self, on: PartnerTopic) -> None:
         """A record stands there that the bus did not write."""
         self._strange[on].inc()
 

@@ -18,7 +18,7 @@ from safebus.streams.rules.parties import Partner
 
 
 @dataclass(frozen=True)
-class Differs:
+class Drift:
     """
     One way in which a topic is not as it should be.
 
@@ -53,9 +53,9 @@ _HARM: Final = {
 }
 
 
-def differences(
+def drifted(
     expected: Iterable[Topic], there: Mapping[str, int], settings: Mapping[str, Mapping[str, str]] | None
-) -> list[Differs]:
+) -> list[Drift]:
     """
     How topics that are there are not as they should be.
 
@@ -68,14 +68,18 @@ def differences(
     for topic in expected:
         if topic.name not in there:
             continue
-        if there[topic.name] != topic.partitions and (settings is not None or there[topic.name] < topic.partitions):
-            is_, should = str(there[topic.name]), str(topic.partitions)
-            found.append(Differs(topic.name, PARTITIONS, is_, should, _HARM[PARTITIONS]))
-        for name, value in topic.config().items() if settings is not None else ():
-            is_ = (settings or {}).get(topic.name, {}).get(name, "not shown")
-            if is_ != value:
-                found.append(Differs(topic.name, name, is_, value, _HARM[name]))
+        shown = None if settings is None else settings.get(topic.name, {})
+        partitions = there[topic.name]
+        if partitions < topic.partitions or (shown is not None and partitions > topic.partitions):
+            found.append(_drift(topic, PARTITIONS, str(partitions), str(topic.partitions)))
+        if shown is not None:
+            are = {name: (shown.get(name, "not shown"), value) for name, value in topic.config().items()}
+            found += [_drift(topic, name, is_, value) for name, (is_, value) in are.items() if is_ != value]
     return found
+
+
+def _drift(topic: Topic, setting: str, found: str, expected: str) -> Drift:
+    return Drift(topic.name, setting, found, expected, _HARM[setting])
 
 
 def wanted(partners: Iterable[str]) -> list[Topic]:

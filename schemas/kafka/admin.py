@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Final
+from concurrent.futures import Future
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports them without saying so
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 from confluent_kafka.cimpl import NewTopic
 
 from safebus.schemas.errors import NotReachable, WrongPartitions
@@ -63,8 +68,6 @@ def settings_of(client: Mapping[str, str], topics: Iterable[str]) -> dict[str, d
         NotReachable: It did not answer in time, or this certificate may not see them (DESCRIBE_CONFIGS).
     """
     asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
-    if not asked:
-        return {}
     found: dict[str, dict[str, str]] = {}
     admin = _admin(client)  # kept until all have answered
     try:
@@ -73,9 +76,11 @@ def settings_of(client: Mapping[str, str], topics: Iterable[str]) -> dict[str, d
             return None  # librdkafka's mock cluster has no controller, and one would be waited for
     except KafkaException as error:
         raise NotReachable(f"Kafka does not answer: {error.args[0].str()}") from error
+    if not asked:
+        return {}
     for resource, future in admin.describe_configs(asked, request_timeout=ANSWER_WITHIN_S).items():
         try:
-            found[resource.name] = {name: str(entry.value) for name, entry in future.result(ANSWER_WITHIN_S).items()}
+            found[resource.name] = {name: str(entry.value) for name, entry in _answer(future).items()}
         except KafkaException as error:
             raise NotReachable(
                 f"Kafka does not show the settings of `{resource.name}`: {error.args[0].str()}"
@@ -103,9 +108,14 @@ def change_settings(client: Mapping[str, str], topics: Mapping[str, Mapping[str,
     admin = _admin(client)  # kept until all have answered
     for resource, future in admin.incremental_alter_configs(wanted, request_timeout=ANSWER_WITHIN_S).items():
         try:
-            future.result(ANSWER_WITHIN_S)
+            _answer(future)
         except KafkaException as error:
             raise NotReachable(f"Kafka refused to change `{resource.name}`: {error.args[0].str()}") from error
+
+
+def _answer(future: Future[Any]) -> Any:
+    """librdkafka itself ends after the time that it was given, and says why; it is only not waited for without end."""
+    return future.result(2 * ANSWER_WITHIN_S)
 
 
 def _once_ready(admin: AdminClient, topics: Mapping[str, int], give_up_at: float) -> dict[str, int]:
@@ -130,7 +140,7 @@ def _create(admin: AdminClient, topics: Mapping[str, int], *, configs: Mapping[s
     futures = admin.create_topics(new, operation_timeout=ANSWER_WITHIN_S, request_timeout=ANSWER_WITHIN_S)
     for topic, future in futures.items():
         try:
-            future.result(ANSWER_WITHIN_S + 5)  # librdkafka itself ends after the time that it was given
+            _answer(future)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise NotReachable(

@@ -15,7 +15,7 @@ all of this through (tried on Apache Kafka 4.3.1). So every batch passes through
 The mark is a `gate.Damaged` header name, and the gate refuses whatever carries one: each offset ends in quarantine,
 none is skipped, and the rest of the partition goes on. What could not be read has no value here, so where every record
 counts (`register`, `decisions`) the reader stops, as it must. The bus itself writes `decisions` in transactions;
-whoever reads those looks at no mark.
+whoever reads those expects this mark, and no other.
 A false checksum still stops the reader: a broker accepts none, so it is the broker's disk that is damaged.
 
 In effect from where a process calls `install`; `Connection.consumer_settings` refuses a consumer to one that did not.

@@ -37,9 +37,7 @@ class RegisterReader:
         now: The state that the last `catch_up` reached.
     """
 
-    def __init__(
-        self, connection: Connection, *, key: PersonKey | DigestKey | None = None, patience_s: float = 30.0
-    ) -> None:
+    def __init__(self, connection: Connection, *, key: PersonKey | DigestKey | None, patience_s: float = 30.0) -> None:
         self._patience_s, self._key = patience_s, key
         # Also what is not committed: a transaction that somebody left open must not hide a withdrawal behind it.
         self._reader = Reader(connection, partitions=[_REGISTER], committed=False, patience_s=patience_s)

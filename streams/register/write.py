@@ -119,17 +119,22 @@ def register_after(register: Register, entries: Iterable[Entry], *, at: datetime
     return register_of([*standing, *entries], at=at)
 
 
-async def write_records(connection: Connection, found: list[RegisterRecord], *, key: PersonKey | None = None) -> int:
+def under(key: PersonKey) -> list[tuple[str, bytes]]:
+    """The header that names the key of a register record, and the digest key that belongs to it."""
+    return [(headers.KEYS, f"{key.fingerprint} {key.digests.fingerprint}".encode())]
+
+
+async def write_records(connection: Connection, found: list[RegisterRecord], *, key: PersonKey) -> int:
     """
     Write records to the register and wait until the broker has them.
 
     Args:
-        key: Which made their tokens: each says so, and whoever holds another does not decide by them. None: says none.
+        key: Which made their tokens: each says so, and whoever holds another does not decide by them.
 
     Returns:
         The offset of the last one: whatever is decided after this call counts it.
     """
-    under = [] if key is None else [(headers.KEYS, f"{key.fingerprint} {key.digests.fingerprint}".encode())]
+    mark = under(key)
     outbound = Writer(connection, client_id="registrar")
     await outbound.start()
     try:
@@ -138,7 +143,7 @@ async def write_records(connection: Connection, found: list[RegisterRecord], *, 
                 topics.REGISTER,
                 record.record_id.encode(),
                 codec.encode_record(record),
-                headers.cloud_event(id=record.record_id, source="registrar", type=f"safebus.{record.kind}") + under,
+                headers.cloud_event(id=record.record_id, source="registrar", type=f"safebus.{record.kind}") + mark,
                 0,
             )
             for record in found

@@ -19,13 +19,13 @@ from a_supervisor import wait_until
 from a_world import HAVEN, PURPOSE, Story, placement
 
 from safebus.producers.samples import nhs_numbers
-from safebus.schemas import codec, headers, topics
+from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Outcome, Receipt, RegisterRecord, Stage
 from safebus.schemas.events import TemporaryAccommodation
 from safebus.schemas.identifiers import derived_id
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.register.entries import Entry, consent_record_id
-from safebus.streams.register.write import as_records, write_records
+from safebus.streams.register.write import as_records, under, write_records
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 from safebus.streams.rules.parties import Involvement, KnownPerson
 
@@ -99,7 +99,6 @@ async def _withdraw_and_publish(ground: Ground, story: Story, numbers: list[str]
     outbound = Writer(ground.connection, client_id="test")
     await outbound.start()
     key = ground.settings.person_key()
-    under = [(headers.KEYS, f"{key.fingerprint} {key.digests.fingerprint}".encode())]
     try:
         for n, number in enumerate(numbers):
             if n in kill_at:
@@ -111,7 +110,7 @@ async def _withdraw_and_publish(ground: Ground, story: Story, numbers: list[str]
                 await _decided(ground, derived_id("before", story.name, number))
             [record] = _register(ground, [_consent(token, State.WITHDRAWN)])
             await outbound.send_all(
-                [Message(topics.REGISTER, record.record_id.encode(), codec.encode_record(record), under, 0)]
+                [Message(topics.REGISTER, record.record_id.encode(), codec.encode_record(record), under(key), 0)]
             )
             await outbound.send_all([_message(story, number, derived_id("after", story.name, number))])
     finally:

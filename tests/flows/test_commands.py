@@ -112,7 +112,7 @@ async def test_replay_verify_sees_what_does_not_follow_from_the_register(bus: Bu
     event = incident()
     await bus.publish(event)
     await bus.settled(event)
-    reader = RegisterReader(bus.connection)
+    reader = RegisterReader(bus.connection, key=bus.settings.person_key())
     await reader.start()
     log = [(o, r) for o, r in reader.log if r.record_id != "agreement/fordshire-encompass/v3"]
     await reader.stop()
@@ -319,7 +319,7 @@ async def test_what_a_school_is_never_given_is_loaded_only_when_it_is_confirmed_
     unwritten = safebus(bus, "register", "show", "agreement/haven-letters/v1")
     done = safebus(bus, *load, *now, "--confirm", name)
     again = safebus(bus, *load, *now)
-    reader = RegisterReader(bus.connection)
+    reader = RegisterReader(bus.connection, key=bus.settings.person_key())
     await reader.start()
     reasons = [record.reason for _, record in reader.log if record.record_id == "agreement/haven-letters/v1"]
     await reader.stop()
@@ -417,6 +417,7 @@ def test_topics_that_drifted_are_named_and_mended(tmp_path: Path, kafka_broker: 
         ]
         return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
 
+    missing = topics("plan")
     made = topics("apply", "--execute", "--reason", "new")
     admin.change_settings(
         client,
@@ -427,9 +428,24 @@ def test_topics_that_drifted_are_named_and_mended(tmp_path: Path, kafka_broker: 
     after = topics("plan", "-o", "json")
     shown, settled = ({t["topic"]: t["state"] for t in json.loads(done.stdout)} for done in (planned, after))
 
-    assert made.returncode == 0, made.stderr
+    assert (missing.returncode, made.returncode) == (3, 0), made.stderr
     assert shown[f"in.{name}"] == "message.timestamp.type is CreateTime, not LogAppendTime"
     assert shown[f"parked.{name}"] == "retention.ms is 3600000, not -1"
     assert planned.returncode == 3 and "a publisher's clock dates its records" in planned.stderr
     assert (mended.returncode, after.returncode) == (0, 0), mended.stderr
     assert {settled[t] for t in (f"in.{name}", f"out.{name}", f"parked.{name}", f"receipts.{name}")} == {"same"}
+
+
+def test_the_embedded_broker_says_that_it_makes_no_topics(embedded_broker: Broker, tmp_path: Path) -> None:
+    (tmp_path / "register").mkdir()
+    partner = {"partner": "newcomer", "name": "x", "sector": "x", "org_type": "charity", "call": "x"}
+    (tmp_path / "register" / "one.yaml").write_text(json.dumps({"partners": [partner]}), "utf-8")
+    env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": embedded_broker.bootstrap}
+    words = ["topics", "apply", "--register", str(tmp_path / "register"), "--execute", "--reason", "joins"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "safebus.deploy.cli", *words], env=env, capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 1
+    assert "the embedded broker makes no topics once it runs" in done.stderr and "in.newcomer" in done.stderr

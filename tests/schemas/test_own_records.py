@@ -11,7 +11,7 @@ import pytest
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Receipt, RegisterRecord
 from safebus.schemas.gate import Damaged, GateReason
-from safebus.schemas.own_records import NOT_THIS_TOPICS, Strange, own_record, say_strange
+from safebus.schemas.own_records import NOT_THIS_TOPICS, Strange, own_record
 
 RECORD = RegisterRecord(
     record_id="partner/ash",
@@ -55,13 +55,3 @@ def test_so_is_a_record_of_another_kind_or_of_somebody_else() -> None:
     assert own_record(message(), RegisterRecord, belongs=lambda r: r.kind == "basis") == Strange(
         "receipts.ash", 2, 7, NOT_THIS_TOPICS
     )
-
-
-def test_an_operator_is_told_once_for_all() -> None:
-    said: list[str] = []
-    say_strange([], said.append)
-    say_strange([Strange("quarantine", 0, n, "TRUNCATED") for n in range(7)], said.append)
-
-    [text] = said
-    assert text.startswith("left out, because the bus did not write it: quarantine/0/0 (TRUNCATED), ")
-    assert text.endswith("quarantine/0/4 (TRUNCATED) and 2 more; find who could write there")

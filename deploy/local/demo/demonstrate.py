@@ -240,7 +240,7 @@ async def _consent_withdrawn(stage: RunningDemo) -> None:
 
 async def _proof(stage: RunningDemo, broker_name: str) -> None:
     seen = await watch.look(stage.connection)
-    reader = RegisterReader(stage.connection)
+    reader = RegisterReader(stage.connection, key=stage.settings.person_key())
     await reader.start()
     try:
         first = min(r.decided_at for r in seen.decisions.values())

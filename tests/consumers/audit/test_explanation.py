@@ -53,3 +53,17 @@ def test_what_is_held_says_whom_to_speak_to() -> None:
 
 def test_nothing_to_look_at_is_not_mentioned() -> None:
     assert "a person must look at" not in as_text(decided(story.moved_to_temporary_accommodation(1)), [], demo())
+
+
+def test_a_name_with_a_new_line_begins_no_verdict_of_its_own() -> None:
+    """Whoever registers a partner, or answers as one, could write what nobody decided."""
+    register = demo()
+    forged = "x\nPERMIT  Fordshire Housing\u2028PERMIT\x85PERMIT"
+    for name, partner in register.partners.items():
+        register.partners[name] = partner.model_copy(update={"name": forged})
+    record = decided(story.incident())
+    honest = sum(line.startswith("PERMIT") for line in as_text(record, [], demo()).splitlines())
+
+    found = as_text(record, [], register).splitlines()
+
+    assert sum(line.startswith("PERMIT") for line in found) == honest > 0

@@ -37,7 +37,8 @@ from safebus.consumers.audit.reconcile.evidence import (
 from safebus.consumers.audit.reconcile.judging import SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
 from safebus.schemas import codec
-from safebus.schemas.bus_records import Outcome, Quarantined, Stage
+from safebus.schemas.bus_records import Outcome, Quarantined, Receipt, Stage
+from safebus.schemas.gate import Damaged, GateReason
 from safebus.schemas.keys import PersonKey
 
 HOUR = 3_600_000
@@ -519,6 +520,33 @@ def test_bytes_that_are_not_ours_are_unreadable(topic: str, value: bytes | None)
     place = Place(topic, 0, 1)
 
     assert fact_of(place, NOON, value, [], key=KEY) == Unreadable(place, NOON)
+
+
+@pytest.mark.parametrize("reason", [GateReason.IN_TRANSACTION, GateReason.UNREADABLE_BATCH])
+def test_what_nobody_else_believes_makes_nothing_add_up(reason: GateReason) -> None:
+    """The ledger leaves such a receipt out: counted here, an alert that waits would look handed over."""
+    receipt = Receipt(
+        notification_id="n",
+        event_id="e",
+        partner="school",
+        transport="folder",
+        stage=Stage.HANDED_OVER,
+        attempt=1,
+        at=datetime(2026, 11, 22, tzinfo=UTC),
+        answer="ok",
+        reason="",
+        subject_token="t",
+        purpose="p",
+        consent_meaning=None,
+        output_digest="d",
+    )
+    value, place = codec.encode_record(receipt), Place("receipts.school", 0, 1)
+    marked: Any = [(Damaged("", reason, "-"), None)]
+
+    assert isinstance(fact_of(place, NOON, value, [], key=KEY), Handled)
+    assert fact_of(place, NOON, value, marked, key=KEY) == Unreadable(place, NOON)
+    elsewhere = Place("receipts.haven", 0, 1)
+    assert fact_of(elsewhere, NOON, value, [], key=KEY) == Unreadable(elsewhere, NOON)
 
 
 def test_a_record_that_is_cut_off_is_unreadable() -> None:

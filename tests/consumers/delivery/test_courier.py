@@ -21,7 +21,7 @@ from safebus.consumers.adapters.folder import FolderAdapter
 from safebus.consumers.delivery import courier as courier_module
 from safebus.consumers.delivery import parked
 from safebus.consumers.delivery.courier import Courier
-from safebus.consumers.delivery.measures import NoMeasures, On
+from safebus.consumers.delivery.measures import NoMeasures, PartnerTopic
 from safebus.consumers.delivery.stages import UNDER_WAY
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import story
@@ -82,7 +82,7 @@ class School:
         return n.notification_id
 
     async def write(self, entry: Entry) -> None:
-        await write_records(self.connection, as_records([entry], at=NOON, by="test", reason="test"))
+        await write_records(self.connection, as_records([entry], at=NOON, by="test", reason="test"), key=KEY)
 
     async def receipts(self) -> list[Receipt]:
         read = read_topic(self.connection, topics.receipts_from(PARTNER))
@@ -96,7 +96,7 @@ class School:
         self, recheck: Callable[[RegisterReader], RegisterRecheck] = RegisterRecheck
     ) -> AsyncIterator[Courier]:
         """A courier process, started and stopped in order."""
-        reader = RegisterReader(self.connection)
+        reader = RegisterReader(self.connection, key=KEY)
         await reader.start()
         courier = Courier(
             self.connection,
@@ -129,7 +129,7 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
         entries = [c.entry for c in changes_of(DEMO_REGISTER, Register(), KEY)]
         make_topics(broker, wanted(partners_of(entries)))
         connection = Connection(broker.bootstrap)
-        await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"))
+        await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"), key=KEY)
         (tmp_path / "drop").mkdir()
         yield School(connection, tmp_path / "drop")
 
@@ -352,12 +352,12 @@ async def test_what_the_worker_did_not_send_is_not_delivered_and_stops_nobody(sc
     await outbound.send_all(Message(topics.notifications_for(PARTNER), b"k", value, (), 0) for value in values)
     await outbound.stop()
     async with school.courier() as courier:
-        counted: Counter[On] = Counter()
+        counted: Counter[PartnerTopic] = Counter()
         courier.facts.tally = CountsStrange(counted)
         sent = other.notification_id
         await school.until(lambda found: [r.notification_id for r in found if r.stage is Stage.HANDED_OVER] == [sent])
         async with asyncio.timeout(60):
-            while counted[On.NOTIFICATIONS] < len(values):
+            while counted[PartnerTopic.NOTIFICATIONS] < len(values):
                 await asyncio.sleep(0.05)
 
     assert len(school.files()) == 1
@@ -366,8 +366,8 @@ async def test_what_the_worker_did_not_send_is_not_delivered_and_stops_nobody(sc
 
 
 class CountsStrange(NoMeasures):
-    def __init__(self, counted: Counter[On]) -> None:
+    def __init__(self, counted: Counter[PartnerTopic]) -> None:
         self._counted = counted
 
-    def strange(self, on: On) -> None:
+    def strange(self, on: PartnerTopic) -> None:
         self._counted[on] += 1

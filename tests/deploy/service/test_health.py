@@ -23,6 +23,7 @@ from safebus.deploy.service.health import DeliverHealth, HealthCheck, WorkerHeal
 from safebus.schemas.errors import BadInput, NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.store import Register
 from safebus.streams.worker.watchdog import Progress
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -139,7 +140,7 @@ def test_a_partner_that_lets_nothing_in_makes_nothing_unready() -> None:
 async def test_a_register_that_cannot_be_read_any_more_is_not_said_to_be_fresh(tmp_path: Path) -> None:
     pulse, ticks = Progress(), count(1)
     with open_broker("embedded", data_dir=tmp_path) as broker:
-        reader = RegisterReader(Connection(broker.bootstrap), patience_s=1.0)
+        reader = RegisterReader(Connection(broker.bootstrap), key=None, patience_s=1.0)
         await reader.start()
         fresh = asyncio.create_task(keep_fresh(reader, pulse, clock=lambda: float(next(ticks)), every_s=0.01))
         async with asyncio.timeout(10):
@@ -157,6 +158,34 @@ async def test_a_register_that_cannot_be_read_any_more_is_not_said_to_be_fresh(t
     await asyncio.wait({fresh, asyncio.ensure_future(reader.stop())})
 
     assert (pulse.register_at, still_trying) == (last, True)
+
+
+async def test_a_fault_of_ours_does_not_end_the_look_at_the_register_and_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ended by it, it would look no more, and nobody would see."""
+    pulse, faults = Progress(), [KeyError("Ava")]
+    with open_broker("embedded", data_dir=tmp_path) as broker:
+        reader = RegisterReader(Connection(broker.bootstrap), key=None, patience_s=1.0)
+        await reader.start()
+        look = reader.catch_up
+
+        async def broken_once() -> Register:
+            if faults:
+                raise faults.pop()
+            return await look()
+
+        monkeypatch.setattr(reader, "catch_up", broken_once)
+        fresh = asyncio.create_task(keep_fresh(reader, pulse, every_s=0.01))
+        async with asyncio.timeout(10):
+            while pulse.register_at is None:
+                await asyncio.sleep(0.01)
+        fresh.cancel()
+        await reader.stop()
+
+    said = capsys.readouterr()
+    assert "register.not_read" in said.out + said.err and "KeyError" in said.out + said.err
+    assert "Ava" not in said.out + said.err
 
 
 def numbers(accept: str) -> tuple[bytes, str]:

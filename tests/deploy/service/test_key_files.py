@@ -12,7 +12,7 @@ import pytest
 
 from safebus.deploy.service import key_files, settings
 from safebus.schemas import sealing
-from safebus.schemas.errors import BadInput
+from safebus.schemas.errors import BadIdentifier, BadInput
 
 #: Rounds of four processes that start at once; asked for are 1 000: STARTS=1000.
 STARTS = int(os.environ.get("STARTS", "25"))
@@ -186,6 +186,25 @@ def test_where_no_key_can_be_kept_none_is_written(tmp_path: Path) -> None:
         key_files.init(tmp_path)
     with pytest.raises(BadInput, match=r"cannot be written: .*; a key needs a folder on a file system of this machine"):
         key_files.init_cases(tmp_path, ["a-school"])
+
+
+def test_a_key_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They could put another in its place at any time."""
+    key_files.init(tmp_path)
+    if os.geteuid() == 0:  # what belongs to root is nobody else's
+        os.chown(tmp_path / "keys" / "person.key", 12_345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+
+    with pytest.raises(BadInput, match=r"belongs to somebody else on this machine"):
+        at(tmp_path).person_key()
+
+
+def test_of_several_agencies_none_is_begun_if_one_is_no_id(tmp_path: Path) -> None:
+    with pytest.raises(BadIdentifier):
+        key_files.init_cases(tmp_path, ["a-school", "BAD"])
+
+    assert not (tmp_path / "keys").exists()
 
 
 @pytest.mark.parametrize("folder", ["keys", "."])

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from safebus.consumers.adapters.adapter import Reply
-from safebus.consumers.delivery.measures import On, OpenState, Pile, Told
+from safebus.consumers.delivery.measures import OpenState, PartnerTopic, Pile, Told
 from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
 from safebus.deploy.service.metrics import DeliverNumbers, Numbers, WorkerNumbers
@@ -237,7 +237,7 @@ def test_the_numbers_of_a_delivery_process_are_these() -> None:
     courier.facts.wrote(Stage.WAITING, since_decided=timedelta(seconds=1))
     courier.facts.wrote(Stage.HANDED_OVER, since_decided=timedelta(hours=2))
     courier.facts.noticed(Told.REFUSED)
-    courier.facts.strange(On.RECEIPTS)
+    courier.facts.strange(PartnerTopic.RECEIPTS)
     found = {k: v for k, v in shown(numbers).items() if "_bucket" not in k and "_build" not in k}
 
     where = 'destination="haven"'

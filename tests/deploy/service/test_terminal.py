@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safebus.consumers.audit.reconcile.balance import Account, Discrepancy, Finding
 from safebus.deploy import cli
 from safebus.deploy.cli.options import Form
-from safebus.deploy.cli.output import show
+from safebus.deploy.cli.output import say_strange, show
+from safebus.deploy.cli.reconcile import _tables
 from safebus.deploy.service.terminal import cell, for_a_spreadsheet, say, tell, visible
+from safebus.schemas.own_records import Strange
 
 ACTS = ["\x1b[2J\x1b[1;31m", "\x1b]0;title\x07", "\r", "\b\b", "\u202eTIMREP", "\u2066x\u2069", "\x9b31m", "\u2028"]
 
@@ -78,6 +81,25 @@ def test_csv_is_whole_and_safe(capsys: pytest.CaptureFixture[str]) -> None:
     [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert row["who"] == "'=cmd|'/c calc'!A0"
     assert row["why"].endswith("\\u{1b}[2J\\u{a}\\u{202e}")
+
+
+def test_an_operator_is_told_once_of_all_that_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    say_strange([])
+    say_strange([Strange("quarantine", 0, n, "TRUNCATED") for n in range(7)])
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("left out, because the bus did not write it: quarantine/0/0 (TRUNCATED), ")
+    assert line.endswith("quarantine/0/4 (TRUNCATED) and 2 more; find who could write there")
+
+
+def test_a_name_with_a_new_line_begins_no_finding_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """A receipt's id is whatever somebody wrote there."""
+    forged = Finding(Discrepancy.UNKNOWN_RECEIPT, "n-1\nLOST  e-9", "e-1", "x", "receipts.ash/0/1", "forged")
+    _tables(Account(findings=[forged]))
+
+    out = capsys.readouterr().out
+    assert "n-1\\u{a}LOST  e-9" in out
+    assert [line for line in out.splitlines() if line.startswith("LOST")] == []
 
 
 def test_json_is_what_it_was_and_acts_on_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from safebus.deploy.service.topic_plan import Differs, differences, wanted
+from safebus.deploy.service.topic_plan import Drift, drifted, wanted
 
 EXPECTED = wanted(["ash-primary"])
 THERE = {topic.name: topic.partitions for topic in EXPECTED}
 SETTINGS = {topic.name: topic.config() for topic in EXPECTED}
 
 
-def changed(topic: str, **settings: str) -> list[Differs]:
+def changed(topic: str, **settings: str) -> list[Drift]:
     of_one = SETTINGS[topic] | {name.replace("_", "."): value for name, value in settings.items()}
-    return differences(EXPECTED, THERE, SETTINGS | {topic: of_one})
+    return drifted(EXPECTED, THERE, SETTINGS | {topic: of_one})
 
 
 def test_what_is_as_it_should_be_is_not_named() -> None:
-    assert differences(EXPECTED, THERE, SETTINGS) == []
+    assert drifted(EXPECTED, THERE, SETTINGS) == []
     # The embedded broker has no settings, and gives every topic as many partitions.
-    assert differences(EXPECTED, dict.fromkeys(THERE, 4), None) == []
-    assert [d.topic for d in differences(EXPECTED, THERE | {"decisions": 3}, None)] == ["decisions"]
-    assert differences(EXPECTED, {}, SETTINGS) == []  # what is missing is no difference
+    assert drifted(EXPECTED, dict.fromkeys(THERE, 4), None) == []
+    assert [d.topic for d in drifted(EXPECTED, THERE | {"decisions": 3}, None)] == ["decisions"]
+    assert drifted(EXPECTED, {}, SETTINGS) == []  # what is missing is no difference
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_each_drift_is_named_and_can_be_mended(topic: str, setting: str, found: 
 @pytest.mark.parametrize("count", [3, 5])
 def test_more_partitions_are_as_wrong_as_fewer_and_no_command_mends_them(count: int) -> None:
     """With five an event and its repeat may be decided in two places."""
-    [one] = differences(EXPECTED, THERE | {"decisions": count}, SETTINGS)
+    [one] = drifted(EXPECTED, THERE | {"decisions": count}, SETTINGS)
 
     assert (one.topic, one.setting, one.found, one.expected) == ("decisions", "partitions", str(count), "4")
     assert not one.can_be_mended and "make the topic anew" in str(one)
@@ -54,5 +54,5 @@ def test_more_partitions_are_as_wrong_as_fewer_and_no_command_mends_them(count: 
 def test_a_setting_that_is_not_shown_is_not_taken_for_right() -> None:
     without = {name: value for name, value in SETTINGS["register"].items() if name != "message.timestamp.type"}
 
-    [one] = differences(EXPECTED, THERE, SETTINGS | {"register": without})
+    [one] = drifted(EXPECTED, THERE, SETTINGS | {"register": without})
     assert (one.setting, one.found) == ("message.timestamp.type", "not shown")

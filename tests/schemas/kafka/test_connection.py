@@ -49,7 +49,7 @@ makers = [
     here.consumer_settings,
     lambda: Reader(here),
     lambda: Offsets(here),
-    lambda: RegisterReader(here),
+    lambda: RegisterReader(here, key=None),
     lambda: GroupConsumer(here, topic="t", group="g", revoked=None, assigned=None),
 ]
 print({made(make) for make in makers})

@@ -19,7 +19,7 @@ from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.keys import PersonKey
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import RegisterReader, current_register
-from safebus.streams.register.write import as_records, write_records
+from safebus.streams.register.write import as_records, under, write_records
 
 KEY = PersonKey(b"k" * 32)
 
@@ -31,7 +31,7 @@ async def connection(broker: Broker) -> Connection:
 
 @pytest.fixture
 async def reader(connection: Connection) -> AsyncIterator[RegisterReader]:
-    found = RegisterReader(connection)
+    found = RegisterReader(connection, key=KEY)
     await found.start()
     yield found
     await found.stop()
@@ -41,7 +41,7 @@ async def change(connection: Connection, *, suspended: bool) -> int:
     """A change of the register; returns its offset."""
     partner = (await current_register(connection)).partners["haven"]
     entry = Entry("partner/haven", "partner", partner.model_copy(update={"suspended": suspended}), "test")
-    return await write_records(connection, as_records([entry], at=NOON, by="test", reason="test"))
+    return await write_records(connection, as_records([entry], at=NOON, by="test", reason="test"), key=KEY)
 
 
 async def test_what_was_acknowledged_before_the_question_counts_in_the_answer(
@@ -89,19 +89,25 @@ async def test_all_who_ask_after_a_record_that_is_not_understood_hear_of_it(read
 
 
 class _Fetched:
-    """A record as aiokafka hands it over."""
+    """A record as aiokafka hands it over, written under our key unless it is said otherwise."""
 
-    def __init__(self, offset: int, value: bytes | None, headers: Any = ()) -> None:
-        self.offset, self.value, self.headers = offset, value, headers
+    def __init__(self, offset: int, value: bytes | None, headers: Any = None) -> None:
+        self.offset, self.value = offset, value
+        self.headers = under(KEY) if headers is None else headers
 
 
-MARKED = [(Damaged("", GateReason.IN_TRANSACTION, "-"), None)]
+MARKED = [*under(KEY), (Damaged("", GateReason.IN_TRANSACTION, "-"), None)]
 
 
 @pytest.mark.parametrize(
     ("value", "headers"),
-    [(None, ()), (b"", ()), (b"junk", ()), ("good", MARKED)],
-    ids=["tombstone", "empty", "junk", "tx"],
+    [
+        pytest.param(None, None, id="tombstone"),
+        pytest.param(b"", None, id="empty"),
+        pytest.param(b"junk", None, id="junk"),
+        pytest.param("good", MARKED, id="in a transaction"),
+        pytest.param("good", (), id="no key named"),
+    ],
 )
 async def test_nothing_is_decided_on_a_register_with_a_hole(
     reader: RegisterReader, value: bytes | str | None, headers: Any
@@ -134,11 +140,10 @@ async def test_a_record_that_names_our_key_is_taken_and_no_other(connection: Con
     reader = RegisterReader(connection, key=of)
     good = RegisterRecord(record_id="x", kind="basis", recorded_at=NOON, recorded_by="t", reason="t", body=None)
     value = codec.encode_record(good)
-    ours = f"{KEY.fingerprint} {KEY.digests.fingerprint}".encode()
-    reader._apply([_Fetched(0, value, [(headers.KEYS, ours)])])
+    reader._apply([_Fetched(0, value)])
 
     with pytest.raises(BadRegister, match="another key than ours"):
         reader._apply([_Fetched(1, value, [(headers.KEYS, b"0" * 16 + b" " + b"1" * 16)])])
     with pytest.raises(BadRegister, match="does not say under which key"):
-        RegisterReader(connection, key=of)._apply([_Fetched(2, value)])
+        RegisterReader(connection, key=of)._apply([_Fetched(2, value, ())])
     await reader.stop()

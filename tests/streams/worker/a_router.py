@@ -44,7 +44,7 @@ async def load_demo(broker: Broker) -> Connection:
     make_topics(broker, wanted(partners_of(entries)))
     connection = Connection(broker.bootstrap)
     if not (await current_register(connection)).partners:
-        await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"))
+        await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"), key=KEY)
     return connection
 
 
@@ -96,7 +96,7 @@ async def running(
     connection: Connection, *, now: datetime = NOON, rules_digest: str = "rules"
 ) -> AsyncIterator[Running]:
     """A new worker, as after a start: nothing remembered but what is on the topics."""
-    register = RegisterReader(connection)
+    register = RegisterReader(connection, key=KEY)
     outbound = Writer(connection, client_id="test")
     decisions = DecisionLog(connection)
     await register.start()

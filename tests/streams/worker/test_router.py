@@ -25,7 +25,7 @@ from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import RegisterReader, current_register
-from safebus.streams.register.write import as_records, consent_record, write_records
+from safebus.streams.register.write import as_records, consent_record, under, write_records
 from safebus.streams.rules import decision, notifications, release
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 from safebus.streams.rules.reasons import Code, Rule, why
@@ -46,7 +46,7 @@ async def suspend(connection: Connection, partner: str, *, suspended: bool) -> N
     """A change of the register that changes the next decision."""
     found = (await current_register(connection)).partners[partner]
     entry = Entry(f"partner/{partner}", "partner", found.model_copy(update={"suspended": suspended}), "test")
-    await write_records(connection, as_records([entry], at=NOON, by="test", reason="test"))
+    await write_records(connection, as_records([entry], at=NOON, by="test", reason="test"), key=KEY)
 
 
 async def test_a_register_change_acknowledged_before_the_batch_counts_for_it(connection: Connection) -> None:
@@ -308,7 +308,7 @@ async def test_a_consent_given_after_the_decision_changes_nothing_that_was_decid
         offset = await worker.publish(codec.encode(event))
         await worker.handle(offset)
         before = await worker.decision(event.event_id)
-        written = await write_records(connection, [consent_record(entry, at=NOON, by="test", reason="test")])
+        written = await write_records(connection, [consent_record(entry, at=NOON, by="test", reason="test")], key=KEY)
         await worker.register.catch_up()
 
         assert written > before.register_offset
@@ -361,7 +361,7 @@ async def test_an_original_that_is_too_large_is_set_aside_without_it(connection:
 
 async def test_a_register_that_is_not_understood_stops_every_later_look(connection: Connection) -> None:
     """Going on would mean deciding on a register with a hole: a suspension behind it would be missed."""
-    reader = RegisterReader(connection)
+    reader = RegisterReader(connection, key=KEY)
     await reader.start()
     unknown = as_records(demo_entries()[:1], at=NOON, by="test", reason="test")[0]
     reader._apply([_Record(10_000, codec.encode_record(unknown))])
@@ -378,7 +378,7 @@ class _Record:
     """A record as aiokafka hands it over."""
 
     def __init__(self, offset: int, value: bytes) -> None:
-        self.offset, self.value, self.headers = offset, value, ()
+        self.offset, self.value, self.headers = offset, value, under(KEY)
 
 
 # What came before
