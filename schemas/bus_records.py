@@ -271,6 +271,32 @@ class RegisterRecord(BusRecord):
     body: str | None
 
 
+class Operation(BusRecord):
+    """
+    What a person did through a command: looked at, changed, sent. Written before it happens.
+
+    Attributes:
+        certificate: The name in the certificate that the command had, which signs the record; empty: it had none.
+        system_user: As the machine knows who ran it; what the machine says is not proven.
+        about: Ids, partners, topics; never a value of an event.
+        number: Of what was shown, changed or sent.
+        request: Keyed digest of what is to be changed, where a second person must ask for the same.
+        seconds: The operation that this person asks for, too.
+    """
+
+    SCHEMA: ClassVar[str] = "operation"
+    operation_id: str
+    at: datetime
+    certificate: str
+    system_user: str
+    what: str
+    about: tuple[str, ...]
+    number: int
+    reason: str
+    request: str | None = None
+    seconds: str | None = None
+
+
 class Stage(StrEnum):
     """How far a delivery came."""
 

@@ -14,6 +14,9 @@ CONTENT_TYPE = "application/avro"
 #: On a register record: the fingerprints of the person key that its tokens were made with, and of the digest key.
 KEYS = "sb_keys"
 
+#: On a record of `operations`: the certificate of who wrote it (DER), and its signature of the value.
+CERTIFICATE, SIGNATURE = "sb_certificate", "sb_signature"
+
 
 def cloud_event(*, id: str, source: str, type: str) -> list[tuple[str, bytes]]:
     """Headers of a message: id, source and type of the event, and how the value is encoded."""

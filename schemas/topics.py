@@ -17,6 +17,7 @@ PARTITIONS = 4
 REGISTER = "register"
 DECISIONS = "decisions"
 QUARANTINE = "quarantine"
+OPERATIONS = "operations"
 
 _RECEIPTS = "receipts."
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -97,6 +98,8 @@ def table(publishers: Iterable[str], partners: Iterable[str]) -> list[Topic]:
         Topic(REGISTER, 1, -1, "register load, consent record", "worker, adapters, replay"),
         Topic(DECISIONS, PARTITIONS, -1, "worker", "audit, explain, replay"),
         Topic(QUARANTINE, PARTITIONS, 90 * _DAY_MS, "worker, importers", "operators"),
+        # One partition: who did what in which order.
+        Topic(OPERATIONS, 1, -1, "whoever uses the commands", "audit"),
     ]
     ins = [Topic(published_by(a), PARTITIONS, 30 * _DAY_MS, a, "worker, replay") for a in sorted(set(publishers))]
     outs = [

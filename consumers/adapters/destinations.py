@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
@@ -88,6 +89,33 @@ def _beside(destination: Folder | Webhook | Postgres, base: Path) -> Folder | We
             return destination.model_copy(update={"dsn_file": base / destination.dsn_file})
 
 
+def place(destination: Folder | Webhook | Postgres) -> str:
+    """
+    Where a destination is, as the register names it; never a secret.
+
+    Raises:
+        BadInput: The file with the database's address cannot be read.
+    """
+    match destination:
+        case Folder():
+            return str(destination.folder.resolve())
+        case Webhook():
+            return destination.url
+        case Postgres():
+            dsn = urlsplit(_secret(destination.dsn_file))
+            named = parse_qs(dsn.query)
+            host = ",".join(named["host"]) if "host" in named else dsn.netloc.rpartition("@")[2]
+            database = named.get("dbname", [dsn.path.removeprefix("/")])[0]
+            return f"{host}/{database} {destination.table}"
+
+
+def _secret(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as exc:
+        raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
+
+
 def adapter(destination: Folder | Webhook | Postgres, *, clock: Callable[[], datetime]) -> Adapter:
     """The adapter for a destination; only what it needs is imported."""
     match destination:
@@ -98,7 +126,7 @@ def adapter(destination: Folder | Webhook | Postgres, *, clock: Callable[[], dat
         case Webhook():
             from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings
 
-            secrets = tuple(destination.secrets_file.read_text("utf-8").split())
+            secrets = tuple(_secret(destination.secrets_file).split())
             return WebhookAdapter(
                 WebhookSettings(url=destination.url, secrets=secrets, allow_private=destination.allow_private),
                 clock=clock,
@@ -106,5 +134,4 @@ def adapter(destination: Folder | Webhook | Postgres, *, clock: Callable[[], dat
         case Postgres():
             from safebus.consumers.adapters.postgres import PostgresAdapter, PostgresSettings
 
-            dsn = destination.dsn_file.read_text("utf-8").strip()
-            return PostgresAdapter(PostgresSettings(dsn=dsn, table=destination.table))
+            return PostgresAdapter(PostgresSettings(dsn=_secret(destination.dsn_file), table=destination.table))

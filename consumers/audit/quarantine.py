@@ -33,7 +33,20 @@ async def entries(
     return sorted(found.values(), key=lambda entry: entry.at)
 
 
-async def open_original(connection: Connection, quarantine_id: str, *, private_key: bytes, to: Path) -> int:
+async def find(connection: Connection, quarantine_id: str) -> Quarantined:
+    """
+    One entry.
+
+    Raises:
+        BadInput: There is no such entry.
+    """
+    entry = next((e for e in await entries(connection) if e.quarantine_id == quarantine_id), None)
+    if entry is None:
+        raise BadInput(f"nothing is in quarantine under `{quarantine_id}`; `safebus quarantine list` shows what is")
+    return entry
+
+
+def open_original(entry: Quarantined, *, private_key: bytes, to: Path) -> int:
     """
     Write the original of an entry into a file that only its owner can read.
 
@@ -41,11 +54,8 @@ async def open_original(connection: Connection, quarantine_id: str, *, private_k
         How many bytes; 0 when the original was too large to be sealed and stands at its origin only.
 
     Raises:
-        BadInput: There is no such entry, the file exists, or the key is not the one it was sealed to.
+        BadInput: The file exists, or the key is not the one it was sealed to.
     """
-    entry = next((e for e in await entries(connection) if e.quarantine_id == quarantine_id), None)
-    if entry is None:
-        raise BadInput(f"nothing is in quarantine under `{quarantine_id}`; `safebus quarantine list` shows what is")
     context = f"{entry.topic}/{entry.partition}/{entry.offset}"
     data = sealing.unseal(entry.sealed, private_key=private_key, context=context)
     try:

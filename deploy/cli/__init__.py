@@ -22,6 +22,7 @@ from safebus.deploy.cli import (
     import_,
     keys,
     local,
+    operations,
     parked,
     policy,
     publish,
@@ -47,7 +48,7 @@ app = typer.Typer(
 # In the order in which `--help` lists them. What has no name of its own adds its commands to these.
 for one in (local, worker, deliver, publish, import_, explain, reconcile, bench):
     app.add_typer(one.app)
-for one in (keys, topics, register, consent, policy, replay, parked, quarantine, schemas):
+for one in (keys, topics, register, consent, policy, replay, parked, quarantine, operations, schemas):
     app.add_typer(one.app)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import SECOND, write_to_register
 from safebus.deploy.cli.options import EXECUTE, REASON, USAGE, example, needs_reason, parse_time, stop
 from safebus.deploy.service.terminal import clock, say
 
@@ -45,12 +46,14 @@ def consent_record(
     by: str = typer.Option("operator", "--by", help="who records it, as a role"),
     execute: bool = EXECUTE,
     reason: str = REASON,
+    second: str = SECOND,
 ) -> None:
     """Record what someone agreed to or took back. The person's identifier is asked for, never an argument."""
     from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
     from safebus.schemas.identifiers import nhs_number
     from safebus.streams.register.follow import current_register
-    from safebus.streams.register.write import check_consent, consent_record, write_records
+    from safebus.streams.register.write import check_consent, consent_record
 
     needs_reason(execute, reason)
     found = settings.load()
@@ -92,7 +95,8 @@ def consent_record(
         say(f"dry run: `{state}` for {purpose} would be recorded; --execute --reason ... does it")
         return
     record = consent_record(entry, at=now, by=by, reason=reason)
-    offset = run(lambda: write_records(connection, [record], key=key))
+    act = Act("consent record", (record.record_id,), reason)
+    offset = write_to_register(found, register, [record], act, key=key, second=second)
     say(f"recorded; it counts for every decision and every delivery attempt from now on (register offset {offset})")
 
 

@@ -71,7 +71,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     from safebus.consumers.adapters import destinations as places
     from safebus.consumers.delivery.courier import Courier
     from safebus.consumers.delivery.ledger import Receipts
-    from safebus.deploy.service.register_checks import RegisterRecheck
+    from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
     from safebus.streams.register.follow import RegisterReader
     from safebus.streams.worker.process import stop_on_signals
 
@@ -81,6 +81,8 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     key = found.digest_key()
     reader = RegisterReader(connection, key=key)
     await reader.start()
+    for partner, place in there.items():
+        check_destination(reader.now, partner, place, must=False)
     chance = random.SystemRandom()
     receipts = Receipts(connection)  # read once for all of them
     couriers = [

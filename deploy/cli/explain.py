@@ -10,7 +10,7 @@ import typer
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import progress, say_strange
-from safebus.deploy.service.terminal import say, tell
+from safebus.deploy.service.terminal import clock, say, tell
 
 if TYPE_CHECKING:
     from safebus.deploy.service.settings import Settings
@@ -34,7 +34,7 @@ def explain(
     if show_released and output is not Form.JSON:
         raise stop(USAGE, "--show-released goes with -o json")
     found = settings.load()
-    if not run(lambda: _explained(found, event_id, output, show_released=show_released)):
+    if not run(lambda: _explained(found, event_id, output, shown_because=reason if show_released else None)):
         raise stop(
             FAILED,
             f"no decision about `{event_id}`; was it published, and is a worker running? "
@@ -42,17 +42,26 @@ def explain(
         )
 
 
-async def _explained(found: Settings, event_id: str, output: Form, *, show_released: bool) -> bool:
-    """Print what is on record about an event; False: nothing is."""
+async def _explained(found: Settings, event_id: str, output: Form, *, shown_because: str | None) -> bool:
+    """
+    Print what is on record about an event; False: nothing is.
+
+    Args:
+        shown_because: Why released values are shown; None: they are not.
+    """
     from safebus.consumers.audit.explain import explanation as explaining
     from safebus.consumers.audit.explain import indexing
+    from safebus.deploy.service.operations import Act, put_on_record
     from safebus.streams.register.follow import current_register
 
     connection = found.connection()
     about = await indexing.about_event(connection, event_id, home=found.home, say=say)
     if about.decisions and output is Form.JSON:
         views = None
-        if show_released:
+        if shown_because is not None:
+            number = len({a.notification_id for r in about.decisions for a in r.answers if a.notification_id})
+            act = Act("explain", (event_id,), shown_because, number=number)
+            await put_on_record(found, act, clock=clock)
             views = await explaining.views_of(connection, about.decisions, await current_register(connection))
         said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
         tell(json.dumps(said, indent=2))

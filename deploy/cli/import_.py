@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import DONE, EXECUTE, REASON, SOME, USAGE, example, needs_reason, stop
 from safebus.deploy.service.terminal import cell, clock, say, tell
 
@@ -28,6 +29,7 @@ def import_(
 ) -> None:
     """Turn NHS events into identity events and publish them; what cannot be taken goes to quarantine with a reason."""
     from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
     from safebus.producers.importers.sending import Sink, import_all
 
     needs_reason(execute, reason)
@@ -37,6 +39,7 @@ def import_(
     data = {file.name: file.read_bytes() for file in files}
     to = None
     if execute:
+        put_on_record(found, Act("import", (kind, agency), reason, number=len(data)))
         to = Sink(found.connection(), found.case_secret(agency), found.seal_public())
     lines = run(lambda: import_all(kind, data, agency=agency, to=to, now=clock()))
     for line in lines:

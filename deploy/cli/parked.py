@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import DONE, EXECUTE, FORM, REASON, SOME, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
 from safebus.deploy.service.terminal import clock, say, tell
@@ -60,6 +61,7 @@ def parked_show(
     from safebus.consumers.delivery import parked
     from safebus.consumers.delivery.parcels import plain
     from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
     from safebus.streams.register.follow import current_register
     from safebus.streams.rules.asked_again import read_view
 
@@ -70,6 +72,7 @@ def parked_show(
     out = json.loads(one.notification.model_dump_json(exclude={"view"}))
     out["parked_because"] = one.reason
     if show_released:
+        put_on_record(found, Act("parked show", (partner, one.notification.notification_id), reason, number=1))
         out["view"] = plain(read_view(one.notification, run(lambda: current_register(connection))))
     tell(json.dumps(out, indent=2))
 
@@ -87,11 +90,13 @@ def parked_redrive(
     execute: bool = EXECUTE,
     reason: str = REASON,
 ) -> None:
-    """Try one parked delivery again. The register is asked first, as before every attempt."""
+    """Try one parked delivery again, at the destination that is registered. The register is asked first, as always."""
     from safebus.consumers.adapters import destinations as places
     from safebus.consumers.delivery import parked
     from safebus.deploy.service import logs, settings
-    from safebus.deploy.service.register_checks import RegisterRecheck
+    from safebus.deploy.service.operations import Act
+    from safebus.deploy.service.operations import put_on_record as written_down
+    from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
     from safebus.schemas.errors import BadInput
     from safebus.streams.register.follow import RegisterReader
 
@@ -116,6 +121,8 @@ def parked_redrive(
         reader = RegisterReader(connection, key=key)
         try:
             await reader.start()
+            check_destination(reader.now, partner, there[partner], must=True)
+            await written_down(found, Act("parked redrive", (partner, notification_id), reason, number=1), clock=clock)
             return await parked.redrive(
                 connection,
                 partner,

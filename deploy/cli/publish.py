@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, REASON, example, needs_reason
 from safebus.deploy.service.terminal import say, tell
 
@@ -31,6 +32,7 @@ def publish(
 ) -> None:
     """Check events and publish them. Everything that does not fit is said before anything is sent."""
     from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
     from safebus.schemas.errors import BadInput
 
     needs_reason(execute, reason)
@@ -42,6 +44,7 @@ def publish(
     agencies = sorted({e.publisher.agency for e in events})
     if len(agencies) != 1:
         raise BadInput(f"these files are of {', '.join(agencies)}; publish each agency's events by themselves")
+    put_on_record(found, Act("publish", tuple(e.event_id for e in events), reason))
     run(lambda: _publish(found, agencies[0], events, case))
     say("accepted by the broker; `safebus explain EVENT_ID` says what was decided")
 

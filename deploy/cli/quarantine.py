@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import FORM, REASON, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
 from safebus.deploy.service.terminal import say
@@ -56,9 +57,15 @@ def quarantine_open(
     """Open one sealed original with the operators' key. It is about people, so it needs a reason."""
     from safebus.consumers.audit import quarantine
     from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
+    from safebus.schemas.errors import BadInput
 
     needs_reason(True, reason)
     found = settings.load()
-    connection = found.connection()
-    size = run(lambda: quarantine.open_original(connection, quarantine_id, private_key=found.seal_private(), to=to))
+    entry = run(lambda: quarantine.find(found.connection(), quarantine_id))
+    key = found.seal_private()
+    if to.exists():
+        raise BadInput(f"`{to}` exists already; name a new file")
+    put_on_record(found, Act("quarantine open", (entry.quarantine_id,), reason))
+    size = quarantine.open_original(entry, private_key=key, to=to)
     say(f"wrote {size} bytes to {to}" if size else "the original was too large to be sealed; it stands at its origin")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import SECOND, write_to_register
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import clock, say, tell
@@ -41,15 +43,17 @@ def register_load(
     reason: str = REASON,
     by: str = typer.Option("operator", "--by", help="who, as a role"),
     confirm: list[str] = typer.Option([], "--confirm", metavar="NAME", help="what is meant as it stands; repeatable"),
+    second: str = SECOND,
 ) -> None:
     """Check a register folder and write what changes. Every problem is named with file and line."""
     from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
     from safebus.schemas.event_schemas import event_schemas
     from safebus.schemas.uk_day import uk_day
     from safebus.streams.register.changes import changes_of, left_out, likely_slips
     from safebus.streams.register.follow import current_register
     from safebus.streams.register.to_confirm import confirmed, to_confirm
-    from safebus.streams.register.write import as_records, write_records
+    from safebus.streams.register.write import as_records
 
     needs_reason(execute, reason)
     found = settings.load()
@@ -78,7 +82,10 @@ def register_load(
         lines = "\n".join(f'  --confirm "{name}"' for name in open_still)
         raise stop(USAGE, f"nothing was written: this must be said by name; if it is meant, add\n{lines}")
     records = as_records((c.entry for c in changed), at=clock(), by=by, reason=reason, confirmed=meant)
-    offset = run(lambda: write_records(connection, records, key=key)) if records else None
+    offset = None
+    if records:
+        act = Act("register load", tuple(record.record_id for record in records), reason)
+        offset = write_to_register(found, register, records, act, key=key, second=second)
     say(f"wrote {len(records)} entries" + (f"; they count from register offset {offset}" if records else ""))
 
 
@@ -91,22 +98,13 @@ def register_end(
     execute: bool = EXECUTE,
     reason: str = REASON,
     by: str = typer.Option("operator", "--by", help="who, as a role"),
+    second: str = SECOND,
 ) -> None:
     """End one entry from now on: an involvement, a subscription, an agreement. What was decided stays as it was."""
-    from safebus.deploy.service import settings
-    from safebus.streams.register.follow import current_register
-    from safebus.streams.register.write import ending_record, write_records
+    from safebus.streams.register.write import ending_record
 
-    needs_reason(execute, reason)
-    found = settings.load()
-    connection, key = found.connection(), found.person_key()
-    register = run(lambda: current_register(connection, key=key))
-    record = ending_record(record_id, register, at=clock(), by=by, reason=reason)
-    if not execute:
-        say(f"dry run: {record.kind} `{record_id}` would end; --execute --reason ... does it")
-        return
-    offset = run(lambda: write_records(connection, [record], key=key))
-    say(f"ended; it no longer counts from register offset {offset}")
+    asked = _Asked("register end", record_id, execute=execute, reason=reason, by=by, second=second)
+    _write_one(asked, ending_record, "end", "ended; it no longer counts")
 
 
 @app.command(
@@ -118,11 +116,13 @@ def register_revive(
     execute: bool = EXECUTE,
     reason: str = REASON,
     by: str = typer.Option("operator", "--by", help="who, as a role"),
+    second: str = SECOND,
 ) -> None:
     """Bring back an entry that was ended, as it stood then. Loading a folder never does."""
     from safebus.streams.register.write import reviving_record
 
-    _write_one(record_id, reviving_record, "come back", execute=execute, reason=reason, by=by)
+    asked = _Asked("register revive", record_id, execute=execute, reason=reason, by=by, second=second)
+    _write_one(asked, reviving_record, "come back", "written; it counts")
 
 
 @app.command("lift", epilog=example('safebus register lift partner/haven --execute --reason "the breach was closed"'))
@@ -131,30 +131,44 @@ def register_lift(
     execute: bool = EXECUTE,
     reason: str = REASON,
     by: str = typer.Option("operator", "--by", help="who, as a role"),
+    second: str = SECOND,
 ) -> None:
     """Lift the suspension of a partner. Loading a folder never does."""
     from safebus.streams.register.write import lifting_record
 
-    _write_one(record_id, lifting_record, "no longer be suspended", execute=execute, reason=reason, by=by)
+    asked = _Asked("register lift", record_id, execute=execute, reason=reason, by=by, second=second)
+    _write_one(asked, lifting_record, "no longer be suspended", "written; it counts")
 
 
-def _write_one(
-    record_id: str, record_of: Callable[..., RegisterRecord], would: str, *, execute: bool, reason: str, by: str
-) -> None:
+@dataclass(frozen=True)
+class _Asked:
+    """One entry that is to be changed, and what was typed about it."""
+
+    what: str
+    record_id: str
+    _: KW_ONLY
+    execute: bool
+    reason: str
+    by: str
+    second: str
+
+
+def _write_one(asked: _Asked, record_of: Callable[..., RegisterRecord], would: str, done: str) -> None:
     from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
     from safebus.streams.register.follow import current_register
-    from safebus.streams.register.write import write_records
 
-    needs_reason(execute, reason)
+    needs_reason(asked.execute, asked.reason)
     found = settings.load()
     connection, key = found.connection(), found.person_key()
     register = run(lambda: current_register(connection, key=key))
-    record = record_of(record_id, register, at=clock(), by=by, reason=reason)
-    if not execute:
-        say(f"dry run: {record.kind} `{record_id}` would {would}; --execute --reason ... does it")
+    record = record_of(asked.record_id, register, at=clock(), by=asked.by, reason=asked.reason)
+    if not asked.execute:
+        say(f"dry run: {record.kind} `{asked.record_id}` would {would}; --execute --reason ... does it")
         return
-    offset = run(lambda: write_records(connection, [record], key=key))
-    say(f"written; it counts from register offset {offset}")
+    act = Act(asked.what, (record.record_id,), asked.reason)
+    offset = write_to_register(found, register, [record], act, key=key, second=asked.second)
+    say(f"{done} from register offset {offset}")
 
 
 @app.command("diff", epilog=example("safebus register diff FOLDER", "safebus register diff FOLDER --on 2027-01-01"))

@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from safebus.deploy.cli.options import EXECUTE, FAILED, FORM, REASON, Form, example, needs_reason
+from safebus.deploy.cli.options import EXECUTE, FAILED, FORM, Form, example
 from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import say, tell
 
@@ -57,11 +57,10 @@ def schemas_check() -> None:
     say("every schema is released, classified, and reads all that came before it")
 
 
-@app.command("release", epilog=example('safebus schemas release --execute --reason "N02 gains a field"'))
-def schemas_release(execute: bool = EXECUTE, reason: str = REASON) -> None:
+@app.command("release", epilog=example("safebus schemas release --execute"))
+def schemas_release(execute: bool = EXECUTE) -> None:
     """Freeze the current schemas as the next version, if they may replace the older ones. In a checkout only."""
     from safebus.schemas.releasing import release
 
-    needs_reason(execute, reason)
     for line in release(execute=execute):
         tell(line)

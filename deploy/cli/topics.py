@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, FAILED, FORM, REASON, SOME, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import say
@@ -41,13 +42,15 @@ def topics_apply(
 ) -> None:
     """Create the missing topics, and mend the settings of those that are not as they should be."""
     needs_reason(execute, reason)
-    _topics(register, output, execute=execute)
+    _topics(register, output, execute=execute, reason=reason)
 
 
-def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
+def _topics(folder: Path | None, output: Form, *, execute: bool, reason: str = "") -> None:
     from safebus.deploy.service import settings, topic_plan
-    from safebus.schemas.kafka.admin import change_settings, ensure_topics, settings_of
+    from safebus.deploy.service.operations import Act
+    from safebus.schemas.kafka.admin import change_settings, settings_of
     from safebus.schemas.kafka.topic_list import topics_there
+    from safebus.schemas.topics import OPERATIONS
 
     found = settings.load()
     connection, client = found.connection(), found.admin_client()
@@ -65,7 +68,13 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
         if missing and shown is None:
             names = ", ".join(t.name for t in missing)
             raise stop(FAILED, f"the embedded broker makes no topics once it runs: start it with these ({names})")
-        ensure_topics(client, {t.name: t.partitions for t in missing}, configs={t.name: t.config() for t in missing})
+        # First the one that says who made the others.
+        first = [t for t in missing if t.name == OPERATIONS]
+        _make(client, first)
+        if missing or to_mend:
+            about = (*(t.name for t in missing), *to_mend)
+            put_on_record(found, Act("topics apply", about, reason))
+        _make(client, [t for t in missing if t not in first])
         change_settings(client, to_mend)
         say(f"created {len(missing)} topics, mended {len(to_mend)}")
         missing, drift = [], [one for one in drift if not one.can_be_mended]
@@ -74,6 +83,12 @@ def _topics(folder: Path | None, output: Form, *, execute: bool) -> None:
         say(f"dry run: {would}; --execute --reason ... does it")
     if missing or drift:
         raise stop(SOME, "\n".join(f"{d.topic}: {d}" for d in drift))
+
+
+def _make(client: Mapping[str, str], missing: Sequence[Topic]) -> None:
+    from safebus.schemas.kafka.admin import ensure_topics
+
+    ensure_topics(client, {t.name: t.partitions for t in missing}, configs={t.name: t.config() for t in missing})
 
 
 def _wanted(found: Settings, folder: Path | None) -> list[Topic]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.processes import Processes
 from safebus.deploy.service import key_files, settings
+from safebus.deploy.service.operations import Act, put_on_record
 from safebus.deploy.service.settings import BROKER_FILE
 from safebus.deploy.service.terminal import clock, say
 from safebus.deploy.service.topic_plan import partners_of, wanted
@@ -81,6 +82,7 @@ async def _load(connection: Connection, folder: Path, found: settings.Settings) 
         raise BadInput(f"`{folder}` is loaded only when this is confirmed, by `safebus register load`:{names}")
     if changes:
         records = as_records((c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine")
+        await put_on_record(found, Act("up", (folder.name,), "started on this machine", len(records)), clock=clock)
         offset = await write_records(connection, records, key=key)
         say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
 

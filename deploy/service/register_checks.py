@@ -9,9 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from safebus.consumers.adapters import destinations
 from safebus.schemas.bus_records import Notification, Reason
+from safebus.schemas.errors import BadInput
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.register.follow import RegisterReader
+from safebus.streams.register.store import Register
 from safebus.streams.rules import asked_again, consent_voice
 from safebus.streams.rules.consent import ASKING, HOLDS, Meaning, State, standing
 
@@ -45,3 +48,31 @@ class RegisterRecheck:
         state = standing(said.entries, recipient=partner, now=now).state
         # Unknown would mean that the register lost an entry; it says nothing about the person's wish.
         return None if state in HOLDS | ASKING or state is State.UNKNOWN else state.value
+
+
+def check_destination(register: Register, partner: str, there: destinations.Destination, *, must: bool) -> None:
+    """
+    Is this where the register sends a partner's notifications?
+
+    Args:
+        must: A partner whose destination is not registered has none.
+
+    Raises:
+        BadInput: It is not: whoever writes the file would have a child's data sent to a place of their own choice.
+    """
+    place = destinations.place(there)
+    registered = register.destination(partner)
+    row = f"{{partner: {partner}, transport: {there.transport}, place: {place!r}}}"
+    if registered is None:
+        if must:
+            raise BadInput(
+                f"no destination is registered for `{partner}`, so nothing is sent again to one that a file names; if "
+                f"it is right, load this in a register folder, under `destinations`: {row}"
+            )
+        return
+    if (registered.transport, registered.place) != (there.transport, place):
+        raise BadInput(
+            f"`{partner}` would be delivered to {there.transport} `{place}`, and the register has "
+            f"{registered.transport} `{registered.place}`; mend the file, or, if the partner has moved, load this in a "
+            f"register folder, under `destinations`: {row}"
+        )

@@ -23,7 +23,10 @@ from safebus.schemas.errors import BadInput
 from safebus.schemas.keys import DigestKey, PersonKey
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from safebus.schemas.kafka.connection import Connection
+    from safebus.schemas.signing import Signer
 
 BROKER_FILE = "broker.json"
 
@@ -95,6 +98,23 @@ class Settings:
         cert = str(self.tls_cert)  # the key stands in it, too
         ssl_files = {"ssl.ca.location": str(self.tls_ca), "ssl.certificate.location": cert, "ssl.key.location": cert}
         return found | {"security.protocol": "ssl"} | ssl_files
+
+    def signer(self) -> Signer | None:
+        """
+        What signs for whoever runs this: their certificate; None: the broker is plaintext on loopback.
+
+        Raises:
+            BadInput: As `signing.signer`.
+        """
+        from safebus.schemas import signing
+
+        return signing.signer(self.tls_cert) if self.tls_cert else None
+
+    def issuers(self) -> list[Certificate]:
+        """Who issues the certificates of this bus; errors as `signing.issuers`."""
+        from safebus.schemas import signing
+
+        return signing.issuers(self.tls_ca) if self.tls_ca else []
 
     def person_key(self) -> PersonKey:
         """The key that makes tokens; errors as `key_files.person_key`."""

@@ -10,6 +10,7 @@ from docs.generate.markdown import page as whole
 from docs.generate.models import about, fields
 from safebus.schemas.classes import MASKS
 from safebus.streams.register.entries import PersonInFolder
+from safebus.streams.register.governance import RegisteredDestination, TwoPersons
 from safebus.streams.rules import agreements
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry
@@ -28,6 +29,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "dangers": Danger,
     "may_speak_for": MaySpeakFor,
     "consents": ConsentEntry,
+    "destinations": RegisteredDestination,
+    "two_persons": TwoPersons,
 }
 _PERSON = {
     "person_id": ("person", "an `alias` of `people`"),

@@ -33,6 +33,10 @@ class _Whole:
     agreements: dict[tuple[str, int], Agreement]
 
 
+#: Kinds of entry that name a partner who must be there.
+_OF_A_PARTNER = ("involvement", "affiliation", "subscription", "destination")
+
+
 def cross_check(entries: list[Entry], register: Register) -> list[str]:
     """
     What does not fit between the entries, and with the register they are to be added to; empty when all does.
@@ -64,7 +68,10 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
         body = entry.body
         problems += [f"{entry.where}: {line}" for line in unknown_words.get(i, ())]
         problems += [f"{entry.where}: {line}" for line in (*_weaker(entry, register), *_ended(entry, register))]
-        if entry.kind in ("involvement", "affiliation", "subscription") and body.partner not in whole.partners:
+        if (
+            entry.kind in ("involvement", "affiliation", "subscription", "destination")
+            and body.partner not in whole.partners
+        ):
             hint = did_you_mean(body.partner, whole.partners, alike=0.8)
             problems.append(
                 f"{entry.where}: {entry.kind} names partner `{body.partner}`, who is not in the register{hint}"

@@ -23,7 +23,9 @@ from safebus.schemas.identifiers import derived_id
 from safebus.schemas.keys import PersonKey
 from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.streams.register import yaml_text
+from safebus.streams.register.governance import TWO_PERSONS, RegisteredDestination, TwoPersons
 from safebus.streams.register.releases import release_problems
+from safebus.streams.register.store import KINDS
 from safebus.streams.register.yaml_text import YamlPath, YamlText
 from safebus.streams.rules import alike
 from safebus.streams.rules.agreements import Agreement
@@ -353,6 +355,21 @@ def _subscription(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> 
     reading.add(Entry(f"subscription/{body.partner}/{body.event_type}", "subscription", body, text.where(at)))
 
 
+def _destination(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
+    body = yaml_text.read(text, row, at, RegisteredDestination, "destination")
+    reading.add(Entry(f"destination/{body.partner}", "destination", body, text.where(at)))
+
+
+def _two_persons(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
+    """One row, so that it is read as all others are."""
+    body = yaml_text.read(text, row, at, TwoPersons, "two_persons")
+    for kind in body.kinds:
+        if kind not in KINDS:
+            hint = or_the_known(kind, KINDS)
+            raise BadRegister([f"{text.where((*at, 'kinds'))}: `{kind}` is no kind of register entry{hint}"])
+    reading.add(Entry(TWO_PERSONS, TWO_PERSONS, body, text.where(at)))
+
+
 _SECTIONS: dict[str, PartReader] = {
     "partners": _partner,
     "bases": _basis,
@@ -364,6 +381,8 @@ _SECTIONS: dict[str, PartReader] = {
     "dangers": _tie("danger", Danger),
     "may_speak_for": _tie("may_speak_for", MaySpeakFor),
     "consents": _tie("consent", ConsentEntry),
+    "destinations": _destination,
+    "two_persons": _two_persons,
 }
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.events import what_is_wrong
+from safebus.streams.register.governance import TWO_PERSONS, RegisteredDestination, TwoPersons
 from safebus.streams.rules.agreements import Agreement, Flow, Status, speaking
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
@@ -45,6 +46,8 @@ KINDS: dict[str, type[BaseModel]] = {
     "danger": Danger,
     "may_speak_for": MaySpeakFor,
     "consent": ConsentEntry,
+    "destination": RegisteredDestination,
+    "two_persons": TwoPersons,
 }
 
 
@@ -170,6 +173,17 @@ class Register:
     def standing(self, agreement: str) -> Mapping[str, Agreement]:
         """Record id -> version, of every version of an agreement that was not ended."""
         return self._standing.get(agreement, {})
+
+    def destination(self, partner: str) -> RegisteredDestination | None:
+        """Where a partner's notifications go, if that is registered."""
+        found = self.entry(f"destination/{partner}")
+        return found if isinstance(found, RegisteredDestination) and found.partner == partner else None
+
+    @property
+    def two_persons(self) -> TwoPersons | None:
+        """What one person alone may not change."""
+        found = self.entry(TWO_PERSONS)
+        return found if isinstance(found, TwoPersons) else None
 
     def entry(self, record_id: str) -> BaseModel | None:
         """The entry under this id, if there is one."""
@@ -333,7 +347,7 @@ class Register:
             case "may_speak_for":
                 del self._speakers[entry.person_id][record_id]
                 del self._speaking[entry.by][record_id]
-            case _:
+            case "consent":
                 del self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id]
 
     def _put_in(self, record_id: str, kind: str, entry: Any, offset: int) -> None:
@@ -367,7 +381,7 @@ class Register:
             case "may_speak_for":
                 self._speakers[entry.person_id][record_id] = entry
                 self._speaking[entry.by][record_id] = entry
-            case _:
+            case "consent":  # what the bus is run by is found under its record id
                 self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id] = (offset, entry)
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadInput
+from safebus.schemas.identifiers import joined
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.schemas.keys import PersonKey
@@ -122,6 +123,11 @@ def register_after(register: Register, entries: Iterable[Entry], *, at: datetime
 def under(key: PersonKey) -> list[tuple[str, bytes]]:
     """The header that names the key of a register record, and the digest key that belongs to it."""
     return [(headers.KEYS, f"{key.fingerprint} {key.digests.fingerprint}".encode())]
+
+
+def request_digest(records: Iterable[RegisterRecord], key: PersonKey) -> str:
+    """What is asked for, whoever asks, when and why: 64 hex digits, the same for the same content."""
+    return key.digest(joined(*(part for r in records for part in (r.record_id, r.kind, r.body or ""))))
 
 
 async def write_records(connection: Connection, found: list[RegisterRecord], *, key: PersonKey) -> int:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from safebus.consumers.adapters import destinations as places
 from safebus.deploy.local.brokers import Broker, make_topics, open_broker
 from safebus.deploy.local.demo import watch
 from safebus.deploy.local.demo.demonstrate import RECIPIENTS
@@ -27,9 +28,11 @@ from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.register.changes import changes_of
+from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import current_register
+from safebus.streams.register.governance import RegisteredDestination
 from safebus.streams.register.store import Register
-from safebus.streams.register.write import as_records, check_consent, consent_record, write_records
+from safebus.streams.register.write import as_records, check_consent, consent_record, ending_record, write_records
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 
@@ -77,6 +80,22 @@ class Bus:
     async def settled(self, *events: Event) -> watch.BusSoFar:
         ids = {event.event_id for event in events}
         return await self.until(lambda seen: seen.settled(ids), "these events to be decided and delivered")
+
+    async def register(self, *entries: Entry) -> int:
+        """Write entries to the register as they stand."""
+        records = as_records(entries, at=utc_now(), by="test", reason="test")
+        return await write_records(self.connection, records, key=self.settings.person_key())
+
+    async def register_end(self, record_id: str) -> None:
+        """End one entry."""
+        record = ending_record(record_id, await self.register_now(), at=utc_now(), by="test", reason="test")
+        await write_records(self.connection, [record], key=self.settings.person_key())
+
+    async def register_destination(self, partner: str, destinations: Path) -> None:
+        """Where this partner's notifications go, as the file says."""
+        there = places.read(destinations)[partner]
+        body = RegisteredDestination(partner=partner, transport=there.transport, place=places.place(there))
+        await self.register(Entry(f"destination/{partner}", "destination", body, "test"))
 
     async def register_now(self) -> Register:
         return await current_register(self.connection)

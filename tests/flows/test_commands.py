@@ -30,9 +30,10 @@ from safebus.streams.rules import sharing
 pytestmark = pytest.mark.flow
 
 
-def safebus(bus: Bus, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+def safebus(bus: Bus, *words: str, given: str = "", sudo_user: str = "") -> subprocess.CompletedProcess[str]:
     """Run the command as a process of its own."""
     env = {**os.environ, "SAFEBUS_HOME": str(bus.settings.home), "SAFEBUS_BROKER": bus.connection.bootstrap}
+    env |= {"SUDO_USER": sudo_user} if sudo_user else {}
     return subprocess.run(
         [sys.executable, "-m", "safebus.deploy.cli", *words],
         env=env,
@@ -218,7 +219,8 @@ async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_reco
             "it to be parked",
         )
         redrive = ["parked", "redrive", "ash-primary", parked, "--reason", "they mended it"]
-        there = ["--destinations", str(bus.partners.destinations(RECIPIENTS))]
+        file = bus.partners.destinations(RECIPIENTS)
+        there = ["--destinations", str(file)]
         (tmp_path / "secrets").write_text(bus.partners.secrets["haven"], "utf-8")
         nobody = {
             "transport": "webhook",
@@ -228,14 +230,21 @@ async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_reco
         }
         (tmp_path / "down.yaml").write_text(json.dumps({"ash-primary": nobody}), "utf-8")
         dry = safebus(bus, *redrive, *there)
+        unregistered = safebus(bus, *redrive, *there, "--execute")
+        await bus.register_destination("ash-primary", file)
         refused = safebus(bus, *redrive, *there, "--execute")
+        elsewhere = safebus(bus, *redrive, "--destinations", str(tmp_path / "down.yaml"), "--execute")
+        not_delivered = safebus(bus, "deliver", "--destinations", str(tmp_path / "down.yaml"))
+        await bus.register_destination("ash-primary", tmp_path / "down.yaml")
         busy = safebus(bus, *redrive, "--destinations", str(tmp_path / "down.yaml"), "--execute")
+        await bus.register_destination("ash-primary", file)
         listed = json.loads(safebus(bus, "parked", "list", "ash-primary", "-o", "json").stdout)
         reconciled = json.loads(safebus(bus, "reconcile", "--from", since.isoformat(), "-o", "json").stdout)
     finally:
         in_the_way.unlink()
     taken = safebus(bus, *redrive, *there, "--execute")
     again = safebus(bus, *redrive, *there, "--execute")
+    await bus.register_end("destination/ash-primary")
     await bus.settled(event)
     left = json.loads(safebus(bus, "parked", "list", "ash-primary", "-o", "json").stdout)
     [record] = json.loads(safebus(bus, "explain", event.event_id, "-o", "json").stdout)
@@ -246,6 +255,12 @@ async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_reco
     assert "the partner answered other_content; it stays parked" in refused.stderr
     assert "it stays parked" in busy.stderr
     assert "handed over, answer written" in taken.stderr
+    # A file of one's own does not bring a child's data to oneself.
+    assert [done.returncode for done in (unregistered, elsewhere, not_delivered)] == [1, 1, 1]
+    assert "no destination is registered for `ash-primary`" in unregistered.stderr
+    assert f"{{partner: ash-primary, transport: folder, place: '{in_the_way.parent}'}}" in unregistered.stderr
+    for done in (elsewhere, not_delivered):
+        assert f"to webhook `http://127.0.0.1:1/`, and the register has folder `{in_the_way.parent}`" in done.stderr
     assert [(row["notification_id"], row["reason"]) for row in listed] == [(parked, "refused_by_partner")]
     assert left == []
     assert (reconciled["partners"]["ash-primary"]["parked"], reconciled["findings"]) == (1, [])

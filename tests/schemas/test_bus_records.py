@@ -12,11 +12,19 @@ from pydantic import ValidationError
 from random_events import changed, records
 
 from safebus.schemas import bus_records, codec, gate
-from safebus.schemas.bus_records import BusRecord, DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord
+from safebus.schemas.bus_records import (
+    BusRecord,
+    DecisionRecord,
+    Notification,
+    Operation,
+    Quarantined,
+    Receipt,
+    RegisterRecord,
+)
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import bus_schemas, fingerprint_of
 
-KINDS: list[type[BusRecord]] = [DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord]
+KINDS: list[type[BusRecord]] = [DecisionRecord, Notification, Operation, Quarantined, Receipt, RegisterRecord]
 FOLDER = resources.files("safebus.schemas") / "avro" / "bus"
 
 

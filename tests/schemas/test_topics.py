@@ -16,6 +16,7 @@ def test_the_table_holds_every_topic_of_a_bus() -> None:
         Topic("register", 1, -1, "register load, consent record", "worker, adapters, replay"),
         Topic("decisions", 4, -1, "worker", "audit, explain, replay"),
         Topic("quarantine", 4, 90 * DAY_MS, "worker, importers", "operators"),
+        Topic("operations", 1, -1, "whoever uses the commands", "audit"),
         Topic("in.htest-police", 4, 30 * DAY_MS, "htest-police", "worker, replay"),
         Topic("out.htest-school", 4, 7 * DAY_MS, "worker", "adapter of htest-school"),
         Topic("receipts.htest-school", 4, -1, "adapter of htest-school", "adapter, audit, explain"),
@@ -25,7 +26,7 @@ def test_the_table_holds_every_topic_of_a_bus() -> None:
 
 def test_an_agency_named_twice_has_its_topics_once_and_order_does_not_matter() -> None:
     assert table(["bb", "aa", "bb"], ["dd", "cc", "dd"]) == table(["aa", "bb"], ["cc", "dd"])
-    assert [topic.name for topic in table(["bb", "aa", "bb"], [])[3:]] == ["in.aa", "in.bb"]
+    assert [topic.name for topic in table(["bb", "aa", "bb"], [])[4:]] == ["in.aa", "in.bb"]
 
 
 def test_every_source_partition_has_its_own_decisions_partition() -> None:

@@ -1,0 +1,47 @@
+"""
+What of the register says nothing about any event, and how the bus is run?
+
+Where each partner's notifications go, and what one person alone may not change. No decision rests on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from safebus.schemas.frozen_model import FrozenModel
+
+
+class RegisteredDestination(FrozenModel):
+    """
+    Where one partner's notifications go. Whoever would send them elsewhere is refused.
+
+    Attributes:
+        transport: As in the file of destinations: `webhook`, `postgres`, `folder`.
+        place: As `safebus deliver` names it: the address, the folder, or host, database and table; never a secret.
+    """
+
+    partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
+    transport: str = Field(min_length=1)
+    place: str = Field(min_length=1)
+
+
+class TwoPersons(FrozenModel):
+    """
+    What counts only when a second person asks for the same.
+
+    Attributes:
+        kinds: Of register entries, such as `agreement`, `partner`, `destination`. This one is always among them.
+    """
+
+    kinds: tuple[str, ...] = Field(min_length=1)
+
+
+TWO_PERSONS = "two_persons"
+
+
+def needing_two(kinds: Iterable[str], standing: TwoPersons | None) -> list[str]:
+    """Those of these kinds that one person alone may not change, as the register stands."""
+    asked = set() if standing is None else {*standing.kinds, TWO_PERSONS}
+    return sorted(asked & set(kinds))
