@@ -8,6 +8,7 @@ What can go wrong, as one tree.
     │   ├── BadRegister       an agreement, partner, basis, consent ... that does not hold together
     │   └── Refused           bytes that the gate does not let in; carries a reason code
     ├── NotReachable          a broker, database or partner that does not answer
+    │   └── NotAllowed        a broker that answers and does not let us: a right is missing
     ├── WrongPartitions       a topic has another number of partitions than it must have
     ├── Overtaken             another process does our work now; ours must not go on
     └── BrokenPromise         something that must never happen did; the process stops
@@ -68,6 +69,10 @@ class Refused(BadInput):
 
 class NotReachable(SafebusError):
     """A broker, database or partner that does not answer."""
+
+
+class NotAllowed(NotReachable):
+    """A right on a topic, group or id of the broker is missing. Whatever needs it waits; its neighbours go on."""
 
 
 class WrongPartitions(SafebusError):

@@ -27,7 +27,7 @@ class Strange:
     A record that the bus did not write, and where it stands.
 
     Attributes:
-        reason: A `gate.GateReason`, or NOT_THIS_TOPICS.
+        reason: A `gate.GateReason`, NOT_THIS_TOPICS or IN_NO_TRANSACTION.
     """
 
     topic: str
@@ -42,6 +42,9 @@ class Strange:
 #: A record of the right kind about somebody else: its place is on another topic.
 NOT_THIS_TOPICS = "NOT_THIS_TOPICS"
 
+#: The worker writes these in transactions, under an id that nobody else may use.
+IN_NO_TRANSACTION = "IN_NO_TRANSACTION"
+
 
 def own_record(
     message: Any, kind: type[R], *, belongs: Callable[[R], bool] = lambda _: True, in_transaction: bool = False
@@ -52,13 +55,15 @@ def own_record(
     Args:
         message: As a reader gives it, with its place.
         belongs: Whether such a record belongs on this topic.
-        in_transaction: It may stand in one, as `topics.is_transactional` ones do.
+        in_transaction: It stands in one, as `topics.is_transactional` ones do; else it is not the bus's.
     """
     try:
         gate.check_marks(message.headers, in_transaction=in_transaction)
         record = codec.decode_record(message.value or b"", kind)
     except Refused as exc:
         return Strange(message.topic, message.partition, message.offset, exc.reason)
+    if in_transaction and not gate.in_transaction(message.headers):
+        return Strange(message.topic, message.partition, message.offset, IN_NO_TRANSACTION)
     if not belongs(record):
         return Strange(message.topic, message.partition, message.offset, NOT_THIS_TOPICS)
     return record

@@ -19,7 +19,7 @@ DECISIONS = "decisions"
 QUARANTINE = "quarantine"
 OPERATIONS = "operations"
 
-_RECEIPTS = "receipts."
+_IN, _OUT, _RECEIPTS = "in.", "out.", "receipts."
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -59,14 +59,24 @@ def is_transactional(topic: str) -> bool:
     return topic == DECISIONS
 
 
+def is_published(topic: str) -> bool:
+    """Is it one that an agency publishes to?"""
+    return topic.startswith(_IN)
+
+
 def published_by(agency: str) -> str:
     """The topic that one agency publishes to."""
-    return f"in.{agency_id(agency)}"
+    return f"{_IN}{agency_id(agency)}"
 
 
 def notifications_for(partner: str) -> str:
     """The topic that holds what one partner may have."""
-    return f"out.{agency_id(partner)}"
+    return f"{_OUT}{agency_id(partner)}"
+
+
+def partner_of_notifications(topic: str) -> str | None:
+    """Who may have what stands on this topic; None: it holds no notifications."""
+    return topic.removeprefix(_OUT) if topic.startswith(_OUT) else None
 
 
 def receipts_from(partner: str) -> str:
@@ -86,9 +96,9 @@ def parked_for(partner: str) -> str:
 
 def agency_of(topic: str) -> str:
     """The agency that alone may write this `in.*` topic."""
-    if not topic.startswith("in."):
+    if not topic.startswith(_IN):
         raise ValueError(f"topic `{topic}` is not one that an agency publishes to (`in.<agency>`)")
-    return topic.removeprefix("in.")
+    return topic.removeprefix(_IN)
 
 
 def table(publishers: Iterable[str], partners: Iterable[str]) -> list[Topic]:

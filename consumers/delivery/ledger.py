@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from safebus.consumers.delivery.stages import ENDED, NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, code_of
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Notification, Receipt, Stage
+from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import WHOLE_FETCH, Reader
@@ -56,32 +57,47 @@ class Receipts:
         self._reading = asyncio.Lock()
 
     def follow(self, topic: str, ledger: Ledger) -> None:
-        """Whatever is read of this topic goes there; to be said before the first reading."""
-        assert not self._next, "what was read before would be missing"
+        """Whatever is read of this topic goes there, and nowhere else any more."""
         self._ledgers[topic] = ledger
+        # It knows nothing yet, so the topic is read from its tail again.
+        self._next = {partition: at for partition, at in self._next.items() if partition.topic != topic}
 
-    async def load(self) -> None:
+    async def load(self, topic: str) -> None:
         """
-        Read what came since the last time, and at first the tail.
+        Read what came since the last time, and at first the tail; of all at once, while all can be read.
+
+        Args:
+            topic: The one that must be read to its end.
 
         Raises:
-            NotReachable: Not to their end; whoever goes on without could deliver twice.
+            NotReachable: It was not; whoever goes on without could deliver twice.
         """
-        async with self._reading, self._reader() as reader:
+        async with self._reading:
+            try:
+                await self._load(self._ledgers, topic)
+            except NotReachable:
+                # Another one that may not be read, or is gone, is its own partner's trouble.
+                await self._load([topic], topic)
+
+    async def _load(self, wanted: Collection[str], must: str) -> None:
+        begun_with = dict(self._ledgers)
+        async with self._reader(wanted, must) as reader:
             for partition in reader.partitions:
                 tail = max(reader.begins[partition], reader.ends[partition] - self._window)
                 reader.seek(partition, self._next.get(partition, tail))
             while messages := await reader.take_any():
                 for message in messages:
-                    self._next[Partition(message.topic, message.partition)] = message.offset + 1
-                    self._ledgers[message.topic].read(message)
+                    ledger = self._ledgers[message.topic]
+                    if ledger is begun_with[message.topic]:  # else it would lack what was read before it came
+                        self._next[Partition(message.topic, message.partition)] = message.offset + 1
+                        ledger.read(message)
 
-    def _reader(self) -> Reader:
+    def _reader(self, wanted: Collection[str], must: str) -> Reader:
         # Also what stands in a transaction: one that somebody left open would hide what was handed over behind it.
         return Reader(
             self._connection,
-            self._ledgers.__contains__,
-            must=self._ledgers,
+            frozenset(wanted).__contains__,
+            must=[must],
             fetch_bytes=WHOLE_FETCH,
             committed=False,
         )
@@ -138,7 +154,7 @@ class Ledger:
 
         Others write receipts about this partner too: an operator who redrives, a process that had a partition before.
         """
-        await self._receipts.load()
+        await self._receipts.load(self._topic)
 
     def ended(self, notification_id: str) -> Ended | None:
         """How this delivery ended; None: it has not."""

@@ -18,6 +18,7 @@ from safebus.deploy.cli import (
     bench,
     consent,
     deliver,
+    deliveries,
     explain,
     import_,
     keys,
@@ -30,6 +31,7 @@ from safebus.deploy.cli import (
     reconcile,
     register,
     replay,
+    rights,
     schemas,
     topics,
     worker,
@@ -48,7 +50,20 @@ app = typer.Typer(
 # In the order in which `--help` lists them. What has no name of its own adds its commands to these.
 for one in (local, worker, deliver, publish, import_, explain, reconcile, bench):
     app.add_typer(one.app)
-for one in (keys, topics, register, consent, policy, replay, parked, quarantine, operations, schemas):
+for one in (
+    keys,
+    topics,
+    rights,
+    register,
+    consent,
+    policy,
+    replay,
+    deliveries,
+    parked,
+    quarantine,
+    operations,
+    schemas,
+):
     app.add_typer(one.app)
 
 

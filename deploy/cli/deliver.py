@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +19,13 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from safebus.consumers.adapters.destinations import Folder, Postgres, Webhook
     from safebus.consumers.delivery.courier import Courier
     from safebus.deploy.service.settings import Settings
+    from safebus.schemas.kafka.allowed import Right
     from safebus.streams.register.follow import RegisterReader
 
 app = typer.Typer()
+
+#: How long a courier that may not read or write its topics waits until it tries again, seconds.
+_ASK_AGAIN_S = 5.0
 
 
 @app.command(epilog=example("safebus deliver ash-primary --destinations destinations.yaml"))
@@ -65,13 +69,16 @@ def deliver(
 async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postgres], health_port: int | None) -> None:
     import asyncio
     import random
+    from functools import partial
 
     import structlog
 
     from safebus.consumers.adapters import destinations as places
     from safebus.consumers.delivery.courier import Courier
     from safebus.consumers.delivery.ledger import Receipts
+    from safebus.deploy.service import rights
     from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
+    from safebus.schemas.errors import NotAllowed
     from safebus.streams.register.follow import RegisterReader
     from safebus.streams.worker.process import stop_on_signals
 
@@ -79,41 +86,91 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     asked_to_stop = asyncio.Event()
     stop_on_signals(asked_to_stop)
     key = found.digest_key()
+    if missing := await rights.lacking(connection, rights.of_reader()):
+        raise NotAllowed(f"this certificate lacks {', '.join(map(str, missing))}, or that is not there")
     reader = RegisterReader(connection, key=key)
     await reader.start()
     for partner, place in there.items():
         check_destination(reader.now, partner, place, must=False)
     chance = random.SystemRandom()
     receipts = Receipts(connection)  # read once for all of them
-    couriers = [
-        Courier(
+
+    def courier_for(partner: str) -> Courier:
+        return Courier(
             connection,
             partner=partner,
-            adapter=places.adapter(place, clock=clock),
+            adapter=places.adapter(there[partner], clock=clock),
             recheck=RegisterRecheck(reader),
             key=key,
             clock=clock,
             jitter=lambda: chance.uniform(-1, 1),
             receipts=receipts,
         )
-        for partner, place in there.items()
-    ]
+
+    async def lacking_for(partner: str) -> Sequence[Right]:
+        return await rights.lacking(connection, rights.of_adapter(partner))
+
+    couriers = {partner: courier_for(partner) for partner in there}
     try:
-        async with _watched_couriers(health_port, couriers, reader, asked_to_stop), asyncio.TaskGroup() as group:
-            for courier in couriers:
-                group.create_task(courier.run(asked_to_stop))
+        async with (
+            _watched_couriers(health_port, couriers, reader, asked_to_stop) as told,
+            asyncio.TaskGroup() as group,
+        ):
+            for partner in couriers:
+                group.create_task(
+                    _keep(partner, couriers, courier_for, told, partial(lacking_for, partner), asked_to_stop)
+                )
     finally:
         await reader.stop()
     structlog.get_logger().info("deliver.stopped", count=len(couriers))
 
 
+async def _keep(
+    partner: str,
+    couriers: dict[str, Courier],
+    courier_for: Callable[[str], Courier],
+    told: Callable[[Courier], None],
+    lacking: Callable[[], Awaitable[Sequence[Right]]],
+    asked_to_stop: Event,
+) -> None:
+    """
+    Deliver to one partner until stopped. While a right on its topics is missing, it waits and all others go on.
+
+    Args:
+        couriers: Of all partners, as whoever watches sees them; a new one takes the place of one that ended.
+        told: Tells the metrics of a new one.
+        lacking: Asks the broker which rights on this partner's topics are missing.
+    """
+    import asyncio
+    import contextlib
+
+    import structlog
+
+    from safebus.schemas.kafka.connection import is_about_a_right
+
+    while not asked_to_stop.is_set():
+        try:
+            await couriers[partner].run(asked_to_stop)
+        except Exception as exc:
+            # By the broker's own word: whatever the client makes of a right that is gone, it may be a failed assertion.
+            missing = await lacking()
+            if not (missing or is_about_a_right(exc)):
+                raise
+            error = f"it lacks {', '.join(map(str, missing))}, or that is not there" if missing else str(exc)
+            structlog.get_logger().error("courier.not_allowed", partner=partner, error=error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked_to_stop.wait(), _ASK_AGAIN_S)
+            couriers[partner] = courier_for(partner)
+            told(couriers[partner])
+
+
 @asynccontextmanager
 async def _watched_couriers(
-    health_port: int | None, couriers: Sequence[Courier], reader: RegisterReader, asked_to_stop: Event
-) -> AsyncIterator[None]:
-    """Others can see how these couriers are, where that is asked for."""
+    health_port: int | None, couriers: Mapping[str, Courier], reader: RegisterReader, asked_to_stop: Event
+) -> AsyncIterator[Callable[[Courier], None]]:
+    """Others can see how these couriers are, where that is asked for; gives what tells them of a new one."""
     if health_port is None:
-        yield
+        yield lambda _: None
         return
     import asyncio
 
@@ -122,11 +179,11 @@ async def _watched_couriers(
     from safebus.streams.worker.watchdog import Progress
 
     pulse = Progress()
-    numbers = metrics.DeliverNumbers(couriers, pulse, clock=clock, rules_digest=rules_digest())
-    state = health.DeliverHealth(couriers, pulse, asked_to_stop, clock)
+    numbers = metrics.DeliverNumbers(couriers.values(), pulse, clock=clock, rules_digest=rules_digest())
+    state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock)
     fresh = asyncio.create_task(health.keep_fresh(reader, pulse))
     try:
         async with health.serving(health_port, state, numbers.exposition):
-            yield
+            yield numbers.watch
     finally:
         fresh.cancel()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.not_shown import say_what_is_not_shown
 from safebus.deploy.cli.options import FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import progress, say_strange
 from safebus.deploy.service.terminal import clock, say, tell
@@ -34,7 +35,9 @@ def explain(
     if show_released and output is not Form.JSON:
         raise stop(USAGE, "--show-released goes with -o json")
     found = settings.load()
-    if not run(lambda: _explained(found, event_id, output, shown_because=reason if show_released else None)):
+    explained = run(lambda: _explained(found, event_id, output, shown_because=reason if show_released else None))
+    say_what_is_not_shown(found)
+    if not explained:
         raise stop(
             FAILED,
             f"no decision about `{event_id}`; was it published, and is a worker running? "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.not_shown import say_what_is_not_shown
 from safebus.deploy.cli.options import DONE, FORM, SOME, USAGE, Form, example, parse_time, stop
 from safebus.deploy.cli.output import progress, show
 from safebus.deploy.service.terminal import cell, clock, say, tell
@@ -69,7 +70,8 @@ def reconcile(
     else:
         _tables(account)
     _sum_up(account)
-    raise typer.Exit(DONE if account.adds_up() else SOME)
+    hidden = say_what_is_not_shown(found)
+    raise typer.Exit(DONE if account.adds_up() and not hidden else SOME)
 
 
 def _as_json(account: Account, since: datetime, until: datetime) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.not_shown import say_what_is_not_shown
 from safebus.deploy.cli.options import DONE, FORM, SOME, USAGE, Form, example, parse_time, stop
 from safebus.deploy.cli.output import progress, show
 from safebus.deploy.service.terminal import clock, say, tell
@@ -38,7 +39,8 @@ def replay_verify(
         raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
     done = run(lambda: _verified(found, start, end))
     _tell(done, output)
-    raise typer.Exit(SOME if done.differences or not done.decisions else DONE)
+    hidden = say_what_is_not_shown(found)
+    raise typer.Exit(SOME if done.differences or not done.decisions or hidden else DONE)
 
 
 async def _verified(found: Settings, start: datetime, end: datetime) -> Verified:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from asyncio import Event
 
     from safebus.deploy.service.settings import Settings
-    from safebus.schemas.kafka.topic_list import TopicsThere
+    from safebus.deploy.service.worker_topics import SeenTopics
     from safebus.streams.worker.counts import Counts
     from safebus.streams.worker.watchdog import Progress
 
@@ -53,7 +53,7 @@ async def _work(found: Settings, health_port: int | None) -> None:
     import structlog
 
     from safebus.deploy.service.rules_digest import rules_digest
-    from safebus.schemas.kafka.topic_list import TopicsThere
+    from safebus.deploy.service.worker_topics import SeenTopics
     from safebus.streams.worker.counts import Counts
     from safebus.streams.worker.process import WorkerSettings, stop_on_signals
     from safebus.streams.worker.process import run as run_worker
@@ -63,11 +63,11 @@ async def _work(found: Settings, health_port: int | None) -> None:
     connection = found.connection()
     asked_to_stop = asyncio.Event()
     stop_on_signals(asked_to_stop)
-    there = TopicsThere(connection)
-    await there.look()  # before anything is shown of them
+    there = SeenTopics(connection)
+    await there.look([])  # what every event needs, before anything is read
     wanted = WorkerSettings(
         connection=connection,
-        publishing=there.look,
+        topics=there,
         keys=RouterKeys(found.person_key(), found.seal_public()),
         rules_digest=rules_digest(),
         scratch=found.home / "scratch",
@@ -81,6 +81,7 @@ async def _work(found: Settings, health_port: int | None) -> None:
         decided=counts.decided,
         redone=counts.redone,
         repeats=counts.repeats,
+        owed=counts.owed,
         quarantined=sum(counts.quarantined.values()),
     )
 
@@ -89,7 +90,7 @@ async def _work(found: Settings, health_port: int | None) -> None:
 async def _watched_worker(
     health_port: int | None,
     rules_digest: str,
-    there: TopicsThere,
+    there: SeenTopics,
     pulse: Progress,
     counts: Counts,
     asked_to_stop: Event,
@@ -101,6 +102,6 @@ async def _watched_worker(
     from safebus.deploy.service import health, metrics
 
     counts.tally = numbers = metrics.WorkerNumbers(pulse, there, rules_digest=rules_digest)
-    state = health.WorkerHealth(pulse, asked_to_stop)
+    state = health.WorkerHealth(pulse, asked_to_stop, lacking=lambda: there.lacking)
     async with health.serving(health_port, state, numbers.exposition):
         yield

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from safebus.deploy.service import settings
 from safebus.schemas.errors import SafebusError
+
+if TYPE_CHECKING:
+    from safebus.schemas.kafka.connection import Connection
+    from safebus.streams.register.store import Register
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
         return [Examined("broker", False, bootstrap, str(exc))]
     wanted = wanted_by(register)
     missing = [t.name for t in wanted if t.name not in there]
+    rights_ = await _rights(found, connection, register, [t.name for t in wanted])
     try:
         shown = settings_of(found.admin_client(), [t.name for t in wanted if t.name in there])
         drift = [f"{d.topic}: {d.setting} is {d.found}, not {d.expected}" for d in drifted(wanted, there, shown)]
@@ -92,8 +98,31 @@ async def _bus(found: settings.Settings, bootstrap: str) -> list[Examined]:
         Examined(
             "topics",
             not (missing or drift),
-            "; ".join([*([f"missing {', '.join(missing)}"] if missing else []), *drift])
+            "; ".join([*([f"missing, or not shown to us: {', '.join(missing)}"] if missing else []), *drift])
             or "all there, as they should be",
             "`safebus topics plan` says what comes of it, `safebus topics apply` mends what can be mended",
         ),
+        *rights_,
+    ]
+
+
+async def _rights(
+    found: settings.Settings, connection: Connection, register: Register, expected: list[str]
+) -> list[Examined]:
+    """What the principal of this certificate lacks, where it has a role of its own."""
+    from safebus.deploy.service import rights
+
+    signer = found.signer()
+    if signer is None:
+        return []
+    wanted = rights.of_principal(signer.name, register.partners)
+    lacking = await rights.lacking(connection, wanted, expected=expected)
+    what = ", ".join(map(str, lacking)) or "all that it should have"
+    return [
+        Examined(
+            f"rights of `{signer.name}`",
+            not lacking,
+            f"lacks {what}" if lacking else what,
+            "an administrator of the broker gives them: `safebus rights plan`",
+        )
     ]

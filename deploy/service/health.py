@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,13 +45,20 @@ class HealthCheck:
     One thing that was looked at.
 
     Attributes:
-        about: One word: register, broker, group, commits, loop, courier, stop.
+        about: One word: register, broker, group, rights, commits, loop, courier, stop.
         found: In plain words, whichever way it went.
+        warns: It is fine for all but some, and a person must look.
     """
 
     about: str
     fine: bool
     found: str
+    warns: bool = False
+
+    @property
+    def status(self) -> str:
+        """As draft-inadarei-api-health-check-06 calls it."""
+        return "warn" if self.fine and self.warns else "pass" if self.fine else "fail"
 
 
 class ProcessState(Protocol):
@@ -78,10 +85,12 @@ class WorkerHealth:
     Args:
         since: When it began, by the same clock as the pulse.
         stop: Set when it was asked to stop.
+        lacking: The rights that it should have and has not.
     """
 
     pulse: Progress
     stop: asyncio.Event
+    lacking: Callable[[], Sequence[object]] = tuple
     clock: Callable[[], float] = time.monotonic
     since: float = field(default_factory=time.monotonic)
 
@@ -96,7 +105,7 @@ class WorkerHealth:
         """What it needs to decide."""
         now = self.clock()
         broker = _fresh("broker", "the broker said where our partitions end", self.pulse.looked_at, now)
-        return [self._group(now), _register(self.pulse, now), broker, _stopping(self.stop)]
+        return [self._group(now), _register(self.pulse, now), broker, _rights(self.lacking()), _stopping(self.stop)]
 
     def _group(self, now: float) -> HealthCheck:
         if self.pulse.lag:
@@ -119,7 +128,7 @@ class DeliverHealth:
         ticks: Seconds, as the pulse's.
     """
 
-    couriers: Sequence[Observed]
+    couriers: Collection[Observed]
     pulse: Progress
     stop: asyncio.Event
     clock: Callable[[], datetime]
@@ -138,6 +147,13 @@ class DeliverHealth:
 
 def _loop() -> HealthCheck:
     return HealthCheck("loop", True, "the loop turns: it gave this answer")
+
+
+def _rights(lacking: Sequence[object]) -> HealthCheck:
+    """Some agency or partner waits for it, and starting this process again would not help."""
+    if not lacking:
+        return HealthCheck("rights", True, "it may read and write what it should")
+    return HealthCheck("rights", True, f"it lacks {', '.join(map(str, lacking))}, or that is not there", warns=True)
 
 
 def _stopping(stop: asyncio.Event) -> HealthCheck:
@@ -228,9 +244,10 @@ def _answering(look: Callable[[], Sequence[HealthCheck]]) -> RequestHandler:
     async def answer(_request: web.Request) -> web.Response:
         checks = look()
         fine = all(check.fine for check in checks)
+        warns = fine and any(check.warns for check in checks)
         body = {
-            "status": "pass" if fine else "fail",
-            "causes": [check.found for check in checks if not check.fine],
+            "status": "warn" if warns else "pass" if fine else "fail",
+            "causes": [check.found for check in checks if check.status != "pass"],
             "checks": _by_name(checks),
         }
         return web.Response(
@@ -246,7 +263,7 @@ def _answering(look: Callable[[], Sequence[HealthCheck]]) -> RequestHandler:
 def _by_name(checks: Sequence[HealthCheck]) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {}
     for check in checks:
-        found.setdefault(check.about, []).append({"status": "pass" if check.fine else "fail", "output": check.found})
+        found.setdefault(check.about, []).append({"status": check.status, "output": check.found})
     return found
 
 

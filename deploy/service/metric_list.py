@@ -136,7 +136,21 @@ COMMIT_AGE: Final = Metric(
     "For how long records have waited without any of their partition being finished",
     "seconds",
 )
-OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, LAG, COMMIT_AGE)
+OWED: Final = Metric(
+    MetricKind.COUNTER,
+    "safebus_notifications_owed_total",
+    "Notifications that are permitted and that the partner's topic did not take; `safebus deliveries again` sends them",
+    "notifications",
+    (Label("recipient", f"a partner with an `out.*` topic, or `{OTHER}`"),),
+)
+RIGHTS_MISSING: Final = Metric(
+    MetricKind.GAUGE,
+    "safebus_rights_missing",
+    "1: the worker may not do this and should, or the topic is not there",
+    "0 or 1",
+    (Label("right", "as Kafka names it"), Label("topic", "of the bus")),
+)
+OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, RIGHTS_MISSING, LAG, COMMIT_AGE)
 
 ATTEMPTS: Final = Metric(
     MetricKind.COUNTER,

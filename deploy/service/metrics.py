@@ -31,6 +31,7 @@ from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
 from safebus.schemas.bus_records import Answer, Stage
 from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.kafka.allowed import Right
 from safebus.streams.worker.app import GROUP
 from safebus.streams.worker.counts import Fate
 from safebus.streams.worker.watchdog import Progress
@@ -86,6 +87,9 @@ class There(Protocol):
     @property
     def recipients(self) -> Collection[str]: ...
 
+    @property
+    def lacking(self) -> Sequence[Right]: ...
+
 
 class WorkerNumbers(Numbers):
     """A worker's numbers: an `EventTally`."""
@@ -106,6 +110,8 @@ class WorkerNumbers(Numbers):
         self._events = self._counter(metric_list.EVENTS)
         self._decisions = self._counter(metric_list.DECISIONS)
         self._quarantined = self._counter(metric_list.QUARANTINED)
+        self._owed = self._counter(metric_list.OWED)
+        self._rights_missing = self._gauge(metric_list.RIGHTS_MISSING)
         self._lag = self._gauge(metric_list.LAG)
         self._commit_age = self._gauge(metric_list.COMMIT_AGE)
         for reason in REASONS:
@@ -129,10 +135,21 @@ class WorkerNumbers(Numbers):
         """One event is put where a person looks."""
         self._quarantined.labels(_known(reason, REASONS)).inc()
 
+    def is_owed(self, partner: str) -> None:
+        """One notification is permitted, and the partner's topic did not take it."""
+        self._recipients |= frozenset(self._there.recipients)
+        self._owed.labels(_known(partner, self._recipients)).inc()
+
     def look(self, now: float) -> None:
         """See how things stand."""
         super().look(now)
         self._show_topics()
+        self._recipients |= frozenset(self._there.recipients)
+        for recipient in sorted(self._recipients):
+            self._owed.labels(recipient)  # from zero on
+        self._rights_missing.clear()
+        for right in self._there.lacking:
+            self._rights_missing.labels(right.operation, right.name).set(1)
         self._lag.clear()  # a partition that is another worker's by now is shown by that one
         for (topic, partition), waiting in sorted(self._pulse.lag.items()):
             self._lag.labels(GROUP, topic, str(partition)).set(waiting)
@@ -156,7 +173,7 @@ class DeliverNumbers(Numbers):
 
     def __init__(
         self,
-        couriers: Sequence[Observed],
+        couriers: Collection[Observed],
         pulse: Progress,
         *,
         clock: Callable[[], datetime],
@@ -175,7 +192,11 @@ class DeliverNumbers(Numbers):
         self._oldest = self._gauge(metric_list.OLDEST)
         self._held = self._gauge(metric_list.HELD)
         for courier in couriers:
-            courier.facts.tally = _OneCourier(self, courier.partner, courier.transport)
+            self.watch(courier)
+
+    def watch(self, courier: Observed) -> None:
+        """From here on this courier tells what it does."""
+        courier.facts.tally = _OneCourier(self, courier.partner, courier.transport)
 
     def look(self, now: float) -> None:
         """See how things stand."""

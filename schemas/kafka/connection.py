@@ -11,7 +11,9 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
-from safebus.schemas.errors import BrokenPromise, NotReachable
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
+
+from safebus.schemas.errors import BrokenPromise, NotAllowed, NotReachable
 from safebus.schemas.kafka import batches
 
 
@@ -53,3 +55,21 @@ class Connection:
     def unreachable(self) -> NotReachable:
         """What to say when nobody answers."""
         return NotReachable(f"no broker answers at `{self.bootstrap}`; is it up? `safebus doctor` looks")
+
+
+def is_about_a_right(exc: BaseException | None) -> bool:
+    """Did the broker answer, and say that we may not? Also where aiokafka keeps of an error only how it prints."""
+    while exc is not None:
+        if isinstance(exc, NotAllowed | TopicAuthorizationFailedError | GroupAuthorizationFailedError):
+            return True
+        if isinstance(exc, KafkaError) and "AuthorizationFailed" in str(exc):
+            return True
+        exc = exc.__cause__
+    return False
+
+
+def may_not_read(topic: str, exc: BaseException) -> NotAllowed:
+    """What to say when it did."""
+    group = isinstance(exc, GroupAuthorizationFailedError) or "GroupAuthorizationFailed" in str(exc)
+    what = f"the group that reads `{topic}`" if group else f"`{topic}`"
+    return NotAllowed(f"this certificate may not read {what}; ask the operator for READ on it")

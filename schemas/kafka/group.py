@@ -27,7 +27,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.assigning import SeeingAssignor
-from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.connection import Connection, is_about_a_right, may_not_read
 from safebus.schemas.kafka.consumer import make_consumer, start_consumer, stop_consumer
 
 
@@ -127,6 +127,8 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         try:
             fetched = await self._consumer.getmany(timeout_ms=int(wait_s * 1000))
         except KafkaError as exc:
+            if is_about_a_right(exc):
+                raise may_not_read(self._topic, exc) from exc
             raise NotReachable(f"`{self._topic}` could not be read: {type(exc).__name__}") from exc
         if self._letting_go:
             return []  # whoever has these partitions next reads them again

@@ -20,15 +20,20 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
+    InvalidTopicError,
     KafkaConnectionError,
     KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
     ProducerFenced,
     TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
 
 from safebus.schemas import topics
-from safebus.schemas.errors import NotReachable, Overtaken, SafebusError
+from safebus.schemas.errors import NotAllowed, NotReachable, Overtaken, SafebusError
 from safebus.schemas.kafka.connection import Connection
 
 
@@ -41,6 +46,24 @@ class Message:
     value: bytes
     headers: Sequence[tuple[str, bytes]] = ()
     partition: int | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A message that the broker will not take on its topic, whatever is tried; `why`: in plain words."""
+
+    message: Message
+    why: SafebusError
+
+
+#: What is said of one topic and says nothing of any other.
+_OF_THE_TOPIC = (
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+)
 
 
 @lru_cache(maxsize=65_536)
@@ -106,9 +129,11 @@ class Writer:
         except TimeoutError as exc:
             raise self._connection.unreachable() from exc
         except ClusterAuthorizationFailedError as exc:
-            raise NotReachable(
+            raise NotAllowed(
                 f"`{self._connection.bootstrap}` lets this certificate write to no topic; ask the operator"
             ) from exc
+        except TransactionalIdAuthorizationFailed as exc:
+            raise NotAllowed("this certificate may not write under its transactional id; ask for WRITE on it") from exc
         except KafkaConnectionError as exc:
             raise self._connection.unreachable() from exc
 
@@ -120,26 +145,55 @@ class Writer:
             (partition, offset) of each, in order.
 
         Raises:
+            NotAllowed: The topic of one may not be written by this certificate.
             NotReachable: One was not acknowledged in time, or refused.
         """
+        written, refused = await self._send(messages, stop_at_refusal=True)
+        assert not refused
+        return written
+
+    async def send_each(self, messages: Iterable[Message]) -> list[Refusal]:
+        """
+        Write messages, each for itself: what one topic refuses keeps none of the others from being written.
+
+        Returns:
+            What was refused, for good, by the topic that it is for; the broker has all others.
+
+        Raises:
+            NotReachable: One was not acknowledged in time. Some may be written, and some may not.
+        """
+        _, refused = await self._send(messages, stop_at_refusal=False)
+        return refused
+
+    async def _send(
+        self, messages: Iterable[Message], *, stop_at_refusal: bool
+    ) -> tuple[list[tuple[int, int]], list[Refusal]]:
         found = list(messages)
-        handed_over: list[Any] = []
+        handed_over: list[tuple[Message, Any]] = []
         written: list[tuple[int, int]] = []
+        refused: list[Refusal] = []
+        at = found[0] if found else None
         try:
             # An idempotent aiokafka producer tries for ever; a caller must hear when nobody answers.
             async with asyncio.timeout(self._timeout_s):
-                for m in found:
-                    sent = await self._producer.send(
-                        m.topic, m.value, key=m.key, partition=m.partition, headers=list(m.headers)
-                    )
-                    handed_over.append(sent)
-                for acknowledged in handed_over:
-                    done = await acknowledged
-                    written.append((done.partition, done.offset))
+                for at in found:
+                    try:
+                        handed_over.append((at, await self._hand_over(at)))
+                    except _OF_THE_TOPIC as exc:
+                        refused.append(_refusal(at, exc, stop_at_refusal))
+                for at, acknowledged in handed_over:
+                    try:
+                        done = await acknowledged
+                        written.append((done.partition, done.offset))
+                    except _OF_THE_TOPIC as exc:
+                        refused.append(_refusal(at, exc, stop_at_refusal))
         except (KafkaError, TimeoutError) as exc:
-            first = len(handed_over) if len(handed_over) < len(found) else len(written)
-            raise _said_plainly(found[first], exc) from exc
-        return written
+            assert at is not None
+            raise _said_plainly(at, exc) from exc
+        return written, refused
+
+    async def _hand_over(self, m: Message) -> Any:
+        return await self._producer.send(m.topic, m.value, key=m.key, partition=m.partition, headers=list(m.headers))
 
     async def send_as_one(self, messages: Iterable[Message]) -> None:
         """
@@ -170,10 +224,16 @@ class Writer:
             await self._producer.client.close()
 
 
+def _refusal(message: Message, exc: KafkaError, stop: bool) -> Refusal:
+    if stop:
+        raise exc
+    return Refusal(message, _said_plainly(message, exc))
+
+
 def _said_plainly(message: Message, exc: BaseException) -> SafebusError:
     """What was refused, without the message."""
     if isinstance(exc, TopicAuthorizationFailedError):
-        return NotReachable(f"this certificate may not write to `{message.topic}`; ask the operator for WRITE on it")
+        return NotAllowed(f"this certificate may not write to `{message.topic}`; ask the operator for WRITE on it")
     return _overtaken_or(
         exc,
         f"`{message.topic}` did not acknowledge a message of {len(message.value)} bytes "

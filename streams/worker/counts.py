@@ -27,6 +27,10 @@ class EventTally(Protocol):
         """One event is put where a person looks, for a reason of `streams.rules.reasons.SET_ASIDE`."""
         ...
 
+    def is_owed(self, partner: str) -> None:
+        """One notification is permitted, and the partner's topic did not take it."""
+        ...
+
 
 class NoCounts:
     """The tally of a worker that shows no metrics."""
@@ -38,6 +42,9 @@ class NoCounts:
         """Nobody is told."""
 
     def set_aside(self, reason: str) -> None:
+        """Nobody is told."""
+
+    def is_owed(self, partner: str) -> None:
         """Nobody is told."""
 
 
@@ -55,6 +62,7 @@ class Counts:
     decided: int = 0
     redone: int = 0
     repeats: int = 0
+    owed: int = 0
     tally: EventTally = field(default_factory=NoCounts)
     quarantined: dict[str, int] = field(default_factory=dict)
 
@@ -70,3 +78,8 @@ class Counts:
         """One event is put where a person looks."""
         self.quarantined[reason] = self.quarantined.get(reason, 0) + 1
         self.tally.set_aside(reason)
+
+    def is_owed(self, partner: str) -> None:
+        """One notification is permitted, and the partner's topic did not take it."""
+        self.owed += 1
+        self.tally.is_owed(partner)

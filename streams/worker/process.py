@@ -12,28 +12,58 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from safebus.schemas.errors import BadInput, BrokenPromise, NotReachable
 from safebus.schemas.event_schemas import event_schemas
-from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.connection import Connection, is_about_a_right
 from safebus.schemas.kafka.writer import Writer
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.worker.app import build
 from safebus.streams.worker.counts import Counts
 from safebus.streams.worker.decision_log import DecisionLog
 from safebus.streams.worker.dedupe import Dedupe
+from safebus.streams.worker.outgoing import Outgoing
 from safebus.streams.worker.router import Router, RouterKeys
 from safebus.streams.worker.watchdog import Progress, Sources, StuckAlarm
 from safebus.streams.worker.watchdog import take as take_pulse
 
 log = structlog.get_logger()
+
+
+class WorkerTopics(Protocol):
+    """
+    What a worker may read and write.
+
+    Attributes:
+        closed: The `out.*` topics that there should be and that it may not write.
+        unreadable: The `in.*` topics that there should be and that it may not read.
+    """
+
+    @property
+    def closed(self) -> Collection[str]: ...
+
+    @property
+    def unreadable(self) -> Collection[str]: ...
+
+    async def look(self, partners: Collection[str]) -> Sequence[str]:
+        """
+        Ask the broker; returns the `in.*` topics that may be read.
+
+        Args:
+            partners: All of the register: each may publish and receive.
+
+        Raises:
+            NotReachable: It does not answer.
+            BadInput: There is nothing to read.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,20 +72,20 @@ class WorkerSettings:
     What a worker needs.
 
     Attributes:
-        publishing: Asks which `in.*` topics there are.
+        topics: What it may read and write, as the broker says.
         scratch: A folder that may hold empty folders.
         session_timeout_s: Until a killed worker's partitions go to another, seconds.
         look_every_s: Until a topic that is new is noticed, seconds.
     """
 
     connection: Connection
-    publishing: Callable[[], Awaitable[Sequence[str]]]
+    topics: WorkerTopics
     keys: RouterKeys
     rules_digest: str
     scratch: Path
     session_timeout_s: float = 10.0
     commit_every_s: float = 1.0
-    look_every_s: float = 10.0
+    look_every_s: float = 3.0
     dedupe_window: int = 20_000
 
 
@@ -92,7 +122,7 @@ async def run(
         await register.start()
         stack.push_async_callback(outbound.stop)
         await outbound.start()
-        topics: Sequence[str] | None = await settings.publishing()
+        topics: Sequence[str] | None = await settings.topics.look(register.now.partners)
         while topics is not None:
             # Made anew each time: what was decided and not written when the last one stopped must not be remembered.
             decisions = DecisionLog(settings.connection)
@@ -100,7 +130,7 @@ async def run(
                 register=register,
                 dedupe=Dedupe(settings.connection, window=settings.dedupe_window),
                 decisions=decisions,
-                outbound=outbound,
+                outgoing=Outgoing(outbound, counts, closed=lambda: settings.topics.closed),
                 keys=settings.keys,
                 schemas=event_schemas(),
                 rules_digest=settings.rules_digest,
@@ -116,25 +146,34 @@ async def run(
                 scratch=settings.scratch,
             )
             watch = take_pulse(pulse or Progress(), _sources(app, register), clock=time.monotonic)
-            more = _more(settings.publishing, topics, every_s=settings.look_every_s)
+            more = _other(settings.topics, register, topics, every_s=settings.look_every_s)
             try:
                 topics = await _live(app, stop, watch, more, register.now.offset, len(topics))
+            except Exception as exc:
+                if not is_about_a_right(exc):
+                    raise
+                # One topic that may not be read any more keeps none of the others from being read.
+                before, topics = set(topics or ()), await settings.topics.look(register.now.partners)
+                if set(topics) == before:
+                    raise  # whoever starts it again gives the broker time
             finally:
                 await decisions.stop()
     return counts
 
 
-async def _more(look: Callable[[], Awaitable[Sequence[str]]], known: Sequence[str], *, every_s: float) -> list[str]:
-    """Look until there are topics that we do not know of; returns them and the known ones."""
+async def _other(
+    seen: WorkerTopics, register: RegisterReader, known: Sequence[str], *, every_s: float
+) -> Sequence[str]:
+    """Look until what may be read is not what is read; returns what may."""
     while True:
         await asyncio.sleep(every_s)
         # Whoever takes the pulse says that nobody answers. And one that is not shown may be shown again: a broker
         # that has just come back shows none. One that is gone for good stops whoever leads the group.
         with contextlib.suppress(NotReachable, BadInput):
-            there = await look()
-            if new := sorted(set(there) - set(known)):
+            there = await seen.look(register.now.partners)
+            if new := set(there) - set(known):
                 log.info("worker.topics_found", topics=len(new))
-                return sorted({*known, *there})
+                return sorted({*known, *there} - set(seen.unreadable))
 
 
 def _sources(app: Any, register: RegisterReader) -> Sources:
@@ -148,10 +187,10 @@ async def _live(
     app: Any,
     stop: asyncio.Event,
     watch: Coroutine[Any, Any, None],
-    more: Coroutine[Any, Any, list[str]],
+    more: Coroutine[Any, Any, Sequence[str]],
     register_offset: int,
     topics: int,
-) -> list[str] | None:
+) -> Sequence[str] | None:
     """
     Start the application, and stop it when told to, when it crashed, when whoever watches it says so, or for more.
 

@@ -28,7 +28,7 @@ from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.records import FetchedRecord
-from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.kafka.writer import Message
 from safebus.schemas.keys import PersonKey
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.rules import episode, sharing
@@ -41,6 +41,7 @@ from safebus.streams.worker.counts import Counts, Fate
 from safebus.streams.worker.decision_log import DecisionLog
 from safebus.streams.worker.dedupe import Dedupe
 from safebus.streams.worker.lane import Batches
+from safebus.streams.worker.outgoing import Outgoing
 from safebus.streams.worker.remembered import Holders, KnownDecision
 
 log = structlog.get_logger()
@@ -105,7 +106,7 @@ class Router:
         register: RegisterReader,
         dedupe: Dedupe,
         decisions: DecisionLog,
-        outbound: Writer,
+        outgoing: Outgoing,
         keys: RouterKeys,
         schemas: EventSchemas,
         rules_digest: str,
@@ -113,7 +114,7 @@ class Router:
         counts: Counts | None = None,
         limits: gate.Limits = gate.DEFAULT_LIMITS,
     ) -> None:
-        self._register, self._dedupe, self._decisions, self._outbound = register, dedupe, decisions, outbound
+        self._register, self._dedupe, self._decisions, self._outgoing = register, dedupe, decisions, outgoing
         self._keys, self._schemas, self._rules_digest = keys, schemas, rules_digest
         self._clock, self._limits = clock, limits
         self.counts = counts or Counts()
@@ -171,7 +172,7 @@ class Router:
     async def _write(self, to_write: _ToWrite) -> None:
         # The decision first: if we stop here, it is on record that was not carried out, never the reverse.
         await self._decisions.write(to_write.decisions)
-        await self._outbound.send_all(to_write.outputs)
+        await self._outgoing.send(to_write.outputs)
 
     def _arrived(
         self, origin: Origin, record: FetchedRecord, now: datetime, before: Mapping[Origin, DecisionRecord]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 from a_certificate import Authority
 
 from safebus.deploy.local.brokers.kafka import KafkaBroker
-from safebus.deploy.service.rights import Right, change
 from safebus.deploy.service.settings import Settings, load
+from safebus.schemas.kafka import acls
+from safebus.schemas.kafka.allowed import Right
 from safebus.schemas.kafka.connection import Connection
 
 _BY_NAME = r"RULE:^CN=([A-Za-z0-9._-]+).*$/$1/,DEFAULT"
@@ -50,11 +51,11 @@ class SecuredBroker:
 
     def give(self, *rights: Right) -> None:
         """Give rights."""
-        change(self.admin.admin_client(), give=rights, take=())
+        acls.change(self.admin.admin_client(), give=rights, take=())
 
     def take(self, *rights: Right) -> None:
         """Take rights away."""
-        change(self.admin.admin_client(), give=(), take=rights)
+        acls.change(self.admin.admin_client(), give=(), take=rights)
 
 
 @contextmanager
@@ -89,8 +90,3 @@ def open_secured(folder: Path) -> Iterator[SecuredBroker]:
         yield SecuredBroker(broker, authority, folder)
     finally:
         broker.stop()
-
-
-def named(rights: Iterable[Right]) -> list[str]:
-    """As they are shown."""
-    return [str(right) for right in rights]

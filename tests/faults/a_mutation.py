@@ -57,19 +57,19 @@ def _effects_first() -> None:
     from safebus.schemas.kafka.writer import Writer
     from safebus.streams.worker.decision_log import DecisionLog
 
-    write, send_all, kept = DecisionLog.write, Writer.send_all, []
+    write, send_each, kept = DecisionLog.write, Writer.send_each, []
 
     async def keep(self: Any, messages: Any) -> None:
         kept.append((self, messages))
 
     async def send(self: Any, messages: Any) -> Any:
-        written = await send_all(self, messages)
+        refused = await send_each(self, messages)
         while kept:
             log, decisions = kept.pop()
             await write(log, decisions)
-        return written
+        return refused
 
-    DecisionLog.write, Writer.send_all = keep, send
+    DecisionLog.write, Writer.send_each = keep, send
 
 
 def _no_ledger() -> None:
@@ -112,15 +112,15 @@ def _tells_everyone() -> None:
 
     from safebus.schemas.kafka.writer import Writer
 
-    original = Writer.send_all
+    original = Writer.send_each
 
-    async def send_all(self: Any, messages: Any) -> Any:
+    async def send_each(self: Any, messages: Any) -> Any:
         found = list(messages)
         return await original(
             self, [*found, *(replace(m, topic="out.practice") for m in found if m.topic == "out.hub")]
         )
 
-    Writer.send_all = send_all
+    Writer.send_each = send_each
 
 
 def _no_barrier() -> None:

@@ -113,7 +113,7 @@ def _outputs(reached: Reached) -> None:
         if any(m.topic.startswith("out.") for m in messages):
             reached()
 
-    around(Writer, "send_all", after=after)
+    around(Writer, "send_each", after=after)
 
 
 def _offsets_committed(reached: Reached) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from a_bus import Bus, utc_now
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from as_a_worker import as_worker
 
 from safebus.consumers.audit.reconcile.balance import Account, AgencyCount, Discrepancy, Noted, PartnerCount
 from safebus.consumers.audit.reconcile.reconcile import Asked, reconcile
@@ -96,6 +97,7 @@ class Trail:
 
     connection: Connection
     outbound: Writer
+    worker_writes: Writer
     partition: int
 
     async def write(self, topic: str, value: bytes, *, key: str = "key", headers: Any = ()) -> Origin:
@@ -118,7 +120,14 @@ class Trail:
             )
             for n, v in enumerate(views)
         ]
-        record = DecisionRecord(
+        record = self.decision(event_id, origin, digest, *permits, at=at)
+        message = Message(topics.DECISIONS, event_id.encode(), codec.encode_record(record), (), self.partition)
+        await self.worker_writes.send_as_one([message])
+
+    def decision(
+        self, event_id: str, origin: Origin, digest: str, *permits: Answer, at: datetime | None = None
+    ) -> DecisionRecord:
+        return DecisionRecord(
             event_id=event_id,
             event_type="police.encompass.v1",
             lifecycle="NEW",
@@ -131,7 +140,6 @@ class Trail:
             decided_at=at or utc_now(),
             answers=(*permits, answer("gp", Outcome.REFUSE, None, None)),
         )
-        await self.write(topics.DECISIONS, codec.encode_record(record), key=event_id)
 
     async def send(self, event_id: str, view: bytes, *, n: int = 0, partner: str = "school") -> None:
         await self.write(topics.notifications_for(partner), codec.encode_record(note(event_id, n, view)))
@@ -246,7 +254,8 @@ async def trail(broker: Any, partition: int = 0) -> AsyncIterator[Trail]:
     outbound = Writer(connection, client_id="test")
     await outbound.start()
     try:
-        yield Trail(connection, outbound, partition)
+        async with as_worker(connection) as worker_writes:
+            yield Trail(connection, outbound, worker_writes, partition)
     finally:
         await outbound.stop()
 
@@ -278,6 +287,8 @@ async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: A
         await t.send("foreign", b"view")
         await t.send(ids["whole"], b"view", partner="gp")
         await t.receipt("unknown", b"view")
+        # One that permits what nobody decided, by somebody who may not write under the worker's id.
+        forged = await t.write(topics.DECISIONS, codec.encode_record(t.decision("forged", twice[0], "x")))
         stray = await t.write("out.gp", b"no notification")
         last, _ = await t.publish(ids["waiting"])
         async with t.worker() as commit:
@@ -296,6 +307,7 @@ async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: A
             (Discrepancy.UNEXPECTED, "note-foreign-0", "foreign", "school"),
             (Discrepancy.UNEXPECTED, f"note-{ids['whole']}-0", ids["whole"], "gp"),
             (Discrepancy.UNKNOWN_RECEIPT, "note-unknown-0", "unknown", "school"),
+            (Discrepancy.UNREADABLE, f"decisions/0/{forged.offset}", "", ""),
             (Discrepancy.UNREADABLE, f"out.gp/0/{stray.offset}", "", ""),
         ]
     )

@@ -150,6 +150,8 @@ def fact_of(
         return Published(place, at, key.digest(value or b""), _event_id(headers))
     try:
         if place.topic == topics.DECISIONS:
+            if not gate.in_transaction(headers):
+                return Unreadable(place, at)
             return _decided(place, at, value or b"", key)
         gate.check_marks(headers)
         if place.topic == topics.QUARANTINE:

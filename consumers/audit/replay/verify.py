@@ -26,7 +26,7 @@ from safebus.consumers.audit.replay.pairing import Key, Permit
 from safebus.consumers.audit.replay.sent import Sent
 from safebus.consumers.audit.replay.time_span import Span
 from safebus.consumers.audit.replay.unmatched import permitted_by
-from safebus.schemas import codec, topics
+from safebus.schemas import codec, gate, topics
 from safebus.schemas.bus_records import DecisionRecord, Origin, RegisterRecord
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
@@ -85,15 +85,20 @@ async def verify(
         await outputs.begin()
         ahead = await span.earliest()
         while ahead is not None:
-            chunk = [(head_of(ahead.value), ahead)]
+            chunk = [(_head(ahead), ahead)]
             while (ahead := await span.earliest()) is not None and len(chunk) < _CHUNK:
-                chunk.append((head_of(ahead.value), ahead))
+                chunk.append((_head(ahead), ahead))
             decisions.check(chunk, await events_of((head for head, _ in chunk), events))
             if ahead is not None:
                 await outputs.read_up_to(ahead.timestamp)
             progress(len(chunk))
         await outputs.read_the_rest()
     return findings.so_far
+
+
+def _head(record: Any) -> Head | None:
+    """None: it is no decision of a worker, who writes all of them in transactions."""
+    return head_of(record.value) if gate.in_transaction(record.headers) else None
 
 
 class _Again:
@@ -153,7 +158,7 @@ class _Decisions:
             found.decisions += 1
             if head is None:
                 at = f"{record.topic}/{record.partition}/{record.offset}"
-                self._findings.differs("", f"what stands at {at} is no decision record of this version")
+                self._findings.differs("", f"what stands at {at} is no decision of a worker of this version")
                 continue
             found.other_rules += head.rules_digest != self._rules_digest
             self._check(head, record.value, self._again(head, events.get(head.origin)))

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from as_a_worker import write_as_worker
+
 from safebus.consumers.audit.replay.verify import Verified, verify
 from safebus.deploy.local.brokers import Broker, make_topics
 from safebus.deploy.local.demo import story
@@ -86,7 +88,7 @@ class DecidedBus:
         """Write a decision record."""
         value = decision if isinstance(decision, bytes) else codec.encode_record(decision)
         key = event_id if isinstance(decision, bytes) else decision.event_id
-        await self.outbound.send_all([Message(topics.DECISIONS, key.encode(), value, (), partition)])
+        await write_as_worker(self.connection, Message(topics.DECISIONS, key.encode(), value, (), partition))
 
     async def send(self, *outputs: Output | Notification) -> None:
         """Write notifications to their partners' topics."""
@@ -109,7 +111,9 @@ class DecidedBus:
 
     async def last_decided_at(self) -> datetime:
         """When the broker took the newest decision."""
-        times = [m.timestamp async for m in read_topic(self.connection, topics.DECISIONS, last=1)]
+        times = [
+            m.timestamp async for m in read_topic(self.connection, topics.DECISIONS, last=2)
+        ]  # the mark is the last
         return datetime.fromtimestamp(max(times) / 1000, UTC)
 
     async def verify(

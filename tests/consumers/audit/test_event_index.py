@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from as_a_worker import write_as_worker
 
 from safebus.consumers.audit.explain import indexing
 from safebus.consumers.audit.explain.index_file import FILE, BegunAgain, EventIndex, Reached, open_index, throw_away
@@ -121,7 +122,7 @@ class Ground:
             answers=(),
         )
         value = codec.encode_record(record)
-        await self.outbound.send_all([Message(topics.DECISIONS, event_id.encode(), value, (), partition)])
+        await write_as_worker(self.connection, Message(topics.DECISIONS, event_id.encode(), value, (), partition))
         return record
 
     async def deliver(self, event_id: str, *, minute: int, partition: int = 0) -> Receipt:
@@ -280,13 +281,13 @@ async def test_partners_are_named_as_the_register_has_them_now(ground: Ground) -
 
 
 async def test_much_to_read_first_is_said(ground: Ground) -> None:
-    for _ in range(3):
+    for _ in range(5):  # with the marks of their transactions
         await ground.decide(new_id())
     said: list[str] = []
     async with Reader(ground.connection, indexing.is_indexed) as reader:
         with open_index(ground.home, say=silent) as index:
             for _ in range(2):
-                await indexing.bring_up_to_date(reader, index, say=said.append, progress=lambda _n: None, many=2)
+                await indexing.bring_up_to_date(reader, index, say=said.append, progress=lambda _n: None, many=8)
 
     [text] = said
     assert text.endswith("are read first; `safebus index --follow` keeps it ready")
@@ -429,3 +430,15 @@ async def test_a_forged_record_under_an_events_id_ends_neither_explain_nor_the_i
 
     assert (found.decisions, found.receipts) == ([record], [own, own])
     assert [(s.topic, s.reason) for s in found.strange] == [(topics.DECISIONS, "UNKNOWN_SCHEMA")] * 2
+
+
+async def test_a_decision_that_stands_in_no_transaction_is_not_believed(ground: Ground) -> None:
+    """It would explain away what was done, and nobody who may write under the worker's id wrote it."""
+    record = await ground.decide(new_id())
+    forged = codec.encode_record(record.model_copy(update={"purpose": "forged"}))
+    await ground.outbound.send_all([Message(topics.DECISIONS, record.event_id.encode(), forged, (), 1)])
+
+    found = await indexing.about_event(ground.connection, record.event_id, home=ground.home, say=silent)
+
+    assert found.decisions == [record]
+    assert [s.reason for s in found.strange] == ["IN_NO_TRANSACTION"]

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from a_decided_bus import DecidedBus, decided_bus
 
 from safebus.consumers.audit.replay.verify import Difference, Verified
-from safebus.deploy.local.brokers import Broker, open_broker
+from safebus.deploy.local.brokers import Broker
+from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Outcome
+from safebus.schemas.kafka.writer import Message
 from safebus.streams.rules.sharing import Shared
-
-
-@pytest.fixture(scope="module", params=["embedded", "kafka"])
-def own_broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Not the one that all share: a worker there would stop at decisions that no worker wrote."""
-    with open_broker(request.param, data_dir=tmp_path_factory.mktemp(request.param)) as broker:
-        yield broker
 
 
 @pytest.fixture
@@ -141,8 +136,19 @@ async def test_what_is_no_decision_record_is_named_and_stops_nothing(bus: Decide
     found = await bus.verify()
 
     [difference] = found.differences
-    assert difference.what.endswith("is no decision record of this version")
+    assert difference.what.endswith("is no decision of a worker of this version")
     assert (found.decisions, found.identical, found.outputs_identical) == (2, 1, len(shared.outputs))
+
+
+async def test_a_decision_that_stands_in_no_transaction_is_nobodys(bus: DecidedBus) -> None:
+    """Right in every way, and written by somebody who may not write under the worker's id."""
+    shared = await bus.shared(await bus.publish())
+    value = codec.encode_record(shared.record)
+    await bus.outbound.send_all([Message(topics.DECISIONS, shared.record.event_id.encode(), value, (), 0)])
+    found = await bus.verify()
+
+    assert [d.what.endswith("is no decision of a worker of this version") for d in found.differences] == [True]
+    assert (found.decisions, found.identical) == (1, 0)
 
 
 async def test_a_notification_that_is_not_there_is_named(bus: DecidedBus) -> None:

@@ -11,9 +11,9 @@ import pytest
 from a_parcel import ID
 from an_attempt import NOON, ON_CONSENT, PARTNER
 
-from safebus.consumers.delivery.ledger import Ledger
+from safebus.consumers.delivery.ledger import Ledger, Receipts
 from safebus.consumers.delivery.stages import NOT_SENT, UNDER_WAY, UNKNOWN
-from safebus.deploy.local.brokers import open_broker
+from safebus.deploy.local.brokers import Broker, open_broker
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Receipt, Stage
 from safebus.schemas.errors import NotReachable
@@ -40,6 +40,31 @@ async def a_process(connection: Connection) -> AsyncIterator[Ledger]:
     await ledger.load()
     yield ledger
     await outbound.stop()
+
+
+async def test_another_partner_without_a_topic_keeps_nobody_from_reading_their_own(
+    kafka_broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read at once for all, and what one of them lacks is that one's trouble."""
+    mine, gone = f"a-{fresh}", f"b-{fresh}"
+    kafka_broker.create_topics({topics.receipts_from(mine): 1})
+    connection = Connection(kafka_broker.bootstrap)
+    receipts = Receipts(connection)
+    outbound = Writer(connection, client_id="test")
+    await outbound.start()
+    ledger, other = (
+        Ledger(connection, outbound, partner=partner, transport="webhook", receipts=receipts)
+        for partner in (mine, gone)
+    )
+    await note(ledger, Stage.HANDED_OVER)
+    try:
+        with pytest.raises(NotReachable, match=f"the broker has no topic `receipts.{gone}`"):
+            await other.load()
+        for each in (ledger, Ledger(connection, None, partner=mine, transport="webhook", receipts=receipts)):
+            await each.load()  # also one that takes the place of another: it reads from the tail
+            assert each.ended(ID) is not None
+    finally:
+        await outbound.stop()
 
 
 async def note(ledger: Ledger, stage: Stage, reason: str = "", answer: str = "-") -> None:

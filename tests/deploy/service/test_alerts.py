@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from a_courier import ACourier
-from test_metrics import There
+from test_metrics import LACKING, There
 
 from safebus.deploy.service import metrics
 from safebus.deploy.service.metrics import DeliverNumbers, Numbers, WorkerNumbers
@@ -32,7 +32,7 @@ def names() -> dict[str, set[str]]:
     pulse = Progress(register_at=0.0)
     pulse.looked({("in.police", 0): 1}, {}, now=0.0)
     numbers: list[Numbers] = [
-        WorkerNumbers(pulse, There(["in.police"], []), rules_digest="d1"),
+        WorkerNumbers(pulse, There(["in.police"], ["haven"], [LACKING]), rules_digest="d1"),
         DeliverNumbers([ACourier()], pulse, clock=lambda: NOON, rules_digest="d1"),
     ]
     for each in numbers:

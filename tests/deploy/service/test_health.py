@@ -49,6 +49,18 @@ def pulse_at(now: float, *, waiting: int = 0) -> Progress:
     return pulse
 
 
+def test_a_worker_that_lacks_a_right_is_ready_and_warns() -> None:
+    """Starting it again would not help, and all others are served."""
+    state = WorkerHealth(
+        pulse_at(100.0), asyncio.Event(), lacking=lambda: ["WRITE on topic `out.b`"], clock=lambda: 101.0, since=0.0
+    )
+
+    [rights] = [check for check in state.ready() if check.about == "rights"]
+
+    assert causes(state.ready()) == []
+    assert (rights.status, rights.found) == ("warn", "it lacks WRITE on topic `out.b`, or that is not there")
+
+
 def test_a_worker_with_a_partition_and_a_fresh_register_is_ready() -> None:
     assert causes(worker(pulse_at(100.0), now=110.0).ready()) == []
 
@@ -229,6 +241,12 @@ READY = """\
    {
     "status": "pass",
     "output": "the broker said where our partitions end 5.0 s ago; the limit is 10 s"
+   }
+  ],
+  "rights": [
+   {
+    "status": "pass",
+    "output": "it may read and write what it should"
    }
   ],
   "stop": [

@@ -22,6 +22,7 @@ from safebus.deploy.service.metrics import DeliverNumbers, Numbers, WorkerNumber
 from safebus.schemas.bus_records import Answer, Outcome, Stage
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.gate import GateReason
+from safebus.schemas.kafka.allowed import Of, Right
 from safebus.streams.rules.reasons import Aside
 from safebus.streams.worker.app import GROUP
 from safebus.streams.worker.counts import Counts, Fate
@@ -34,12 +35,16 @@ ENCOMPASS = "police.encompass.v1"
 Shown = dict[str, float]
 
 
+LACKING = Right("worker", "WRITE", Of.TOPIC, "out.haven")
+
+
 @dataclass
 class There:
     """What the broker has."""
 
     publishing: list[str] = field(default_factory=lambda: [POLICE, HOUSING])
     recipients: list[str] = field(default_factory=lambda: ["ash-primary", "haven"])
+    lacking: list[Right] = field(default_factory=list)
 
 
 def shown(numbers: Numbers, accept: str = "") -> Shown:
@@ -160,6 +165,25 @@ def test_before_the_first_event_every_agency_and_reason_is_shown_as_zero() -> No
 
     fates = {("safebus_events_total", *sorted((fate, topic))) for fate in FATES for topic in (POLICE, HOUSING)}
     assert zeros == fates | {("safebus_quarantined_total", str(reason)) for reason in REASONS}
+
+
+def test_what_a_partner_is_owed_and_what_the_worker_lacks_is_shown_until_it_is_mended() -> None:
+    there = There(lacking=[LACKING])
+    numbers = worker(Progress(), there=there)
+    counts = Counts(tally=numbers)
+    before = shown(numbers)
+    counts.is_owed("haven")
+    counts.is_owed("whoever")
+    owing = shown(numbers)
+    there.lacking = []
+    after = shown(numbers)
+
+    missing = 'safebus_rights_missing{right="WRITE",topic="out.haven"}'
+    assert 'safebus_notifications_owed_total{recipient="haven"}' not in before  # only what is not zero is shown here
+    assert owing['safebus_notifications_owed_total{recipient="haven"}'] == 1
+    assert owing[f'safebus_notifications_owed_total{{recipient="{OTHER}"}}'] == 1
+    assert (before[missing], owing[missing], missing in after) == (1, 1, False)
+    assert counts.owed == 2
 
 
 def test_a_register_that_was_never_read_ages_from_the_start_on() -> None:
@@ -313,7 +337,7 @@ def test_what_is_on_the_list_is_shown_with_these_labels_and_nothing_else_is() ->
     """Where a label has a fixed list of values, all of them are there before the first is counted."""
     pulse = Progress()
     pulse.looked({(POLICE, 0): 1}, {}, now=90.0)
-    working, delivering = worker(pulse), delivery(ACourier())
+    working, delivering = worker(pulse, there=There(lacking=[LACKING])), delivery(ACourier())
     working.answered(ENCOMPASS, [answer("haven", outcome) for outcome in Outcome])
     for numbers, listed in ((working, metric_list.OF_WORKERS), (delivering, metric_list.OF_DELIVERY)):
         numbers.look(100.0)

@@ -6,30 +6,17 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from safebus.deploy.local.brokers import Broker
-from safebus.schemas.errors import BadInput, NotReachable
+from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.in_memory import InMemoryCluster
-from safebus.schemas.kafka.topic_list import TopicsThere, topics_there
+from safebus.schemas.kafka.topic_list import topics_there
 
 
 async def test_topics_are_told_with_their_partitions(broker: Broker, fresh: str) -> None:
     broker.create_topics({f"in.{fresh}": 4, f"out.{fresh}": 4})
     connection = Connection(broker.bootstrap)
-    found, there = await topics_there(connection), TopicsThere(connection)
+    found = await topics_there(connection)
 
     assert {name: count for name, count in found.items() if fresh in name} == {f"in.{fresh}": 4, f"out.{fresh}": 4}
-    assert f"in.{fresh}" in await there.look()
-    assert f"in.{fresh}" in there.publishing
-    assert fresh in there.recipients
-
-
-async def test_a_bus_without_publishers_is_said() -> None:
-    """A worker would have nothing to do, and nobody would notice."""
-    cluster = InMemoryCluster()
-    cluster.name_topic("out.school")
-
-    with pytest.raises(BadInput, match=r"the broker has no `in\.\*` topic; `safebus topics apply` makes them"):
-        await TopicsThere(Connection(cluster.bootstrap)).look()
 
 
 GONE = {

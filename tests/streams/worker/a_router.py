@@ -24,8 +24,10 @@ from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.store import Register
 from safebus.streams.register.write import as_records, write_records
+from safebus.streams.worker.counts import Counts
 from safebus.streams.worker.decision_log import DecisionLog
 from safebus.streams.worker.dedupe import Dedupe
+from safebus.streams.worker.outgoing import Outgoing
 from safebus.streams.worker.router import Router, RouterKeys
 
 KEY = PersonKey(b"k" * 32)
@@ -105,7 +107,7 @@ async def running(
         register=register,
         dedupe=Dedupe(connection),
         decisions=decisions,
-        outbound=outbound,
+        outgoing=Outgoing(outbound, Counts()),
         keys=RouterKeys(KEY, SEAL_PUBLIC),
         schemas=event_schemas(),
         rules_digest=rules_digest,

@@ -88,7 +88,7 @@ async def test_a_decision_whose_outputs_were_never_sent_is_carried_out_by_the_re
     event = incident()
     async with running(connection) as worker:
         offset = await worker.publish(codec.encode(event))
-        worker.router._outbound = NoOutputs()  # type: ignore[assignment]  # the process dies here
+        worker.router._outgoing = NoOutputs()  # type: ignore[assignment]  # the process dies here
         with pytest.raises(Killed):
             await worker.handle(offset)
         before = await worker.sent("ash-primary", event.event_id)
@@ -111,7 +111,7 @@ class Killed(Exception):
 class NoOutputs:
     """The process ends where the first output would be sent."""
 
-    async def send_all(self, messages: list[Message]) -> list[tuple[int, int]]:
+    async def send(self, messages: list[Message]) -> None:
         raise Killed
 
 
@@ -142,7 +142,7 @@ async def test_a_redo_under_other_rules_carries_out_what_is_on_record(
     event = incident()
     async with running(connection, rules_digest="old rules") as worker:
         offset = await worker.publish(codec.encode(event))
-        worker.router._outbound = NoOutputs()  # type: ignore[assignment]  # the process dies here
+        worker.router._outgoing = NoOutputs()  # type: ignore[assignment]  # the process dies here
         with pytest.raises(Killed):
             await worker.handle(offset)
         [on_record] = await worker.decisions(event.event_id)
@@ -334,7 +334,7 @@ async def test_an_alarm_that_nobody_was_told_survives_a_crash(connection: Connec
     await suspend(connection, "fordshire-mash", suspended=True)
     async with running(connection) as worker:
         offset = await worker.publish(codec.encode(event))
-        worker.router._outbound = NoOutputs()  # type: ignore[assignment]  # the process dies here
+        worker.router._outgoing = NoOutputs()  # type: ignore[assignment]  # the process dies here
         with pytest.raises(Killed):
             await worker.handle(offset)
         before = await worker.quarantined(offset)

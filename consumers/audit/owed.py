@@ -1,0 +1,127 @@
+"""
+What is a partner owed: permitted by a decision, and neither on the partner's topic nor dealt with?
+
+A topic that could not be written, or that was lost, leaves notifications owed. Each is made again from its decision and
+its event, in the very bytes that were decided; who delivers asks the register then, as always.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import DecisionRecord, Origin, Outcome, Receipt, Stage
+from safebus.schemas.errors import Refused
+from safebus.schemas.event_schemas import EventSchemas
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.reader import Reader, read_topic
+from safebus.schemas.keys import PersonKey
+from safebus.schemas.own_records import Strange, own_record
+from safebus.streams.rules.notifications import Output, outputs_of
+
+_ENDED = frozenset({Stage.HANDED_OVER, Stage.STOPPED})
+
+
+@dataclass(frozen=True)
+class Owed:
+    """
+    One notification that is owed.
+
+    Attributes:
+        output: It, made again; None: it cannot be, and `why` says so.
+    """
+
+    notification_id: str
+    event_id: str
+    decided_at: datetime
+    output: Output | None
+    why: str = ""
+
+
+async def owed(
+    connection: Connection, partner: str, *, since: datetime, until: datetime, key: PersonKey, schemas: EventSchemas
+) -> list[Owed]:
+    """
+    What this partner is owed of what was decided in a span, in the order of the decisions.
+
+    Args:
+        since, until: When the broker took the decision, UTC; `until` is not included.
+
+    Raises:
+        NotReachable: A topic cannot be read.
+    """
+    # The decisions first: what they led to may be on the partner's topic a moment later.
+    permits = await _permits(connection, partner, since, until)
+    for notification_id in [n async for n in _dealt_with(connection, partner)]:
+        permits.pop(notification_id, None)
+    events = await _events(connection, [record.origin for record in permits.values()])
+    found = [
+        _again(notification_id, record, events.get(record.origin), key, schemas)
+        for notification_id, record in permits.items()
+    ]
+    return sorted(found, key=lambda each: each.decided_at)
+
+
+async def _permits(connection: Connection, partner: str, since: datetime, until: datetime) -> dict[str, DecisionRecord]:
+    """Notification id -> the decision that permits it."""
+    found: dict[str, DecisionRecord] = {}
+    async for message in read_topic(connection, topics.DECISIONS, since=since, until=until):
+        record = own_record(message, DecisionRecord, in_transaction=True)
+        if isinstance(record, Strange):
+            continue  # who writes what may be sent is the worker alone
+        for answer in record.answers:
+            if answer.recipient == partner and answer.outcome is Outcome.PERMIT and answer.notification_id:
+                found.setdefault(answer.notification_id, record)
+    return found
+
+
+async def _dealt_with(connection: Connection, partner: str) -> AsyncIterator[str]:
+    """Ids of what stands on the partner's topic, or was handed over or stopped since."""
+    async for message in read_topic(connection, topics.notifications_for(partner)):
+        yield (dict(message.headers).get("ce_id") or b"").decode("utf-8", "replace")
+    async for message in read_topic(connection, topics.receipts_from(partner)):
+        receipt = own_record(message, Receipt, belongs=lambda r: r.partner == partner)
+        if isinstance(receipt, Receipt) and receipt.stage in _ENDED:
+            yield receipt.notification_id
+
+
+async def _events(connection: Connection, origins: list[Origin]) -> Mapping[Origin, bytes]:
+    """The events at these places, as far as they are kept."""
+    wanted: dict[Partition, set[int]] = defaultdict(set)
+    for origin in origins:
+        wanted[Partition(origin.topic, origin.partition)].add(origin.offset)
+    found: dict[Origin, bytes] = {}
+    if not wanted:
+        return found
+    async with Reader(connection, partitions=wanted, committed=False) as reader:
+        for partition, offsets in wanted.items():
+            for offset, record in (await reader.at(partition, offsets)).items():
+                origin = Origin(topic=partition.topic, partition=partition.number, offset=offset)
+                found[origin] = record.value or b""
+    return found
+
+
+def _again(
+    notification_id: str, record: DecisionRecord, value: bytes | None, key: PersonKey, schemas: EventSchemas
+) -> Owed:
+    where = f"{record.origin.topic}/{record.origin.partition}/{record.origin.offset}"
+
+    def cannot(why: str) -> Owed:
+        return Owed(notification_id, record.event_id, record.decided_at, None, why)
+
+    if value is None:
+        return cannot(f"the event is no longer kept at {where}; the agency can publish a correction")
+    if key.digest(value) != record.input_digest:
+        return cannot(f"other bytes stand at {where} than were decided")
+    try:
+        outputs = outputs_of(record, *codec.decode_plain(value, schemas=schemas), key=key)
+    except Refused as exc:
+        return cannot(f"the event at {where} is refused today: {exc.reason}")
+    for output in outputs or ():
+        if output.notification.notification_id == notification_id:
+            return Owed(notification_id, record.event_id, record.decided_at, output)
+    return cannot("the bytes that were decided cannot be made again by this release")

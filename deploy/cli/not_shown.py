@@ -1,0 +1,34 @@
+"""What of the bus may this command not see?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.service.terminal import say
+
+if TYPE_CHECKING:
+    from safebus.deploy.service.settings import Settings
+
+
+def say_what_is_not_shown(found: Settings) -> bool:
+    """
+    Say which topics of the register this certificate is not shown: nothing that stands there is counted.
+
+    A broker hides what may not be described, so nothing else would tell a whole answer from half of one.
+
+    Returns:
+        Whether there are any.
+    """
+    from safebus.deploy.service.topic_plan import wanted_by
+    from safebus.schemas.kafka.topic_list import topics_there
+    from safebus.streams.register.follow import current_register
+
+    connection = found.connection()
+    wanted = wanted_by(run(lambda: current_register(connection)))
+    there = run(lambda: topics_there(connection))
+    hidden = [topic.name for topic in wanted if topic.name not in there]
+    if hidden:
+        more = f" and {len(hidden) - 20} more" if len(hidden) > 20 else ""
+        say(f"not there, or not shown to this certificate, and so not looked at: {', '.join(hidden[:20])}{more}")
+    return bool(hidden)

@@ -1,0 +1,88 @@
+"""`safebus rights`: who may do what on the broker, as it should be and as it is?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import put_on_record
+from safebus.deploy.cli.options import DONE, EXECUTE, FORM, REASON, SOME, Form, example, needs_reason
+from safebus.deploy.cli.output import show
+from safebus.deploy.service.terminal import say
+
+app = typer.Typer(
+    name="rights",
+    help="Who may read and write what on the broker.",
+    no_args_is_help=True,
+    epilog=example("safebus rights plan --operator op-anna"),
+)
+
+OPERATORS = typer.Option("--operator", metavar="NAME", help="a person, as the certificate names them; repeatable")
+IMPORTERS = typer.Option("--importer", metavar="AGENCY", help="an agency that others publish for; repeatable")
+
+
+@app.command("plan", epilog=example("safebus rights plan --operator op-anna -o csv"))
+def rights_plan(
+    operator: Annotated[list[str], OPERATORS] = [],  # noqa: B006  # typer copies it
+    importer: Annotated[list[str], IMPORTERS] = [],  # noqa: B006
+    output: Form = FORM,
+) -> None:
+    """Say which rights there should be, which are missing, and which are too many (exit code 3: some)."""
+    _rights(operator, importer, output, execute=False)
+
+
+@app.command("apply", epilog=example('safebus rights apply --operator op-anna --execute --reason "Anna starts"'))
+def rights_apply(
+    operator: Annotated[list[str], OPERATORS] = [],  # noqa: B006
+    importer: Annotated[list[str], IMPORTERS] = [],  # noqa: B006
+    output: Form = FORM,
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+) -> None:
+    """
+    Give the rights that are missing, and take those that are too many from whoever is in the plan.
+
+    Needs the certificate of an administrator of the broker. Who is not in the plan keeps what they have.
+    """
+    needs_reason(execute, reason)
+    _rights(operator, importer, output, execute=execute, reason=reason)
+
+
+def _rights(operators: list[str], importers: list[str], output: Form, *, execute: bool, reason: str = "") -> None:
+    from safebus.deploy.service import rights, settings
+    from safebus.deploy.service.operations import Act
+    from safebus.schemas.kafka import acls
+    from safebus.streams.register.follow import current_register
+
+    found = settings.load()
+    client = found.admin_client()
+    partners = run(lambda: current_register(found.connection())).partners
+    wanted = rights.of_bus(partners, partners, importers=importers, operators=operators)
+    there = acls.given(client)
+    planned = {right.principal for right in wanted}
+    to_give = sorted(set(wanted) - set(there))
+    to_take = [right for right in there if right not in wanted and right.principal in planned]
+    others = [right for right in there if right.principal not in planned]
+    states = dict.fromkeys(to_give, "give") | dict.fromkeys(to_take, "take") | dict.fromkeys(others, "not ours")
+    rows = [
+        {
+            "principal": right.principal,
+            "right": right.operation,
+            "of": right.of,
+            "name": f"{right.name}*" if right.prefixed else right.name,
+            "state": states.get(right, "same"),
+        }
+        for right in sorted({*wanted, *there})
+    ]
+    show(rows, output, columns=["principal", "right", "of", "name", "state"])
+    if execute and (to_give or to_take):
+        about = tuple(sorted({right.principal for right in (*to_give, *to_take)}))
+        put_on_record(found, Act("rights apply", about, reason, len(to_give) + len(to_take)))
+        acls.change(client, give=to_give, take=to_take)
+        say(f"gave {len(to_give)} rights, took {len(to_take)}")
+    elif to_give or to_take:
+        say(f"{len(to_give)} rights are missing and {len(to_take)} are too many; `safebus rights apply` mends it")
+        raise typer.Exit(SOME)
+    raise typer.Exit(DONE)

@@ -1,0 +1,199 @@
+"""
+What may this process do on the broker's topics, groups and transactional ids?
+
+A broker says so of each topic when it is asked for its metadata, and of a group or a transactional id when it is asked
+who coordinates it. What may not even be described is not shown at all, so who asks has to know what should be there.
+
+Source: KIP-430 (authorized operations in Describe responses).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any, Final
+
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TransactionalIdAuthorizationFailed
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
+
+from safebus.schemas.errors import NotReachable
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.offsets import Offsets
+
+
+class Operation(IntEnum):
+    """What may be done. Source: Apache Kafka, `org.apache.kafka.common.acl.AclOperation`."""
+
+    READ = 3
+    WRITE = 4
+    DESCRIBE = 8
+
+
+class Of(StrEnum):
+    """What a right is about."""
+
+    TOPIC = "topic"
+    GROUP = "group"
+    TRANSACTIONAL_ID = "transactional id"
+
+
+@dataclass(frozen=True, order=True)
+class Right:
+    """
+    One right.
+
+    Attributes:
+        principal: The common name in a certificate; Kafka writes `User:` before it.
+        operation: As Kafka names it.
+        prefixed: For all whose name begins so.
+    """
+
+    principal: str
+    operation: str
+    of: Of
+    name: str
+    prefixed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.operation} on {self.of} `{self.name}{'*' if self.prefixed else ''}`"
+
+
+class _MetadataResponse(Response):
+    API_KEY = 3
+    API_VERSION = 8
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            Array(("node_id", Int32), ("host", String("utf-8")), ("port", Int32), ("rack", String("utf-8"))),
+        ),
+        ("cluster_id", String("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            Array(
+                ("error_code", Int16),
+                ("topic", String("utf-8")),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    Array(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", Array(Int32)),
+                        ("isr", Array(Int32)),
+                        ("offline_replicas", Array(Int32)),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+            ),
+        ),
+        ("cluster_authorized_operations", Int32),
+    )
+
+
+class _MetadataStruct(RequestStruct):
+    """aiokafka asks by version 5, which says nothing of rights."""
+
+    API_KEY = 3
+    API_VERSION = 8
+    RESPONSE_TYPE = _MetadataResponse
+    SCHEMA = Schema(
+        ("topics", Array(String("utf-8"))),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_cluster_authorized_operations", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+    )
+
+
+class _Metadata(Request[_MetadataStruct]):
+    API_KEY = 3
+
+    def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
+        return request_struct_class(None, False, False, True)  # None: all topics
+
+
+_NOT_SAID: Final = -(2**31)
+_GROUP, _TRANSACTIONAL_ID = 0, 1
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """
+    What this process may do.
+
+    Attributes:
+        topics: Of each topic that is shown to it.
+        groups, transactional_ids: Of those that were asked for, which it may use.
+    """
+
+    topics: Mapping[str, frozenset[Operation]]
+    groups: frozenset[str] = frozenset()
+    transactional_ids: frozenset[str] = frozenset()
+
+
+async def allowed(
+    connection: Connection, *, groups: Iterable[str] = (), transactional_ids: Iterable[str] = ()
+) -> Allowed | None:
+    """
+    Ask the broker; None: it knows no rights, as the embedded one.
+
+    Raises:
+        NotReachable: It does not answer.
+    """
+    async with Offsets(connection) as asked:
+        client = asked._consumer._client
+        try:
+            said: Any = await client.send(client.get_random_node(), _Metadata())
+            if any(topic[4] == _NOT_SAID for topic in said.topics):
+                return None
+            return Allowed(
+                topics={name: _operations(bits) for error, name, _, _, bits in said.topics if not error},
+                groups=frozenset([g for g in groups if await _may_use(client, _GROUP, g)]),
+                transactional_ids=frozenset(
+                    [t for t in transactional_ids if await _may_use(client, _TRANSACTIONAL_ID, t)]
+                ),
+            )
+        except (KafkaError, NotImplementedError) as exc:
+            if isinstance(exc, NotImplementedError):
+                return None  # an older protocol than Kafka 2.3 speaks
+            raise NotReachable(
+                f"`{connection.bootstrap}` does not say what this process may do ({type(exc).__name__})"
+            ) from exc
+
+
+def missing(wanted: Iterable[Right], there: Allowed, *, expected: Iterable[str] = ()) -> list[Right]:
+    """
+    Which of these rights a process lacks, each by the topic that it is about.
+
+    Args:
+        expected: The topics that there should be: one that may not be described is not shown.
+    """
+    names = sorted({*there.topics, *expected})
+    found = []
+    for right in wanted:
+        match right.of:
+            case Of.TOPIC:
+                about = [n for n in names if n.startswith(right.name)] if right.prefixed else [right.name]
+                lacking = [n for n in about if Operation[right.operation] not in there.topics.get(n, ())]
+                found += [Right(right.principal, right.operation, Of.TOPIC, name) for name in lacking]
+            case Of.GROUP:
+                found += [right] if right.name not in there.groups else []
+            case Of.TRANSACTIONAL_ID:
+                found += [right] if right.name not in there.transactional_ids else []
+    return found
+
+
+def _operations(bits: int) -> frozenset[Operation]:
+    return frozenset(each for each in Operation if bits & (1 << each))
+
+
+async def _may_use(client: Any, kind: int, name: str) -> bool:
+    """Who may not read a group, or write under an id, is not told who coordinates it."""
+    said = await client.send(client.get_random_node(), FindCoordinatorRequest(name, kind))
+    return said.error_code not in (GroupAuthorizationFailedError.errno, TransactionalIdAuthorizationFailed.errno)

@@ -1,0 +1,105 @@
+"""What was permitted and stands nowhere is made again in the bytes that were decided; nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from a_decided_bus import KEY, DecidedBus, decided_bus
+
+from safebus.consumers.audit.owed import Owed, owed
+from safebus.deploy.local.brokers import Broker
+from safebus.schemas import codec, topics
+from safebus.schemas.bus_records import Receipt, Stage
+from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.kafka.writer import Message
+from safebus.streams.rules.sharing import Shared
+
+HAVEN = "haven"
+
+
+@pytest.fixture
+async def bus(own_broker: Broker) -> AsyncIterator[DecidedBus]:
+    async with decided_bus(own_broker) as found:
+        yield found
+
+
+async def of(bus: DecidedBus, *decided: Shared) -> list[Owed]:
+    """What haven is owed of these."""
+    until = datetime.now(UTC) + timedelta(minutes=1)
+    found = await owed(bus.connection, HAVEN, since=bus.since, until=until, key=KEY, schemas=event_schemas())
+    ids = {shared.record.event_id for shared in decided}
+    return [each for each in found if each.event_id in ids]
+
+
+async def test_what_a_topic_did_not_take_is_made_again_byte_for_byte(bus: DecidedBus) -> None:
+    whole = await bus.decide()
+    without = await bus.shared(await bus.publish(partition=1))
+    await bus.record(without.record, partition=1)
+    await bus.send(*(o for o in without.outputs if o.notification.recipient != HAVEN))
+    [due] = [o for o in without.outputs if o.notification.recipient == HAVEN]
+
+    [found] = await of(bus, whole, without)
+    await bus.send(due)
+    after = await of(bus, whole, without)
+
+    assert found.output is not None
+    assert (found.output.notification, found.output.value) == (due.notification, due.value)
+    assert (found.notification_id, found.event_id) == (due.notification.notification_id, without.record.event_id)
+    assert after == []
+
+
+@pytest.mark.parametrize(("stage", "still"), [(Stage.HANDED_OVER, 0), (Stage.STOPPED, 0), (Stage.PARKED, 1)])
+async def test_what_is_at_the_partner_or_no_longer_permitted_is_not_owed(
+    bus: DecidedBus, stage: Stage, still: int
+) -> None:
+    shared = await bus.shared(await bus.publish())
+    await bus.record(shared.record)
+    [due] = [o.notification for o in shared.outputs if o.notification.recipient == HAVEN]
+    receipt = Receipt(
+        notification_id=due.notification_id,
+        event_id=due.event_id,
+        partner=HAVEN,
+        transport="folder",
+        stage=stage,
+        attempt=1,
+        at=bus.since,
+        answer="ok",
+        reason="",
+        subject_token=due.subject_token,
+        purpose=due.purpose,
+        consent_meaning=None,
+        output_digest="",
+    )
+    value = codec.encode_record(receipt)
+    await bus.outbound.send_all([Message(topics.receipts_from(HAVEN), b"k", value, (), 0)])
+
+    assert len(await of(bus, shared)) == still
+
+
+async def test_what_cannot_be_made_again_says_why(bus: DecidedBus) -> None:
+    origin = await bus.publish()
+    shared = await bus.shared(origin)
+    gone = shared.record.model_copy(update={"origin": origin.model_copy(update={"offset": origin.offset + 1_000_000})})
+    await bus.record(gone)
+    other = await bus.shared(await bus.publish())
+    await bus.record(other.record.model_copy(update={"input_digest": "another"}))
+
+    why = {each.event_id: (each.output, each.why) for each in await of(bus, shared, other)}
+
+    assert why[shared.record.event_id] == (
+        None,
+        f"the event is no longer kept at {origin.topic}/0/{origin.offset + 1_000_000}; the agency can publish a "
+        "correction",
+    )
+    assert why[other.record.event_id][1].startswith("other bytes stand at in.fordshire-police/0/")
+
+
+async def test_a_decision_that_no_worker_wrote_makes_nothing(bus: DecidedBus) -> None:
+    """Whoever may write there, and not under the worker's transactional id, would have a child's data sent."""
+    shared = await bus.shared(await bus.publish())
+    value = codec.encode_record(shared.record)
+    await bus.outbound.send_all([Message(topics.DECISIONS, shared.record.event_id.encode(), value, (), 0)])
+
+    assert await of(bus, shared) == []

@@ -1,0 +1,342 @@
+"""
+A whole bus on a broker that lets in by certificate and asks for rights: one right after another is taken away.
+
+What lacks it says so, by name, within seconds; whoever does not need it goes on; and when it is given back nothing was
+lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from a_bus import utc_now
+from a_secured_broker import SecuredBroker, open_secured
+from prometheus_client.parser import text_string_to_metric_families
+
+from safebus.deploy.local.child_process import ended_within, start_child
+from safebus.deploy.local.demo import story
+from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service import key_files, rights
+from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.producers.publisher import Publisher
+from safebus.schemas.events import Event
+from safebus.schemas.kafka.admin import ensure_topics
+from safebus.schemas.kafka.allowed import Of, Right
+from safebus.streams.register.changes import changes_of
+from safebus.streams.register.store import Register
+from safebus.streams.register.write import as_records, write_records
+
+pytestmark = pytest.mark.flow
+
+SCHOOL, HAVEN = "ash-primary", "haven"
+PATIENCE_S = 90.0
+
+
+def right(principal: str, operation: str, topic: str, *, prefixed: bool = False) -> Right:
+    return Right(principal, operation, Of.TOPIC, topic, prefixed)
+
+
+@dataclass
+class SecuredBus:
+    """A worker, and one delivery process for a school and a charity, each with a certificate of its own."""
+
+    secured: SecuredBroker
+    folder: Path
+    partners: list[str]
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    def environment(self, name: str) -> dict[str, str]:
+        found = self.secured.settings(name, home=self.home)
+        mine = {
+            "SAFEBUS_HOME": str(self.home),
+            "SAFEBUS_BROKER": str(found.broker),
+            "SAFEBUS_TLS_CA": str(found.tls_ca),
+            "SAFEBUS_TLS_CERT": str(found.tls_cert),
+        }
+        return {name: value for name, value in os.environ.items() if name != "SAFEBUS_HEALTH_PORT"} | mine
+
+    def start(self, process: str, *words: str, name: str) -> None:
+        argv = [sys.executable, "-m", "safebus.deploy.cli", *words]
+        log = self.folder / f"{process}.log"
+        self.children[process] = start_child(argv, log=log, cwd=Path.cwd(), environ=self.environment(name))
+
+    def start_worker(self) -> None:
+        self.start("worker", "worker", "--health-port", "0", name="worker")
+
+    def end(self, process: str) -> None:
+        child = self.children.pop(process)
+        child.send_signal(signal.SIGTERM)
+        assert ended_within(child, 30)
+
+    def run(self, *words: str, name: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "safebus.deploy.cli", *words]
+        return subprocess.run(argv, env=self.environment(name), capture_output=True, text=True, timeout=120)
+
+    def log(self, process: str) -> str:
+        return (self.folder / f"{process}.log").read_text("utf-8")
+
+    async def publish(self, event: Event) -> str:
+        agency = event.publisher.agency
+        found = self.secured.settings(agency, home=self.home)
+        async with Publisher(found.connection(), agency=agency, case_secret=found.case_secret(agency)) as publisher:
+            await publisher.publish(event, case="case")
+        return event.event_id
+
+    def delivered(self, partner: str, event_id: str) -> bool:
+        return any(event_id in file.read_text("utf-8") for file in (self.folder / partner).glob("*.json"))
+
+    async def ask(self, path: str) -> Any:
+        port = re.findall(r'"port": (\d+), "event": "health.started"', self.log("worker"))[-1]
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/{path}") as answer:
+            return await answer.text()
+
+    async def until(self, done: Callable[[], Awaitable[bool]] | Callable[[], bool], what: str) -> float:
+        """Wait for it; returns how long it took, seconds."""
+        began = time.monotonic()
+        while True:
+            found = done()
+            if found if isinstance(found, bool) else await found:
+                return time.monotonic() - began
+            for process, child in self.children.items():
+                if child.poll() is not None:
+                    raise AssertionError(f"{process} ended with {child.returncode}: {self.log(process)[-3000:]}")
+            if time.monotonic() - began > PATIENCE_S:
+                raise TimeoutError(f"{what}: {self.log('worker')[-2000:]} {self.log('deliver')[-2000:]}")
+            await asyncio.sleep(0.1)
+
+    def until_delivered(self, partner: str, event_id: str) -> Awaitable[float]:
+        return self.until(lambda: self.delivered(partner, event_id), f"{partner} to have {event_id}")
+
+    async def named(self, what: str) -> float:
+        async def is_named() -> bool:
+            health = json.loads(await self.ask("readyz"))
+            return health["status"] == "warn" and what in " ".join(health["causes"])
+
+        return await self.until(is_named, f"health to name {what}")
+
+    async def metric(self, name: str) -> dict[tuple[str, ...], float]:
+        text = await self.ask("metrics")
+        samples = (s for f in text_string_to_metric_families(text) for s in f.samples if s.name == name)
+        return {tuple(value for _, value in sorted(s.labels.items())): s.value for s in samples}
+
+    @asynccontextmanager
+    async def without(self, taken: Right, *, instead: list[Right] = []) -> AsyncIterator[None]:  # noqa: B006
+        """While this right is away; `instead`: the parts of it that stay."""
+        self.secured.give(*instead)
+        self.secured.take(taken)
+        try:
+            yield
+        finally:
+            self.secured.give(taken)
+            self.secured.take(*instead)
+
+
+def incident() -> Event:
+    return story.incident().model_copy(update={"event_id": str(uuid.uuid4())})
+
+
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBus]:
+    folder = tmp_path_factory.mktemp("secured-bus")
+    with open_secured(folder) as secured:
+        found = secured.settings("registrar", home=folder / "home")
+        key_files.init(found.home)
+        entries = [change.entry for change in changes_of(DEMO_REGISTER, Register(), found.person_key())]
+        partners = partners_of(entries)
+        key_files.init_cases(found.home, partners)
+        table = wanted(partners)
+        client = secured.admin.admin_client()
+        ensure_topics(client, {t.name: t.partitions for t in table}, configs={t.name: t.config() for t in table})
+        both = [*rights.of_adapter(SCHOOL, "adapter-both"), *rights.of_adapter(HAVEN, "adapter-both")]
+        secured.give(*rights.of_bus(partners, partners, operators=["op-anna"]), *set(both))
+        records = as_records(entries, at=utc_now(), by="test", reason="test")
+        asyncio.run(write_records(found.connection(), records, key=found.person_key()))
+        bus = SecuredBus(secured, folder, partners)
+        places = {p: {"transport": "folder", "folder": str(folder / p)} for p in (SCHOOL, HAVEN)}
+        for partner in places:
+            (folder / partner).mkdir()
+        (folder / "destinations.yaml").write_text(json.dumps(places), "utf-8")
+        try:
+            bus.start_worker()
+            to = ["--destinations", str(folder / "destinations.yaml")]
+            bus.start("deliver", "deliver", SCHOOL, HAVEN, *to, name="adapter-both")
+            yield bus
+        finally:
+            for child in bus.children.values():
+                child.send_signal(signal.SIGTERM)
+            for child in bus.children.values():
+                if not ended_within(child, 30):
+                    child.kill()
+                    child.wait()
+
+
+async def test_a_whole_bus_works_under_certificates_and_rights_alone(bus: SecuredBus) -> None:
+    event_id = await bus.publish(incident())
+
+    await bus.until_delivered(SCHOOL, event_id)
+    await bus.until_delivered(HAVEN, event_id)
+
+    async def passes() -> bool:
+        return bool(json.loads(await bus.ask("readyz"))["status"] == "pass")
+
+    await bus.until(passes, "everything to be as it should be")
+    explained = bus.run("explain", event_id, "-o", "json", "--show-released", "--reason", "a complaint", name="op-anna")
+    assert explained.returncode == 0, explained.stderr
+    [row] = json.loads(bus.run("operations", "list", "-o", "json", name="auditor").stdout)
+    assert (row["who"], row["proven"], row["what"], row["reason"]) == ("op-anna", "yes", "explain", "a complaint")
+
+
+async def test_one_partners_topic_that_may_not_be_written_keeps_nobody_else_from_an_alert(bus: SecuredBus) -> None:
+    """Its notifications are owed: said, counted, and sent when they can be."""
+    since = utc_now()
+    others = [right("worker", "WRITE", f"out.{p}") for p in bus.partners if p != HAVEN]
+    async with bus.without(right("worker", "WRITE", "out.", prefixed=True), instead=others):
+        took = await bus.named("WRITE on topic `out.haven`")
+        event_id = await bus.publish(incident())
+        await bus.until_delivered(SCHOOL, event_id)
+        assert await bus.metric("safebus_rights_missing") == {("WRITE", "out.haven"): 1.0}
+        assert await bus.metric("safebus_notifications_owed_total") == {(HAVEN,): 1.0}
+        assert '"notification.owed"' in bus.log("worker") and '"right.missing"' in bus.log("worker")
+        reconciled = json.loads(
+            bus.run("reconcile", "--from", since.isoformat(), "--grace", "0", "-o", "json", name="auditor").stdout
+        )
+        assert not bus.delivered(HAVEN, event_id)
+    again = ["deliveries", "again", HAVEN, "--from", since.isoformat(), "--to", "2099-01-01"]
+    dry = bus.run(*again, "-o", "json", name="sb-admin")
+    done = bus.run(*again, "--execute", "--reason", "the right is back", name="sb-admin")
+    await bus.until_delivered(HAVEN, event_id)
+    nothing = bus.run(*again, "--execute", "--reason", "once more", name="sb-admin")
+    after = bus.run("reconcile", "--from", since.isoformat(), "--grace", "0", "-o", "json", name="auditor")
+
+    print(f"named after {took:.1f} s")
+    assert [f["code"] for f in reconciled["findings"]] == ["NOT_SENT"]
+    assert [row["event_id"] for row in json.loads(dry.stdout)] == [event_id]
+    assert (done.returncode, "1 notifications are on the topic of haven" in done.stderr) == (0, True), done.stderr
+    assert (nothing.returncode, "nothing is owed to haven" in nothing.stderr) == (0, True)
+    assert (after.returncode, json.loads(after.stdout)["findings"]) == (0, []), after.stdout
+    listed = json.loads(
+        bus.run("operations", "list", "--what", "deliveries again", "-o", "json", name="auditor").stdout
+    )
+    assert [(row["who"], row["reason"], row["number"]) for row in listed] == [("sb-admin", "the right is back", 1)]
+
+
+async def test_one_agencys_topic_that_may_not_be_read_keeps_nobody_else_waiting(bus: SecuredBus) -> None:
+    others = [right("worker", "READ", f"in.{p}") for p in bus.partners if p != "fordshire-housing"]
+    async with bus.without(right("worker", "READ", "in.", prefixed=True), instead=others):
+        took = await bus.named("READ on topic `in.fordshire-housing`")
+        waiting = await bus.publish(
+            story.moved_to_temporary_accommodation(1).model_copy(update={"event_id": str(uuid.uuid4())})
+        )
+        event_id = await bus.publish(incident())
+        await bus.until_delivered(SCHOOL, event_id)
+        assert waiting not in bus.log("worker")
+    await bus.until(lambda: waiting in bus.log("worker"), "what waited to be decided")
+    print(f"named after {took:.1f} s")
+
+
+async def test_one_partners_delivery_that_lacks_a_right_keeps_no_other_waiting(bus: SecuredBus) -> None:
+    for taken in (
+        right("adapter-both", "WRITE", "receipts.haven"),
+        right("adapter-both", "READ", "receipts.haven"),
+        right("adapter-both", "READ", "out.haven"),
+        Right("adapter-both", "READ", Of.GROUP, "adapter-haven"),
+    ):
+        begins = len(bus.log("deliver"))
+        async with bus.without(taken):
+            event_id = await bus.publish(incident())
+            await bus.until_delivered(SCHOOL, event_id)
+            await bus.until(
+                lambda begins=begins: '"courier.not_allowed"' in bus.log("deliver")[begins:],  # type: ignore[misc]
+                f"{taken} to be named",
+            )
+            line = next(line for line in bus.log("deliver")[begins:].splitlines() if '"courier.not_allowed"' in line)
+            assert json.loads(line)["partner"] == HAVEN, line
+        await bus.until_delivered(HAVEN, event_id)
+
+
+async def test_what_an_auditor_may_not_see_is_said(bus: SecuredBus) -> None:
+    """A broker hides what may not be described: half an answer must not look like a whole one."""
+    event_id = await bus.publish(incident())
+    await bus.until_delivered(SCHOOL, event_id)
+    others = [right("auditor", "READ", f"in.{p}") for p in bus.partners if p != "fordshire-housing"]
+    async with bus.without(right("auditor", "READ", "in.", prefixed=True), instead=others):
+        done = {
+            words: bus.run(*words.split(), name="auditor")
+            for words in ("reconcile", "replay verify", f"explain {event_id}", "doctor")
+        }
+
+    for words in ("reconcile", "replay verify"):
+        assert done[words].returncode == 3, done[words].stderr
+    for words in ("reconcile", "replay verify", f"explain {event_id}"):
+        assert "not shown to this certificate, and so not looked at: in.fordshire-housing" in done[words].stderr
+    assert "rights of `auditor`: lacks READ on topic `in.fordshire-housing`" in done["doctor"].stdout
+
+
+async def test_a_worker_without_what_every_event_needs_says_what_and_ends(bus: SecuredBus) -> None:
+    bus.end("worker")
+    for taken in (
+        right("worker", "WRITE", "quarantine"),
+        right("worker", "READ", "register"),
+        Right("worker", "READ", Of.GROUP, "safebus-worker"),
+        Right("worker", "WRITE", Of.TRANSACTIONAL_ID, "safebus-decisions-", prefixed=True),
+    ):
+        async with bus.without(taken):
+            began = time.monotonic()
+            done = bus.run("worker", name="worker")
+            took = time.monotonic() - began
+        assert done.returncode == 4, done.stderr
+        assert taken.name in done.stderr.splitlines()[-1], done.stderr
+        print(f"{taken}: ended after {took:.1f} s")
+    bus.start_worker()
+
+
+async def test_no_record_no_sight_where_the_right_to_write_it_is_missing(bus: SecuredBus) -> None:
+    event_id = await bus.publish(incident())
+    await bus.until_delivered(SCHOOL, event_id)
+    words = ["explain", event_id, "-o", "json", "--show-released", "--reason", "curious"]
+    async with bus.without(right("op-anna", "WRITE", "operations")):
+        done = bus.run(*words, name="op-anna")
+    entries = json.loads(bus.run("operations", "list", "--who", "op-anna", "-o", "json", name="auditor").stdout)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "nothing was done, because it could not be put on record" in done.stderr
+    assert "curious" not in {row["reason"] for row in entries}
+
+
+async def test_rights_are_planned_and_mended_by_the_command(bus: SecuredBus) -> None:
+    stray = right("auditor", "WRITE", "register")
+    lost = right("registrar", "WRITE", "register")
+    bus.secured.give(stray)
+    bus.secured.take(lost)
+    mine = ["--operator", "op-anna"]
+    planned = bus.run("rights", "plan", *mine, "-o", "json", name="sb-admin")
+    refused = bus.run("rights", "apply", *mine, "--execute", "--reason", "x", name="op-anna")
+    done = bus.run("rights", "apply", *mine, "--execute", "--reason", "as it should be", name="sb-admin")
+    after = bus.run("rights", "plan", *mine, "-o", "json", name="sb-admin")
+
+    shown = {(r["principal"], r["right"], r["name"]): r["state"] for r in json.loads(planned.stdout)}
+    assert planned.returncode == 3
+    assert shown["auditor", "WRITE", "register"] == "take"
+    assert shown["registrar", "WRITE", "register"] == "give"
+    assert shown["adapter-both", "READ", "out.haven"] == "not ours"
+    assert (refused.returncode, done.returncode, after.returncode) == (4, 0, 0), (refused.stderr, done.stderr)
+    assert "gave 1 rights, took 1" in done.stderr
