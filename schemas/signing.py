@@ -80,6 +80,17 @@ def signer(pem: Path) -> Signer:
     return Signer(common_name(leaf), leaf.public_bytes(Encoding.DER), key)
 
 
+def validity(pem: Path) -> tuple[datetime, datetime]:
+    """
+    From when until when the certificate in a PEM file is valid, UTC.
+
+    Raises:
+        BadInput: As `signer`.
+    """
+    leaf = x509.load_der_x509_certificate(signer(pem).certificate)
+    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
+
+
 def issuers(pem: Path) -> list[x509.Certificate]:
     """
     The certificates that others are trusted by.

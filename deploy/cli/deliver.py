@@ -77,6 +77,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     from safebus.consumers.delivery.courier import Courier
     from safebus.consumers.delivery.ledger import Receipts
     from safebus.deploy.service import rights
+    from safebus.deploy.service.certificates import renewing
     from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
     from safebus.schemas.errors import NotAllowed
     from safebus.streams.register.follow import RegisterReader
@@ -113,7 +114,8 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     couriers = {partner: courier_for(partner) for partner in there}
     try:
         async with (
-            _watched_couriers(health_port, couriers, reader, asked_to_stop) as told,
+            renewing(connection.tls, found.tls_ca, found.tls_cert, clock=clock),
+            _watched_couriers(found, health_port, couriers, reader, asked_to_stop) as told,
             asyncio.TaskGroup() as group,
         ):
             for partner in couriers:
@@ -166,7 +168,11 @@ async def _keep(
 
 @asynccontextmanager
 async def _watched_couriers(
-    health_port: int | None, couriers: Mapping[str, Courier], reader: RegisterReader, asked_to_stop: Event
+    found: Settings,
+    health_port: int | None,
+    couriers: Mapping[str, Courier],
+    reader: RegisterReader,
+    asked_to_stop: Event,
 ) -> AsyncIterator[Callable[[Courier], None]]:
     """Others can see how these couriers are, where that is asked for; gives what tells them of a new one."""
     if health_port is None:
@@ -179,7 +185,9 @@ async def _watched_couriers(
     from safebus.streams.worker.watchdog import Progress
 
     pulse = Progress()
-    numbers = metrics.DeliverNumbers(couriers.values(), pulse, clock=clock, rules_digest=rules_digest())
+    numbers = metrics.DeliverNumbers(
+        couriers.values(), pulse, clock=clock, rules_digest=rules_digest(), certificate=found.tls_cert
+    )
     state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock)
     fresh = asyncio.create_task(health.keep_fresh(reader, pulse))
     try:

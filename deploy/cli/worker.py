@@ -52,6 +52,7 @@ async def _work(found: Settings, health_port: int | None) -> None:
 
     import structlog
 
+    from safebus.deploy.service.certificates import renewing
     from safebus.deploy.service.rules_digest import rules_digest
     from safebus.deploy.service.worker_topics import SeenTopics
     from safebus.streams.worker.counts import Counts
@@ -73,7 +74,10 @@ async def _work(found: Settings, health_port: int | None) -> None:
         scratch=found.home / "scratch",
     )
     pulse, counts = Progress(), Counts()
-    async with _watched_worker(health_port, wanted.rules_digest, there, pulse, counts, asked_to_stop):
+    async with (
+        renewing(connection.tls, found.tls_ca, found.tls_cert, clock=clock),
+        _watched_worker(found, health_port, wanted.rules_digest, there, pulse, counts, asked_to_stop),
+    ):
         await run_worker(wanted, clock=clock, stop=asked_to_stop, pulse=pulse, counts=counts)
     structlog.get_logger().info(
         "worker.stopped",
@@ -88,6 +92,7 @@ async def _work(found: Settings, health_port: int | None) -> None:
 
 @asynccontextmanager
 async def _watched_worker(
+    found: Settings,
     health_port: int | None,
     rules_digest: str,
     there: SeenTopics,
@@ -101,7 +106,7 @@ async def _watched_worker(
         return
     from safebus.deploy.service import health, metrics
 
-    counts.tally = numbers = metrics.WorkerNumbers(pulse, there, rules_digest=rules_digest)
+    counts.tally = numbers = metrics.WorkerNumbers(pulse, there, rules_digest=rules_digest, certificate=found.tls_cert)
     state = health.WorkerHealth(pulse, asked_to_stop, lacking=lambda: there.lacking)
     async with health.serving(health_port, state, numbers.exposition):
         yield

@@ -36,7 +36,31 @@ async def examine() -> list[Examined]:
         bootstrap = found.bootstrap()
     except SafebusError as exc:
         return [*checks, Examined("broker", False, "none set", str(exc), needed=False)]
-    return [*checks, *await _bus(found, bootstrap)]
+    return [*checks, *_certificate(found), *await _bus(found, bootstrap)]
+
+
+def _certificate(found: settings.Settings) -> list[Examined]:
+    """How long ours lasts; without TLS there is none."""
+    from safebus.deploy.service import certificates
+    from safebus.deploy.service.terminal import clock
+
+    if found.tls_cert is None:
+        return []
+    try:
+        signer = found.signer()
+        assert signer is not None
+        left = certificates.days_left(found.tls_cert, now=clock())
+    except SafebusError as exc:
+        return [Examined("certificate", False, str(found.tls_cert), str(exc))]
+    return [
+        Examined(
+            f"certificate of `{signer.name}`",
+            left > certificates.WARN_DAYS,
+            f"{int(left)} days left",
+            f"renew it: write the new one in place of `{found.tls_cert}`; running processes take it",
+            needed=left <= 0,
+        )
+    ]
 
 
 def _java() -> Examined:
@@ -124,5 +148,5 @@ async def _rights(
             not lacking,
             f"lacks {what}" if lacking else what,
             "an administrator of the broker gives them: `safebus rights plan`",
-        )
+        ),
     ]

@@ -92,8 +92,14 @@ REGISTER_OFFSET: Final = Metric(
 REGISTER_AGE: Final = Metric(
     MetricKind.GAUGE, "safebus_register_age_seconds", "Since the register was last read to its end", "seconds"
 )
+CERTIFICATE_ENDS: Final = Metric(
+    MetricKind.GAUGE,
+    "safebus_certificate_ends_timestamp_seconds",
+    "When the certificate of this process ends; 0: it has none",
+    "seconds since 1970",
+)
 #: Of every process that shows numbers, beside `process_*`, which the system says of it.
-OF_EACH: Final = (BUILD, REGISTER_OFFSET, REGISTER_AGE)
+OF_EACH: Final = (BUILD, REGISTER_OFFSET, REGISTER_AGE, CERTIFICATE_ENDS)
 
 EVENTS: Final = Metric(
     MetricKind.COUNTER,

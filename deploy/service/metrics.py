@@ -7,10 +7,12 @@ is looked up when somebody asks. A process that shows nothing never loads this m
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import (
@@ -29,7 +31,9 @@ from safebus.consumers.delivery.measures import Observed, PartnerTopic, Told
 from safebus.consumers.delivery.stages import ENDED
 from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
+from safebus.schemas import signing
 from safebus.schemas.bus_records import Answer, Stage
+from safebus.schemas.errors import BadInput
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.kafka.allowed import Right
 from safebus.streams.worker.app import GROUP
@@ -42,10 +46,18 @@ class Numbers:
     What every process shows: what it is made of, how far it has read the register, and what the system says of it.
 
     Args:
+        certificate: The file with that of this process.
         ticks: Seconds, by the same clock as the pulse.
     """
 
-    def __init__(self, pulse: Progress, *, rules_digest: str, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        pulse: Progress,
+        *,
+        rules_digest: str,
+        certificate: Path | None = None,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.registry = CollectorRegistry()
         self._pulse, self._ticks, self._since = pulse, ticks, ticks()
         # A second series beside every counter, which nobody reads.
@@ -55,6 +67,7 @@ class Numbers:
         build.info({"version": version("safebus"), "rules_digest": rules_digest})
         self._register_offset = self._gauge(metric_list.REGISTER_OFFSET)
         self._register_age = self._gauge(metric_list.REGISTER_AGE)
+        self._certificate, self._certificate_ends = certificate, self._gauge(metric_list.CERTIFICATE_ENDS)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The numbers as text, in the form that is asked for: Prometheus' own, or OpenMetrics; and its content type."""
@@ -67,6 +80,10 @@ class Numbers:
         at = self._since if self._pulse.register_at is None else self._pulse.register_at
         self._register_offset.set(self._pulse.register_offset)
         self._register_age.set(max(0.0, now - at))
+        if self._certificate is not None:
+            # As the file has it now; while it is being renewed it may be none.
+            with contextlib.suppress(BadInput):
+                self._certificate_ends.set(signing.validity(self._certificate)[1].timestamp())
 
     def _counter(self, metric: Metric) -> Counter:
         return Counter(metric.name, metric.meaning, metric.label_names, registry=self.registry)
@@ -100,9 +117,10 @@ class WorkerNumbers(Numbers):
         there: There,
         *,
         rules_digest: str,
+        certificate: Path | None = None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(pulse, rules_digest=rules_digest, ticks=ticks)
+        super().__init__(pulse, rules_digest=rules_digest, certificate=certificate, ticks=ticks)
         self._there = there
         self._types = frozenset(event_schemas().current)
         self._topics: frozenset[str] = frozenset()
@@ -178,9 +196,10 @@ class DeliverNumbers(Numbers):
         *,
         clock: Callable[[], datetime],
         rules_digest: str,
+        certificate: Path | None = None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(pulse, rules_digest=rules_digest, ticks=ticks)
+        super().__init__(pulse, rules_digest=rules_digest, certificate=certificate, ticks=ticks)
         self._couriers, self._clock = couriers, clock
         self.attempts = self._counter(metric_list.ATTEMPTS)
         self.took = self._histogram(metric_list.DURATION)

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safebus.deploy.service import key_files
+from safebus.deploy.service.terminal import clock
 from safebus.schemas.errors import BadInput
 from safebus.schemas.keys import DigestKey, PersonKey
 
 if TYPE_CHECKING:
+    import ssl
+
     from cryptography.x509 import Certificate
 
     from safebus.schemas.kafka.connection import Connection
@@ -61,13 +63,12 @@ class Settings:
         The context for mTLS; None when the broker is plaintext on loopback.
 
         Raises:
-            BadInput: Only one of the two files is named, or a plaintext broker is not on this machine.
+            BadInput: A file cannot be used, only one of the two is named, or a plaintext broker is not on this machine.
         """
         if self.tls_ca and self.tls_cert:
-            context = ssl.create_default_context(cafile=str(self.tls_ca))
-            context.load_cert_chain(str(self.tls_cert))
-            context.minimum_version = ssl.TLSVersion.TLSv1_3
-            return context
+            from safebus.deploy.service import certificates
+
+            return certificates.context(self.tls_ca, self.tls_cert, now=clock())
         if self.tls_ca or self.tls_cert:
             raise BadInput("SAFEBUS_TLS_CA and SAFEBUS_TLS_CERT go together; one of them is missing")
         for address in self.bootstrap().split(","):

@@ -14,7 +14,7 @@ from typing import Any
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
 from safebus.schemas.errors import BrokenPromise, NotAllowed, NotReachable
-from safebus.schemas.kafka import batches
+from safebus.schemas.kafka import batches, diagnosis
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,10 @@ class Connection:
         return self.settings()
 
     def unreachable(self) -> NotReachable:
-        """What to say when nobody answers."""
+        """What to say when nobody answers, or when TLS keeps us and the broker apart: that is looked at now."""
+        why = diagnosis.why_not(self.bootstrap, self.tls)
+        if why is not None:
+            return NotReachable(f"the broker at `{self.bootstrap}` and we do not get together: {why}")
         return NotReachable(f"no broker answers at `{self.bootstrap}`; is it up? `safebus doctor` looks")
 
 
