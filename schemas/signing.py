@@ -48,13 +48,11 @@ class Signer:
 
     def sign(self, data: bytes) -> bytes:
         """A signature of these bytes."""
-        match self._key:
-            case EllipticCurvePrivateKey():
-                return self._key.sign(data, ECDSA(hashes.SHA256()))
-            case Ed25519PrivateKey():
-                return self._key.sign(data)
-            case RSAPrivateKey():
-                return self._key.sign(data, _PSS, hashes.SHA256())
+        if isinstance(self._key, EllipticCurvePrivateKey):
+            return self._key.sign(data, ECDSA(hashes.SHA256()))
+        if isinstance(self._key, Ed25519PrivateKey):
+            return self._key.sign(data)
+        return self._key.sign(data, _PSS, hashes.SHA256())
 
 
 def signer(pem: Path) -> Signer:

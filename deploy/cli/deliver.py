@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
 
     from safebus.consumers.adapters.destinations import Folder, Postgres, Webhook
     from safebus.consumers.delivery.courier import Courier
+    from safebus.deploy.service.adapter_rights import AdapterRights
     from safebus.deploy.service.settings import Settings
     from safebus.schemas.kafka.allowed import Right
     from safebus.streams.register.follow import RegisterReader
@@ -26,6 +27,8 @@ app = typer.Typer()
 
 #: How long a courier that may not read or write its topics waits until it tries again, seconds.
 _ASK_AGAIN_S = 5.0
+#: Its group and what the client knows of its topics come back a moment after the right, seconds.
+_SETTLED_AFTER_S = 60.0
 
 
 @app.command(epilog=example("safebus deliver ash-primary --destinations destinations.yaml"))
@@ -77,6 +80,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     from safebus.consumers.delivery.courier import Courier
     from safebus.consumers.delivery.ledger import Receipts
     from safebus.deploy.service import rights
+    from safebus.deploy.service.adapter_rights import AdapterRights
     from safebus.deploy.service.certificates import renewing
     from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
     from safebus.schemas.errors import NotAllowed
@@ -108,20 +112,22 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
             receipts=receipts,
         )
 
-    async def lacking_for(partner: str) -> Sequence[Right]:
-        return await rights.lacking(connection, rights.of_adapter(partner))
-
+    seen = AdapterRights(connection, there)
+    await seen.look()
     couriers = {partner: courier_for(partner) for partner in there}
     try:
         async with (
             renewing(connection.tls, found.tls_ca, found.tls_cert, clock=clock),
-            _watched_couriers(found, health_port, couriers, reader, asked_to_stop) as told,
+            _watched_couriers(found, health_port, couriers, seen, reader, asked_to_stop) as told,
             asyncio.TaskGroup() as group,
         ):
-            for partner in couriers:
-                group.create_task(
-                    _keep(partner, couriers, courier_for, told, partial(lacking_for, partner), asked_to_stop)
-                )
+            watching = group.create_task(seen.watch())
+            delivering = [
+                group.create_task(_keep(partner, couriers, courier_for, told, partial(seen.of, partner), asked_to_stop))
+                for partner in couriers
+            ]
+            await asyncio.wait(delivering)
+            watching.cancel()
     finally:
         await reader.stop()
     structlog.get_logger().info("deliver.stopped", count=len(couriers))
@@ -150,16 +156,20 @@ async def _keep(
 
     from safebus.schemas.kafka.connection import is_about_a_right
 
+    forgiven_until = 0.0
     while not asked_to_stop.is_set():
         try:
             await couriers[partner].run(asked_to_stop)
         except Exception as exc:
             # By the broker's own word: whatever the client makes of a right that is gone, it may be a failed assertion.
             missing = await lacking()
-            if not (missing or is_about_a_right(exc)):
+            now = asyncio.get_running_loop().time()
+            if missing or is_about_a_right(exc):
+                forgiven_until = now + _SETTLED_AFTER_S
+            elif now > forgiven_until:
                 raise
-            error = f"it lacks {', '.join(map(str, missing))}, or that is not there" if missing else str(exc)
-            structlog.get_logger().error("courier.not_allowed", partner=partner, error=error)
+            what = f"it lacks {', '.join(map(str, missing))}, or that is not there" if missing else str(exc)
+            structlog.get_logger().error("courier.not_allowed", partner=partner, error=f"{type(exc).__name__}: {what}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asked_to_stop.wait(), _ASK_AGAIN_S)
             couriers[partner] = courier_for(partner)
@@ -171,6 +181,7 @@ async def _watched_couriers(
     found: Settings,
     health_port: int | None,
     couriers: Mapping[str, Courier],
+    seen: AdapterRights,
     reader: RegisterReader,
     asked_to_stop: Event,
 ) -> AsyncIterator[Callable[[Courier], None]]:
@@ -186,9 +197,14 @@ async def _watched_couriers(
 
     pulse = Progress()
     numbers = metrics.DeliverNumbers(
-        couriers.values(), pulse, clock=clock, rules_digest=rules_digest(), certificate=found.tls_cert
+        couriers.values(),
+        pulse,
+        clock=clock,
+        rules_digest=rules_digest(),
+        certificate=found.tls_cert,
+        lacking=lambda: seen.lacking,
     )
-    state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock)
+    state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock, lambda: seen.lacking)
     fresh = asyncio.create_task(health.keep_fresh(reader, pulse))
     try:
         async with health.serving(health_port, state, numbers.exposition):

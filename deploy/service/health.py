@@ -125,6 +125,7 @@ class DeliverHealth:
 
     Args:
         clock: As the couriers'.
+        lacking: The rights that they should have and have not.
         ticks: Seconds, as the pulse's.
     """
 
@@ -132,6 +133,7 @@ class DeliverHealth:
     pulse: Progress
     stop: asyncio.Event
     clock: Callable[[], datetime]
+    lacking: Callable[[], Sequence[object]] = tuple
     ticks: Callable[[], float] = time.monotonic
 
     def alive(self) -> list[HealthCheck]:
@@ -142,7 +144,7 @@ class DeliverHealth:
     def ready(self) -> list[HealthCheck]:
         """What it needs to deliver; never a partner's system."""
         joined = [_joined(courier) for courier in self.couriers]
-        return [*joined, _register(self.pulse, self.ticks()), _stopping(self.stop)]
+        return [*joined, _register(self.pulse, self.ticks()), _rights(self.lacking()), _stopping(self.stop)]
 
 
 def _loop() -> HealthCheck:

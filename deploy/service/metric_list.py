@@ -98,8 +98,15 @@ CERTIFICATE_ENDS: Final = Metric(
     "When the certificate of this process ends; 0: it has none",
     "seconds since 1970",
 )
+RIGHTS_MISSING: Final = Metric(
+    MetricKind.GAUGE,
+    "safebus_rights_missing",
+    "1: this process may not do this and should, or the topic is not there",
+    "0 or 1",
+    (Label("right", "as Kafka names it"), Label("topic", "of the bus")),
+)
 #: Of every process that shows numbers, beside `process_*`, which the system says of it.
-OF_EACH: Final = (BUILD, REGISTER_OFFSET, REGISTER_AGE, CERTIFICATE_ENDS)
+OF_EACH: Final = (BUILD, REGISTER_OFFSET, REGISTER_AGE, CERTIFICATE_ENDS, RIGHTS_MISSING)
 
 EVENTS: Final = Metric(
     MetricKind.COUNTER,
@@ -149,14 +156,7 @@ OWED: Final = Metric(
     "notifications",
     (Label("recipient", f"a partner with an `out.*` topic, or `{OTHER}`"),),
 )
-RIGHTS_MISSING: Final = Metric(
-    MetricKind.GAUGE,
-    "safebus_rights_missing",
-    "1: the worker may not do this and should, or the topic is not there",
-    "0 or 1",
-    (Label("right", "as Kafka names it"), Label("topic", "of the bus")),
-)
-OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, RIGHTS_MISSING, LAG, COMMIT_AGE)
+OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, LAG, COMMIT_AGE)
 
 ATTEMPTS: Final = Metric(
     MetricKind.COUNTER,

@@ -47,6 +47,7 @@ class Numbers:
 
     Args:
         certificate: The file with that of this process.
+        lacking: What it may not do and should.
         ticks: Seconds, by the same clock as the pulse.
     """
 
@@ -56,6 +57,7 @@ class Numbers:
         *,
         rules_digest: str,
         certificate: Path | None = None,
+        lacking: Callable[[], Sequence[Right]] = tuple,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = CollectorRegistry()
@@ -68,6 +70,7 @@ class Numbers:
         self._register_offset = self._gauge(metric_list.REGISTER_OFFSET)
         self._register_age = self._gauge(metric_list.REGISTER_AGE)
         self._certificate, self._certificate_ends = certificate, self._gauge(metric_list.CERTIFICATE_ENDS)
+        self._lacking, self._rights_missing = lacking, self._gauge(metric_list.RIGHTS_MISSING)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The numbers as text, in the form that is asked for: Prometheus' own, or OpenMetrics; and its content type."""
@@ -80,6 +83,9 @@ class Numbers:
         at = self._since if self._pulse.register_at is None else self._pulse.register_at
         self._register_offset.set(self._pulse.register_offset)
         self._register_age.set(max(0.0, now - at))
+        self._rights_missing.clear()
+        for right in self._lacking():
+            self._rights_missing.labels(right.operation, right.name).set(1)
         if self._certificate is not None:
             # As the file has it now; while it is being renewed it may be none.
             with contextlib.suppress(BadInput):
@@ -120,7 +126,9 @@ class WorkerNumbers(Numbers):
         certificate: Path | None = None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(pulse, rules_digest=rules_digest, certificate=certificate, ticks=ticks)
+        super().__init__(
+            pulse, rules_digest=rules_digest, certificate=certificate, lacking=lambda: there.lacking, ticks=ticks
+        )
         self._there = there
         self._types = frozenset(event_schemas().current)
         self._topics: frozenset[str] = frozenset()
@@ -129,7 +137,6 @@ class WorkerNumbers(Numbers):
         self._decisions = self._counter(metric_list.DECISIONS)
         self._quarantined = self._counter(metric_list.QUARANTINED)
         self._owed = self._counter(metric_list.OWED)
-        self._rights_missing = self._gauge(metric_list.RIGHTS_MISSING)
         self._lag = self._gauge(metric_list.LAG)
         self._commit_age = self._gauge(metric_list.COMMIT_AGE)
         for reason in REASONS:
@@ -165,9 +172,6 @@ class WorkerNumbers(Numbers):
         self._recipients |= frozenset(self._there.recipients)
         for recipient in sorted(self._recipients):
             self._owed.labels(recipient)  # from zero on
-        self._rights_missing.clear()
-        for right in self._there.lacking:
-            self._rights_missing.labels(right.operation, right.name).set(1)
         self._lag.clear()  # a partition that is another worker's by now is shown by that one
         for (topic, partition), waiting in sorted(self._pulse.lag.items()):
             self._lag.labels(GROUP, topic, str(partition)).set(waiting)
@@ -197,9 +201,10 @@ class DeliverNumbers(Numbers):
         clock: Callable[[], datetime],
         rules_digest: str,
         certificate: Path | None = None,
+        lacking: Callable[[], Sequence[Right]] = tuple,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(pulse, rules_digest=rules_digest, certificate=certificate, ticks=ticks)
+        super().__init__(pulse, rules_digest=rules_digest, certificate=certificate, lacking=lacking, ticks=ticks)
         self._couriers, self._clock = couriers, clock
         self.attempts = self._counter(metric_list.ATTEMPTS)
         self.took = self._histogram(metric_list.DURATION)

@@ -132,5 +132,7 @@ async def lacking(connection: Connection, wanted: Sequence[Right], *, expected: 
     """
     groups = [right.name for right in wanted if right.of is Of.GROUP]
     ids = [right.name for right in wanted if right.of is Of.TRANSACTIONAL_ID]
-    there = await allowed(connection, groups=groups, transactional_ids=ids)
+    about = {right.name for right in wanted if right.of is Of.TOPIC}
+    named = None if any(right.prefixed for right in wanted if right.of is Of.TOPIC) else sorted(about)
+    there = await allowed(connection, topics=named, groups=groups, transactional_ids=ids)
     return [] if there is None else missing(wanted, there, expected=expected)

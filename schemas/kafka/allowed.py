@@ -9,7 +9,7 @@ Source: KIP-430 (authorized operations in Describe responses).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Final
@@ -114,8 +114,11 @@ class _MetadataStruct(RequestStruct):
 class _Metadata(Request[_MetadataStruct]):
     API_KEY = 3
 
+    def __init__(self, topics: Sequence[str] | None) -> None:
+        self._topics = topics  # None: all
+
     def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
-        return request_struct_class(None, False, False, True)  # None: all topics
+        return request_struct_class(self._topics, False, False, True)
 
 
 _NOT_SAID: Final = -(2**31)
@@ -138,10 +141,17 @@ class Allowed:
 
 
 async def allowed(
-    connection: Connection, *, groups: Iterable[str] = (), transactional_ids: Iterable[str] = ()
+    connection: Connection,
+    *,
+    topics: Sequence[str] | None = None,
+    groups: Iterable[str] = (),
+    transactional_ids: Iterable[str] = (),
 ) -> Allowed | None:
     """
     Ask the broker; None: it knows no rights, as the embedded one.
+
+    Args:
+        topics: Of which it is asked; None: of all that it shows.
 
     Raises:
         NotReachable: It does not answer.
@@ -149,19 +159,20 @@ async def allowed(
     async with Offsets(connection) as asked:
         client = asked._consumer._client
         try:
-            said: Any = await client.send(client.get_random_node(), _Metadata())
-            if any(topic[4] == _NOT_SAID for topic in said.topics):
+            said: Any = await client.send(client.get_random_node(), _Metadata(topics))
+            shown = [topic for topic in said.topics if not topic[0]]  # of others it says nothing
+            if any(topic[4] == _NOT_SAID for topic in shown):
                 return None
+            if not shown:  # as one that has just come back, for a moment
+                raise NotReachable(f"`{connection.bootstrap}` shows this process no topic")
             return Allowed(
-                topics={name: _operations(bits) for error, name, _, _, bits in said.topics if not error},
+                topics={name: _operations(bits) for _, name, _, _, bits in shown},
                 groups=frozenset([g for g in groups if await _may_use(client, _GROUP, g)]),
                 transactional_ids=frozenset(
                     [t for t in transactional_ids if await _may_use(client, _TRANSACTIONAL_ID, t)]
                 ),
             )
-        except (KafkaError, NotImplementedError) as exc:
-            if isinstance(exc, NotImplementedError):
-                return None  # an older protocol than Kafka 2.3 speaks
+        except KafkaError as exc:
             raise NotReachable(
                 f"`{connection.bootstrap}` does not say what this process may do ({type(exc).__name__})"
             ) from exc
@@ -177,15 +188,12 @@ def missing(wanted: Iterable[Right], there: Allowed, *, expected: Iterable[str] 
     names = sorted({*there.topics, *expected})
     found = []
     for right in wanted:
-        match right.of:
-            case Of.TOPIC:
-                about = [n for n in names if n.startswith(right.name)] if right.prefixed else [right.name]
-                lacking = [n for n in about if Operation[right.operation] not in there.topics.get(n, ())]
-                found += [Right(right.principal, right.operation, Of.TOPIC, name) for name in lacking]
-            case Of.GROUP:
-                found += [right] if right.name not in there.groups else []
-            case Of.TRANSACTIONAL_ID:
-                found += [right] if right.name not in there.transactional_ids else []
+        if right.of is Of.TOPIC:
+            about = [n for n in names if n.startswith(right.name)] if right.prefixed else [right.name]
+            lacking = [n for n in about if Operation[right.operation] not in there.topics.get(n, ())]
+            found += [Right(right.principal, right.operation, Of.TOPIC, name) for name in lacking]
+        elif right.name not in (there.groups if right.of is Of.GROUP else there.transactional_ids):
+            found.append(right)
     return found
 
 

@@ -129,7 +129,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         except KafkaError as exc:
             if is_about_a_right(exc):
                 raise may_not_read(self._topic, exc) from exc
-            raise NotReachable(f"`{self._topic}` could not be read: {type(exc).__name__}") from exc
+            raise NotReachable(f"`{self._topic}` could not be read: {type(exc).__name__}: {exc}") from exc
         if self._letting_go:
             return []  # whoever has these partitions next reads them again
         # aiokafka gives out records of new partitions while `on_partitions_assigned` still runs.
@@ -196,6 +196,8 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             self._ours_at = float("-inf")
             return False
         except (KafkaError, TimeoutError) as exc:
+            if is_about_a_right(exc):
+                raise may_not_read(self._topic, exc) from exc
             raise NotReachable(f"offsets of `{self._topic}` could not be committed: {type(exc).__name__}") from exc
         if generation != self._generation():
             return False

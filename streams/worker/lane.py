@@ -28,6 +28,7 @@ from faust.transport.drivers.aiokafka import Producer as _Producer
 from faust.transport.drivers.aiokafka import Transport as _Transport
 
 from safebus.schemas.kafka.assigning import SeeingAssignor
+from safebus.schemas.kafka.connection import is_about_a_right
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.records import FetchedRecord
 
@@ -63,6 +64,10 @@ def lane_of(app: Any) -> Lane:
     return _LANES[app]
 
 
+#: Until a partition that may not be read is asked for again, seconds; who leaves it out does so within a few.
+_NOT_AT_ONCE_S = 0.2
+
+
 class LaneThread(_ConsumerThread):
     """The thread that fetches. Partition n of every topic goes to one worker: it writes partition n of `decisions`."""
 
@@ -71,6 +76,20 @@ class LaneThread(_ConsumerThread):
         # Faust's own choice deals partitions out one by one, so that two workers would share one decisions partition.
         consumer._partition_assignment_strategy = (SeeingAssignor,)
         return consumer
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
+        """
+        What was fetched. A topic that may not be read any more gives nothing, and keeps no other from being read.
+
+        Of several partitions that are ready aiokafka raises for one that is not, and gives the others the next time.
+        """
+        try:
+            return await super()._fetch_records(*args, **kwargs)
+        except Exception as exc:
+            if not is_about_a_right(exc):
+                raise
+            await asyncio.sleep(_NOT_AT_ONCE_S)
+            return {}
 
 
 class LaneConsumer(_Consumer):

@@ -153,9 +153,9 @@ async def run(
                 if not is_about_a_right(exc):
                     raise
                 # One topic that may not be read any more keeps none of the others from being read.
-                before, topics = set(topics or ()), await settings.topics.look(register.now.partners)
-                if set(topics) == before:
-                    raise  # whoever starts it again gives the broker time
+                log.error("worker.not_allowed", error=type(exc).__name__)
+                await _asked_within(stop, settings.look_every_s)  # the broker may be in the middle of it
+                topics = None if stop.is_set() else await settings.topics.look(register.now.partners)
             finally:
                 await decisions.stop()
     return counts
@@ -165,15 +165,19 @@ async def _other(
     seen: WorkerTopics, register: RegisterReader, known: Sequence[str], *, every_s: float
 ) -> Sequence[str]:
     """Look until what may be read is not what is read; returns what may."""
+    took = 0.0
     while True:
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(max(every_s, 50 * took))  # with very many topics, a fiftieth of the time is enough
+        began = time.monotonic()
         # Whoever takes the pulse says that nobody answers. And one that is not shown may be shown again: a broker
         # that has just come back shows none. One that is gone for good stops whoever leads the group.
         with contextlib.suppress(NotReachable, BadInput):
             there = await seen.look(register.now.partners)
-            if new := set(there) - set(known):
-                log.info("worker.topics_found", topics=len(new))
-                return sorted({*known, *there} - set(seen.unreadable))
+            took = time.monotonic() - began
+            wanted = sorted({*known, *there} - set(seen.unreadable))
+            if wanted != sorted(known):
+                log.info("worker.topics_found", topics=len(wanted))
+                return wanted
 
 
 def _sources(app: Any, register: RegisterReader) -> Sources:
@@ -215,16 +219,25 @@ async def _live(
         in_order = stop.is_set() or found is not None
         for task in (*ends, starting):
             task.cancel()
+        goes_on = in_order or is_about_a_right(failed or app.crash_reason)
         # Who was asked may finish its batch; who cannot go on has none, and the others wait for it to leave the group.
-        stopped = await _stopped(app, within_s=_STOP_S if in_order else _CRASHED_STOP_S)
+        stopped = await _stopped(app, within_s=_STOP_S if goes_on else _CRASHED_STOP_S)
     failed = failed or app.crash_reason
     if failed is not None:
+        if is_about_a_right(failed) and not stopped:
+            raise BrokenPromise("a topic may not be read any more, and what reads the others did not stop in time")
         raise failed
     if found is None or stop.is_set():
         return None
     if not stopped:
         raise BrokenPromise("there are new topics, and what reads the known ones did not stop in time; start it again")
     return found
+
+
+async def _asked_within(stop: asyncio.Event, seconds: float) -> None:
+    """Return when asked to stop, or after so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
 
 
 def _failure(task: asyncio.Future[Any]) -> BaseException | None:

@@ -105,7 +105,11 @@ class SecuredBus:
         return any(event_id in file.read_text("utf-8") for file in (self.folder / partner).glob("*.json"))
 
     async def ask(self, path: str) -> Any:
-        port = re.findall(r'"port": (\d+), "event": "health.started"', self.log("worker"))[-1]
+        def ports() -> list[str]:
+            return re.findall(r'"port": (\d+), "event": "health.started"', self.log("worker"))
+
+        await self.until(lambda: bool(ports()), "the worker to answer for its health")
+        port = ports()[-1]
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/{path}") as answer:
             return await answer.text()
 
@@ -214,7 +218,8 @@ async def test_one_partners_topic_that_may_not_be_written_keeps_nobody_else_from
         event_id = await bus.publish(incident())
         await bus.until_delivered(SCHOOL, event_id)
         assert await bus.metric("safebus_rights_missing") == {("WRITE", "out.haven"): 1.0}
-        assert await bus.metric("safebus_notifications_owed_total") == {(HAVEN,): 1.0}
+        owed = await bus.metric("safebus_notifications_owed_total")
+        assert {who: number for who, number in owed.items() if number} == {(HAVEN,): 1.0}
         assert '"notification.owed"' in bus.log("worker") and '"right.missing"' in bus.log("worker")
         reconciled = json.loads(
             bus.run("reconcile", "--from", since.isoformat(), "--grace", "0", "-o", "json", name="auditor").stdout
@@ -265,11 +270,13 @@ async def test_one_partners_delivery_that_lacks_a_right_keeps_no_other_waiting(b
             event_id = await bus.publish(incident())
             await bus.until_delivered(SCHOOL, event_id)
             await bus.until(
-                lambda begins=begins: '"courier.not_allowed"' in bus.log("deliver")[begins:],  # type: ignore[misc]
+                lambda begins=begins, name=taken.name: any(  # type: ignore[misc]
+                    json.loads(line).get("topic") == name
+                    for line in bus.log("deliver")[begins:].splitlines()
+                    if '"right.missing"' in line
+                ),
                 f"{taken} to be named",
             )
-            line = next(line for line in bus.log("deliver")[begins:].splitlines() if '"courier.not_allowed"' in line)
-            assert json.loads(line)["partner"] == HAVEN, line
         await bus.until_delivered(HAVEN, event_id)
 
 

@@ -11,7 +11,7 @@ import pytest
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Receipt, RegisterRecord
 from safebus.schemas.gate import Damaged, GateReason
-from safebus.schemas.own_records import NOT_THIS_TOPICS, Strange, own_record
+from safebus.schemas.own_records import IN_NO_TRANSACTION, NOT_THIS_TOPICS, Strange, own_record
 
 RECORD = RegisterRecord(
     record_id="partner/ash",
@@ -48,6 +48,16 @@ def test_anything_else_is_strange_and_has_its_place(found: Any, reason: str) -> 
 
     assert strange == Strange("receipts.ash", 2, 7, reason)
     assert str(strange) == f"receipts.ash/2/7 ({reason})"
+
+
+def test_where_records_stand_in_transactions_what_stands_in_none_is_strange() -> None:
+    """The worker writes its decisions under an id that nobody else may use."""
+    inside = [(Damaged("", GateReason.IN_TRANSACTION, "-"), None)]
+
+    assert own_record(message(headers=inside), RegisterRecord, in_transaction=True) == RECORD
+    assert own_record(message(), RegisterRecord, in_transaction=True) == Strange(
+        "receipts.ash", 2, 7, IN_NO_TRANSACTION
+    )
 
 
 def test_so_is_a_record_of_another_kind_or_of_somebody_else() -> None:

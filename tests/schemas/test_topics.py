@@ -50,6 +50,12 @@ def test_every_topic_is_dated_by_the_broker_and_none_is_compacted() -> None:
     }
 
 
+def test_a_topic_says_whose_notifications_it_holds_or_that_it_is_published() -> None:
+    assert topics.partner_of_notifications(topics.notifications_for("ash")) == "ash"
+    assert topics.partner_of_notifications("receipts.ash") is None
+    assert topics.is_published(topics.published_by("ash")) and not topics.is_published("out.ash")
+
+
 def test_the_agency_of_a_topic_is_the_one_that_publishes_to_it() -> None:
     assert topics.agency_of(topics.published_by("htest-police")) == "htest-police"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -246,10 +246,12 @@ def test_every_reason_that_the_worker_sets_aside_for_has_a_name_of_its_own() -> 
     assert set(REASONS) == {*GateReason, *Aside, OTHER}
 
 
-def delivery(courier: ACourier) -> DeliverNumbers:
+def delivery(courier: ACourier, *, lacking: Sequence[Right] = ()) -> DeliverNumbers:
     """From here on this courier is counted."""
     pulse = Progress(register_at=7.0, register_offset=3)
-    return DeliverNumbers([courier], pulse, clock=lambda: NOON, rules_digest="d1", ticks=lambda: 8.0)
+    return DeliverNumbers(
+        [courier], pulse, clock=lambda: NOON, rules_digest="d1", lacking=lambda: lacking, ticks=lambda: 8.0
+    )
 
 
 def test_the_numbers_of_a_delivery_process_are_these() -> None:
@@ -337,7 +339,7 @@ def test_what_is_on_the_list_is_shown_with_these_labels_and_nothing_else_is() ->
     """Where a label has a fixed list of values, all of them are there before the first is counted."""
     pulse = Progress()
     pulse.looked({(POLICE, 0): 1}, {}, now=90.0)
-    working, delivering = worker(pulse, there=There(lacking=[LACKING])), delivery(ACourier())
+    working, delivering = worker(pulse, there=There(lacking=[LACKING])), delivery(ACourier(), lacking=[LACKING])
     working.answered(ENCOMPASS, [answer("haven", outcome) for outcome in Outcome])
     for numbers, listed in ((working, metric_list.OF_WORKERS), (delivering, metric_list.OF_DELIVERY)):
         numbers.look(100.0)

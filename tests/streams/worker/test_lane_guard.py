@@ -33,6 +33,7 @@ SEEN = [
     ("Producer._settings_default", "9c39987fb719e984"),
     ("AIOKafkaConsumerThread._commit", "932852ce7a23f658"),
     ("AIOKafkaConsumerThread._create_worker_consumer", "c2701bfc3e6f6cad"),
+    ("AIOKafkaConsumerThread._fetch_records", "39a2c6c79fc1455a"),
     ("Consumer._new_consumer_thread", "0870ec53dea75083"),
     ("Consumer.assignment", "58f5bf9281fb8ef9"),
 ]
