@@ -86,11 +86,14 @@ def safebus(
 
 def main() -> None:
     """Run the command and end with its exit code."""
+    from setproctitle import setproctitle
+
     from safebus.deploy.service.key_files import keep_out_of_core_files
     from safebus.schemas.errors import NotReachable, SafebusError
     from safebus.schemas.kafka import batches
 
     keep_out_of_core_files()
+    setproctitle(_title(sys.argv[1:]))
     batches.install()
     # They report every broker that is still starting as an error; what matters raises, and is said once by us.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -111,6 +114,11 @@ def main() -> None:
         where = f"{at.f_code.co_filename}:{line}"
         say(f"safebus: a bug: {type(exc).__name__} at {where}; please report these words")
         sys.exit(FAILED)
+
+
+def _title(arguments: list[str]) -> str:
+    """What others on this machine see of this process: which command, and none of its reasons, cases and files."""
+    return " ".join(["safebus", *(word for word in arguments[:1] if word.isalpha())])
 
 
 def _is_ours(frame: FrameType) -> bool:

@@ -6,6 +6,7 @@ Which options and exit codes do all commands share?
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -26,7 +27,20 @@ class Form(StrEnum):
 
 FORM = typer.Option(Form.TABLE, "-o", "--output", help="table, json or csv; data go to stdout")
 EXECUTE = typer.Option(False, "--execute", help="do it; without this it only says what it would do")
-REASON = typer.Option("", "--reason", help="why; kept on record, needed with --execute")
+
+
+def ask_for(what: str) -> Callable[[str], str]:
+    """What is given as `-` is asked for instead: an argument stands in the shell's history."""
+
+    def asked(value: str) -> str:
+        return str(typer.prompt(what, err=True)).strip() if value == "-" else value
+
+    return asked
+
+
+REASON = typer.Option(
+    "", "--reason", callback=ask_for("reason"), help="why; kept on record, needed with --execute; -: asked for"
+)
 HEALTH_PORT = typer.Option(
     None,
     "--health-port",

@@ -9,7 +9,7 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.on_record import put_on_record
-from safebus.deploy.cli.options import EXECUTE, REASON, example, needs_reason
+from safebus.deploy.cli.options import EXECUTE, REASON, ask_for, example, needs_reason
 from safebus.deploy.service.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ app = typer.Typer()
 )
 def publish(
     files: list[Path] = typer.Argument(..., help="events as JSON, one a file"),
-    case: str = typer.Option(..., help="your own reference of the case; it leaves this process only as a keyed token"),
+    case: str = typer.Option(
+        ...,
+        callback=ask_for("case"),
+        help="your own reference of the case, or -: asked for; it leaves this process only as a keyed token",
+    ),
     execute: bool = EXECUTE,
     reason: str = REASON,
 ) -> None:

@@ -14,10 +14,11 @@ import pytest
 
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.up import DEMO_REGISTER
+from safebus.deploy.service import key_files
 
 COMMANDS = (
-    "demo up doctor worker deliver topics register consent publish import "
-    "explain index reconcile policy replay parked quarantine schemas bench"
+    "demo up doctor worker deliver keys topics rights register consent publish import explain index reconcile policy "
+    "replay deliveries parked quarantine operations schemas bench"
 )
 
 
@@ -54,6 +55,30 @@ def test_help_loads_nothing_of_the_bus() -> None:
     )
     ours = ("safebus.schemas", "safebus.streams", "safebus.consumers", "safebus.producers", "safebus.deploy.local")
     assert [name for name in done.stdout.split() if name.startswith((*heavy, *ours))] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_others_on_the_machine_see_which_command_runs_and_not_why(tmp_path: Path) -> None:
+    """A reason or a case reference in `ps` tells of a child to whoever has an account there."""
+    home = tmp_path / "home"
+    key_files.init(home)
+    words = ["consent", "record", "--state", "given", "--purpose", "CANARY-1", "--capacity", "parent", "--method", "m"]
+    words += ["--execute", "--reason", "-"]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "safebus.deploy.cli", *words, "--by", "CANARY-2"],
+        env={**os.environ, "SAFEBUS_HOME": str(home)},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert child.stderr is not None
+        asked = child.stderr.read(len("reason:"))  # it is there, and waits for what was not typed as an argument
+        shown = Path(f"/proc/{child.pid}/cmdline").read_text().replace("\0", " ").strip()
+    finally:
+        child.kill()
+        child.communicate()
+
+    assert (asked, shown) == (b"reason:", "safebus consent")
 
 
 def test_it_says_which_version_it_is(tmp_path: Path) -> None:
