@@ -37,10 +37,13 @@ class Signer:
     Attributes:
         name: Its common name, by which the broker knows who writes.
         certificate: DER.
+        begins, ends: From when until when it is valid, UTC.
     """
 
     name: str
     certificate: bytes
+    begins: datetime
+    ends: datetime
     _key: EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey
 
     def __repr__(self) -> str:
@@ -66,16 +69,17 @@ def signer(pem: Path) -> Signer:
         text = pem.read_bytes()
         leaf = x509.load_pem_x509_certificates(text)[0]
         key = serialization.load_pem_private_key(text, None)
+        name, begins, ends = common_name(leaf), leaf.not_valid_before_utc, leaf.not_valid_after_utc
     except OSError as exc:
         raise BadInput(f"`{pem}` cannot be read: {exc.strerror}") from None
-    except (ValueError, TypeError) as exc:
+    except Exception as exc:  # a damaged file raises more than is documented
         raise BadInput(
             f"`{pem}` has no certificate with its key ({type(exc).__name__}); expected both as PEM, the key without a "
             "password"
         ) from None
     if not isinstance(key, EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey):
         raise BadInput(f"the key in `{pem}` is of a kind that signs nothing here; expected EC, Ed25519 or RSA")
-    return Signer(common_name(leaf), leaf.public_bytes(Encoding.DER), key)
+    return Signer(name, leaf.public_bytes(Encoding.DER), begins, ends, key)
 
 
 def validity(pem: Path) -> tuple[datetime, datetime]:
@@ -85,8 +89,8 @@ def validity(pem: Path) -> tuple[datetime, datetime]:
     Raises:
         BadInput: As `signer`.
     """
-    leaf = x509.load_der_x509_certificate(signer(pem).certificate)
-    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    found = signer(pem)
+    return found.begins, found.ends
 
 
 def issuers(pem: Path) -> list[x509.Certificate]:
@@ -100,7 +104,7 @@ def issuers(pem: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem.read_bytes())
     except OSError as exc:
         raise BadInput(f"`{pem}` cannot be read: {exc.strerror}") from None
-    except ValueError:
+    except Exception:
         raise BadInput(f"`{pem}` has no certificate; expected PEM") from None
 
 
@@ -118,20 +122,20 @@ def who_signed(
     """
     try:
         leaf = x509.load_der_x509_certificate(certificate)
-        if not any(_issued(leaf, by) for by in trusted):
+        if not is_issued_by(certificate, trusted):
             return None
         if not leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc:
             return None
         _verify(leaf, signature, data)
         return common_name(leaf)
-    except (InvalidSignature, ValueError, TypeError):  # also what is no certificate at all
+    except Exception:  # whatever a parser makes of bytes that anybody may have written: they prove nobody
         return None
 
 
 def _issued(leaf: x509.Certificate, by: x509.Certificate) -> bool:
     try:
         leaf.verify_directly_issued_by(by)
-    except (InvalidSignature, ValueError, TypeError):
+    except Exception:
         return False
     return True
 
@@ -146,6 +150,15 @@ def _verify(leaf: x509.Certificate, signature: bytes, data: bytes) -> None:
             key.verify(signature, data, _PSS, hashes.SHA256())
         case _:
             raise InvalidSignature
+
+
+def is_issued_by(certificate: bytes, trusted: Iterable[x509.Certificate]) -> bool:
+    """Did one of these issue this certificate (DER)?"""
+    try:
+        leaf = x509.load_der_x509_certificate(certificate)
+    except Exception:
+        return False
+    return any(_issued(leaf, by) for by in trusted)
 
 
 def common_name(certificate: x509.Certificate) -> str:

@@ -12,7 +12,9 @@ Secrets stand in files of their own, named here; never in this file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -89,24 +91,73 @@ def _beside(destination: Folder | Webhook | Postgres, base: Path) -> Folder | We
             return destination.model_copy(update={"dsn_file": base / destination.dsn_file})
 
 
-def place(destination: Folder | Webhook | Postgres) -> str:
+@dataclass(frozen=True)
+class Opened:
     """
-    Where a destination is, as the register names it; never a secret.
+    A destination whose files were read, once: what is looked at is what is used.
+
+    Attributes:
+        place: Where it is, as the register names it; never a secret.
+        unclear: Why that cannot be told from what was read; empty: it can.
+    """
+
+    transport: str
+    place: str
+    adapter: Adapter
+    unclear: str = ""
+
+
+def opened(destination: Folder | Webhook | Postgres, *, clock: Callable[[], datetime]) -> Opened:
+    """
+    Read a destination's files and make its adapter; only what it needs is imported.
 
     Raises:
-        BadInput: The file with the database's address cannot be read.
+        BadInput: A file cannot be read, or what stands in it cannot be used.
     """
     match destination:
         case Folder():
-            return str(destination.folder.resolve())
+            from safebus.consumers.adapters.folder import FolderAdapter
+
+            folder = destination.folder.resolve()
+            return Opened(destination.transport, str(folder), FolderAdapter(folder))
         case Webhook():
-            return destination.url
+            from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings
+
+            secrets = tuple(_secret(destination.secrets_file).split())
+            settings = WebhookSettings(url=destination.url, secrets=secrets, allow_private=destination.allow_private)
+            url = urlsplit(destination.url)
+            place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+            return Opened(destination.transport, place, WebhookAdapter(settings, clock=clock))
         case Postgres():
-            dsn = urlsplit(_secret(destination.dsn_file))
-            named = parse_qs(dsn.query)
-            host = ",".join(named["host"]) if "host" in named else dsn.netloc.rpartition("@")[2]
-            database = named.get("dbname", [dsn.path.removeprefix("/")])[0]
-            return f"{host}/{database} {destination.table}"
+            from safebus.consumers.adapters.postgres import PostgresAdapter, PostgresSettings
+
+            dsn = _secret(destination.dsn_file)
+            place, unclear = _database(dsn)
+            made = PostgresAdapter(PostgresSettings(dsn=dsn, table=destination.table))
+            return Opened(destination.transport, f"{place} {destination.table}", made, unclear)
+
+
+#: Parameters of a DSN that say nothing of where it goes.
+_ELSEWHERE_NEVER = frozenset(
+    {"sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword", "passfile", "application_name",
+     "target_session_attrs", "ssl_min_protocol_version", "ssl_max_protocol_version"}
+)  # fmt: skip
+
+
+def _database(dsn: str) -> tuple[str, str]:
+    """Host, port and database of a DSN; and why another reader might take it elsewhere."""
+    try:
+        found = urlsplit(dsn)
+        asked = set(parse_qs(found.query, keep_blank_values=True)) - _ELSEWHERE_NEVER
+    except ValueError:
+        return "", "it is no URL"
+    hosts = found.netloc.rpartition("@")[2]
+    database = found.path.removeprefix("/")
+    if asked:
+        return f"{hosts}/{database}", f"`{', '.join(sorted(asked))}` after `?` may lead elsewhere"
+    if not database or not all(re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):\d+", host) for host in hosts.split(",")):
+        return f"{hosts}/{database}", "host, port and database must all be written: the environment would fill them in"
+    return f"{hosts}/{database}", ""
 
 
 def _secret(path: Path) -> str:
@@ -114,24 +165,3 @@ def _secret(path: Path) -> str:
         return path.read_text("utf-8").strip()
     except OSError as exc:
         raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
-
-
-def adapter(destination: Folder | Webhook | Postgres, *, clock: Callable[[], datetime]) -> Adapter:
-    """The adapter for a destination; only what it needs is imported."""
-    match destination:
-        case Folder():
-            from safebus.consumers.adapters.folder import FolderAdapter
-
-            return FolderAdapter(destination.folder)
-        case Webhook():
-            from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings
-
-            secrets = tuple(_secret(destination.secrets_file).split())
-            return WebhookAdapter(
-                WebhookSettings(url=destination.url, secrets=secrets, allow_private=destination.allow_private),
-                clock=clock,
-            )
-        case Postgres():
-            from safebus.consumers.adapters.postgres import PostgresAdapter, PostgresSettings
-
-            return PostgresAdapter(PostgresSettings(dsn=_secret(destination.dsn_file), table=destination.table))

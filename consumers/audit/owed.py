@@ -55,28 +55,44 @@ async def owed(
         NotReachable: A topic cannot be read.
     """
     # The decisions first: what they led to may be on the partner's topic a moment later.
-    permits = await _permits(connection, partner, since, until)
+    permits, taken_back = await _permits(connection, partner, since, until)
     for notification_id in [n async for n in _dealt_with(connection, partner)]:
         permits.pop(notification_id, None)
     events = await _events(connection, [record.origin for record in permits.values()])
     found = [
-        _again(notification_id, record, events.get(record.origin), key, schemas)
+        _taken_back(notification_id, record)
+        if notification_id in taken_back
+        else _again(notification_id, record, events.get(record.origin), key, schemas)
         for notification_id, record in permits.items()
     ]
     return sorted(found, key=lambda each: each.decided_at)
 
 
-async def _permits(connection: Connection, partner: str, since: datetime, until: datetime) -> dict[str, DecisionRecord]:
-    """Notification id -> the decision that permits it."""
+async def _permits(
+    connection: Connection, partner: str, since: datetime, until: datetime
+) -> tuple[dict[str, DecisionRecord], set[str]]:
+    """Notification id -> the decision that permits it; and the ids of what was taken back or corrected since."""
     found: dict[str, DecisionRecord] = {}
-    async for message in read_topic(connection, topics.DECISIONS, since=since, until=until):
+    taken_back: set[str] = set()
+    async for message in read_topic(connection, topics.DECISIONS, since=since):
         record = own_record(message, DecisionRecord, in_transaction=True)
         if isinstance(record, Strange):
             continue  # who writes what may be sent is the worker alone
+        within = message.timestamp < until.timestamp() * 1000
         for answer in record.answers:
-            if answer.recipient == partner and answer.outcome is Outcome.PERMIT and answer.notification_id:
+            if answer.recipient != partner or answer.outcome is not Outcome.PERMIT:
+                continue
+            if answer.takes_back is not None:
+                taken_back.add(answer.takes_back)
+            if within and answer.notification_id:
                 found.setdefault(answer.notification_id, record)
-    return found
+    return found, taken_back
+
+
+def _taken_back(notification_id: str, record: DecisionRecord) -> Owed:
+    """What was wrong must not arrive after the word that it was."""
+    why = "taken back or corrected since; what corrects it is a notification of its own"
+    return Owed(notification_id, record.event_id, record.decided_at, None, why)
 
 
 async def _dealt_with(connection: Connection, partner: str) -> AsyncIterator[str]:

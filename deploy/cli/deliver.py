@@ -95,16 +95,16 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
         raise NotAllowed(f"this certificate lacks {', '.join(map(str, missing))}, or that is not there")
     reader = RegisterReader(connection, key=key)
     await reader.start()
-    for partner, place in there.items():
-        check_destination(reader.now, partner, place, must=False)
     chance = random.SystemRandom()
     receipts = Receipts(connection)  # read once for all of them
 
     def courier_for(partner: str) -> Courier:
+        place = places.opened(there[partner], clock=clock)
+        check_destination(reader.now, partner, place, must=False)
         return Courier(
             connection,
             partner=partner,
-            adapter=places.adapter(there[partner], clock=clock),
+            adapter=place.adapter,
             recheck=RegisterRecheck(reader),
             key=key,
             clock=clock,
@@ -154,6 +154,7 @@ async def _keep(
 
     import structlog
 
+    from safebus.schemas.errors import NotReachable
     from safebus.schemas.kafka.connection import is_about_a_right
 
     forgiven_until = 0.0
@@ -164,7 +165,8 @@ async def _keep(
             # By the broker's own word: whatever the client makes of a right that is gone, it may be a failed assertion.
             missing = await lacking()
             now = asyncio.get_running_loop().time()
-            if missing or is_about_a_right(exc):
+            if missing or is_about_a_right(exc) or isinstance(exc, NotReachable):
+                # The broker answers, so whatever it is, it is about this partner's topics or its group alone.
                 forgiven_until = now + _SETTLED_AFTER_S
             elif now > forgiven_until:
                 raise

@@ -60,7 +60,7 @@ def write_to_register(
         raise BadInput("`--second` is for what one person alone may not change, and this is nothing of that kind")
     act = replace(act, request=request_digest(records, key) if needed else None)
     if second:
-        first = _first(found, second, act)
+        first = _first(found, register, second, act)
         act = replace(act, seconds=second)
         who = first.certificate or first.system_user
         records = [r.model_copy(update={"reason": f"{r.reason}; asked for by {who} ({second})"}) for r in records]
@@ -71,9 +71,10 @@ def write_to_register(
     return run(lambda: write_records(found.connection(), list(records), key=key))
 
 
-def _first(found: Settings, second: str, act: Act) -> Operation:
+def _first(found: Settings, register: Register, second: str, act: Act) -> Operation:
     """What the first person asked for, if this one may be the second."""
     from safebus.consumers.audit import operations
+    from safebus.deploy.service import rights
     from safebus.deploy.service.operations import system_user
     from safebus.schemas.errors import BadInput
 
@@ -90,8 +91,15 @@ def _first(found: Settings, second: str, act: Act) -> Operation:
     if clock() - first.at > ASKED_WITHIN:
         raise BadInput(f"`{second}` was asked for on {first.at:%Y-%m-%d}, longer ago than {ASKED_WITHIN.days} days")
     signer = found.signer()
+    if used := next((e for e in asked.values() if e.operation.seconds == second), None):
+        raise BadInput(f"`{second}` was carried out on {used.at:%Y-%m-%d %H:%M} UTC; one of you asks anew")
     if trusted and not first.proven:
         raise BadInput(f"`{second}` is not signed by a certificate of this bus, so nobody is known to have asked")
+    for name in (first.who, signer.name if signer else "") if trusted else ():
+        if not rights.is_a_person(name, register.partners):
+            raise BadInput(
+                f"`{name}` is the certificate of a process, which more than one person may use; two persons are asked"
+            )
     if first.who == (signer.name if signer else system_user()):
         raise BadInput(f"`{first.who}` asked for it themselves; the second must be somebody else")
     return first.operation

@@ -14,6 +14,9 @@ import typer
 
 from safebus.deploy.service.terminal import say
 
+#: Characters; whoever reads the record later reads all of it.
+MOST_REASON = 1000
+
 DONE, FAILED, USAGE, SOME, UNREACHABLE = 0, 1, 2, 3, 4
 
 
@@ -65,8 +68,10 @@ def stop(code: int, text: str = "") -> typer.Exit:
 
 def needs_reason(execute: bool, reason: str) -> None:
     """Whatever sends or changes says why."""
-    if execute and not reason.strip():
+    if execute and not any(sign.isalnum() for sign in reason):
         raise stop(USAGE, "--execute needs --reason: it is kept on record with what was done")
+    if len(reason) > MOST_REASON or any("\ud800" <= sign <= "\udfff" for sign in reason):
+        raise stop(USAGE, f"--reason is kept on record: expected text of at most {MOST_REASON} characters, in UTF-8")
 
 
 def parse_time(text: str | None, default: datetime) -> datetime:

@@ -121,13 +121,14 @@ def parked_redrive(
         reader = RegisterReader(connection, key=key)
         try:
             await reader.start()
-            check_destination(reader.now, partner, there[partner], must=True)
+            place = places.opened(there[partner], clock=clock)
+            check_destination(reader.now, partner, place, must=True)
             await written_down(found, Act("parked redrive", (partner, notification_id), reason, number=1), clock=clock)
             return await parked.redrive(
                 connection,
                 partner,
                 notification_id,
-                adapter=places.adapter(there[partner], clock=clock),
+                adapter=place.adapter,
                 recheck=RegisterRecheck(reader),
                 key=key,
                 reason=reason,

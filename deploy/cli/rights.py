@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -20,22 +21,28 @@ app = typer.Typer(
 )
 
 OPERATORS = typer.Option("--operator", metavar="NAME", help="a person, as the certificate names them; repeatable")
+REGISTRARS = typer.Option("--registrar", metavar="NAME", help="a person who also changes the register; repeatable")
+SENDERS = typer.Option("--sender", metavar="NAME", help="a person who also sends what partners are owed; repeatable")
 IMPORTERS = typer.Option("--importer", metavar="AGENCY", help="an agency that others publish for; repeatable")
 
 
 @app.command("plan", epilog=example("safebus rights plan --operator op-anna -o csv"))
 def rights_plan(
     operator: Annotated[list[str], OPERATORS] = [],  # noqa: B006  # typer copies it
+    registrar: Annotated[list[str], REGISTRARS] = [],  # noqa: B006
+    sender: Annotated[list[str], SENDERS] = [],  # noqa: B006
     importer: Annotated[list[str], IMPORTERS] = [],  # noqa: B006
     output: Form = FORM,
 ) -> None:
     """Say which rights there should be, which are missing, and which are too many (exit code 3: some)."""
-    _rights(operator, importer, output, execute=False)
+    _rights(_Named(operator, registrar, sender, importer), output, execute=False)
 
 
 @app.command("apply", epilog=example('safebus rights apply --operator op-anna --execute --reason "Anna starts"'))
 def rights_apply(
     operator: Annotated[list[str], OPERATORS] = [],  # noqa: B006
+    registrar: Annotated[list[str], REGISTRARS] = [],  # noqa: B006
+    sender: Annotated[list[str], SENDERS] = [],  # noqa: B006
     importer: Annotated[list[str], IMPORTERS] = [],  # noqa: B006
     output: Form = FORM,
     execute: bool = EXECUTE,
@@ -47,20 +54,33 @@ def rights_apply(
     Needs the certificate of an administrator of the broker. Who is not in the plan keeps what they have.
     """
     needs_reason(execute, reason)
-    _rights(operator, importer, output, execute=execute, reason=reason)
+    _rights(_Named(operator, registrar, sender, importer), output, execute=execute, reason=reason)
 
 
-def _rights(operators: list[str], importers: list[str], output: Form, *, execute: bool, reason: str = "") -> None:
+class _Named(NamedTuple):
+    """Who was named as what."""
+
+    operators: list[str]
+    registrars: list[str]
+    senders: list[str]
+    importers: list[str]
+
+
+def _rights(named: _Named, output: Form, *, execute: bool, reason: str = "") -> None:
     from safebus.deploy.service import rights, settings
     from safebus.deploy.service.operations import Act
+    from safebus.schemas.errors import BadInput
     from safebus.schemas.kafka import acls
     from safebus.streams.register.follow import current_register
 
     found = settings.load()
     client = found.admin_client()
     partners = run(lambda: current_register(found.connection())).partners
-    wanted = rights.of_bus(partners, partners, importers=importers, operators=operators)
-    there = acls.given(client)
+    for name in (*named.operators, *named.registrars, *named.senders):
+        if not rights.is_a_person(name, partners) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise BadInput(f"`{name}` is no person's name: it is that of a process or an agency, or stands for several")
+    wanted = rights.of_bus(partners, partners, **named._asdict())
+    there, odd = acls.given(client), acls.odd(client)
     planned = {right.principal for right in wanted}
     to_give = sorted(set(wanted) - set(there))
     to_take = [right for right in there if right not in wanted and right.principal in planned]
@@ -77,6 +97,8 @@ def _rights(operators: list[str], importers: list[str], output: Form, *, execute
         for right in sorted({*wanted, *there})
     ]
     show(rows, output, columns=["principal", "right", "of", "name", "state"])
+    for line in odd:
+        say(f"no rule of this bus, and it may let in or keep out whoever it names: {line}")
     if execute and (to_give or to_take):
         about = tuple(sorted({right.principal for right in (*to_give, *to_take)}))
         put_on_record(found, Act("rights apply", about, reason, len(to_give) + len(to_take)))
@@ -85,4 +107,4 @@ def _rights(operators: list[str], importers: list[str], output: Form, *, execute
     elif to_give or to_take:
         say(f"{len(to_give)} rights are missing and {len(to_take)} are too many; `safebus rights apply` mends it")
         raise typer.Exit(SOME)
-    raise typer.Exit(DONE)
+    raise typer.Exit(SOME if odd else DONE)

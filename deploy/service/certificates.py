@@ -29,6 +29,9 @@ WARN_DAYS: Final = 30
 _LOOK_EVERY_S: Final = 15.0
 _SAY_AGAIN: Final = timedelta(days=1)
 
+#: By what each of some files is seen to be another; None: it is not there.
+Marks = list[tuple[int, int, int] | None]
+
 
 def context(ca: Path, cert: Path, *, now: datetime) -> ssl.SSLContext:
     """
@@ -85,7 +88,9 @@ async def renewing(
     if live is None or ca is None or cert is None:
         yield
         return
-    looking = asyncio.create_task(_renew(live, ca, cert, clock=clock, every_s=look_every_s))
+    # Before anything can be put in its place.
+    name, taken = signing.signer(cert).name, _marks(ca, cert)
+    looking = asyncio.create_task(_renew(live, ca, cert, name, taken, clock=clock, every_s=look_every_s))
     try:
         yield
     finally:
@@ -94,8 +99,17 @@ async def renewing(
             await looking
 
 
-async def _renew(live: ssl.SSLContext, ca: Path, cert: Path, *, clock: Callable[[], datetime], every_s: float) -> None:
-    taken, said_at = _marks(ca, cert), None
+async def _renew(
+    live: ssl.SSLContext,
+    ca: Path,
+    cert: Path,
+    name: str,
+    taken: Marks,
+    *,
+    clock: Callable[[], datetime],
+    every_s: float,
+) -> None:
+    said_at: datetime | None = None
     while True:
         now = clock()
         try:
@@ -105,17 +119,29 @@ async def _renew(live: ssl.SSLContext, ca: Path, cert: Path, *, clock: Callable[
                     log.warning("certificate.ends", days=int(left))
             if (there := _marks(ca, cert)) != taken:
                 context(ca, cert, now=now)  # in one that nobody uses: a failure would leave the live one without a key
+                _check_same(name, ca, cert)
                 _load(live, ca, cert)
                 taken, said_at = there, None
                 log.info("certificate.renewed", days=int(days_left(cert, now=now)))
         except BadInput as exc:
             log.error("certificate.not_usable", error=str(exc))
+        except Exception as exc:  # a bug of ours or a library's: ended by it, this would look no more
+            log.error("certificate.not_usable", error=type(exc).__name__)
         await asyncio.sleep(every_s)
 
 
-def _marks(*files: Path) -> list[tuple[int, int, int] | None]:
+def _check_same(name: str, ca: Path, cert: Path) -> None:
+    """A renewed certificate has the same name, and an issuer who is trusted; else every new connection would fail."""
+    new = signing.signer(cert)
+    if new.name != name:
+        raise BadInput(f"the new certificate in `{cert}` is that of `{new.name}`, and this process is `{name}`")
+    if not signing.is_issued_by(new.certificate, signing.issuers(ca)):
+        raise BadInput(f"the new certificate in `{cert}` is not issued by what `{ca}` trusts")
+
+
+def _marks(*files: Path) -> Marks:
     """By what a file is seen to be another."""
-    found: list[tuple[int, int, int] | None] = []
+    found: Marks = []
     for file in files:
         try:
             is_ = file.stat()

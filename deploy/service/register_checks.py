@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from safebus.consumers.adapters import destinations
+from safebus.consumers.adapters.destinations import Opened
 from safebus.schemas.bus_records import Notification, Reason
 from safebus.schemas.errors import BadInput
 from safebus.schemas.uk_day import uk_day
@@ -50,7 +50,7 @@ class RegisterRecheck:
         return None if state in HOLDS | ASKING or state is State.UNKNOWN else state.value
 
 
-def check_destination(register: Register, partner: str, there: destinations.Destination, *, must: bool) -> None:
+def check_destination(register: Register, partner: str, there: Opened, *, must: bool) -> None:
     """
     Is this where the register sends a partner's notifications?
 
@@ -58,21 +58,23 @@ def check_destination(register: Register, partner: str, there: destinations.Dest
         must: A partner whose destination is not registered has none.
 
     Raises:
-        BadInput: It is not: whoever writes the file would have a child's data sent to a place of their own choice.
+        BadInput: It is not, or that cannot be told: whoever writes the file would have a child's data sent to a place
+            of their own choice.
     """
-    place = destinations.place(there)
     registered = register.destination(partner)
-    row = f"{{partner: {partner}, transport: {there.transport}, place: {place!r}}}"
-    if registered is None:
-        if must:
-            raise BadInput(
-                f"no destination is registered for `{partner}`, so nothing is sent again to one that a file names; if "
-                f"it is right, load this in a register folder, under `destinations`: {row}"
-            )
+    row = f"{{partner: {partner}, transport: {there.transport}, place: {there.place!r}}}"
+    if registered is None and not must:
         return
-    if (registered.transport, registered.place) != (there.transport, place):
+    if there.unclear:
+        raise BadInput(f"where `{partner}` would be delivered cannot be told from its DSN: {there.unclear}")
+    if registered is None:
         raise BadInput(
-            f"`{partner}` would be delivered to {there.transport} `{place}`, and the register has "
+            f"no destination is registered for `{partner}`, so nothing is sent again to one that a file names; if "
+            f"it is right, load this in a register folder, under `destinations`: {row}"
+        )
+    if (registered.transport, registered.place) != (there.transport, there.place):
+        raise BadInput(
+            f"`{partner}` would be delivered to {there.transport} `{there.place}`, and the register has "
             f"{registered.transport} `{registered.place}`; mend the file, or, if the partner has moved, load this in a "
             f"register folder, under `destinations`: {row}"
         )

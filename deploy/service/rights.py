@@ -91,8 +91,27 @@ def of_operator(name: str) -> list[Right]:
     return [*of_auditor(name), *_topics(name, WRITE, "receipts.", "parked.", prefixed=True)]
 
 
+def of_person_who_registers(name: str) -> list[Right]:
+    """A person: as an operator, and writes what decisions rest on. With a name of their own they can be one of two."""
+    return sorted({*of_operator(name), *of_registrar(name)})
+
+
+def of_sender(name: str) -> list[Right]:
+    """A person: as an operator, and puts on partners' topics what they are owed."""
+    return [
+        *of_operator(name),
+        *_topics(name, WRITE, topics.notifications_for("agency").removesuffix("agency"), prefixed=True),
+    ]
+
+
 def of_bus(
-    publishers: Iterable[str], partners: Iterable[str], *, importers: Iterable[str] = (), operators: Iterable[str] = ()
+    publishers: Iterable[str],
+    partners: Iterable[str],
+    *,
+    importers: Iterable[str] = (),
+    operators: Iterable[str] = (),
+    registrars: Iterable[str] = (),
+    senders: Iterable[str] = (),
 ) -> list[Right]:
     """Every right on a bus with these publishers and partners, sorted."""
     found = {*of_worker(), *of_registrar(), *of_auditor()}
@@ -101,9 +120,17 @@ def of_bus(
         *map(of_adapter, partners),
         *map(of_importer, importers),
         *map(of_operator, operators),
+        *map(of_person_who_registers, registrars),
+        *map(of_sender, senders),
     ):
         found.update(rights)
     return sorted(found)
+
+
+def is_a_person(name: str, partners: Iterable[str]) -> bool:
+    """Is it nobody's name but a person's? The processes of the bus and agencies have theirs, which several may use."""
+    fixed = {"worker", "registrar", "auditor"}
+    return bool(name) and name not in fixed | set(partners) and not name.startswith(("adapter-", "importer-"))
 
 
 def of_principal(name: str, partners: Iterable[str]) -> list[Right]:

@@ -62,7 +62,7 @@ def change(client: Mapping[str, str], *, give: Iterable[Right], take: Iterable[R
 
 def given(client: Mapping[str, str]) -> list[Right]:
     """
-    Every rule that allows something of the kinds above.
+    Every rule of the kinds that this bus makes; `odd` gives the others.
 
     Raises:
         NotReachable: The broker does not answer, or refuses.
@@ -70,15 +70,28 @@ def given(client: Mapping[str, str]) -> list[Right]:
     return _given(AdminClient(dict(client)))
 
 
-def _given(admin: AdminClient) -> list[Right]:
-    any_: Any = None  # for whatever name; the types of confluent-kafka do not know
-    everything = AclBindingFilter(
-        ResourceType.ANY, any_, ResourcePatternType.ANY, any_, any_, AclOperation.ANY, AclPermissionType.ALLOW
+def odd(client: Mapping[str, str]) -> list[str]:
+    """
+    Every rule of a kind that this bus does not make: one that denies, is for some hosts, for all, or about the cluster.
+
+    Raises:
+        NotReachable: The broker does not answer, or refuses.
+    """
+    return sorted(
+        f"{a.permission_type.name} {a.principal} {a.operation.name} on {a.restype.name} `{a.name}` from host {a.host}"
+        for a in _rules(AdminClient(dict(client)))
+        if not _is_of_ours(a)
     )
-    try:
-        found = admin.describe_acls(everything, request_timeout=ANSWER_WITHIN_S).result(2 * ANSWER_WITHIN_S)
-    except KafkaException as exc:
-        raise NotReachable(f"Kafka does not show rights: {exc.args[0].str()}") from exc
+
+
+def _is_of_ours(rule: Any) -> bool:
+    allows = rule.permission_type is AclPermissionType.ALLOW and rule.host == "*"
+    return (
+        allows and rule.restype in _KINDS.values() and rule.principal.startswith("User:") and "*" not in rule.principal
+    )
+
+
+def _given(admin: AdminClient) -> list[Right]:
     kinds = {kind: name for name, kind in _KINDS.items()}
     return sorted(
         Right(
@@ -88,9 +101,21 @@ def _given(admin: AdminClient) -> list[Right]:
             a.name,
             a.resource_pattern_type is ResourcePatternType.PREFIXED,
         )
-        for a in found
-        if a.restype in kinds
+        for a in _rules(admin)
+        if _is_of_ours(a)
     )
+
+
+def _rules(admin: AdminClient) -> list[Any]:
+    any_: Any = None  # for whatever name; the types of confluent-kafka do not know
+    everything = AclBindingFilter(
+        ResourceType.ANY, any_, ResourcePatternType.ANY, any_, any_, AclOperation.ANY, AclPermissionType.ANY
+    )
+    try:
+        found: list[Any] = admin.describe_acls(everything, request_timeout=ANSWER_WITHIN_S).result(2 * ANSWER_WITHIN_S)
+    except KafkaException as exc:
+        raise NotReachable(f"Kafka does not show rights: {exc.args[0].str()}") from exc
+    return found
 
 
 def _of(right: Right) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
     PolicyViolationError,
     ProducerFenced,
     TopicAuthorizationFailedError,
@@ -63,6 +64,7 @@ _OF_THE_TOPIC = (
     InvalidTopicError,
     MessageSizeTooLargeError,
     PolicyViolationError,
+    OutOfOrderSequenceNumber,  # of what follows one of these
 )
 
 
@@ -100,7 +102,7 @@ class Writer:
     ) -> None:
         self._connection = connection
         self._timeout_s = timeout_s
-        self._producer = AIOKafkaProducer(
+        self._settings: dict[str, Any] = dict(
             client_id=client_id,
             acks="all",
             compression_type=compression,
@@ -114,6 +116,7 @@ class Writer:
             transaction_timeout_ms=60_000,
             **connection.settings(),
         )
+        self._producer = AIOKafkaProducer(**self._settings)
 
     async def start(self) -> None:
         """
@@ -210,6 +213,20 @@ class Writer:
                 await self._producer.commit_transaction()
         except (KafkaError, TimeoutError) as exc:
             raise _overtaken_or(exc, f"a transaction was not committed ({type(exc).__name__})") from exc
+
+    async def renew(self) -> None:
+        """
+        Begin anew under the same name, when all that was sent is acknowledged or refused.
+
+        A batch that was refused leaves a hole in the sequence by which a broker tells repeats, and the next one would
+        be refused for that, for ever (`OutOfOrderSequenceNumber`).
+
+        Raises:
+            NotReachable: As `start`.
+        """
+        await self.stop()
+        self._producer = AIOKafkaProducer(**self._settings)
+        await self.start()
 
     async def stop(self) -> None:
         """Flush and disconnect; what nobody takes any more within the timeout is given up."""

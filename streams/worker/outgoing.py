@@ -44,7 +44,13 @@ class Outgoing:
                 self._owed(message, "this worker may not write to it, or it is not there")
             else:
                 to_try.append(message)
-        for refusal in await self._writer.send_each(to_try):
+        refused = await self._writer.send_each(to_try)
+        if refused:
+            await self._writer.renew()
+            refused = await self._writer.send_each(refusal.message for refusal in refused)
+        if refused:
+            await self._writer.renew()
+        for refusal in refused:
             if topics.partner_of_notifications(refusal.message.topic) is None:
                 raise refusal.why
             self._owed(refusal.message, str(refusal.why))

@@ -93,8 +93,8 @@ class Bus:
 
     async def register_destination(self, partner: str, destinations: Path) -> None:
         """Where this partner's notifications go, as the file says."""
-        there = places.read(destinations)[partner]
-        body = RegisteredDestination(partner=partner, transport=there.transport, place=places.place(there))
+        there = places.opened(places.read(destinations)[partner], clock=utc_now)
+        body = RegisteredDestination(partner=partner, transport=there.transport, place=there.place)
         await self.register(Entry(f"destination/{partner}", "destination", body, "test"))
 
     async def register_now(self) -> Register:

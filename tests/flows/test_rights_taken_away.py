@@ -26,6 +26,15 @@ import aiohttp
 import pytest
 from a_bus import utc_now
 from a_secured_broker import SecuredBroker, open_secured
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from safebus.deploy.local.child_process import ended_within, start_child
@@ -35,7 +44,7 @@ from safebus.deploy.service import key_files, rights
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.producers.publisher import Publisher
 from safebus.schemas.events import Event
-from safebus.schemas.kafka.admin import ensure_topics
+from safebus.schemas.kafka.admin import change_settings, ensure_topics
 from safebus.schemas.kafka.allowed import Of, Right
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
@@ -244,6 +253,39 @@ async def test_one_partners_topic_that_may_not_be_written_keeps_nobody_else_from
     assert [(row["who"], row["reason"], row["number"]) for row in listed] == [("sb-admin", "the right is back", 1)]
 
 
+async def test_a_right_that_comes_and_goes_under_traffic_stops_nobody(bus: SecuredBus) -> None:
+    """A batch that is refused leaves a hole in the producer's sequence; the next must not be refused for that."""
+    since, taken = utc_now(), right("worker", "WRITE", "out.", prefixed=True)
+    others = [right("worker", "WRITE", f"out.{p}") for p in bus.partners if p != HAVEN]
+    published: list[str] = []
+    stop = asyncio.Event()
+
+    async def traffic() -> None:
+        while not stop.is_set():
+            published.append(await bus.publish(incident()))
+
+    publishing = asyncio.create_task(traffic())
+    bus.secured.give(*others)
+    for _ in range(5):
+        await asyncio.to_thread(bus.secured.take, taken)
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(bus.secured.give, taken)
+        await asyncio.sleep(0.5)
+    stop.set()
+    await publishing
+    bus.secured.take(*others)
+    for event_id in published:
+        await bus.until_delivered(SCHOOL, event_id)
+    again = ["deliveries", "again", HAVEN, "--from", since.isoformat(), "--to", "2099-01-01"]
+    done = bus.run(*again, "--execute", "--reason", "it came and went", name="sb-admin")
+    for event_id in published:
+        await bus.until_delivered(HAVEN, event_id)
+    after = bus.run("reconcile", "--from", since.isoformat(), "--grace", "0", "-o", "json", name="auditor")
+
+    assert done.returncode == 0, done.stderr
+    assert (after.returncode, json.loads(after.stdout)["findings"]) == (0, []), after.stdout
+
+
 async def test_one_agencys_topic_that_may_not_be_read_keeps_nobody_else_waiting(bus: SecuredBus) -> None:
     others = [right("worker", "READ", f"in.{p}") for p in bus.partners if p != "fordshire-housing"]
     async with bus.without(right("worker", "READ", "in.", prefixed=True), instead=others):
@@ -278,6 +320,21 @@ async def test_one_partners_delivery_that_lacks_a_right_keeps_no_other_waiting(b
                 f"{taken} to be named",
             )
         await bus.until_delivered(HAVEN, event_id)
+
+
+async def test_one_partners_topic_that_takes_nothing_keeps_no_other_waiting(bus: SecuredBus) -> None:
+    """Whatever the broker minds about one partner's topics is that partner's trouble, not only a missing right."""
+    client = bus.secured.admin.admin_client()
+    change_settings(client, {"receipts.haven": {"max.message.bytes": "1"}})
+    try:
+        event_id = await bus.publish(incident())
+        await bus.until_delivered(SCHOOL, event_id)
+        await bus.until(lambda: "`receipts.haven`" in bus.log("deliver"), "it to be named")
+    finally:
+        change_settings(client, {"receipts.haven": {"max.message.bytes": "1048576"}})
+    later = await bus.publish(incident())
+    await bus.until_delivered(HAVEN, later)
+    await bus.until_delivered(SCHOOL, later)
 
 
 async def test_what_an_auditor_may_not_see_is_said(bus: SecuredBus) -> None:
@@ -339,6 +396,21 @@ async def test_rights_are_planned_and_mended_by_the_command(bus: SecuredBus) -> 
     refused = bus.run("rights", "apply", *mine, "--execute", "--reason", "x", name="op-anna")
     done = bus.run("rights", "apply", *mine, "--execute", "--reason", "as it should be", name="sb-admin")
     after = bus.run("rights", "plan", *mine, "-o", "json", name="sb-admin")
+    nobodys = {
+        name: bus.run("rights", "plan", "--operator", name, name="sb-admin")
+        for name in ("*", "worker", "fordshire-police", "adapter-haven", "op anna")
+    }
+    admin = AdminClient(bus.secured.admin.admin_client())
+    for_all = (ResourceType.TOPIC, "register", ResourcePatternType.LITERAL, "User:*", "*")
+    [made] = admin.create_acls([AclBinding(*for_all, AclOperation.WRITE, AclPermissionType.ALLOW)]).values()
+    made.result(30)
+
+    async def is_named() -> bool:
+        found = await asyncio.to_thread(lambda: bus.run("rights", "plan", *mine, name="sb-admin"))
+        return found.returncode == 3 and "ALLOW User:* WRITE on TOPIC `register` from host *" in found.stderr
+
+    await bus.until(is_named, "a right for everybody to be named")
+    admin.delete_acls([AclBindingFilter(*for_all, AclOperation.WRITE, AclPermissionType.ALLOW)])
 
     shown = {(r["principal"], r["right"], r["name"]): r["state"] for r in json.loads(planned.stdout)}
     assert planned.returncode == 3
@@ -347,3 +419,5 @@ async def test_rights_are_planned_and_mended_by_the_command(bus: SecuredBus) -> 
     assert shown["adapter-both", "READ", "out.haven"] == "not ours"
     assert (refused.returncode, done.returncode, after.returncode) == (4, 0, 0), (refused.stderr, done.stderr)
     assert "gave 1 rights, took 1" in done.stderr
+    for name, refused in nobodys.items():
+        assert (refused.returncode, "is no person's name" in refused.stderr) == (1, True), name

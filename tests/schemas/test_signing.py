@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safebus.schemas.errors import BadInput
-from safebus.schemas.signing import issuers, signer, who_signed
+from safebus.schemas.signing import is_issued_by, issuers, signer, who_signed
 
 DATA = b"anna opened quarantine"
 
@@ -76,6 +77,29 @@ def test_junk_beside_a_true_certificate_proves_nobody(authority: Authority) -> N
 
     for junk in (b"", b"\x00", anna.sign(DATA)[:-1], anna.certificate):
         assert who_signed(DATA, junk, anna.certificate, trusted=issuers(authority.pem), at=datetime.now(UTC)) is None
+
+
+def test_a_certificate_that_a_parser_chokes_on_proves_nobody(authority: Authority) -> None:
+    """Whoever may write one record could otherwise end every command that reads them."""
+    anna = signer(authority.issue("op-anna"))
+    version = anna.certificate.index(b"\xa0\x03\x02\x01") + 4
+    strange = [anna.certificate[:version] + b"\x09" + anna.certificate[version + 1 :]]
+    strange += [anna.certificate[:at] + b"\xff" + anna.certificate[at + 1 :] for at in range(len(anna.certificate))]
+
+    for each in strange:
+        named = who_signed(DATA, anna.sign(DATA), each, trusted=issuers(authority.pem), at=datetime.now(UTC))
+        assert named is None or each == anna.certificate
+        is_issued_by(each, issuers(authority.pem))
+
+
+def test_a_damaged_file_says_so(authority: Authority, tmp_path: Path) -> None:
+    whole = authority.issue("op-anna").read_bytes()
+    for at in range(300, len(whole) - 40, 3):
+        damaged = tmp_path / "damaged.pem"
+        damaged.write_bytes(whole[:at] + b"zZ" + whole[at + 2 :])
+        for read in (signer, issuers):
+            with contextlib.suppress(BadInput):
+                read(damaged)
 
 
 def test_a_key_that_signs_nothing_proves_nobody(authority: Authority, tmp_path: Path) -> None:

@@ -42,6 +42,47 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, said: str) -> Non
         read(tmp_path, text)
 
 
+def place_of(folder: Path, text: str) -> destinations.Opened:
+    [found] = read(folder, text).values()
+    return destinations.opened(found, clock=lambda: datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("dsn", "unclear"),
+    [
+        ("postgresql://u:p@127.0.0.1:5432/health", ""),
+        ("postgresql://u:p@127.0.0.1:5432/health?sslmode=verify-full", ""),
+        ("postgresql://u:p@127.0.0.1:5432/health?dbname=evil", "`dbname`"),
+        ("postgresql://u:p@127.0.0.1:5432/health?search_path=evil", "`search_path`"),
+        ("postgresql://u:p@127.0.0.1:5432/health?options=-csearch_path%3Devil", "`options`"),
+        ("postgresql://u:p@127.0.0.1/health", "host, port and database must all be written"),
+        ("postgresql://u:p@127.0.0.1:5432", "host, port and database must all be written"),
+    ],
+)
+def test_where_a_dsn_leads_is_told_or_said_to_be_unclear(tmp_path: Path, dsn: str, unclear: str) -> None:
+    """The environment, or a parameter, could take it to a database of somebody's own."""
+    (tmp_path / "d").write_text(dsn, "utf-8")
+
+    found = place_of(tmp_path, "health: {transport: postgres, dsn_file: d}")
+
+    assert unclear in found.unclear and bool(unclear) == bool(found.unclear)
+    assert "u:p" not in found.place
+
+
+def test_a_place_holds_no_secret_and_is_what_is_used(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("whsec_" + "b2xk" * 8, "utf-8")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    text = "hub: {transport: webhook, url: 'https://hub.example.com/in?token=s3cret', secrets_file: s}"
+
+    assert place_of(tmp_path, text).place == "https://hub.example.com/in"
+    found = place_of(tmp_path, "ash: {transport: folder, folder: link}")
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("elsewhere")  # between looking and writing
+    assert found.place == str((tmp_path / "real").resolve())
+    assert found.adapter._folder == (tmp_path / "real").resolve()  # type: ignore[attr-defined]
+
+
 def test_every_transport_has_its_adapter(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("whsec_" + "b2xk" * 8, "utf-8")
     (tmp_path / "d").write_text("postgresql://u:p@127.0.0.1:1/x", "utf-8")
@@ -52,6 +93,6 @@ def test_every_transport_has_its_adapter(tmp_path: Path) -> None:
     )
     file = tmp_path / "destinations.yaml"
     file.write_text(text, "utf-8")
-    made = [destinations.adapter(d, clock=lambda: datetime.now(UTC)) for d in destinations.read(file).values()]
+    made = [destinations.opened(d, clock=lambda: datetime.now(UTC)).adapter for d in destinations.read(file).values()]
 
     assert [adapter.transport for adapter in made] == ["folder", "webhook", "postgres"]

@@ -78,6 +78,24 @@ async def test_what_is_at_the_partner_or_no_longer_permitted_is_not_owed(
     assert len(await of(bus, shared)) == still
 
 
+async def test_what_was_taken_back_since_never_arrives_after_the_word_that_it_was_wrong(bus: DecidedBus) -> None:
+    """The retraction reached the partner; the original had been owed all the while."""
+    original = await bus.shared(await bus.publish())
+    await bus.record(original.record)
+    [due] = [o.notification for o in original.outputs if o.notification.recipient == HAVEN]
+    later = await bus.shared(await bus.publish())
+    answers = tuple(
+        a.model_copy(update={"takes_back": due.notification_id}) if a.recipient == HAVEN else a
+        for a in later.record.answers
+    )
+    await bus.record(later.record.model_copy(update={"answers": answers}))
+
+    [found] = await of(bus, original)
+
+    assert (found.notification_id, found.output) == (due.notification_id, None)
+    assert found.why.startswith("taken back or corrected since")
+
+
 async def test_what_cannot_be_made_again_says_why(bus: DecidedBus) -> None:
     origin = await bus.publish()
     shared = await bus.shared(origin)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from a_certificate import DAY, Authority
-from a_secured_broker import SecuredBroker, open_secured
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from structlog.testing import capture_logs
 
 from safebus.deploy.service import certificates
 from safebus.deploy.service.settings import load
 from safebus.schemas.errors import BadInput
-from safebus.schemas.kafka.admin import ensure_topics
-from safebus.schemas.kafka.allowed import Of, Right, allowed
 
 
 def clock() -> datetime:
@@ -28,15 +29,6 @@ def clock() -> datetime:
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "ca")
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    with open_secured(tmp_path_factory.mktemp("secured")) as found:
-        client = found.admin.admin_client()
-        ensure_topics(client, {"one": 1, "two": 1}, configs={})
-        found.give(Right("first", "READ", Of.TOPIC, "one"), Right("second", "READ", Of.TOPIC, "two"))
-        yield found
 
 
 def broken(authority: Authority, folder: Path) -> dict[str, tuple[Path, Path, str]]:
@@ -80,34 +72,61 @@ async def until(done: Callable[[], bool], what: str) -> None:
     assert done(), what
 
 
-async def test_a_renewed_certificate_is_taken_without_a_restart(secured: SecuredBroker, tmp_path: Path) -> None:
-    """Seen by the broker: who we are is in the certificate, and so is what we may see."""
-    ours = secured.authority.issue("first", to=tmp_path / "ours.pem")
-    found = load(
-        {
-            "SAFEBUS_BROKER": secured.broker.bootstrap,
-            "SAFEBUS_TLS_CA": str(secured.authority.pem),
-            "SAFEBUS_TLS_CERT": str(ours),
-        }
-    )
-    connection = found.connection()
+def serial_shown_by(live: ssl.SSLContext, authority: Authority) -> int:
+    """Which certificate a client with this context shows: a handshake in memory, as with a broker."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.pem))
+    server.load_cert_chain(str(authority.issue("broker")))
+    server.verify_mode = ssl.CERT_REQUIRED
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        live.wrap_bio(back, there, server_hostname="localhost"),
+        server.wrap_bio(there, back, server_side=True),
+    ]
+    for _ in range(4):
+        for end in ends:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    shown = ends[1].getpeercert(binary_form=True)
+    assert shown is not None
+    return x509.load_der_x509_certificate(shown).serial_number
 
-    async def sees() -> set[str]:
-        there = await allowed(connection)
-        assert there is not None
-        return set(there.topics)
+
+def serial_in(pem: Path) -> int:
+    return x509.load_pem_x509_certificate(pem.read_bytes()).serial_number
+
+
+async def test_a_renewed_certificate_is_taken_without_a_restart(authority: Authority, tmp_path: Path) -> None:
+    """One that is none, another one's, or of another CA is said and left; the good one after it is taken."""
+    ours, elsewhere = authority.issue("worker", to=tmp_path / "ours.pem"), Authority(tmp_path / "other")
+    live, first = certificates.context(authority.pem, ours, now=clock()), serial_in(ours)
+    odd = ec.generate_private_key(ec.SECP256R1())
+
+    def replaced_by(what: str) -> None:
+        match what:
+            case "half a file":
+                ours.write_text("-----BEGIN half")
+            case "another name":
+                authority.issue("registrar", to=ours)
+            case "another CA":
+                elsewhere.issue("worker", to=ours)
+            case "damaged":
+                text = ours.read_bytes()
+                ours.write_bytes(text[:-120] + b"AAAA" + text[-116:])
+            case _:
+                authority.issue("worker", key=odd, to=ours)
 
     with capture_logs() as said:
-        async with certificates.renewing(connection.tls, found.tls_ca, found.tls_cert, clock=clock, look_every_s=0.05):
-            before = await sees()
-            ours.write_text("half a file")
-            await until(lambda: any(line["event"] == "certificate.not_usable" for line in said), "it to be said")
-            meanwhile = await sees()
-            secured.authority.issue("second", to=ours)
-            await until(lambda: any(line["event"] == "certificate.renewed" for line in said), "it to be taken")
-            after = await sees()
+        async with certificates.renewing(live, authority.pem, ours, clock=clock, look_every_s=0.02):
+            for what in ("half a file", "another name", "another CA", "damaged"):
+                count = len(said)
+                replaced_by(what)
+                await until(lambda count=count: len(said) > count, what)  # type: ignore[misc]
+                assert said[-1]["event"] == "certificate.not_usable", what
+                assert serial_shown_by(live, authority) == first, what
+            replaced_by("a good one")
+            await until(lambda: said[-1]["event"] == "certificate.renewed", "it to be taken")
 
-    assert (before, meanwhile, after) == ({"one"}, {"one"}, {"two"})
+    assert serial_shown_by(live, authority) == serial_in(ours) != first
 
 
 async def test_what_ends_soon_is_warned_of_once_a_day(authority: Authority) -> None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from a_secured_broker import SecuredBroker, open_secured
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from safebus.consumers.delivery.source import Source
 from safebus.deploy.local.brokers import Broker
@@ -22,6 +33,7 @@ from safebus.schemas.kafka.allowed import Of, Operation, Right, allowed, missing
 from safebus.schemas.kafka.connection import Connection, is_about_a_right, may_not_read
 from safebus.schemas.kafka.writer import Message, Writer
 
+ALLOW, DENY = AclPermissionType.ALLOW, AclPermissionType.DENY
 PARTNERS = ("police", "mash", "mash-two")
 TABLE = topics.table(PARTNERS, PARTNERS)
 RIGHTS = of_bus(PARTNERS, PARTNERS, importers=["mash"], operators=["op-anna"])
@@ -106,6 +118,7 @@ async def test_what_one_topic_refuses_keeps_no_other_from_being_written(secured:
         sent = [Message(f"out.{p}", b"k", str(n).encode()) for n in range(3) for p in ("mash", "police", "mash-two")]
         refused = await outbound.send_each(sent)
         again = await outbound.send_each(sent)
+        await outbound.renew()
         secured.give(every)
         async with asyncio.timeout(30):
             while left := await outbound.send_each(sent):
@@ -178,6 +191,36 @@ async def test_the_embedded_broker_knows_no_rights(embedded_broker: Broker, fres
 def test_a_right_reads_as_one_would_say_it() -> None:
     assert str(Right("worker", "WRITE", Of.TOPIC, "out.", prefixed=True)) == "WRITE on topic `out.*`"
     assert str(Right("worker", "READ", Of.GROUP, "safebus-worker")) == "READ on group `safebus-worker`"
+
+
+def test_a_rule_of_another_kind_than_the_bus_makes_is_named(secured: SecuredBroker) -> None:
+    """One that denies, is for everybody or about the cluster: it lets in, or keeps out, beside the table."""
+    one, all_ = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
+    rules: list[Any] = [
+        (ResourceType.TOPIC, "in.", all_, "User:worker", "*", AclOperation.READ, DENY),
+        (ResourceType.TOPIC, "in.x", one, "User:*", "*", AclOperation.READ, ALLOW),
+        (ResourceType.TOPIC, "in.x", one, "User:y", "10.0.0.1", AclOperation.READ, ALLOW),
+        (ResourceType.BROKER, "kafka-cluster", one, "User:y", "*", AclOperation.ALTER, ALLOW),
+    ]
+    admin = AdminClient(secured.admin.admin_client())
+    before = acls.given(secured.admin.admin_client())
+    for future in admin.create_acls([AclBinding(*rule) for rule in rules]).values():
+        future.result(30)
+    try:
+        give_up_at = time.monotonic() + 30
+        while len(found := acls.odd(secured.admin.admin_client())) < 4 and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+        assert acls.given(secured.admin.admin_client()) == before
+    finally:
+        for future in admin.delete_acls([AclBindingFilter(*rule) for rule in rules]).values():
+            future.result(30)
+
+    assert found == [
+        "ALLOW User:* READ on TOPIC `in.x` from host *",
+        "ALLOW User:y ALTER on BROKER `kafka-cluster` from host *",
+        "ALLOW User:y READ on TOPIC `in.x` from host 10.0.0.1",
+        "DENY User:worker READ on TOPIC `in.` from host *",
+    ]
 
 
 async def test_who_is_shown_nothing_is_told(secured: SecuredBroker) -> None:
