@@ -54,6 +54,8 @@ def deliver(
         raise stop(
             USAGE, f"`{destinations}` has no section for {', '.join(unknown)}; it has {', '.join(sorted(there))}"
         )
+    if not chosen:
+        raise stop(USAGE, f"`{destinations}` names no partner, so nothing would be delivered to anyone")
     asked = found.health_port if health_port is None else health_port
     try:
         run(lambda: _deliver(found, {partner: there[partner] for partner in chosen}, asked))
@@ -154,7 +156,7 @@ async def _keep(
 
     import structlog
 
-    from safebus.schemas.errors import NotReachable
+    from safebus.schemas.errors import NotReachable, SafebusError
     from safebus.schemas.kafka.connection import is_about_a_right
 
     forgiven_until = 0.0
@@ -170,8 +172,11 @@ async def _keep(
                 forgiven_until = now + _SETTLED_AFTER_S
             elif now > forgiven_until:
                 raise
-            what = f"it lacks {', '.join(map(str, missing))}, or that is not there" if missing else str(exc)
-            structlog.get_logger().error("courier.not_allowed", partner=partner, error=f"{type(exc).__name__}: {what}")
+            # The message of a foreign error may quote a notification.
+            said = f": {exc}" if isinstance(exc, SafebusError) else ""
+            what = f": it lacks {', '.join(map(str, missing))}, or that is not there" if missing else said
+            event = "courier.not_allowed" if missing or is_about_a_right(exc) else "courier.begins_again"
+            structlog.get_logger().error(event, partner=partner, error=f"{type(exc).__name__}{what}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asked_to_stop.wait(), _ASK_AGAIN_S)
             couriers[partner] = courier_for(partner)

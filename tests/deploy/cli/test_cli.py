@@ -81,6 +81,15 @@ def test_others_on_the_machine_see_which_command_runs_and_not_why(tmp_path: Path
     assert (asked, shown) == (b"reason:", "safebus consent")
 
 
+def test_a_file_of_destinations_without_a_partner_is_said(tmp_path: Path) -> None:
+    """A delivery process that delivers to nobody would look well."""
+    (tmp_path / "d.yaml").write_text("{}", "utf-8")
+
+    done = safebus(tmp_path, "deliver", "--destinations", str(tmp_path / "d.yaml"))
+
+    assert (done.returncode, "names no partner" in done.stderr) == (2, True)
+
+
 def test_it_says_which_version_it_is(tmp_path: Path) -> None:
     done = safebus(tmp_path, "--version")
 
