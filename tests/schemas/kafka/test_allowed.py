@@ -142,13 +142,21 @@ async def test_who_may_not_read_a_topic_or_its_group_is_told(secured: SecuredBro
     ):
         source = Source(secured.connection("adapter-mash"), partner="mash", revoked=_nothing, assigned=_nothing)
         await source.start()
-        await source.fetch(0.1)
+        outbound = Writer(secured.connection("worker"), client_id="test")
+        await outbound.start()
+        await outbound.send_all([Message("out.mash", b"k", b"v")])
+        await outbound.stop()
+        async with asyncio.timeout(60):
+            while not await source.fetch(0.1):  # in its group, with something to commit
+                pass
         secured.take(right)
         try:
             with pytest.raises(NotAllowed, match=r"may not read .*`out\.mash`"):
                 async with asyncio.timeout(60):
                     while True:
-                        await (source.confirm() if right.of is Of.GROUP else source.fetch(0.1))
+                        if right.of is Of.GROUP:
+                            await source.confirm()  # at once False where it has been put out: then fetching says it
+                        await source.fetch(0.1)
         finally:
             secured.give(right)
             with contextlib.suppress(NotReachable):  # it may not commit either
