@@ -271,6 +271,10 @@ class RegisterRecord(BusRecord):
     body: str | None
 
 
+#: Of an operation: more ids than these are counted and not listed; what was written of them stands on their own topic.
+MOST_ABOUT = 100
+
+
 class Operation(BusRecord):
     """
     What a person did through a command: looked at, changed, sent. Written before it happens.

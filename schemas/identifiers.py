@@ -86,6 +86,16 @@ def event_id(text: str) -> str:
     return text
 
 
+#: What processes of the bus are called in their certificates: no agency may be, or it would have their rights.
+PROCESSES = ("worker", "registrar", "auditor")
+_OF_PROCESSES = ("adapter-", "importer-")
+
+
+def is_a_process(name: str) -> bool:
+    """Is it, in a certificate, the name of a process of the bus?"""
+    return name in PROCESSES or name.startswith(_OF_PROCESSES)
+
+
 def joined(*parts: str) -> bytes:
     """Parts with their lengths, so ("a", "bc") and ("ab", "c") differ."""
     return "".join([f"{len(p)}:{p}" for p in parts]).encode()

@@ -104,7 +104,7 @@ def issuers(pem: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem.read_bytes())
     except OSError as exc:
         raise BadInput(f"`{pem}` cannot be read: {exc.strerror}") from None
-    except Exception:
+    except Exception:  # a damaged file raises more than is documented
         raise BadInput(f"`{pem}` has no certificate; expected PEM") from None
 
 
@@ -135,7 +135,7 @@ def who_signed(
 def _issued(leaf: x509.Certificate, by: x509.Certificate) -> bool:
     try:
         leaf.verify_directly_issued_by(by)
-    except Exception:
+    except Exception:  # of bytes that anybody may have written: then it did not
         return False
     return True
 
@@ -156,7 +156,7 @@ def is_issued_by(certificate: bytes, trusted: Iterable[x509.Certificate]) -> boo
     """Did one of these issue this certificate (DER)?"""
     try:
         leaf = x509.load_der_x509_certificate(certificate)
-    except Exception:
+    except Exception:  # the same
         return False
     return any(_issued(leaf, by) for by in trusted)
 

@@ -7,11 +7,12 @@ its event, in the very bytes that were decided; who delivers asks the register t
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from safebus.consumers.audit.replay.decision_heads import events_at
+from safebus.consumers.audit.replay.time_span import CLOCKS_APART
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Origin, Outcome, Receipt, Stage
 from safebus.schemas.errors import Refused
@@ -56,7 +57,7 @@ async def owed(
     """
     # The decisions first: what they led to may be on the partner's topic a moment later.
     permits, taken_back = await _permits(connection, partner, since, until)
-    for notification_id in [n async for n in _dealt_with(connection, partner)]:
+    for notification_id in [n async for n in _dealt_with(connection, partner, since - CLOCKS_APART)]:
         permits.pop(notification_id, None)
     events = await _events(connection, [record.origin for record in permits.values()])
     found = [
@@ -95,11 +96,11 @@ def _taken_back(notification_id: str, record: DecisionRecord) -> Owed:
     return Owed(notification_id, record.event_id, record.decided_at, None, why)
 
 
-async def _dealt_with(connection: Connection, partner: str) -> AsyncIterator[str]:
-    """Ids of what stands on the partner's topic, or was handed over or stopped since."""
-    async for message in read_topic(connection, topics.notifications_for(partner)):
+async def _dealt_with(connection: Connection, partner: str, since: datetime) -> AsyncIterator[str]:
+    """Ids of what stands on the partner's topic, or was handed over or stopped: nothing is before it was decided."""
+    async for message in read_topic(connection, topics.notifications_for(partner), since=since):
         yield (dict(message.headers).get("ce_id") or b"").decode("utf-8", "replace")
-    async for message in read_topic(connection, topics.receipts_from(partner)):
+    async for message in read_topic(connection, topics.receipts_from(partner), since=since):
         receipt = own_record(message, Receipt, belongs=lambda r: r.partner == partner)
         if isinstance(receipt, Receipt) and receipt.stage in _ENDED:
             yield receipt.notification_id
@@ -107,18 +108,11 @@ async def _dealt_with(connection: Connection, partner: str) -> AsyncIterator[str
 
 async def _events(connection: Connection, origins: list[Origin]) -> Mapping[Origin, bytes]:
     """The events at these places, as far as they are kept."""
-    wanted: dict[Partition, set[int]] = defaultdict(set)
-    for origin in origins:
-        wanted[Partition(origin.topic, origin.partition)].add(origin.offset)
-    found: dict[Origin, bytes] = {}
+    wanted = {Partition(origin.topic, origin.partition) for origin in origins}
     if not wanted:
-        return found
+        return {}
     async with Reader(connection, partitions=wanted, committed=False) as reader:
-        for partition, offsets in wanted.items():
-            for offset, record in (await reader.at(partition, offsets)).items():
-                origin = Origin(topic=partition.topic, partition=partition.number, offset=offset)
-                found[origin] = record.value or b""
-    return found
+        return await events_at(origins, reader)
 
 
 def _again(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from safebus.consumers.delivery.courier import Courier
     from safebus.deploy.service.adapter_rights import AdapterRights
     from safebus.deploy.service.settings import Settings
+    from safebus.schemas.errors import BadInput
     from safebus.schemas.kafka.allowed import Right
     from safebus.streams.register.follow import RegisterReader
 
@@ -85,7 +86,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     from safebus.deploy.service.adapter_rights import AdapterRights
     from safebus.deploy.service.certificates import renewing
     from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
-    from safebus.schemas.errors import NotAllowed
+    from safebus.schemas.errors import BadInput, NotAllowed
     from safebus.streams.register.follow import RegisterReader
     from safebus.streams.worker.process import stop_on_signals
 
@@ -116,11 +117,20 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
 
     seen = AdapterRights(connection, there)
     await seen.look()
-    couriers = {partner: courier_for(partner) for partner in there}
+    couriers: dict[str, Courier] = {}
+    wrong: dict[str, BadInput] = {}
+    for partner in there:
+        try:
+            couriers[partner] = courier_for(partner)
+        except BadInput as exc:  # a secret that is missing, a place that is not registered: that partner's trouble
+            wrong[partner] = exc
+            structlog.get_logger().error("courier.not_begun", partner=partner, error=str(exc))
+    if not couriers:
+        raise next(iter(wrong.values()))
     try:
         async with (
             renewing(connection.tls, found.tls_ca, found.tls_cert, clock=clock),
-            _watched_couriers(found, health_port, couriers, seen, reader, asked_to_stop) as told,
+            _watched_couriers(found, health_port, couriers, wrong, seen, reader, asked_to_stop) as told,
             asyncio.TaskGroup() as group,
         ):
             watching = group.create_task(seen.watch())
@@ -188,6 +198,7 @@ async def _watched_couriers(
     found: Settings,
     health_port: int | None,
     couriers: Mapping[str, Courier],
+    wrong: Mapping[str, BadInput],
     seen: AdapterRights,
     reader: RegisterReader,
     asked_to_stop: Event,
@@ -211,7 +222,8 @@ async def _watched_couriers(
         certificate=found.tls_cert,
         lacking=lambda: seen.lacking,
     )
-    state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock, lambda: seen.lacking)
+    unserved = [f"a destination for `{partner}` ({exc})" for partner, exc in wrong.items()]
+    state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock, lambda: [*unserved, *seen.lacking])
     fresh = asyncio.create_task(health.keep_fresh(reader, pulse))
     try:
         async with health.serving(health_port, state, numbers.exposition):

@@ -14,6 +14,7 @@ from safebus.deploy.cli.output import progress, say_strange
 from safebus.deploy.service.terminal import clock, say, tell
 
 if TYPE_CHECKING:
+    from safebus.consumers.audit.explain.indexing import AboutEvent
     from safebus.deploy.service.settings import Settings
 
 app = typer.Typer()
@@ -35,9 +36,9 @@ def explain(
     if show_released and output is not Form.JSON:
         raise stop(USAGE, "--show-released goes with -o json")
     found = settings.load()
-    explained = run(lambda: _explained(found, event_id, output, shown_because=reason if show_released else None))
-    say_what_is_not_shown(found)
-    if not explained:
+    about = run(lambda: _explained(found, event_id, output, shown_because=reason if show_released else None))
+    say_what_is_not_shown(found, about.register.partners)
+    if not about.decisions:
         raise stop(
             FAILED,
             f"no decision about `{event_id}`; was it published, and is a worker running? "
@@ -45,9 +46,9 @@ def explain(
         )
 
 
-async def _explained(found: Settings, event_id: str, output: Form, *, shown_because: str | None) -> bool:
+async def _explained(found: Settings, event_id: str, output: Form, *, shown_because: str | None) -> AboutEvent:
     """
-    Print what is on record about an event; False: nothing is.
+    Print what is on record about an event, and return it.
 
     Args:
         shown_because: Why released values are shown; None: they are not.
@@ -72,7 +73,7 @@ async def _explained(found: Settings, event_id: str, output: Form, *, shown_beca
         for record in about.decisions:
             tell(explaining.as_text(record, about.receipts, about.register))
     say_strange(about.strange)
-    return bool(about.decisions)
+    return about
 
 
 @app.command(epilog=example("safebus index --follow"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from safebus.deploy.cli.event_loop import run
@@ -11,23 +12,23 @@ if TYPE_CHECKING:
     from safebus.deploy.service.settings import Settings
 
 
-def say_what_is_not_shown(found: Settings) -> bool:
+def say_what_is_not_shown(found: Settings, partners: Iterable[str]) -> bool:
     """
     Say which topics of the register this certificate is not shown: nothing that stands there is counted.
 
     A broker hides what may not be described, so nothing else would tell a whole answer from half of one.
 
+    Args:
+        partners: All of the register.
+
     Returns:
         Whether there are any.
     """
-    from safebus.deploy.service.topic_plan import wanted_by
+    from safebus.deploy.service.topic_plan import wanted
     from safebus.schemas.kafka.topic_list import topics_there
-    from safebus.streams.register.follow import current_register
 
-    connection = found.connection()
-    wanted = wanted_by(run(lambda: current_register(connection)))
-    there = run(lambda: topics_there(connection))
-    hidden = [topic.name for topic in wanted if topic.name not in there]
+    there = run(lambda: topics_there(found.connection()))
+    hidden = [topic.name for topic in wanted(partners) if topic.name not in there]
     if hidden:
         more = f" and {len(hidden) - 20} more" if len(hidden) > 20 else ""
         say(f"not there, or not shown to this certificate, and so not looked at: {', '.join(hidden[:20])}{more}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.options import FORM, Form, example, parse_time
 from safebus.deploy.cli.output import say_strange, show
-from safebus.deploy.service.terminal import clock
+from safebus.deploy.service.terminal import clock, say
 
 app = typer.Typer(
     name="operations",
@@ -29,6 +31,7 @@ def operations_list(
     about: str = typer.Option("", "--about", help="only what was about this id, partner or topic"),
     since: str | None = typer.Option(None, "--from", help="ISO 8601; default: all"),
     until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
+    ca: list[Path] = typer.Option([], "--ca", help="a CA of before, by which older records are proven; repeatable"),
     output: Form = FORM,
 ) -> None:
     """List what people did through the commands, oldest first; `proven`: their certificate signed it."""
@@ -36,12 +39,15 @@ def operations_list(
 
     from safebus.consumers.audit import operations
     from safebus.deploy.service import settings
+    from safebus.schemas import signing
+    from safebus.schemas.bus_records import MOST_ABOUT
     from safebus.schemas.own_records import Strange
 
     start, end = parse_time(since, datetime.min.replace(tzinfo=UTC)), parse_time(until, clock())
     found = settings.load()
+    trusted = [*found.issuers(), *(each for pem in ca for each in signing.issuers(pem))]
     strange: list[Strange] = []
-    entries = run(lambda: operations.entries(found.connection(), trusted=found.issuers(), on_strange=strange.append))
+    entries = run(lambda: operations.entries(found.connection(), trusted=trusted, on_strange=strange.append))
     rows = [
         {
             "at": e.at.isoformat(timespec="seconds"),
@@ -61,3 +67,7 @@ def operations_list(
     ]
     show(rows, output, columns=_COLUMNS)
     say_strange(strange)
+    if any(one.reason == operations.NOT_SIGNED for one in strange):
+        say("NOT_SIGNED: nobody of SAFEBUS_TLS_CA or --ca signed it in the name it has; was there another CA before?")
+    if about and any(len(e.operation.about) > MOST_ABOUT for e in entries):
+        say(f"an act about more than {MOST_ABOUT} ids lists only those: --about does not find the others")

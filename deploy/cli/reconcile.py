@@ -56,13 +56,14 @@ def reconcile(
     connection = found.connection()
     bar, advance = progress("records read")
 
-    async def main() -> Account:
+    async def main() -> tuple[Account, list[str]]:
         key = found.digest_key()
-        await current_register(connection, key=key)  # with another bus's key everything would be somebody's fault
+        # With another bus's key everything would be somebody's fault.
+        partners = list((await current_register(connection, key=key)).partners)
         with bar:
-            return await count(connection, asked, key=key, clock=clock, progress=advance)
+            return await count(connection, asked, key=key, clock=clock, progress=advance), partners
 
-    account = run(main)
+    account, partners = run(main)
     if output is Form.JSON:
         tell(json.dumps(_as_json(account, asked.since, asked.until), indent=2))
     elif output is Form.CSV:
@@ -70,7 +71,7 @@ def reconcile(
     else:
         _tables(account)
     _sum_up(account)
-    hidden = say_what_is_not_shown(found)
+    hidden = say_what_is_not_shown(found, partners)
     raise typer.Exit(DONE if account.adds_up() and not hidden else SOME)
 
 

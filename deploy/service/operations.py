@@ -18,13 +18,10 @@ from datetime import datetime
 
 from safebus.deploy.service.settings import Settings
 from safebus.schemas import codec, headers, topics
-from safebus.schemas.bus_records import Operation
+from safebus.schemas.bus_records import MOST_ABOUT, Operation
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.topic_list import topics_there
 from safebus.schemas.kafka.writer import Message, Writer
-
-#: More ids than these are counted and not listed: what is written of them stands on their own topic.
-MOST_ABOUT = 100
 
 
 @dataclass(frozen=True)

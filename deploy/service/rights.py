@@ -13,9 +13,11 @@ A principal is the common name in a certificate:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from safebus.schemas import topics
+from safebus.schemas.identifiers import is_a_process
 from safebus.schemas.kafka.allowed import Of, Operation, Right, allowed, missing
 from safebus.schemas.kafka.connection import Connection
 from safebus.streams.worker.app import GROUP
@@ -112,8 +114,14 @@ def of_bus(
     operators: Iterable[str] = (),
     registrars: Iterable[str] = (),
     senders: Iterable[str] = (),
+    adapters: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> list[Right]:
-    """Every right on a bus with these publishers and partners, sorted."""
+    """
+    Every right on a bus with these publishers and partners, sorted.
+
+    Args:
+        adapters: Name of a delivery process -> the several partners that it serves.
+    """
     found = {*of_worker(), *of_registrar(), *of_auditor()}
     for rights in (
         *map(of_publisher, publishers),
@@ -122,15 +130,15 @@ def of_bus(
         *map(of_operator, operators),
         *map(of_person_who_registers, registrars),
         *map(of_sender, senders),
+        *(of_adapter(partner, name) for name, served in adapters.items() for partner in served),
     ):
         found.update(rights)
     return sorted(found)
 
 
-def is_a_person(name: str, partners: Iterable[str]) -> bool:
+def is_a_person(name: str, partners: Collection[str]) -> bool:
     """Is it nobody's name but a person's? The processes of the bus and agencies have theirs, which several may use."""
-    fixed = {"worker", "registrar", "auditor"}
-    return bool(name) and name not in fixed | set(partners) and not name.startswith(("adapter-", "importer-"))
+    return bool(name) and name not in partners and not is_a_process(name)
 
 
 def of_principal(name: str, partners: Iterable[str]) -> list[Right]:

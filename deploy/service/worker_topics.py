@@ -29,7 +29,7 @@ class SeenTopics:
 
     Attributes:
         publishing: The `in.*` topics that may be read.
-        recipients: Who has an `out.*` topic.
+        recipients: Who has an `out.*` topic, or should have one.
         lacking: What this worker may not do and should; a topic that is not there is among them.
     """
 
@@ -71,7 +71,8 @@ class SeenTopics:
             expected = [name for p in partners for name in (topics.published_by(p), topics.notifications_for(p))]
             self._say(missing(rights.of_worker(), there, expected=expected))
         self.publishing = sorted({name for name in names if topics.is_published(name)} - self.unreadable)
-        self.recipients = [p for p in map(topics.partner_of_notifications, names) if p is not None]
+        seen = {p for p in map(topics.partner_of_notifications, names) if p is not None}
+        self.recipients = sorted(seen.union(partners))  # also whose topic is hidden: what it is owed is counted by name
         if needed := [r for r in self.lacking if r.name not in self.closed | self.unreadable]:
             raise NotAllowed(
                 f"this worker lacks {', '.join(map(str, needed))}, or that is not there; `safebus topics plan` shows "

@@ -9,12 +9,15 @@ Source: KIP-430 (authorized operations in Describe responses).
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Final
 
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TransactionalIdAuthorizationFailed
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TransactionalIdAuthorizationFailed, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
@@ -121,7 +124,27 @@ class _Metadata(Request[_MetadataStruct]):
         return request_struct_class(self._topics, False, False, True)
 
 
+class _DescribeGroupsStruct(DescribeGroupsRequest_v3):
+    """aiokafka 0.14.0 reads the answer by version 2, which leaves out what is asked for."""
+
+    API_KEY = 15
+    API_VERSION = 3
+    RESPONSE_TYPE = DescribeGroupsResponse_v3
+    SCHEMA = DescribeGroupsRequest_v3.SCHEMA
+
+
+class _DescribeGroup(Request[_DescribeGroupsStruct]):
+    API_KEY = 15
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: type[_DescribeGroupsStruct]) -> _DescribeGroupsStruct:
+        return request_struct_class([self._group], True)
+
+
 _NOT_SAID: Final = -(2**31)
+_COORDINATED_WITHIN_S: Final = 15.0
 _GROUP, _TRANSACTIONAL_ID = 0, 1
 
 
@@ -132,11 +155,12 @@ class Allowed:
 
     Attributes:
         topics: Of each topic that is shown to it.
-        groups, transactional_ids: Of those that were asked for, which it may use.
+        groups: Of each that was asked for.
+        transactional_ids: Of those that were asked for, which it may use.
     """
 
     topics: Mapping[str, frozenset[Operation]]
-    groups: frozenset[str] = frozenset()
+    groups: Mapping[str, frozenset[Operation]] = field(default_factory=dict)
     transactional_ids: frozenset[str] = frozenset()
 
 
@@ -167,10 +191,8 @@ async def allowed(
                 raise NotReachable(f"`{connection.bootstrap}` shows this process no topic")
             return Allowed(
                 topics={name: _operations(bits) for _, name, _, _, bits in shown},
-                groups=frozenset([g for g in groups if await _may_use(client, _GROUP, g)]),
-                transactional_ids=frozenset(
-                    [t for t in transactional_ids if await _may_use(client, _TRANSACTIONAL_ID, t)]
-                ),
+                groups={group: await _of_group(client, group) for group in groups},
+                transactional_ids=frozenset([t for t in transactional_ids if await _may_write_under(client, t)]),
             )
         except KafkaError as exc:
             raise NotReachable(
@@ -192,7 +214,9 @@ def missing(wanted: Iterable[Right], there: Allowed, *, expected: Iterable[str] 
             about = [n for n in names if n.startswith(right.name)] if right.prefixed else [right.name]
             lacking = [n for n in about if Operation[right.operation] not in there.topics.get(n, ())]
             found += [Right(right.principal, right.operation, Of.TOPIC, name) for name in lacking]
-        elif right.name not in (there.groups if right.of is Of.GROUP else there.transactional_ids):
+        elif right.of is Of.GROUP:
+            found += [right] if Operation[right.operation] not in there.groups.get(right.name, ()) else []
+        elif right.name not in there.transactional_ids:
             found.append(right)
     return found
 
@@ -201,7 +225,26 @@ def _operations(bits: int) -> frozenset[Operation]:
     return frozenset(each for each in Operation if bits & (1 << each))
 
 
-async def _may_use(client: Any, kind: int, name: str) -> bool:
-    """Who may not read a group, or write under an id, is not told who coordinates it."""
-    said = await client.send(client.get_random_node(), FindCoordinatorRequest(name, kind))
-    return said.error_code not in (GroupAuthorizationFailedError.errno, TransactionalIdAuthorizationFailed.errno)
+async def _of_group(client: Any, group: str) -> frozenset[Operation]:
+    """Whoever coordinates a group says it; who may not even describe it is not told who that is."""
+    give_up_at = time.monotonic() + _COORDINATED_WITHIN_S
+    while True:
+        found = await client.send(client.get_random_node(), FindCoordinatorRequest(group, _GROUP))
+        error, bits = found.error_code, 0
+        if not error:
+            said = await client.send(found.coordinator_id, _DescribeGroup(group))
+            error, *_, bits = said.groups[0]
+        if error == GroupAuthorizationFailedError.errno:
+            return frozenset()
+        if not error:
+            return _operations(bits)
+        # A new broker makes the topic of its groups when it is first asked, and reads it a moment later.
+        if time.monotonic() > give_up_at:
+            raise for_code(error)()
+        await asyncio.sleep(0.1)
+
+
+async def _may_write_under(client: Any, transactional_id: str) -> bool:
+    """Who may not describe it is not told who coordinates it; who may describe and not write is told at its start."""
+    said = await client.send(client.get_random_node(), FindCoordinatorRequest(transactional_id, _TRANSACTIONAL_ID))
+    return bool(said.error_code != TransactionalIdAuthorizationFailed.errno)

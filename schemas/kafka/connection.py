@@ -7,6 +7,7 @@ Whoever makes a consumer takes its settings from here, so what every consumer re
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -52,9 +53,9 @@ class Connection:
             )
         return self.settings()
 
-    def unreachable(self) -> NotReachable:
+    async def unreachable(self) -> NotReachable:
         """What to say when nobody answers, or when TLS keeps us and the broker apart: that is looked at now."""
-        why = diagnosis.why_not(self.bootstrap, self.tls)
+        why = await asyncio.to_thread(diagnosis.why_not, self.bootstrap, self.tls)
         if why is not None:
             return NotReachable(f"the broker at `{self.bootstrap}` and we do not get together: {why}")
         return NotReachable(f"no broker answers at `{self.bootstrap}`; is it up? `safebus doctor` looks")

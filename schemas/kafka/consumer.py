@@ -36,7 +36,7 @@ async def start_consumer(consumer: Any, connection: Connection) -> None:
     try:
         await consumer.start()
     except KafkaConnectionError as exc:
-        raise connection.unreachable() from exc
+        raise await connection.unreachable() from exc
     except KafkaError as exc:
         raise NotReachable(
             f"`{connection.bootstrap}` answers and does not take us ({type(exc).__name__}); `safebus doctor` looks"

@@ -9,6 +9,7 @@ Source: RFC 8446, section 6.2 (what each side says before it hangs up), X509_V_E
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
@@ -49,25 +50,33 @@ _QUESTION: Final = b"\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\xff\xff"
 
 def why_not(bootstrap: str, tls: ssl.SSLContext | None) -> str | None:
     """
-    Why the first of these addresses does not serve us, in words; None: nobody is there, or nothing is wrong now.
+    Why none of these addresses serves us, in words; None: nobody is there, or one of them does.
 
-    It makes one connection, and takes up to a few seconds.
+    It makes a connection to each, and takes up to a few seconds for each: not for a loop that does other work.
     """
-    host, _, port = bootstrap.split(",")[0].rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        with socket.create_connection((host, int(port)), timeout=ANSWER_WITHIN_S) as plain:
-            return _asked(plain) if tls is None else _asked_under_tls(plain, tls, host)
-    except (OSError, ValueError):
-        return None
+    said = []
+    for address in bootstrap.split(","):
+        host, _, port = address.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        try:
+            with socket.create_connection((host, int(port)), timeout=ANSWER_WITHIN_S) as plain:
+                why = _asked(plain) if tls is None else _asked_under_tls(plain, tls, host)
+        except (OSError, ValueError):
+            continue
+        if why is None:
+            return None
+        said.append(why)
+    return said[0] if said else None
 
 
 def _asked(plain: socket.socket) -> str | None:
     plain.sendall(_QUESTION)
     answer = plain.recv(5)
     # A TLS server takes it for no greeting, says so in a TLS record (21: alert) and hangs up.
-    if answer[:1] == b"\x15" or answer == b"":
+    if answer[:1] == b"\x15":
         return "it wants TLS at this port: set SAFEBUS_TLS_CA and SAFEBUS_TLS_CERT"
+    if answer == b"":
+        return "it hangs up: no Kafka, or one that has just begun, or a proxy whose broker is gone"
     return None
 
 
@@ -75,9 +84,10 @@ def _asked_under_tls(plain: socket.socket, tls: ssl.SSLContext, host: str) -> st
     try:
         with tls.wrap_socket(plain, server_hostname=host) as secured:
             # In TLS 1.3 the broker looks at our certificate after we think that all is well.
-            secured.sendall(_QUESTION)
-            secured.recv(1)
-        return None
+            with contextlib.suppress(OSError):  # it may have hung up already; reading says why
+                secured.sendall(_QUESTION)
+            answer = secured.recv(1)
+        return None if answer else "it hangs up once we have shown our certificate (SAFEBUS_TLS_CERT)"
     except ssl.SSLCertVerificationError as exc:
         return _OF_THEIRS.get(exc.verify_code, f"its certificate is not right: {_words(exc.verify_message)}")
     except ssl.SSLError as exc:

@@ -20,16 +20,13 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
-    InvalidTopicError,
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
-    PolicyViolationError,
     ProducerFenced,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
-    UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
 
@@ -60,10 +57,7 @@ class Refusal:
 #: What is said of one topic and says nothing of any other.
 _OF_THE_TOPIC = (
     TopicAuthorizationFailedError,
-    UnknownTopicOrPartitionError,
-    InvalidTopicError,
     MessageSizeTooLargeError,
-    PolicyViolationError,
     OutOfOrderSequenceNumber,  # of what follows one of these
 )
 
@@ -130,7 +124,7 @@ class Writer:
             async with asyncio.timeout(self._timeout_s):
                 await self._producer.start()
         except TimeoutError as exc:
-            raise self._connection.unreachable() from exc
+            raise await self._connection.unreachable() from exc
         except ClusterAuthorizationFailedError as exc:
             raise NotAllowed(
                 f"`{self._connection.bootstrap}` lets this certificate write to no topic; ask the operator"
@@ -138,7 +132,7 @@ class Writer:
         except TransactionalIdAuthorizationFailed as exc:
             raise NotAllowed("this certificate may not write under its transactional id; ask for WRITE on it") from exc
         except KafkaConnectionError as exc:
-            raise self._connection.unreachable() from exc
+            raise await self._connection.unreachable() from exc
 
     async def send_all(self, messages: Iterable[Message]) -> list[tuple[int, int]]:
         """

@@ -33,10 +33,6 @@ class _Whole:
     agreements: dict[tuple[str, int], Agreement]
 
 
-#: Kinds of entry that name a partner who must be there.
-_OF_A_PARTNER = ("involvement", "affiliation", "subscription", "destination")
-
-
 def cross_check(entries: list[Entry], register: Register) -> list[str]:
     """
     What does not fit between the entries, and with the register they are to be added to; empty when all does.

@@ -19,7 +19,7 @@ from safebus.schemas.classes import NEVER
 from safebus.schemas.errors import BadRegister, BadSchema
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.events import NhsNumber, Upn
-from safebus.schemas.identifiers import derived_id
+from safebus.schemas.identifiers import derived_id, is_a_process
 from safebus.schemas.keys import PersonKey
 from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.streams.register import yaml_text
@@ -188,6 +188,9 @@ PartReader = Callable[[_Reading, YamlText, Any, YamlPath], None]
 
 def _partner(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
     body = yaml_text.read(text, row, at, Partner, "partner")
+    if is_a_process(body.partner):
+        where = text.where((*at, "partner"))
+        raise BadRegister([f"{where}: `{body.partner}` is what a process of the bus is called; name it otherwise"])
     reading.add(Entry(f"partner/{body.partner}", "partner", body, text.where(at)))
 
 

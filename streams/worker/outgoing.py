@@ -8,12 +8,13 @@ everybody's, so what cannot be set aside stops the worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import structlog
 
 from safebus.schemas import topics
-from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.errors import NotReachable
+from safebus.schemas.kafka.writer import Message, Refusal, Writer
 from safebus.streams.worker.counts import Counts
 
 log = structlog.get_logger()
@@ -25,10 +26,18 @@ class Outgoing:
 
     Args:
         closed: The partners' topics that the worker was last seen not to be let write; they are not tried.
+        look: Sees anew which those are; raises NotReachable where the broker does not answer.
     """
 
-    def __init__(self, writer: Writer, counts: Counts, *, closed: Callable[[], Collection[str]] = tuple) -> None:
-        self._writer, self._counts, self._closed = writer, counts, closed
+    def __init__(
+        self,
+        writer: Writer,
+        counts: Counts,
+        *,
+        closed: Callable[[], Collection[str]],
+        look: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._writer, self._counts, self._closed, self._look = writer, counts, closed, look
 
     async def send(self, messages: Iterable[Message]) -> None:
         """
@@ -37,23 +46,43 @@ class Outgoing:
         Raises:
             NotReachable: The broker did not acknowledge something in time, or takes nothing into quarantine.
         """
-        closed = frozenset(self._closed())
-        to_try: list[Message] = []
-        for message in messages:
-            if message.topic in closed:
-                self._owed(message, "this worker may not write to it, or it is not there")
-            else:
-                to_try.append(message)
-        refused = await self._writer.send_each(to_try)
+        to_try = self._open(messages)
+        try:
+            refused = await self._send(to_try)
+        except NotReachable:
+            # The client asks for a topic that is gone until its time is over, and says no more than that. What was
+            # acknowledged before goes out twice, under the same ids.
+            await self._look()
+            left = self._open(to_try)
+            if len(left) == len(to_try):
+                raise
+            await self._writer.renew()
+            refused = await self._send(left)
+        for refusal in refused:
+            if topics.partner_of_notifications(refusal.message.topic) is None:
+                raise refusal.why
+            self._owed(refusal.message, str(refusal.why))
+
+    async def _send(self, messages: list[Message]) -> list[Refusal]:
+        """What is refused twice: a batch that is refused leaves what follows it refused, too."""
+        refused = await self._writer.send_each(messages)
         if refused:
             await self._writer.renew()
             refused = await self._writer.send_each(refusal.message for refusal in refused)
         if refused:
             await self._writer.renew()
-        for refusal in refused:
-            if topics.partner_of_notifications(refusal.message.topic) is None:
-                raise refusal.why
-            self._owed(refusal.message, str(refusal.why))
+        return refused
+
+    def _open(self, messages: Iterable[Message]) -> list[Message]:
+        """Those that can be tried; all others are owed."""
+        closed = frozenset(self._closed())
+        found = []
+        for message in messages:
+            if message.topic in closed:
+                self._owed(message, "this worker may not write to it, or it is not there")
+            else:
+                found.append(message)
+        return found
 
     def _owed(self, message: Message, why: str) -> None:
         partner = topics.partner_of_notifications(message.topic)

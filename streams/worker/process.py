@@ -130,7 +130,12 @@ async def run(
                 register=register,
                 dedupe=Dedupe(settings.connection, window=settings.dedupe_window),
                 decisions=decisions,
-                outgoing=Outgoing(outbound, counts, closed=lambda: settings.topics.closed),
+                outgoing=Outgoing(
+                    outbound,
+                    counts,
+                    closed=lambda: settings.topics.closed,
+                    look=lambda: settings.topics.look(register.now.partners),
+                ),
                 keys=settings.keys,
                 schemas=event_schemas(),
                 rules_digest=settings.rules_digest,

@@ -267,10 +267,10 @@ async def test_a_right_that_comes_and_goes_under_traffic_stops_nobody(bus: Secur
     publishing = asyncio.create_task(traffic())
     bus.secured.give(*others)
     for _ in range(5):
-        await asyncio.to_thread(bus.secured.take, taken)
-        await asyncio.sleep(0.5)
-        await asyncio.to_thread(bus.secured.give, taken)
-        await asyncio.sleep(0.5)
+        for change in (bus.secured.take, bus.secured.give):
+            await asyncio.to_thread(change, taken)
+            count = len(published)
+            await bus.until(lambda count=count: len(published) > count + 1, "two more events")  # type: ignore[misc]
     stop.set()
     await publishing
     bus.secured.take(*others)
@@ -389,12 +389,13 @@ async def test_no_record_no_sight_where_the_right_to_write_it_is_missing(bus: Se
 async def test_rights_are_planned_and_mended_by_the_command(bus: SecuredBus) -> None:
     stray = right("auditor", "WRITE", "register")
     lost = right("registrar", "WRITE", "register")
-    bus.secured.give(stray)
+    bus.secured.give(stray, right("op-gone", "READ", "register"))
     bus.secured.take(lost)
-    mine = ["--operator", "op-anna"]
+    mine = ["--operator", "op-anna", "--adapter", f"adapter-both={SCHOOL},{HAVEN}"]
     planned = bus.run("rights", "plan", *mine, "-o", "json", name="sb-admin")
     refused = bus.run("rights", "apply", *mine, "--execute", "--reason", "x", name="op-anna")
-    done = bus.run("rights", "apply", *mine, "--execute", "--reason", "as it should be", name="sb-admin")
+    others = bus.run("rights", "apply", *mine, "--execute", "--reason", "as it should be", name="sb-admin")
+    done = bus.run("rights", "apply", *mine, "--take-from", "op-gone", "--execute", "--reason", "left", name="sb-admin")
     after = bus.run("rights", "plan", *mine, "-o", "json", name="sb-admin")
     nobodys = {
         name: bus.run("rights", "plan", "--operator", name, name="sb-admin")
@@ -416,8 +417,10 @@ async def test_rights_are_planned_and_mended_by_the_command(bus: SecuredBus) -> 
     assert planned.returncode == 3
     assert shown["auditor", "WRITE", "register"] == "take"
     assert shown["registrar", "WRITE", "register"] == "give"
-    assert shown["adapter-both", "READ", "out.haven"] == "not ours"
+    assert shown["adapter-both", "READ", "out.haven"] == "same"
+    assert shown["op-gone", "READ", "register"] == "not ours"
+    assert (others.returncode, "in no plan, and have rights: op-gone;" in others.stderr) == (3, True)
     assert (refused.returncode, done.returncode, after.returncode) == (4, 0, 0), (refused.stderr, done.stderr)
-    assert "gave 1 rights, took 1" in done.stderr
+    assert "gave 1 rights, took 1" in others.stderr and "gave 0 rights, took 1" in done.stderr
     for name, refused in nobodys.items():
         assert (refused.returncode, "is no person's name" in refused.stderr) == (1, True), name

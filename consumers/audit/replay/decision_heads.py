@@ -59,12 +59,11 @@ def head_of(value: bytes | None) -> Head | None:
     )
 
 
-async def events_of(heads: Iterable[Head | None], reader: Reader) -> dict[Origin, bytes]:
-    """The events of these decisions, read again; those that are kept no longer are left out."""
+async def events_at(origins: Iterable[Origin], reader: Reader) -> dict[Origin, bytes]:
+    """The events at these places; those that are kept no longer are left out."""
     wanted: dict[Partition, set[int]] = defaultdict(set)
-    for head in heads:
-        if head is not None:
-            wanted[Partition(head.origin.topic, head.origin.partition)].add(head.origin.offset)
+    for origin in origins:
+        wanted[Partition(origin.topic, origin.partition)].add(origin.offset)
     return {
         Origin(topic=partition.topic, partition=partition.number, offset=offset): record.value
         for partition, offsets in wanted.items()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from safebus.consumers.audit.replay import sent
-from safebus.consumers.audit.replay.decision_heads import Head, events_of, head_of
+from safebus.consumers.audit.replay.decision_heads import Head, events_at, head_of
 from safebus.consumers.audit.replay.findings import Difference as Difference
 from safebus.consumers.audit.replay.findings import Findings
 from safebus.consumers.audit.replay.findings import Verified as Verified
@@ -88,7 +88,7 @@ async def verify(
             chunk = [(_head(ahead), ahead)]
             while (ahead := await span.earliest()) is not None and len(chunk) < _CHUNK:
                 chunk.append((_head(ahead), ahead))
-            decisions.check(chunk, await events_of((head for head, _ in chunk), events))
+            decisions.check(chunk, await events_at((head.origin for head, _ in chunk if head), events))
             if ahead is not None:
                 await outputs.read_up_to(ahead.timestamp)
             progress(len(chunk))

@@ -10,10 +10,10 @@ from a_certificate import Authority
 
 from safebus.consumers.audit import operations
 from safebus.deploy.local.brokers import Broker
-from safebus.deploy.service.operations import MOST_ABOUT, Act, put_on_record
+from safebus.deploy.service.operations import Act, put_on_record
 from safebus.deploy.service.settings import Settings, load
 from safebus.schemas import codec, headers, signing, topics
-from safebus.schemas.bus_records import Operation
+from safebus.schemas.bus_records import MOST_ABOUT, Operation
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from confluent_kafka.admin import (
 
 from safebus.consumers.delivery.source import Source
 from safebus.deploy.local.brokers import Broker
+from safebus.deploy.local.brokers.kafka import KafkaBroker
 from safebus.deploy.service.rights import of_bus
 from safebus.schemas import topics
 from safebus.schemas.errors import NotAllowed, NotReachable
@@ -69,7 +71,10 @@ async def test_each_principal_may_do_what_the_table_says_and_nothing_else(secure
             }
             implied = {Operation.DESCRIBE} if stated else set()
             assert there.topics.get(topic.name, frozenset()) == stated | implied, (principal, topic.name)
-        assert there.groups == {r.name for r in mine if r.of is Of.GROUP}
+        for group in GROUPS:
+            stated = {Operation[r.operation] for r in mine if r.of is Of.GROUP and r.name == group}
+            implied = {Operation.DESCRIBE} if stated else set()
+            assert there.groups[group] == stated | implied, (principal, group)
         assert there.transactional_ids == (frozenset(IDS) if principal == "worker" else frozenset())
 
 
@@ -88,6 +93,33 @@ async def test_each_right_that_is_taken_away_is_named(secured: SecuredBroker) ->
         named = {(r.operation, r.of) for r in lacking}
         assert named == {(right.operation, right.of)}
         assert all(r.name.startswith(right.name) for r in lacking)
+
+
+async def test_who_may_describe_a_group_and_not_read_it_is_named(secured: SecuredBroker) -> None:
+    """Else it waits in no group for ever and looks like a spare."""
+    read, describe = (Right("worker", how, Of.GROUP, "safebus-worker") for how in ("READ", "DESCRIBE"))
+    secured.give(describe)
+    secured.take(read)
+    try:
+        there = await allowed(secured.connection("worker"), groups=["safebus-worker"])
+    finally:
+        secured.give(read)
+        secured.take(describe)
+
+    assert there is not None and missing([read], there) == [read]
+
+
+async def test_a_broker_that_cannot_have_groups_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would make the topic of its groups with a copy on a second node, which is not there."""
+    monkeypatch.setattr("safebus.schemas.kafka.allowed._COORDINATED_WITHIN_S", 0.3)
+    alone = KafkaBroker(tmp_path, settings={"offsets.topic.replication.factor": "2"})
+    alone.start()
+    try:
+        alone.create_topics({"one": 1})
+        with pytest.raises(NotReachable, match=r"what this process may do \(GroupCoordinatorNotAvailableError\)"):
+            await allowed(Connection(alone.bootstrap), groups=["a-group"])
+    finally:
+        alone.stop()
 
 
 async def test_who_may_write_nothing_or_not_there_is_told(secured: SecuredBroker) -> None:

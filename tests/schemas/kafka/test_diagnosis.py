@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -15,7 +17,6 @@ from a_certificate import Authority
 from a_secured_broker import SecuredBroker, open_secured
 
 from safebus.deploy.local.brokers import Broker
-from safebus.deploy.local.child_process import free_port
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.diagnosis import why_not
@@ -89,36 +90,42 @@ async def test_all_is_well_is_nothing_to_say(secured: SecuredBroker, kafka_broke
     assert await asyncio.to_thread(why_not, kafka_broker.bootstrap, None) is None
     said = await asyncio.to_thread(why_not, kafka_broker.bootstrap, good)
     assert said is not None and said.startswith("it hangs up on TLS: it speaks none at this port")
+    assert await asyncio.to_thread(why_not, f"127.0.0.1:1,{secured.broker.bootstrap}", good) is None  # one of them does
     assert why_not("127.0.0.1:1", None) is None
     assert why_not("127.0.0.1:1", good) is None
 
 
 @contextmanager
-def tls_server(pem: Path, *, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> Iterator[int]:
-    """A server that greets once and no more."""
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(str(pem))
-    server.maximum_version = newest
-    port, started, done = free_port(), threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
+def tls_server(
+    pem: Path, *, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, asks_by: Path | None = None
+) -> Iterator[int]:
+    """A server that greets one client and hangs up; `asks_by`: the CA by which it asks for our certificate."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(str(pem))
+    context.maximum_version = newest
+    if asks_by is not None:
+        context.load_verify_locations(str(asks_by))
+        context.verify_mode = ssl.CERT_REQUIRED
+    listening = socket.create_server(("127.0.0.1", 0))
 
-    async def serve() -> None:
-        async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.close()
+    def greet() -> None:
+        client, _ = listening.accept()
+        with client.dup() as kept, contextlib.suppress(OSError):
+            try:
+                with context.wrap_socket(client, server_side=True) as secured:
+                    secured.recv(100)
+            finally:  # closed with something unread, what was said last would be lost on the way
+                kept.shutdown(socket.SHUT_WR)
+                while kept.recv(100):
+                    pass
 
-        async with await asyncio.start_server(greet, "127.0.0.1", port, ssl=server):
-            started.set()
-            await done.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread = threading.Thread(target=greet)
     thread.start()
-    started.wait(30)
     try:
-        yield port
+        yield listening.getsockname()[1]
     finally:
-        loop.call_soon_threadsafe(done.set)
         thread.join()
-        loop.close()
+        listening.close()
 
 
 @pytest.mark.parametrize(
@@ -137,3 +144,36 @@ def test_what_is_wrong_with_theirs_is_said(
         said = why_not(f"127.0.0.1:{port}", context(authority.pem, authority.issue("worker")))
 
     assert said is not None and says in said
+
+
+@pytest.mark.parametrize(
+    ("ours", "says"),
+    [
+        ("late", "it says that our certificate (SAFEBUS_TLS_CERT) has expired; renew it"),
+        ("elsewhere", "it does not know who issued our certificate (SAFEBUS_TLS_CERT)"),
+        ("none", "it wants a certificate and SAFEBUS_TLS_CERT has none that it takes"),
+    ],
+)
+def test_what_is_wrong_with_ours_is_said_where_they_say_it(tmp_path: Path, ours: str, says: str) -> None:
+    """Kafka says little of it; a proxy before it says more."""
+    authority, other = Authority(tmp_path / "ca"), Authority(tmp_path / "other")
+    certificates = {"late": authority.issue("late", days=-0.1), "elsewhere": other.issue("worker"), "none": None}
+    with tls_server(authority.issue("broker"), asks_by=authority.pem) as port:
+        said = why_not(f"127.0.0.1:{port}", context(authority.pem, certificates[ours]))
+
+    assert said == says
+
+
+def test_a_server_that_hangs_up_is_said_to_do_so(tmp_path: Path) -> None:
+    """Whatever it minds, it is none that answers as Kafka does."""
+    authority = Authority(tmp_path)
+    with tls_server(authority.issue("broker")) as port:
+        said = why_not(f"127.0.0.1:{port}", context(authority.pem, authority.issue("worker")))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=lambda: listening.accept()[0].close())
+        thread.start()
+        plain = why_not(f"127.0.0.1:{listening.getsockname()[1]}", None)
+        thread.join()
+
+    assert said == "it hangs up once we have shown our certificate (SAFEBUS_TLS_CERT)"
+    assert plain is None or plain.startswith("it hangs up: ")  # None: it was quicker, and reset the connection

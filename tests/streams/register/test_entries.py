@@ -138,6 +138,10 @@ def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
             "`x.yaml` line 2: no schema for event type `housing.v1`; there are care.protection-plan.v1, "
             "health.ed-attendance.v1, housing.temporary-accommodation.v1, identity.change.v1, police.encompass.v1",
         ),
+        (
+            "partners:\n  - {partner: auditor, name: A, sector: s, org_type: charity, call: c}\n",
+            "`x.yaml` line 2: `auditor` is what a process of the bus is called; name it otherwise",
+        ),
     ],
 )
 def test_each_problem_is_told_with_file_line_and_what_was_expected(text: str, complaint: str) -> None:

@@ -93,6 +93,10 @@ class Running:
         return [q for q in found if q.offset == offset and q.topic == POLICE]
 
 
+async def _no_other() -> None:
+    """Every topic is there."""
+
+
 @asynccontextmanager
 async def running(
     connection: Connection, *, now: datetime = NOON, rules_digest: str = "rules"
@@ -107,7 +111,7 @@ async def running(
         register=register,
         dedupe=Dedupe(connection),
         decisions=decisions,
-        outgoing=Outgoing(outbound, Counts()),
+        outgoing=Outgoing(outbound, Counts(), closed=tuple, look=_no_other),
         keys=RouterKeys(KEY, SEAL_PUBLIC),
         schemas=event_schemas(),
         rules_digest=rules_digest,
