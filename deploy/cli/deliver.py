@@ -101,9 +101,9 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     chance = random.SystemRandom()
     receipts = Receipts(connection)  # read once for all of them
 
-    def courier_for(partner: str) -> Courier:
+    async def courier_for(partner: str) -> Courier:
         place = places.opened(there[partner], clock=clock)
-        check_destination(reader.now, partner, place, must=False)
+        check_destination(await reader.catch_up(), partner, place, must=False)
         return Courier(
             connection,
             partner=partner,
@@ -121,7 +121,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     wrong: dict[str, BadInput] = {}
     for partner in there:
         try:
-            couriers[partner] = courier_for(partner)
+            couriers[partner] = await courier_for(partner)
         except BadInput as exc:  # a secret that is missing, a place that is not registered: that partner's trouble
             wrong[partner] = exc
             structlog.get_logger().error("courier.not_begun", partner=partner, error=str(exc))
@@ -148,7 +148,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
 async def _keep(
     partner: str,
     couriers: dict[str, Courier],
-    courier_for: Callable[[str], Courier],
+    courier_for: Callable[[str], Awaitable[Courier]],
     told: Callable[[Courier], None],
     lacking: Callable[[], Awaitable[Sequence[Right]]],
     asked_to_stop: Event,
@@ -162,11 +162,10 @@ async def _keep(
         lacking: Asks the broker which rights on this partner's topics are missing.
     """
     import asyncio
-    import contextlib
 
     import structlog
 
-    from safebus.schemas.errors import NotReachable, SafebusError
+    from safebus.schemas.errors import BadInput, NotReachable, SafebusError
     from safebus.schemas.kafka.connection import is_about_a_right
 
     forgiven_until = 0.0
@@ -187,10 +186,24 @@ async def _keep(
             what = f": it lacks {', '.join(map(str, missing))}, or that is not there" if missing else said
             event = "courier.not_allowed" if missing or is_about_a_right(exc) else "courier.begins_again"
             structlog.get_logger().error(event, partner=partner, error=f"{type(exc).__name__}{what}")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asked_to_stop.wait(), _ASK_AGAIN_S)
-            couriers[partner] = courier_for(partner)
-            told(couriers[partner])
+            while not await _asked_within(asked_to_stop, _ASK_AGAIN_S):
+                try:
+                    couriers[partner] = await courier_for(partner)
+                except BadInput as wrong:  # its destination is another by now: its trouble, until that is mended
+                    structlog.get_logger().error("courier.not_begun", partner=partner, error=str(wrong))
+                else:
+                    told(couriers[partner])
+                    break
+
+
+async def _asked_within(asked_to_stop: Event, seconds: float) -> bool:
+    """Wait so long, or until asked to stop; returns whether that was."""
+    import asyncio
+    import contextlib
+
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asked_to_stop.wait(), seconds)
+    return asked_to_stop.is_set()
 
 
 @asynccontextmanager

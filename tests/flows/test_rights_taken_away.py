@@ -47,6 +47,8 @@ from safebus.schemas.events import Event
 from safebus.schemas.kafka.admin import change_settings, ensure_topics
 from safebus.schemas.kafka.allowed import Of, Right
 from safebus.streams.register.changes import changes_of
+from safebus.streams.register.entries import Entry
+from safebus.streams.register.governance import RegisteredDestination
 from safebus.streams.register.store import Register
 from safebus.streams.register.write import as_records, write_records
 
@@ -335,6 +337,29 @@ async def test_one_partners_topic_that_takes_nothing_keeps_no_other_waiting(bus:
     later = await bus.publish(incident())
     await bus.until_delivered(HAVEN, later)
     await bus.until_delivered(SCHOOL, later)
+
+
+async def test_a_destination_that_is_another_by_now_keeps_no_other_waiting(bus: SecuredBus) -> None:
+    """Whoever begins again asks the register where; one partner's answer ends nobody else's deliveries."""
+    registrar = bus.secured.settings("registrar", home=bus.home)
+
+    async def registered(place: Path) -> None:
+        body = RegisteredDestination(partner=HAVEN, transport="folder", place=str(place.resolve()))
+        records = as_records(
+            [Entry("destination/haven", "destination", body, "test")], at=utc_now(), by="t", reason="t"
+        )
+        await write_records(registrar.connection(), records, key=registrar.person_key())
+
+    await registered(bus.folder / "elsewhere")
+    begins = len(bus.log("deliver"))
+    async with bus.without(right("adapter-both", "READ", "out.haven")):
+        await bus.until(lambda: '"courier.not_allowed"' in bus.log("deliver")[begins:], "it to be waited for")
+    await bus.until(lambda: '"courier.not_begun"' in bus.log("deliver")[begins:], "its destination to be refused")
+    event_id = await bus.publish(incident())
+    await bus.until_delivered(SCHOOL, event_id)
+    assert not bus.delivered(HAVEN, event_id)
+    await registered(bus.folder / HAVEN)
+    await bus.until_delivered(HAVEN, event_id)
 
 
 async def test_what_an_auditor_may_not_see_is_said(bus: SecuredBus) -> None:
