@@ -8,11 +8,11 @@ of event, and protections that a folder must not lift by leaving a line out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from safebus.schemas.nearest import did_you_mean
+from safebus.schemas.nearest import did_you_mean, nearest
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.store import Register
@@ -31,6 +31,7 @@ class _Whole:
     bases: dict[str, Basis]
     event_rules: dict[str, EventRule]
     agreements: dict[tuple[str, int], Agreement]
+    new_bases: set[str] = field(default_factory=set)  # codes that these entries bring
 
 
 def cross_check(entries: list[Entry], register: Register) -> list[str]:
@@ -53,6 +54,7 @@ def cross_check(entries: list[Entry], register: Register) -> list[str]:
                 whole.partners[body.partner] = body
             case "basis":
                 whole.bases[body.code] = body
+                whole.new_bases |= {body.code} - register.bases.keys()
             case "event_rule":
                 whole.event_rules[body.event_type] = body
             case "agreement":
@@ -201,8 +203,19 @@ def _check_flow(flow: Flow, whole: _Whole) -> Iterator[str]:
 
 
 def _meant(code: str, question: str, whole: _Whole) -> str:
-    """The code that answers this question and is most like this one, as the end of a complaint."""
-    return did_you_mean(code, (basis.code for basis in whole.bases.values() if basis.kind == question), alike=0.85)
+    """
+    The code that answers this question and is most like this one, as the end of a complaint.
+
+    The slip may stand in the catalogue: then its code is a new one that nothing names.
+    """
+    codes = {basis.code for basis in whole.bases.values() if basis.kind == question}
+    meant = did_you_mean(code, codes, alike=0.85)
+    flows = (flow for agreement in whole.agreements.values() for flow in agreement.flows)
+    named = {each for flow in flows if flow.basis is not None for _, each in flow.basis.codes()}
+    slips = [
+        each for each in sorted(codes & whole.new_bases - named) if nearest(code, [each]) and f"`{each}`" not in meant
+    ]
+    return f"{meant}; nothing names `{'`, `'.join(slips)}`, which the catalogue has" if slips else meant
 
 
 def _overlaps(agreement: Agreement, flow: Flow, whole: _Whole) -> Iterator[str]:

@@ -7,6 +7,7 @@ It is named with file and line where it makes no sense, and where it looks like 
 
 from typing import Any
 
+import pytest
 import yaml
 from a_register import FOLDER, KEY, NOON
 from a_slip import decided, more_than, slipped, slips, suspects_as_the_police_know_them, told_by
@@ -75,3 +76,12 @@ def test_a_slip_in_a_register_tells_nobody_more_and_is_named_where_somebody_is_n
 def _on_record(event: Any, register: Register) -> bool:
     found = decided(event, register)
     return not hasattr(found, "record") or bool(found.record.worklist)
+
+
+def test_a_slip_in_the_catalogue_is_told_from_one_in_an_agreement() -> None:
+    """The agreement is right, and another code is more like what it names than the one that was mistyped."""
+    files = {**FILES, "bases.yaml": FILES["bases.yaml"].replace("code: A6-1-e\n", "code: 6A-1-e\n", 1)}
+    assert files != FILES
+
+    with pytest.raises(BadRegister, match=r"nothing names `6A-1-e`.*, which the catalogue has"):
+        loaded(files)
