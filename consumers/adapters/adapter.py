@@ -1,16 +1,21 @@
 """
 What is handed to a partner, and what may come back, whatever the transport?
 
-An adapter does, and decides nothing: `consumers.delivery.stages` says what an answer means for the message.
+An adapter does, and decides nothing: `consumers.delivery.stages` says what an answer means for the message. It does
+so in two steps. What may have to wait (a queue, a name, a connection, a lock, a slow disk) comes first, and the partner
+sees nothing of it; then one step makes it take effect. `hand_over` asks between the two whether it may still go, so
+nothing that was withdrawn meanwhile reaches a partner, however long the first step took.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from safebus.schemas import identifiers
 
@@ -68,9 +73,11 @@ class Reply(StrEnum):
     ACCEPTED = "ACCEPTED"
     BUSY = "BUSY"
     REFUSED = "REFUSED"
+    OTHER_CONTENT = "OTHER_CONTENT"
     NOT_LET_IN = "NOT_LET_IN"
     GONE = "GONE"
     UNKNOWN = "UNKNOWN"
+    HELD_BACK = "HELD_BACK"
 
 
 @dataclass(frozen=True)
@@ -89,18 +96,30 @@ class PartnerAnswer:
     retry_after_s: float | None = None
 
 
+#: The code of what was accepted before, under the same id and with the same content; nothing was done now.
+ALREADY_THERE: Final = "already_there"
+#: It was not to go any more, so the partner saw nothing of it.
+HELD_BACK: Final = PartnerAnswer(Reply.HELD_BACK, "held_back")
+
+#: Makes what was prepared take effect; called once at most.
+Effect = Callable[[], Awaitable[PartnerAnswer]]
+
+
 class Adapter(Protocol):
     """One destination of one partner."""
 
     transport: str
 
     async def open(self) -> None:
-        """Get ready. A partner that cannot be reached is no error here: the first `deliver` says so."""
+        """Get ready. A partner that cannot be reached is no error here: the first attempt says so."""
         ...
 
-    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
+    def prepare(self, parcel: Parcel) -> AbstractAsyncContextManager[Effect | PartnerAnswer]:
         """
-        Hand one parcel over; safe to repeat, and to call from several tasks.
+        Do all that may have to wait, and nothing that the partner can see; safe from several tasks.
+
+        Gives what makes the parcel take effect, or the answer where that is known already: it is there, or we are not
+        let in. Whoever leaves without the effect leaves nothing behind. The effect is safe to repeat.
 
         Never raises for what a partner or a network can do: that is a PartnerAnswer. What it raises is a bug.
         """
@@ -109,3 +128,24 @@ class Adapter(Protocol):
     async def close(self) -> None:
         """Let go of connections. May be called twice, or without `open`."""
         ...
+
+
+async def hand_over(adapter: Adapter, parcel: Parcel, *, may_go: Callable[[], Awaitable[bool]]) -> PartnerAnswer:
+    """
+    One attempt.
+
+    Args:
+        may_go: Asked when nothing of ours stands between its answer and the effect.
+
+    Returns:
+        `HELD_BACK`: it may not go any more.
+    """
+    async with adapter.prepare(parcel) as ready:
+        if isinstance(ready, PartnerAnswer):
+            return ready
+        return await ready() if await may_go() else HELD_BACK
+
+
+async def always() -> bool:
+    """For what discloses nothing, so that nothing can forbid it."""
+    return True

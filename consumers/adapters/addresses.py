@@ -4,10 +4,10 @@ May the bus connect to this address?
 A partner's URL is configuration, and configuration can be wrong or written by someone else: one that names the
 bus's own network would make it a tool against itself, and send a child's details there.
 
-    check_url        when it is configured: what can be seen from the text alone is refused with a reason
-    guarded_socket   on every connection: the number that the socket is given is judged, and nothing is looked up after
-                     it. So a name that changes its address between a check and a connection (DNS rebinding) gains
-                     nothing: there is no earlier check to slip past.
+    check_url     when it is configured: what can be seen from the text alone is refused with a reason
+    may_connect   on every connection: the number that the socket is given is judged, and nothing is looked up after it
+                  (`one_post`). So a name that changes its address between a check and a connection (DNS rebinding)
+                  gains nothing: there is no earlier check to slip past.
 
 Addresses are allowed by list, and what no list names is refused. Python's own `is_global` is not used: what it says
 differs between its releases (3.11.7 calls ::ffff:10.0.0.1 and fec0::1 global).
@@ -19,10 +19,8 @@ Forgery Prevention".
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Final
+from typing import Final
 
 from yarl import URL
 
@@ -55,8 +53,6 @@ _NAME: Final = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9
 # Never a public host. Sources: RFC 6761, 6762, 8375; ICANN's reservation of `internal`, 2024.
 _LOCAL_NAMES: Final = ("localhost", "local", "internal", "home.arpa", "localdomain")
 
-AddrInfo = tuple[Any, ...]  # as getaddrinfo gives it: family, type, protocol, name, (address, port, ...)
-
 
 class AddressNotAllowed(OSError):
     """The name stands for an address that this destination may not have."""
@@ -82,23 +78,6 @@ def may_connect(address: str, *, allow_private: bool, loopback_only: bool) -> bo
     if any(found in net for net in _PRIVATE):
         return allow_private
     return isinstance(found, IPv4Address) or found in _GLOBAL_V6
-
-
-def guarded_socket(*, allow_private: bool, loopback_only: bool) -> Callable[[AddrInfo], socket.socket]:
-    """
-    The `socket_factory` of an aiohttp connector: aiohttp opens no socket but through it, for names and numbers alike.
-
-    Raises:
-        AddressNotAllowed: From the function returned.
-    """
-
-    def open_socket(info: AddrInfo) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if not may_connect(str(address[0]), allow_private=allow_private, loopback_only=loopback_only):
-            raise AddressNotAllowed("this destination may not have this address")
-        return socket.socket(family, kind, protocol)
-
-    return open_socket
 
 
 def check_url(text: str, *, allow_private: bool) -> URL:

@@ -12,54 +12,96 @@ and only then given its name. What the partner should know:
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import re
 import secrets
 import stat
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from safebus.consumers.adapters.adapter import Parcel, PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import ALREADY_THERE, Effect, Parcel, PartnerAnswer, Reply
+from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads
 
 _PART: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.withdrawn)?\.json\.[0-9a-f]{16}\.part")
 #: How long a part may lie there before another process takes it away; no write takes so long.
 SWEEP_EVERY_S: Final = 60.0
+#: Seconds for one step at the folder: one that is on a server that is gone answers nothing, for ever.
+WITHIN_S: Final = 20.0
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED_TO_US: Final = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+#: It cannot be brought to the disk by us: the file system does not know how (SMB, FUSE), or we may not list the folder.
+_CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
 # A link or a device where our file should be was put there by someone; O_NONBLOCK, so that a pipe does not hold us.
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_WRITTEN: Final = PartnerAnswer(Reply.ACCEPTED, "written")
+
 
 class FolderAdapter:
-    """Delivers to one partner's folder. The folder is the partner's: it is never made here."""
+    """
+    Delivers to one partner's folder. The folder is the partner's: it is never made here.
+
+    Args:
+        within_s: Seconds for one step at the folder.
+    """
 
     transport: str = "folder"
 
-    def __init__(self, folder: Path, *, seconds: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, *, seconds: Callable[[], float] = time.time, within_s: float = WITHIN_S) -> None:
         self._folder, self._seconds = folder, seconds
+        self._threads = OwnThreads(within_s=within_s)
         self._swept_at: float | None = None
 
     async def open(self) -> None:
         """Remove what a crash left half written: it is about a person, and nobody may come back for it."""
-        await asyncio.to_thread(_remove_parts, self._folder, _PART)
-        self._swept_at = self._seconds()
+        with suppress(NoAnswer):  # the first attempt says so
+            await self._threads.run(_remove_parts, self._folder, _PART)
+            self._swept_at = self._seconds()
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
-        """One attempt; see `interface.Adapter.deliver`."""
-        return await asyncio.to_thread(self._deliver, file_name(parcel), parcel.json_bytes())
+    @asynccontextmanager
+    async def prepare(self, parcel: Parcel) -> AsyncIterator[Effect | PartnerAnswer]:
+        """The file is there under a name that is not for the partner; see `adapter.Adapter.prepare`."""
+        name, content = file_name(parcel), parcel.json_bytes()
+        try:
+            ready = await self._threads.run(self._written_or_answered, name, content)
+        except NoAnswer:
+            yield PartnerAnswer(Reply.BUSY, "folder_does_not_answer")
+            return
+        if isinstance(ready, PartnerAnswer):
+            yield ready
+            return
+        part: Path | None = ready
 
-    def _deliver(self, name: str, content: bytes) -> PartnerAnswer:
+        async def name_it() -> PartnerAnswer:
+            nonlocal part
+            written, part = ready, None
+            try:
+                return await self._threads.run(_named, self._folder, written, name, content)
+            except NoAnswer:
+                return PartnerAnswer(Reply.UNKNOWN, "folder_does_not_answer")
+
+        try:
+            yield name_it
+        finally:
+            if part is not None:
+                with suppress(NoAnswer):
+                    await self._threads.run(_remove, part)
+
+    def _written_or_answered(self, name: str, content: bytes) -> Path | PartnerAnswer:
         self._sweep(name)
-        return _place(self._folder, name, content)
+        try:
+            there = _there(self._folder, name, content)
+            return _write_part(self._folder, name, content) if there is None else there
+        except OSError as error:
+            return _failed(error, self._folder)
 
     def _sweep(self, name: str) -> None:
         """
@@ -82,20 +124,35 @@ def file_name(parcel: Parcel) -> str:
     return parcel.notification_id + (".json" if parcel.kind == "notification" else ".withdrawn.json")
 
 
-def _place(folder: Path, name: str, content: bytes) -> PartnerAnswer:
+def _there(folder: Path, name: str, content: bytes) -> PartnerAnswer | None:
+    """The answer where a file of this name is there already; None: it is not."""
+    # In this order: a file that is moved between the two looks is then seen in the second.
+    for place in (folder / name, folder / "collected" / name):
+        same = _holds(place, content)
+        if same:
+            _to_disk(folder)  # we may have crashed between giving the name and this
+            return PartnerAnswer(Reply.ACCEPTED, ALREADY_THERE)
+        if same is False:
+            return PartnerAnswer(Reply.OTHER_CONTENT, "other_content")
+    return None
+
+
+def _named(folder: Path, part: Path, name: str, content: bytes) -> PartnerAnswer:
+    """Give a part its name; from then on it is the partner's."""
     try:
-        # In this order: a file that is moved between the two looks is then seen in the second.
-        for place in (folder / name, folder / "collected" / name):
-            same = _holds(place, content)
-            if same is not None:
-                _to_disk(folder)  # we may have crashed between giving the name and this
-                if same:
-                    return PartnerAnswer(Reply.ACCEPTED, "already_there")
-                return PartnerAnswer(Reply.REFUSED, "other_content")
-        _write(folder, name, content)
+        part.rename(folder / name)
     except OSError as error:
+        # A share asks again by itself when its answer was lost, and then says that there is no such part any more.
+        with suppress(OSError):
+            if error.errno == errno.ENOENT and _holds(folder / name, content):
+                return _WRITTEN
+        _remove(part)
         return _failed(error, folder)
-    return PartnerAnswer(Reply.ACCEPTED, "written")
+    try:
+        _to_disk(folder)
+    except OSError as error:  # it has its name, and may lose it again when the machine is cut off now
+        return PartnerAnswer(Reply.UNKNOWN, _code(error))
+    return _WRITTEN
 
 
 def _holds(place: Path, content: bytes) -> bool | None:
@@ -118,34 +175,50 @@ def _holds(place: Path, content: bytes) -> bool | None:
         os.close(handle)
 
 
-def _write(folder: Path, name: str, content: bytes) -> None:
+def _write_part(folder: Path, name: str, content: bytes) -> Path:
     # Its own name each time: two writers of one `.part` could give a file its name while the other is half way.
     part = folder / f"{name}.{secrets.token_hex(8)}.part"
     try:
         with os.fdopen(os.open(part, _WRITE, 0o600), "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        part.rename(folder / name)
+            _sync(file.fileno())
     except BaseException:
-        with suppress(OSError):
-            part.unlink()
+        _remove(part)
         raise
-    _to_disk(folder)
+    return part
 
 
 def _to_disk(folder: Path) -> None:
-    """A name is on the disk only when its folder is."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """A name is on the disk only when its folder is; where that cannot be asked for, it comes there in time."""
     try:
-        os.fsync(handle)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _CANNOT_SYNC:
+            return
+        raise
+    try:
+        _sync(handle)
     finally:
         os.close(handle)
 
 
+def _sync(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
+def _remove(part: Path) -> None:
+    with suppress(OSError):
+        part.unlink()
+
+
 def _remove_parts(folder: Path, ours: re.Pattern[str], *, not_after: float = float("inf")) -> None:
     """Remove those that were last written to before a time; a younger one may be another process's, under way."""
-    with suppress(OSError):  # `deliver` finds the same trouble, and has an answer to give
+    with suppress(OSError):  # an attempt finds the same trouble, and has an answer to give
         for entry in list(os.scandir(folder)):
             if ours.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime <= not_after:
                 os.unlink(entry.path)
@@ -156,5 +229,8 @@ def _failed(error: OSError, folder: Path) -> PartnerAnswer:
         return PartnerAnswer(Reply.BUSY, "disk_full")
     if error.errno == errno.ENOENT and folder.is_dir():  # the folder is there: our `.part` was taken away
         return PartnerAnswer(Reply.BUSY, "part_taken_away")
-    code = errno.errorcode.get(error.errno or 0, "unknown_error").lower()
-    return PartnerAnswer(Reply.NOT_LET_IN if error.errno in _CLOSED_TO_US else Reply.BUSY, code)
+    return PartnerAnswer(Reply.NOT_LET_IN if error.errno in _CLOSED_TO_US else Reply.BUSY, _code(error))
+
+
+def _code(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "unknown_error").lower()

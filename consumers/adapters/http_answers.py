@@ -10,7 +10,7 @@ What did a partner's web server, or the network before it, mean?
                                              must not have an hour of alerts parked
     410                          GONE
     408 425 429 5xx,
-    no connection                BUSY        nothing was taken
+    no connection                BUSY        nothing was taken; 429: for as long as it says, or 5 s
     other 4xx                    REFUSED
     the rest                     UNKNOWN     we had a connection: all of it may have arrived
 
@@ -20,13 +20,19 @@ Sources: RFC 9110, 10.2.3 and 15; Standard Webhooks 1.0.0.
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
-import aiohttp
+import h11
 
 from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.adapters.addresses import AddressNotAllowed
+
+#: The pause of a partner that says it is asked too much, and not for how long it wants none. Seconds.
+TOO_MANY_S: Final = 5.0
 
 
 def answer_of(status: int, retry_after: str | None, *, now: datetime) -> PartnerAnswer:
@@ -41,6 +47,8 @@ def answer_of(status: int, retry_after: str | None, *, now: datetime) -> Partner
         reply = Reply.GONE
     elif status in (408, 425, 429) or 500 <= status < 600:
         reply = Reply.BUSY
+        if status == 429 and retry_after_s(retry_after, now=now) is None:
+            return PartnerAnswer(reply, "429", TOO_MANY_S)
     else:
         reply = Reply.REFUSED if 400 <= status < 500 else Reply.UNKNOWN
     return PartnerAnswer(reply, str(status), retry_after_s(retry_after, now=now))
@@ -61,27 +69,31 @@ def retry_after_s(header: str | None, *, now: datetime) -> float | None:
     return max(0.0, (date - now).total_seconds())
 
 
-def failure(error: Exception) -> PartnerAnswer:
-    """What it means that there was no answer: BUSY if nothing of the parcel can have left us, else UNKNOWN."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
+def not_connected(error: OSError) -> PartnerAnswer:
+    """What it means that there is no connection: nothing of the parcel has left us."""
     match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return PartnerAnswer(Reply.NOT_LET_IN, "certificate_not_trusted")
-        case aiohttp.ClientConnectorSSLError():
-            return PartnerAnswer(Reply.BUSY, "tls_failed")
-        case aiohttp.ClientConnectorError() if isinstance(cause, AddressNotAllowed):
+        case AddressNotAllowed():
             return PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
-        case aiohttp.ClientConnectorDNSError():
+        case ssl.SSLCertVerificationError():
+            return PartnerAnswer(Reply.NOT_LET_IN, "certificate_not_trusted")
+        case ssl.SSLError():
+            return PartnerAnswer(Reply.BUSY, "tls_failed")
+        case socket.gaierror():
             return PartnerAnswer(Reply.BUSY, "name_not_found")
-        case aiohttp.ClientConnectorError() if isinstance(cause, ConnectionRefusedError):
+        case ConnectionRefusedError():
             return PartnerAnswer(Reply.BUSY, "connection_refused")
-        case aiohttp.ClientConnectorError():
-            return PartnerAnswer(Reply.BUSY, "connection_failed")
-        case aiohttp.ConnectionTimeoutError():
+        case TimeoutError():
             return PartnerAnswer(Reply.BUSY, "connect_timeout")
+        case _:
+            return PartnerAnswer(Reply.BUSY, "connection_failed")
+
+
+def no_answer(error: OSError | h11.RemoteProtocolError) -> PartnerAnswer:
+    """What it means that we sent and no answer came: it may be there."""
+    match error:
         case TimeoutError():
             return PartnerAnswer(Reply.UNKNOWN, "timeout")
-        case aiohttp.ClientConnectionError() | OSError():
+        case OSError():
             return PartnerAnswer(Reply.UNKNOWN, "connection_lost")
         case _:
             return PartnerAnswer(Reply.UNKNOWN, "answer_not_http")

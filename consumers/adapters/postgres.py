@@ -1,20 +1,26 @@
 """
 How does a parcel reach a table in a partner's PostgreSQL?
 
-As one row, committed by itself. The partner makes the table and a role for the bus (`create_table`, `grant`): the bus
-can add rows and read back id, kind and digest, to know its own repeats; it can neither read what was sent nor change
-it. The partner writes `taken_at` and `taken_by`, and keeps rows, or at least these three columns, for a week: a repeat
-after a crash is recognised by them.
+As one row in a transaction of its own: it is written, and committed if it may still go. The partner makes the table
+and a role for the bus (`create_table`, `grant`): the bus can add rows and read back id, kind and digest, to know its
+own repeats; it can neither read what was sent nor change it. The partner writes `taken_at` and `taken_by`, and keeps
+rows, or at least these three columns, for a week: a repeat after a crash is recognised by them.
 
-    the row is committed                       ACCEPTED
-    the same id and kind, the same digest      ACCEPTED    already_there
-    ... another digest                         REFUSED     other_content: one of the two is wrong, a person must look
-    no connection; server says: not committed  BUSY
-    connection lost before the answer          UNKNOWN     it may be committed: repeat, and the id tells
-    role, rights, database, table not as agreed NOT_LET_IN  code is the SQLSTATE
-    the table does not take this row           REFUSED     code is the SQLSTATE
+    the row is committed                        ACCEPTED       committed; filed: by a trigger, or by another process
+    the same id and kind, the same digest       ACCEPTED       already_there
+    ... another digest                          OTHER_CONTENT  one of the two is wrong, a person must look
+    no connection, or lost before the commit;
+    server says: not committed                  BUSY
+    lost while it was being committed           UNKNOWN        it may be: repeat, and the id tells
+    role, rights, database, table not as agreed NOT_LET_IN     code is the SQLSTATE
+    taken in and not to be seen in the table    NOT_LET_IN     row_not_kept: a trigger or rule of the partner's files it
+                                                               elsewhere; it is undone, for no repeat would be known
+    the table does not take this row            REFUSED        code is the SQLSTATE
 
-Source: PostgreSQL 18 manual, appendix A (SQLSTATE).
+A server that has become read-only, shuts down or no longer knows us gets a new connection next time: behind the same
+name there may be another one by then.
+
+Source: PostgreSQL 18 manual, appendix A (SQLSTATE); PgBouncer's source, for what it answers in a server's place.
 """
 
 from __future__ import annotations
@@ -23,14 +29,17 @@ import asyncio
 import re
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from safebus.consumers.adapters.adapter import Parcel, PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import ALREADY_THERE, Effect, Parcel, PartnerAnswer, Reply
 from safebus.schemas.errors import BadInput
 
 _WORD: Final = r"[a-z_][a-z0-9_]{0,62}"
@@ -85,7 +94,7 @@ class PostgresSettings:
         dsn: `postgresql://role:password@host:port/database`. A host that is not this machine needs
             `?sslmode=verify-full`: otherwise asyncpg would go on without TLS when a server has none.
         connect_s: Seconds for connecting.
-        statement_s: Seconds for a statement, as the server counts them.
+        statement_s: Seconds for a statement, as the server counts them; waiting for a lock counts.
 
     Raises:
         BadInput: `table` or `dsn` cannot be used; the message does not show the DSN.
@@ -119,51 +128,47 @@ class PostgresAdapter:
         self._connection: asyncpg.Connection | None = None
 
     async def open(self) -> None:
-        """Nothing: the first `deliver` connects, and says so if it cannot."""
+        """Nothing: the first attempt connects, and says so if it cannot."""
 
     async def close(self) -> None:
         """End the connection."""
         async with self._one_at_a_time:
             self._hang_up()
 
-    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
-        """One attempt; see `interface.Adapter.deliver`."""
+    @asynccontextmanager
+    async def prepare(self, parcel: Parcel) -> AsyncIterator[Effect | PartnerAnswer]:
+        """The row is written and not committed; see `adapter.Adapter.prepare`."""
         async with self._one_at_a_time:
             try:
-                connection = await self._connected()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                return _not_connected(error)
-            try:
-                return await self._put(connection, parcel)
-            except TimeoutError:
-                self._hang_up()
-                return PartnerAnswer(Reply.UNKNOWN, "timeout")
-            except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError):
-                self._hang_up()
-                return PartnerAnswer(Reply.UNKNOWN, "connection_lost")
-            except asyncpg.PostgresError as error:
-                return meaning_of(error.sqlstate or "XX000")
+                yield await self._prepared(parcel)
             except BaseException:  # we were told to stop half way: nothing may wait on this connection again
                 self._hang_up()
                 raise
+            await self._undo()
 
-    async def _connected(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            settings = self._settings
-            self._connection = await asyncpg.connect(
-                settings.dsn,
-                timeout=settings.connect_s,
-                # The server's limit first: what it cancels was certainly not committed.
-                command_timeout=settings.statement_s + 2,
-                statement_cache_size=0,  # the partner may alter its table at any time
-                server_settings={
-                    "application_name": "safebus",
-                    "statement_timeout": str(int(settings.statement_s * 1000)),
-                },
-            )
-        return self._connection
+    async def _prepared(self, parcel: Parcel) -> Effect | PartnerAnswer:
+        try:
+            connection = await self._connected()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            return _not_connected(error)
+        try:
+            # Not a setting of the session: poolers let none through, and may give each transaction another session.
+            limit = int(self._settings.statement_s * 1000)
+            await connection.execute(f"BEGIN; SET LOCAL statement_timeout = {limit}")
+            return await self._put(connection, parcel)
+        except TimeoutError:
+            self._hang_up()
+            return PartnerAnswer(Reply.BUSY, "timeout")
+        except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError):
+            self._hang_up()
+            return PartnerAnswer(Reply.BUSY, "connection_lost")
+        except asyncpg.PostgresError as error:
+            return self._refused(error, committing=False)
 
-    async def _put(self, connection: asyncpg.Connection, parcel: Parcel) -> PartnerAnswer:
+    async def _put(self, connection: asyncpg.Connection, parcel: Parcel) -> Effect | PartnerAnswer:
+        # Looked at first: where a trigger of the partner's files rows, an insert may meet no conflict.
+        if (there := await self._there(connection, parcel)) is not None:
+            return there
         done = await connection.execute(
             self._insert,
             parcel.notification_id,
@@ -176,13 +181,63 @@ class PostgresAdapter:
             parcel.digest,
         )
         if done == "INSERT 0 1":
-            return PartnerAnswer(Reply.ACCEPTED, "committed")
-        found = await connection.fetchval(self._look, parcel.notification_id, parcel.kind)
-        if found is None:  # taken out between the two statements, or swallowed by a trigger of the partner's
-            return PartnerAnswer(Reply.BUSY, "row_missing")
-        if found == parcel.digest:
-            return PartnerAnswer(Reply.ACCEPTED, "already_there")
-        return PartnerAnswer(Reply.REFUSED, "other_content")
+            return partial(self._commit, "committed")
+        # Another process has just put it there, or a trigger has: then it is committed with us.
+        there = await self._there(connection, parcel)
+        if there is None:
+            return PartnerAnswer(Reply.NOT_LET_IN, "row_not_kept")
+        return partial(self._commit, "filed") if there.reply is Reply.ACCEPTED else there
+
+    async def _there(self, connection: asyncpg.Connection, parcel: Parcel) -> PartnerAnswer | None:
+        """The answer where a row of this id is there; None: there is none."""
+        digest = await connection.fetchval(self._look, parcel.notification_id, parcel.kind)
+        if digest is None:
+            return None
+        if digest == parcel.digest:
+            return PartnerAnswer(Reply.ACCEPTED, ALREADY_THERE)
+        return PartnerAnswer(Reply.OTHER_CONTENT, "other_content")
+
+    async def _commit(self, code: str) -> PartnerAnswer:
+        assert self._connection is not None  # it has the row
+        try:
+            await self._connection.execute("COMMIT")
+        except TimeoutError:
+            self._hang_up()
+            return PartnerAnswer(Reply.UNKNOWN, "timeout")
+        except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError):
+            self._hang_up()
+            return PartnerAnswer(Reply.UNKNOWN, "connection_lost")
+        except asyncpg.PostgresError as error:
+            return self._refused(error, committing=True)
+        return PartnerAnswer(Reply.ACCEPTED, code)
+
+    async def _undo(self) -> None:
+        """Nothing of what was not committed stays."""
+        if self._connection is None or not self._connection.is_in_transaction():
+            return
+        try:
+            await self._connection.execute("ROLLBACK")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the server undoes it when we are gone
+            self._hang_up()
+
+    def _refused(self, error: asyncpg.PostgresError, *, committing: bool) -> PartnerAnswer:
+        state = error.sqlstate or "XX000"
+        if state[:2] == "08" or state in _ANOTHER_SERVER:
+            self._hang_up()
+        return meaning_of(state, committing=committing)
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            settings = self._settings
+            self._connection = await asyncpg.connect(
+                settings.dsn,
+                timeout=settings.connect_s,
+                # The server's limit first: what it cancels was certainly not committed.
+                command_timeout=settings.statement_s + 2,
+                statement_cache_size=0,  # the partner may alter its table at any time
+                server_settings={"application_name": "safebus"},
+            )
+        return self._connection
 
     def _hang_up(self) -> None:
         if self._connection is not None:
@@ -190,11 +245,20 @@ class PostgresAdapter:
             self._connection = None
 
 
+#: Read-only, shut down, crashed, starting: the name may lead to another server by now.
+_ANOTHER_SERVER: Final = ("25006", "57P01", "57P02", "57P03", "57P04", "57P05")
+#: PgBouncer has one code for everything; by these words it is full, and any other is a setting that a person must mend.
+_POOLER_IS_FULL: Final = ("query_wait_timeout", "max_client_conn", "no more connections allowed", "server_login_retry")
+
+
 def _not_connected(error: Exception) -> PartnerAnswer:
     """Nothing of the parcel was sent."""
     match error:
         case asyncpg.ConnectionDoesNotExistError():  # asyncpg's own word for a server that hangs up
             return PartnerAnswer(Reply.BUSY, "connection_failed")
+        case asyncpg.ProtocolViolationError():  # a pooler's answer in the server's place
+            full = any(word in str(error) for word in _POOLER_IS_FULL)
+            return PartnerAnswer(Reply.BUSY if full else Reply.NOT_LET_IN, "08P01")
         case asyncpg.PostgresError():
             state = error.sqlstate or "XX000"
             # 28: who are you; 3D: no such database; 42501: you may not connect to it
@@ -211,9 +275,14 @@ def _not_connected(error: Exception) -> PartnerAnswer:
             return PartnerAnswer(Reply.BUSY, "connection_failed")
 
 
-def meaning_of(state: str) -> PartnerAnswer:
-    """What a SQLSTATE means once the row was sent."""
-    if state[:2] == "08" or state in ("40003", "57P01", "57P02"):
+def meaning_of(state: str, *, committing: bool) -> PartnerAnswer:
+    """
+    What a SQLSTATE means once we are connected.
+
+    Args:
+        committing: It is the answer to our commit. A session that ended before has committed nothing for certain.
+    """
+    if committing and (state[:2] == "08" or state in ("40003", "57P01", "57P02")):
         # The server's session ended, and can have ended between the commit and the answer.
         return PartnerAnswer(Reply.UNKNOWN, state)
     if state[:2] in ("42", "28", "3D", "3F", "0A"):

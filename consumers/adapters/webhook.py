@@ -4,6 +4,10 @@ How does a parcel reach a partner's web server?
 As a Standard Webhook: one signed POST. Every secret signs, the newest first, so that a partner can change to a new
 one at its own time; the id is the same at every attempt, so that a repeat has one effect.
 
+Each POST has a connection of its own (`one_post`). On one that was kept, whatever a server still said of the POST
+before would be read as the answer to this one, and one that the server closes as we send would leave nobody knowing
+whether it arrived.
+
 What the partner answers is read by `http_answers`. Where the bus may connect to is judged by `addresses`.
 
 Source: Standard Webhooks 1.0.0.
@@ -14,23 +18,20 @@ from __future__ import annotations
 import base64
 import binascii
 import ssl
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from functools import partial
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
+import h11
 from standardwebhooks import Webhook
 
-from safebus.consumers.adapters.adapter import Parcel, PartnerAnswer, canonical
-from safebus.consumers.adapters.addresses import check_url, guarded_socket
-from safebus.consumers.adapters.http_answers import answer_of, failure
+from safebus.consumers.adapters.adapter import Effect, Parcel, PartnerAnswer, canonical
+from safebus.consumers.adapters.addresses import check_url
+from safebus.consumers.adapters.http_answers import answer_of, no_answer, not_connected
+from safebus.consumers.adapters.one_post import LookUp, OnePost, connect, look_up
 from safebus.schemas.errors import BadInput
-
-#: Shorter than what servers commonly keep (5 s): one that hangs up as we send would leave an attempt UNKNOWN.
-KEEP_CONNECTION_S: Final = 4.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +43,7 @@ class WebhookSettings:
         secrets: `whsec_` and 24 to 64 bytes in base64, newest first; each signs every message.
         allow_private: The partner is on a private network, or, over http too, on this machine.
         connect_s: Seconds for looking up, connecting and TLS together.
-        total_s: Seconds for the whole attempt.
+        total_s: Seconds from the first byte that is sent to the head of the answer.
         answer_cap: Bytes of an answer that are read, and thrown away.
 
     Raises:
@@ -75,7 +76,7 @@ class WebhookAdapter:
     Args:
         clock: Gives the time of an attempt, with a time zone.
         tls: Where the partner has certificates of its own (or wants ours); otherwise the machine's.
-        resolver: Who looks names up; otherwise the machine.
+        names: Who looks names up; otherwise the machine.
     """
 
     transport: str = "webhook"
@@ -86,57 +87,49 @@ class WebhookAdapter:
         *,
         clock: Callable[[], datetime],
         tls: ssl.SSLContext | None = None,
-        resolver: AbstractResolver | None = None,
+        names: LookUp = look_up,
     ) -> None:
         self._settings = settings
         self._url = check_url(settings.url, allow_private=settings.allow_private)
         self._signers = [Webhook(secret) for secret in settings.secrets]
-        self._clock = clock
-        self._tls = tls
-        self._resolver = resolver
-        self._session: aiohttp.ClientSession | None = None
+        self._clock, self._names = clock, names
+        self._tls = tls or ssl.create_default_context()
 
     async def open(self) -> None:
-        """Make ready to connect."""
-        settings = self._settings
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=self._resolver,
-                use_dns_cache=False,  # a partner that moves is followed at the next connection
-                socket_factory=guarded_socket(
-                    allow_private=settings.allow_private, loopback_only=self._url.scheme == "http"
-                ),
-                ssl=self._tls or True,
-                keepalive_timeout=KEEP_CONNECTION_S,
-            ),
-            timeout=aiohttp.ClientTimeout(
-                total=settings.total_s, connect=settings.connect_s, sock_connect=settings.connect_s
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # neither proxies nor ~/.netrc
-            auto_decompress=False,  # an answer of 4 kB can unpack to gigabytes
-        )
+        """Nothing: each attempt connects."""
 
     async def close(self) -> None:
-        """Let go of connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Nothing is kept open."""
 
-    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
-        """One attempt; see `interface.Adapter.deliver`."""
-        assert self._session is not None, "call `open` first"
+    @asynccontextmanager
+    async def prepare(self, parcel: Parcel) -> AsyncIterator[Effect | PartnerAnswer]:
+        """There is a connection, and nothing was said on it; see `adapter.Adapter.prepare`."""
+        settings = self._settings
+        try:
+            post = await connect(
+                self._url,
+                tls=self._tls,
+                names=self._names,
+                allow_private=settings.allow_private,
+                within_s=settings.connect_s,
+            )
+        except OSError as error:
+            yield not_connected(error)
+            return
+        try:
+            yield partial(self._send, post, parcel)
+        finally:
+            post.close()
+
+    async def _send(self, post: OnePost, parcel: Parcel) -> PartnerAnswer:
         now = _in_utc(self._clock())
         content = envelope(parcel, now=now)
         headers = self._headers(parcel, content, now=now)
         try:
-            async with self._session.post(self._url, data=content, headers=headers, allow_redirects=False) as response:
-                await _read_a_little(response, self._settings.answer_cap)
-                return answer_of(response.status, response.headers.get("Retry-After"), now=now)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if type(error) is ValueError:  # a bug of ours; aiohttp's own are ClientErrors too
-                raise
-            return failure(error)
+            head = await post.send(headers, content, within_s=self._settings.total_s, cap=self._settings.answer_cap)
+        except (OSError, h11.RemoteProtocolError) as error:
+            return no_answer(error)
+        return answer_of(head.status, head.retry_after, now=now)
 
     def _headers(self, parcel: Parcel, content: bytes, *, now: datetime) -> dict[str, str]:
         # Its own id for a withdrawal: a partner drops what it has seen the id of.
@@ -145,6 +138,7 @@ class WebhookAdapter:
         text = content.decode()
         return {
             "content-type": "application/json; charset=utf-8",
+            "content-length": str(len(content)),
             "accept-encoding": "identity",
             "user-agent": "safebus",
             "webhook-id": webhook_id,
@@ -163,18 +157,6 @@ def envelope(parcel: Parcel, *, now: datetime) -> bytes:
     kind = parcel.event_type if parcel.kind == "notification" else parcel.kind
     stamp = made_at.isoformat().replace("+00:00", "Z")
     return canonical({"type": kind, "timestamp": stamp, "data": parcel.body})
-
-
-async def _read_a_little(response: aiohttp.ClientResponse, cap: int) -> None:
-    """Read an answer to its end if it is short, so that the connection can be used again; otherwise hang up."""
-    left = cap
-    with suppress(aiohttp.ClientError, OSError):  # the status is here, and what follows it changes nothing
-        while left > 0:
-            chunk = await response.content.read(left)
-            if not chunk:
-                return
-            left -= len(chunk)
-    response.close()
 
 
 def _in_utc(moment: datetime) -> datetime:

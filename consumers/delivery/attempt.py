@@ -1,12 +1,13 @@
 """
 What is done each time a notification is handed to a partner, by itself or because a person asks?
 
-    1. the register is asked again: hours may lie between the decision and a partner that answers
-    2. what its publisher has taken back is not sent, nor what takes back that which was never sent
+    1. what the register no longer permits, as far as we know, is not sent
+    2. nor what its publisher has taken back, nor what takes back that which was never sent
     3. where a consent stands on it, a receipt says that the attempt is under way
-    4. are we still the one who may ask this partner?
-    5. the partner is asked
-    6. `consumers.delivery.stages` says what follows; what a person must look at is parked, then the receipt is written
+    4. the adapter gets ready: it does what may have to wait, and shows the partner nothing
+    5. the register is asked whether it still permits it, and the broker whether we are still the one to hand it over
+    6. it takes effect
+    7. `consumers.delivery.stages` says what follows; what a person must look at is parked, then the receipt is written
 
 Whoever called goes on (commits, waits, tells) only after that.
 """
@@ -14,14 +15,15 @@ Whoever called goes on (commits, waits, tells) only after that.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import structlog
 
-from safebus.consumers.adapters.adapter import Adapter
+from safebus.consumers.adapters.adapter import ALREADY_THERE, Adapter, PartnerAnswer, Reply, hand_over
 from safebus.consumers.delivery import stages
+from safebus.consumers.delivery.circuit import Circuit
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts
 from safebus.consumers.delivery.parcels import parcel_of
@@ -42,6 +44,7 @@ class Delivery:
     Attributes:
         value: The bytes as they stand on the partner's topic.
         attempt: How often it was tried, since its destination was last held.
+        tried_at: When it was last tried; None: not yet, by this process.
         first_sent: When it was first tried; None: not yet, or its destination was held since.
         redriven: Why a person sends it again; None: it is tried by itself.
         taken_back: What takes it back has come.
@@ -51,6 +54,7 @@ class Delivery:
     value: bytes
     digest: str
     attempt: int = 0
+    tried_at: datetime | None = None
     first_sent: datetime | None = None
     redriven: str | None = None
     taken_back: bool = False
@@ -65,8 +69,8 @@ class Attempts:
     """
     Attempts at one destination, several at the same time.
 
-    Attributes:
-        held_until: When the destination may be asked whether it is mended; None: it is not held.
+    Args:
+        circuit: What the destination's answers say of it; is told each of them.
     """
 
     def __init__(
@@ -77,50 +81,84 @@ class Attempts:
         recheck: Recheck,
         ledger: Ledger,
         outbound: Writer,
+        circuit: Circuit,
         facts: CourierFacts,
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
     ) -> None:
-        self.held_until: datetime | None = None
         self._partner, self._adapter, self._recheck = partner, adapter, recheck
-        self._ledger, self._outbound, self._facts = ledger, outbound, facts
+        self._ledger, self._outbound, self._circuit, self._facts = ledger, outbound, circuit, facts
         self._clock, self._jitter = clock, jitter
 
-    async def make(self, delivery: Delivery, *, still_ours: Callable[[], Awaitable[bool]]) -> Step | None:
+    async def make(
+        self,
+        delivery: Delivery,
+        *,
+        still_ours: Callable[[], Awaitable[bool]],
+        others: Callable[[], bool] = lambda: False,
+    ) -> Step | None:
         """
         Try once, and write down what came of it.
 
         Args:
-            still_ours: Asked right before the partner is: nobody else may have handed it over meanwhile.
+            still_ours: Asked right before it takes effect: nobody else may have handed it over meanwhile.
+            others: Is another one there that could be asked now, should this one be refused?
 
         Returns:
             None: put off, because it was not sure to be ours any more.
         """
-        await self._recheck.refresh()
-        now = self._clock()
-        refusal = self._recheck.why_not(delivery.notification, now)
-        view = None if refusal is not None else self._recheck.view(delivery.notification)
-        unsent = stages.unsent(
-            refusal,
-            readable=view is not None,
+        on_consent = delivery.notification.consent_meaning is not None
+        view = None if on_consent else self._view(delivery)
+        if view is None:  # what follows from it is on record, so what we know of the register is not enough
+            await self._recheck.refresh()
+            view = self._view(delivery)
+        if view is None:
+            return await self._carry_out(self._unsent(delivery) or stages.not_readable(delivery.phase), delivery)
+        await self._let_nobody_send_again(delivery.notification)
+        first = delivery.first_sent
+        delivery.tried_at = began = self._clock()
+        delivery.attempt, delivery.first_sent = delivery.attempt + 1, first or began
+        if on_consent:
+            await self._write(stages.begun(delivery.phase), delivery)
+        meanwhile: list[Step | None] = []
+
+        async def may_go() -> bool:
+            if not await still_ours():
+                meanwhile.append(None)
+                return False
+            await self._recheck.refresh()
+            no_more = self._unsent(delivery)
+            if no_more is not None or not await still_ours():  # the register may have taken longer than a session lasts
+                meanwhile.append(no_more)
+            return not meanwhile
+
+        answer = await hand_over(self._adapter, parcel_of(delivery.notification, view, delivery.digest), may_go=may_go)
+        if answer.reply is Reply.HELD_BACK:
+            delivery.attempt, delivery.first_sent = delivery.attempt - 1, first
+            return await self._held_back(meanwhile[0], answer, delivery)
+        return await self._carry_out(self._follows(answer, delivery, began=began, others=others), delivery)
+
+    def _view(self, delivery: Delivery) -> dict[str, Any] | None:
+        """The fields that the partner gets; None: it is not asked, or they cannot be read."""
+        return None if self._unsent(delivery) else self._recheck.view(delivery.notification)
+
+    def _unsent(self, delivery: Delivery) -> Step | None:
+        """By the register as we know it: what follows without asking the partner; None: it may be asked."""
+        return stages.unsent(
+            self._recheck.why_not(delivery.notification, self._clock()),
             phase=delivery.phase,
             taken_back=delivery.taken_back,
             nothing_there=self._takes_back_nothing(delivery.notification),
         )
-        if unsent is not None:
-            return await self._carry_out(unsent, delivery)
-        assert view is not None  # else there is a step
-        await self._let_nobody_send_again(delivery.notification)
-        delivery.attempt += 1
-        delivery.first_sent = delivery.first_sent or now
-        if delivery.notification.consent_meaning is not None:
-            await self._write(stages.begun(delivery.phase), delivery)
-        if not await still_ours():
+
+    async def _held_back(self, why: Step | None, answer: PartnerAnswer, delivery: Delivery) -> Step | None:
+        """It was ready to go, and must not any more: the partner has seen nothing of it."""
+        if why is None:
             # We were halted since this began, or it took very long, and another may have handed it over.
-            delivery.attempt -= 1
             log.warning("delivery.put_off", partner=self._partner, reason="not sure to be in the group any more")
             return None
-        return await self._carry_out(await self._ask(delivery, view, began=now), delivery)
+        # By another word than where nothing was begun: of that, nobody could be sure that it never arrived.
+        return await self._carry_out(replace(why, answer=answer.code), delivery)
 
     def _takes_back_nothing(self, notification: Notification) -> bool:
         """It was stopped before the partner could have it: that there was anything is not the partner's to know."""
@@ -133,7 +171,7 @@ class Attempts:
         ended = self._ledger.ended(original) if original is not None else None
         if original is not None and ended is not None and ended.stage is Stage.PARKED:
             about = notification.model_copy(update={"notification_id": original})
-            step = stages.unsent(None, readable=True, phase=Phase.OPEN, taken_back=True)
+            step = stages.unsent(None, phase=Phase.OPEN, taken_back=True)
             assert step is not None  # it was taken back
             await self._ledger.write(
                 about,
@@ -145,11 +183,19 @@ class Attempts:
                 reason=step.reason,
             )
 
-    async def _ask(self, delivery: Delivery, view: dict[str, Any], *, began: datetime) -> Step:
+    def _follows(
+        self, answer: PartnerAnswer, delivery: Delivery, *, began: datetime, others: Callable[[], bool]
+    ) -> Step:
         assert delivery.first_sent is not None  # set before the partner is asked
-        answer = await self._adapter.deliver(parcel_of(delivery.notification, view, delivery.digest))
-        now = self._clock()
+        key, now = delivery.notification.notification_id, self._clock()
         self._facts.tried(answer.reply, took=now - began)
+        if answer.reply in stages.REFUSALS and delivery.phase is Phase.OPEN:
+            return stages.refused(answer, self._circuit.refused(key, answer, others=others(), now=now))
+        if answer.reply in (Reply.BUSY, Reply.UNKNOWN):
+            self._circuit.failed(answer, now=now)
+        elif answer.reply in (Reply.ACCEPTED, Reply.OTHER_CONTENT):
+            effect = answer.reply is Reply.ACCEPTED and answer.code != ALREADY_THERE
+            self._circuit.taken(key, effect=effect, began=began, now=now)
         return stages.answered(
             answer,
             phase=delivery.phase,
@@ -157,7 +203,6 @@ class Attempts:
             first_sent=delivery.first_sent,
             now=now,
             jitter=self._jitter(),
-            held=self.held_until is not None,  # by now: others of this destination were asked meanwhile
         )
 
     async def come_again(self, delivery: Delivery) -> bool:
@@ -172,12 +217,11 @@ class Attempts:
 
     async def _carry_out(self, step: Step, delivery: Delivery) -> Step:
         """At once what other attempts go by, then what is on record."""
+        if step.stage in stages.ENDED:
+            self._circuit.ended(delivery.notification.notification_id)
         if step.stage is Stage.HELD:
-            self.held_until = step.again_at
             # The time a destination is held is not the message's: its own 72 hours begin when it is let in again.
             delivery.first_sent, delivery.attempt = None, 0
-        elif step.lets_in:
-            self.held_until = None
         if step.stage is Stage.PARKED and delivery.phase is Phase.OPEN:  # else it stands there already
             await self._park(step, delivery)
         if step.written(on_consent=delivery.notification.consent_meaning is not None):

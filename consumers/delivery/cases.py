@@ -31,9 +31,16 @@ class Item(Delivery):
     waiting: Waiting
     not_before: datetime | None = None
 
-    def due(self, now: datetime) -> bool:
-        """It may be tried now."""
-        return self.not_before is None or self.not_before <= now
+    def due(self, now: datetime, opened_at: datetime | None = None) -> bool:
+        """
+        It may be tried now.
+
+        Args:
+            opened_at: When its destination began to let in again: what was tried before that need not wait any more.
+        """
+        if self.not_before is None or self.not_before <= now:
+            return True
+        return opened_at is not None and self.tried_at is not None and self.tried_at < opened_at
 
 
 @dataclass
@@ -62,12 +69,12 @@ class Cases:
                 other.taken_back, other.not_before = True, None
         queue.append(item)
 
-    def due(self, now: datetime) -> list[Case]:
-        """Those whose first may be tried now, the longest decided first; what is done with is forgotten."""
+    def free(self) -> list[Case]:
+        """Those of which none is being tried, the longest decided first; what is done with is forgotten."""
         for token in [t for t, case in self._cases.items() if not case.queue and not case.busy]:
             del self._cases[token]
-        due = [c for c in self._cases.values() if not c.busy and c.queue and c.queue[0].due(now)]
-        return sorted(due, key=lambda case: case.queue[0].notification.decided_at)
+        free = [c for c in self._cases.values() if not c.busy and c.queue]
+        return sorted(free, key=lambda case: case.queue[0].notification.decided_at)
 
     def let_go(self, partitions: Collection[int]) -> None:
         """Forget what came from these partitions: another process has them."""

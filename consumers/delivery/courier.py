@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -22,13 +22,14 @@ import structlog
 from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery.attempt import Attempts
 from safebus.consumers.delivery.cases import Case, Cases, Item
+from safebus.consumers.delivery.circuit import Circuit, Head, State
 from safebus.consumers.delivery.ledger import Ledger, Receipts
 from safebus.consumers.delivery.measures import CourierFacts, OpenState, PartnerTopic, Pile
 from safebus.consumers.delivery.notices import Notices
 from safebus.consumers.delivery.recheck import Recheck
 from safebus.consumers.delivery.source import Source, Waiting
 from safebus.consumers.delivery.stages import ENDED
-from safebus.schemas.bus_records import Notification, Stage
+from safebus.schemas.bus_records import Notification
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Writer
 from safebus.schemas.keys import DigestKey
@@ -38,7 +39,6 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-_AT_ONCE = 8  # cases of one partner under way at the same time
 _COMMIT_EVERY = timedelta(seconds=0.5)
 _BEGINS_WITHIN_S = 2.0  # from the start of an attempt to its first byte: the register, and at times a receipt
 _FINISH_WITHIN_S = 30.0  # less than the group waits for us (`Source`)
@@ -85,12 +85,14 @@ class Courier:
         self._source = Source(connection, partner=partner, revoked=self._let_go, assigned=self._ledger.load)
         self._cases = Cases()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._circuit = Circuit()
         self._attempts = Attempts(
             partner=partner,
             adapter=adapter,
             recheck=recheck,
             ledger=self._ledger,
             outbound=self._outbound,
+            circuit=self._circuit,
             facts=self.facts,
             clock=clock,
             jitter=jitter,
@@ -134,7 +136,7 @@ class Courier:
     @property
     def held(self) -> bool:
         """The destination lets nothing in, and a person must look at it."""
-        return self._attempts.held_until is not None
+        return self._circuit.state is State.HELD
 
     def piles(self) -> dict[OpenState, Pile]:
         """How what it has taken in and not ended stands; what is beyond its window of 500 is not known here."""
@@ -218,16 +220,35 @@ class Courier:
         )
 
     async def _start_what_is_due(self) -> None:
-        now, held_until = self._clock(), self._attempts.held_until
-        if held_until is not None and now < held_until:
+        chosen = self._chosen()
+        if not chosen or not await self._surely_ours():
             return
-        # While a destination is held, one message is the probe: the oldest of any case.
-        room = (1 if held_until is not None else _AT_ONCE) - len(self._tasks)
-        if room <= 0 or not self._cases.due(now) or not await self._surely_ours():
-            return
-        for case in self._cases.due(now)[:room]:
+        for case in chosen:
             case.busy = True
             self._tasks.add(self._start(self._try_first(case)))
+
+    def _chosen(self) -> list[Case]:
+        """The cases of which the first is tried now; what is taken back ends whatever the destination says."""
+        now, free = self._clock(), self._cases.free()
+        heads = {case.queue[0].notification.notification_id: case for case in free}
+        chosen = self._circuit.choose(self._heads(free, now), now=now, under_way=len(self._tasks))
+        self._tell_news()
+        return [heads[key] for key in chosen]
+
+    def _heads(self, cases: Iterable[Case], now: datetime) -> list[Head]:
+        opened_at = self._circuit.opened_at
+        firsts = (case.queue[0] for case in cases)
+        return [Head(first.notification.notification_id, first.due(now, opened_at)) for first in firsts]
+
+    def _others(self, item: Item) -> bool:
+        heads = self._heads(self._cases.free(), self._clock())
+        return self._circuit.others(item.notification.notification_id, heads)
+
+    def _tell_news(self) -> None:
+        while self._circuit.news:
+            event, facts = self._circuit.news.pop(0)
+            say = log.info if event == "destination.recovered" else log.error
+            say(event, partner=self.partner, waiting=len(self._cases), **facts)
 
     async def _surely_ours(self) -> bool:
         """For long enough to begin with something. While the broker is asked a rebalance may begin, too."""
@@ -242,20 +263,14 @@ class Courier:
             if await self._attempts.come_again(item):  # it ended meanwhile, under the same id
                 self._done_with(case, item)
                 return
-            step = await self._attempts.make(item, still_ours=partial(self._still_ours, item))
+            step = await self._attempts.make(
+                item, still_ours=partial(self._still_ours, item), others=partial(self._others, item)
+            )
             if step is None:
                 return
             item.not_before = step.again_at
             if step.stage in ENDED:
                 self._done_with(case, item)
-            elif step.stage is Stage.HELD and not step.known:
-                log.error(
-                    "destination.held",
-                    partner=self.partner,
-                    reason=step.code,
-                    answer=step.answer,
-                    waiting=len(self._cases),
-                )
         finally:
             case.busy = False
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from safebus.consumers.adapters.adapter import Adapter
+from safebus.consumers.adapters.adapter import Adapter, always, hand_over
 from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.ledger import Delivered, Ledger
 from safebus.consumers.delivery.measures import CourierFacts, Told
@@ -83,7 +83,8 @@ class Notices:
 
     async def _tell(self, notification_id: str, ended: Delivered, how: str, now: datetime) -> bool:
         """Send one notice; False: it waits."""
-        answer = await self._adapter.deliver(notice_of(notification_id, ended, how))
+        # It names only what the partner holds, so nothing that happens meanwhile could forbid it.
+        answer = await hand_over(self._adapter, notice_of(notification_id, ended, how), may_go=always)
         step = stages.answered(
             answer, phase=stages.Phase.OPEN, attempt=1, first_sent=now, now=now, jitter=self._jitter()
         )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery.attempt import Attempts, Delivery
+from safebus.consumers.delivery.circuit import Circuit
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts
 from safebus.consumers.delivery.recheck import Recheck
@@ -110,6 +111,7 @@ async def redrive(
             recheck=recheck,
             ledger=Ledger(connection, outbound, partner=partner, transport=adapter.transport),
             outbound=outbound,
+            circuit=Circuit(),
             facts=CourierFacts(),
             clock=clock,
             jitter=lambda: 0.0,

@@ -1,10 +1,12 @@
 """
 When is a partner asked again?
 
-A message that the partner could not take now is sent again, later each time, for 72 hours. A destination that lets
-nothing in is asked every 15 minutes whether it is mended. Whoever names a time is not asked before it.
+A message that the partner could not take now is sent again, later each time, for 72 hours. A destination that takes
+nothing, or lets nothing in, is asked with one message at a time: soon at first, then every 5 or 15 minutes. Whoever
+names a time is not asked before it.
 
-Which answer leads to what is said in `consumers.delivery.stages`.
+Which answer leads to what is said in `consumers.delivery.stages`; whose fault a refusal is, in
+`consumers.delivery.circuit`.
 
 Sources: Standard Webhooks 1.0.0, "Deliverability and reliability" (schedule, jitter); GOV.UK Notify, which tries for
 72 hours; RFC 9110, 10.2.3 (Retry-After).
@@ -28,7 +30,10 @@ WAITS: Final = (
 )
 JITTER: Final = 0.2  # of the wait, either way, so that what failed together does not come back together
 GIVE_UP_AFTER: Final = timedelta(hours=72)
-PROBE_EVERY: Final = timedelta(minutes=15)
+#: A destination that refuses everything waits for a person, who may be quick.
+HELD_FOR: Final = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=5), timedelta(minutes=15))
+#: One that takes nothing may be back at any moment, and everything waits for it.
+SILENT_FOR: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=5))
 #: A partner that asks for more is asked after a day all the same: it may have meant milliseconds.
 LONGEST_RETRY_AFTER: Final = timedelta(hours=24)
 
@@ -56,13 +61,19 @@ def next_try(
         return None
     wait = WAITS[min(attempt, len(WAITS)) - 1] * (1 + JITTER * jitter)
     # The last attempt is made when the 72 hours end and not up to 12 hours after: a person waits to be told.
-    return max(min(now + wait, give_up), now + _asked(retry_after_s))
+    return max(min(now + wait, give_up), now + asked_for(retry_after_s))
 
 
-def next_probe(*, now: datetime, retry_after_s: float | None = None) -> datetime:
-    """When to ask whether a destination is mended."""
-    return now + max(PROBE_EVERY, _asked(retry_after_s))
+def held_for(rounds: int) -> timedelta:
+    """How long a destination that refuses everything is left alone, after so many rounds."""
+    return HELD_FOR[min(rounds, len(HELD_FOR) - 1)]
 
 
-def _asked(retry_after_s: float | None) -> timedelta:
+def silent_for(rounds: int) -> timedelta:
+    """How long a destination that takes nothing is left alone, after so many failures."""
+    return SILENT_FOR[min(rounds, len(SILENT_FOR) - 1)]
+
+
+def asked_for(retry_after_s: float | None) -> timedelta:
+    """The pause that a partner asked for; a day at most."""
     return min(timedelta(seconds=max(0.0, min(retry_after_s or 0.0, 1e9))), LONGEST_RETRY_AFTER)

@@ -4,8 +4,9 @@ What becomes of a delivery, whatever it meets?
 TABLE says it, and all else follows from it: what a delivery meets (a line) in a phase (a column) brings it to a stage,
 and a receipt with that stage and the reason is written. From the stage follows what is done next (FOLLOWS).
 
-A message that is held is never parked for it: the destination is at fault, and every message would follow. What a
-person sends again stays parked unless the partner takes it or it is no longer permitted: nobody loses sight of it.
+A refusal does not say whose fault it is; `consumers.delivery.circuit` finds out by asking with others. A message that
+is held is never parked for it: the destination is at fault, and every message would follow. What a person sends again
+stays parked unless the partner takes it or it is no longer permitted: nobody loses sight of it.
 
 `docs/reference/delivery-states.md` is made from this module; the times are those of
 `consumers.delivery.retry`. Source: Standard Webhooks 1.0.0, "Deliverability and reliability" (410).
@@ -20,6 +21,7 @@ from typing import Final, NamedTuple
 
 from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.delivery import retry
+from safebus.consumers.delivery.circuit import Fault, Verdict
 from safebus.consumers.delivery.measures import OpenState
 from safebus.schemas.bus_records import Reason, Stage
 
@@ -41,6 +43,8 @@ class Met(StrEnum):
     NOTHING_THERE = "NOTHING_THERE"
     BEGUN = "BEGUN"
     GIVEN_UP = "GIVEN_UP"
+    AT_FAULT = "AT_FAULT"
+    ALL_REFUSED = "ALL_REFUSED"
     SAME_BYTES = "SAME_BYTES"
     OTHER_BYTES = "OTHER_BYTES"
 
@@ -81,13 +85,17 @@ TABLE: Final = (
     Line(Met.TAKEN_BACK,    "its publisher took it back",         TAKEN_BACK,               _STOPPED,     None),
     Line(Met.NOTHING_THERE, "what it takes back was never sent",  "nothing_to_take_back",   _STOPPED,     _STOPPED),
     Line(Met.BEGUN,         "about to be sent, on a consent",     UNDER_WAY,                _WAITING,     _PARKED),
+    Line(Reply.HELD_BACK,   "it must not go any more",            "",                       None,         None),
     Line(Reply.ACCEPTED,    "the partner has it",                 "",                       _HANDED_OVER, _HANDED_OVER),
     Line(Reply.BUSY,        "not now",                            "partner_busy",           _WAITING,     _PARKED),
     Line(Reply.UNKNOWN,     "no answer came: it may be there",    UNKNOWN,                  _WAITING,     _PARKED),
     Line(Met.GIVEN_UP,      "these two for 72 hours",             "no_answer_for_72_hours", _PARKED,      None),
-    Line(Reply.REFUSED,     "the partner will never take it",     "refused_by_partner",     _PARKED,      _PARKED),
-    Line(Reply.NOT_LET_IN,  "our key, address or table is wrong", "not_let_in",             _HELD,        _PARKED),
-    Line(Reply.GONE,        "it says there is nothing there now", "destination_gone",       _HELD,        _PARKED),
+    Line(Reply.OTHER_CONTENT, "it has other content of this id", "other_content",           _PARKED,      _PARKED),
+    Line(Reply.REFUSED,     "it does not take this one",          "refused_by_partner",     _WAITING,     _PARKED),
+    Line(Reply.NOT_LET_IN,  "our key, address or table is wrong", "not_let_in",             _WAITING,     _PARKED),
+    Line(Reply.GONE,        "it says there is nothing there now", "destination_gone",       _WAITING,     _PARKED),
+    Line(Met.AT_FAULT,      "no to this one, others are taken",   "refused_while_others_are_taken", _PARKED, None),
+    Line(Met.ALL_REFUSED,   "no to all that it was asked",        "all_refused",            _HELD,        None),
     #    of one that has ended                                                              ended
     Line(Met.SAME_BYTES,    "the same id and bytes again",        "",                       ended=None),
     Line(Met.OTHER_BYTES,   "its id again, with other bytes",     "same_id_other_content",  ended=_PARKED),
@@ -97,7 +105,7 @@ TABLE: Final = (
 FOLLOWS: Final = {
     Stage.HANDED_OVER: "done",
     Stage.WAITING: "it is sent again under the same id, later each time",
-    Stage.HELD: "its destination gets nothing, and a person is told at once; the oldest message asks every 15 minutes",
+    Stage.HELD: "its destination is asked with one message at a time, another each time, and a person is told at once",
     Stage.PARKED: "a person must look at this message",
     Stage.STOPPED: "it is not sent any more",
 }
@@ -135,14 +143,9 @@ class Step:
         """Is there a receipt? One each time, but not for each probe, unless a consent needs the answer on record."""
         return on_consent or not self.known
 
-    @property
-    def lets_in(self) -> bool:
-        """The partner's answer shows that its destination is not to be held."""
-        return self.stage in (Stage.HANDED_OVER, Stage.WAITING)
-
 
 def unsent(
-    refusal: Reason | None, *, readable: bool, phase: Phase, taken_back: bool = False, nothing_there: bool = False
+    refusal: Reason | None, *, phase: Phase, taken_back: bool = False, nothing_there: bool = False
 ) -> Step | None:
     """
     What follows without asking the partner; None: it may be asked.
@@ -155,7 +158,12 @@ def unsent(
         return _step(Met.TAKEN_BACK if taken_back else Met.NOTHING_THERE, phase)
     if refusal is not None:
         return replace(_step(Met.NOT_PERMITTED, phase), code=refusal.code, rule=refusal.rule)
-    return None if readable else _step(Met.NOT_READABLE, phase)
+    return None
+
+
+def not_readable(phase: Phase) -> Step:
+    """Its released fields cannot be read, so there is nothing to send."""
+    return _step(Met.NOT_READABLE, phase)
 
 
 def begun(phase: Phase) -> Step:
@@ -163,26 +171,20 @@ def begun(phase: Phase) -> Step:
     return replace(_step(Met.BEGUN, phase), answer=NOT_YET)
 
 
+#: Whether these are the message's fault or the destination's, their code does not say.
+REFUSALS: Final = frozenset({Reply.REFUSED, Reply.NOT_LET_IN, Reply.GONE})
+
+
 def answered(
-    answer: PartnerAnswer,
-    *,
-    phase: Phase,
-    attempt: int,
-    first_sent: datetime,
-    now: datetime,
-    jitter: float,
-    held: bool = False,
+    answer: PartnerAnswer, *, phase: Phase, attempt: int, first_sent: datetime, now: datetime, jitter: float
 ) -> Step:
     """
-    What follows from the partner's answer.
+    What follows from the partner's answer, where it is none of the `REFUSALS` of one that is tried by itself.
 
     Args:
         attempt, first_sent, jitter: As `retry.next_try` takes them.
-        held: The destination was held before.
     """
     step = replace(_step(answer.reply, phase), answer=answer.code)
-    if step.stage is Stage.HELD:
-        return replace(step, again_at=retry.next_probe(now=now, retry_after_s=answer.retry_after_s), known=held)
     if step.stage is not Stage.WAITING:
         return step
     again_at = retry.next_try(
@@ -191,6 +193,18 @@ def answered(
     if again_at is None:
         return replace(_step(Met.GIVEN_UP, phase), answer=answer.code)
     return replace(step, again_at=again_at)
+
+
+def refused(answer: PartnerAnswer, verdict: Verdict) -> Step:
+    """What follows from a refusal of one that is tried by itself."""
+    if verdict.fault is Fault.MESSAGE:
+        return replace(_step(Met.AT_FAULT, Phase.OPEN), answer=answer.code)
+    if verdict.fault is Fault.NOT_KNOWN:
+        return replace(_step(answer.reply, Phase.OPEN), answer=answer.code, again_at=verdict.again_at)
+    step = _step(Met.ALL_REFUSED, Phase.OPEN)
+    # By its own word, where that says what to mend.
+    code = step.code if answer.reply is Reply.REFUSED else _LINES[answer.reply].reason
+    return replace(step, code=code, answer=answer.code, again_at=verdict.again_at, known=verdict.known)
 
 
 def come_again(*, same: bool) -> Step | None:

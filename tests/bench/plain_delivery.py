@@ -19,7 +19,7 @@ from pathlib import Path
 import uvloop
 
 from safebus.consumers.adapters import destinations
-from safebus.consumers.adapters.adapter import Adapter, Reply
+from safebus.consumers.adapters.adapter import Adapter, Reply, always, hand_over
 from safebus.consumers.delivery.parcels import parcel_of
 from safebus.deploy.service import settings
 from safebus.schemas import codec, topics
@@ -71,7 +71,7 @@ async def _hand_over(
         notification, value = case.popleft()
         view = read_view(notification, register)
         assert view is not None  # it was made under this register
-        answer = await adapter.deliver(parcel_of(notification, view, key.digest(value)))
+        answer = await hand_over(adapter, parcel_of(notification, view, key.digest(value)), may_go=always)
         if answer.reply is not Reply.ACCEPTED:
             raise SystemExit(f"the partner's system answered `{answer.code}`; nothing was measured")
         if case:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from safebus.consumers.adapters.adapter import Parcel
+from safebus.consumers.adapters.adapter import Adapter, Parcel, PartnerAnswer, always, hand_over
 
 ID = "6f1c0f9e-0000-4000-8000-000000000001"
 
@@ -24,3 +24,8 @@ WITHDRAWAL = replace(ALERT, event_type="consent.withdrawn", body={"notification_
 def parcel(**changes: Any) -> Parcel:
     """The alert, changed."""
     return replace(ALERT, **changes)
+
+
+async def handed(adapter: Adapter, what: Parcel) -> PartnerAnswer:
+    """One attempt that nothing forbids."""
+    return await hand_over(adapter, what, may_go=always)

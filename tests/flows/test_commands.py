@@ -261,13 +261,13 @@ async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_reco
     assert f"{{partner: ash-primary, transport: folder, place: '{in_the_way.parent}'}}" in unregistered.stderr
     for done in (elsewhere, not_delivered):
         assert f"to webhook `http://127.0.0.1:1/`, and the register has folder `{in_the_way.parent}`" in done.stderr
-    assert [(row["notification_id"], row["reason"]) for row in listed] == [(parked, "refused_by_partner")]
+    assert [(row["notification_id"], row["reason"]) for row in listed] == [(parked, "other_content")]
     assert left == []
     assert (reconciled["partners"]["ash-primary"]["parked"], reconciled["findings"]) == (1, [])
     [school] = [a for a in record["answers"] if a["recipient"] == "ash-primary"]
     assert [(d["stage"], d["transport"], d["attempt"], d["reason"]) for d in school["deliveries"]] == [
-        ("PARKED", "folder", 1, "refused_by_partner"),
-        ("PARKED", "folder", 1, "refused_by_partner; redriven: they mended it"),
+        ("PARKED", "folder", 1, "other_content"),
+        ("PARKED", "folder", 1, "other_content; redriven: they mended it"),
         ("PARKED", "webhook", 1, "partner_busy; redriven: they mended it"),
         ("HANDED_OVER", "folder", 1, "redriven: they mended it"),
     ]

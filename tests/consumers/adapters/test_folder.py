@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
-from a_parcel import ALERT, ID, WITHDRAWAL, parcel
+from a_parcel import ALERT, ID, WITHDRAWAL, handed, parcel
 
-from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import HELD_BACK, PartnerAnswer, Reply, hand_over
 from safebus.consumers.adapters.folder import FolderAdapter, file_name
 from safebus.schemas.errors import BadIdentifier
 
 WRITTEN = PartnerAnswer(Reply.ACCEPTED, "written")
 ALREADY_THERE = PartnerAnswer(Reply.ACCEPTED, "already_there")
-OTHER_CONTENT = PartnerAnswer(Reply.REFUSED, "other_content")
+OTHER_CONTENT = PartnerAnswer(Reply.OTHER_CONTENT, "other_content")
 PART = f"{ID}.json.00112233aabbccdd.part"
 
 
@@ -28,7 +28,7 @@ def names(folder: Path) -> list[str]:
 
 
 async def test_a_parcel_becomes_one_file_that_only_its_owner_reads(tmp_path: Path) -> None:
-    assert await FolderAdapter(tmp_path).deliver(ALERT) == WRITTEN
+    assert await handed(FolderAdapter(tmp_path), ALERT) == WRITTEN
 
     assert names(tmp_path) == [f"{ID}.json"]
     file = tmp_path / f"{ID}.json"
@@ -40,33 +40,33 @@ async def test_a_parcel_becomes_one_file_that_only_its_owner_reads(tmp_path: Pat
 async def test_a_repeat_has_one_effect(tmp_path: Path) -> None:
     adapter = FolderAdapter(tmp_path)
 
-    assert [await adapter.deliver(ALERT) for _ in range(3)] == [WRITTEN, ALREADY_THERE, ALREADY_THERE]
+    assert [await handed(adapter, ALERT) for _ in range(3)] == [WRITTEN, ALREADY_THERE, ALREADY_THERE]
     assert names(tmp_path) == [f"{ID}.json"]
 
 
 async def test_what_the_partner_has_collected_does_not_come_again(tmp_path: Path) -> None:
     adapter = FolderAdapter(tmp_path)
-    await adapter.deliver(ALERT)
+    await handed(adapter, ALERT)
     (tmp_path / "collected").mkdir()
     (tmp_path / f"{ID}.json").rename(tmp_path / "collected" / f"{ID}.json")
 
-    assert await adapter.deliver(ALERT) == ALREADY_THERE
-    assert await adapter.deliver(parcel(body={"other": 1})) == OTHER_CONTENT
+    assert await handed(adapter, ALERT) == ALREADY_THERE
+    assert await handed(adapter, parcel(body={"other": 1})) == OTHER_CONTENT
     assert names(tmp_path) == ["collected", f"collected/{ID}.json"]
 
 
 async def test_the_same_id_with_other_content_changes_nothing(tmp_path: Path) -> None:
     adapter = FolderAdapter(tmp_path)
-    await adapter.deliver(ALERT)
+    await handed(adapter, ALERT)
 
-    assert await adapter.deliver(parcel(body={"other": 1})) == OTHER_CONTENT
+    assert await handed(adapter, parcel(body={"other": 1})) == OTHER_CONTENT
     assert (tmp_path / f"{ID}.json").read_bytes() == ALERT.json_bytes()
 
 
 async def test_a_withdrawal_is_a_file_of_its_own(tmp_path: Path) -> None:
     adapter = FolderAdapter(tmp_path)
 
-    assert [await adapter.deliver(p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)] == [WRITTEN, WRITTEN, ALREADY_THERE]
+    assert [await handed(adapter, p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)] == [WRITTEN, WRITTEN, ALREADY_THERE]
     assert names(tmp_path) == [f"{ID}.json", f"{ID}.withdrawn.json"]
 
 
@@ -81,7 +81,7 @@ async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path, at: str
     if at == "open":
         await adapter.open()
         assert names(tmp_path) == sorted(["notes.part", f"{ID}.json.part.txt", "readme"])
-    assert await adapter.deliver(ALERT) == WRITTEN
+    assert await handed(adapter, ALERT) == WRITTEN
     assert names(tmp_path) == sorted([f"{ID}.json", "notes.part", f"{ID}.json.part.txt", "readme"])
 
 
@@ -92,13 +92,13 @@ async def test_what_another_process_left_is_removed_after_a_minute_and_what_is_u
     await adapter.open()
     left, young = tmp_path / PART, tmp_path / PART.replace("0011", "ffff")
     left.write_bytes(b"half")
-    await adapter.deliver(ALERT)
+    await handed(adapter, ALERT)
     at_once = left.exists()
     now[0] += 60.0
     young.write_bytes(b"half")
     os.utime(young, (now[0], now[0]))
     os.utime(left, (now[0] - 60.0, now[0] - 60.0))
-    await adapter.deliver(WITHDRAWAL)
+    await handed(adapter, WITHDRAWAL)
 
     assert at_once
     assert (left.exists(), young.exists()) == (False, True)
@@ -108,10 +108,10 @@ async def test_a_crash_at_any_moment_leaves_nothing_or_the_whole_file(tmp_path: 
     """Killed again and again while it writes; the file is never there in part, and at the end it is there."""
     big = parcel(body={"text": "x" * 2_000_000})
     code = (
-        "import asyncio, pathlib, sys; sys.path.insert(0, sys.argv[2]); from a_parcel import parcel\n"
+        "import asyncio, pathlib, sys; sys.path.insert(0, sys.argv[2]); from a_parcel import handed, parcel\n"
         "from safebus.consumers.adapters.folder import FolderAdapter\n"
         "adapter = FolderAdapter(pathlib.Path(sys.argv[1])); print('ready', flush=True); sys.stdin.readline()\n"
-        "print(asyncio.run(adapter.deliver(parcel(body={'text': 'x' * 2_000_000}))).code, flush=True)"
+        "print(asyncio.run(handed(adapter, parcel(body={'text': 'x' * 2_000_000}))).code, flush=True)"
     )
     file = tmp_path / f"{ID}.json"
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -133,13 +133,13 @@ async def test_a_crash_at_any_moment_leaves_nothing_or_the_whole_file(tmp_path: 
         assert not file.exists() or file.read_bytes() == big.json_bytes()
         file.unlink(missing_ok=True)
 
-    assert (await FolderAdapter(tmp_path).deliver(big)).reply is Reply.ACCEPTED
+    assert (await handed(FolderAdapter(tmp_path), big)).reply is Reply.ACCEPTED
     assert names(tmp_path) == [f"{ID}.json"]
 
 
 async def test_two_writers_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     """A process that was thought dead, and its successor."""
-    answers = await asyncio.gather(*(FolderAdapter(tmp_path).deliver(ALERT) for _ in range(20)))
+    answers = await asyncio.gather(*(handed(FolderAdapter(tmp_path), ALERT) for _ in range(20)))
 
     assert {a.code for a in answers} <= {"written", "already_there", "part_taken_away"}
     assert names(tmp_path) == [f"{ID}.json"]
@@ -151,9 +151,9 @@ async def test_a_folder_that_is_not_there_holds_the_destination(tmp_path: Path) 
     adapter = FolderAdapter(tmp_path / "not-mounted")
     await adapter.open()
 
-    assert await adapter.deliver(ALERT) == PartnerAnswer(Reply.NOT_LET_IN, "enoent")
+    assert await handed(adapter, ALERT) == PartnerAnswer(Reply.NOT_LET_IN, "enoent")
     (tmp_path / "file").touch()
-    assert await FolderAdapter(tmp_path / "file").deliver(ALERT) == PartnerAnswer(Reply.NOT_LET_IN, "enotdir")
+    assert await handed(FolderAdapter(tmp_path / "file"), ALERT) == PartnerAnswer(Reply.NOT_LET_IN, "enotdir")
     assert names(tmp_path) == ["file"]
 
 
@@ -161,9 +161,9 @@ def deliver_in_child(folder: Path, *, before: str = "", wrap: tuple[str, ...] = 
     """Deliver in a process of its own, which may first give up rights or room."""
     code = (
         "import asyncio, os, pathlib, resource, subprocess, sys; sys.path.insert(0, sys.argv[2])\n"
-        "from a_parcel import parcel; from safebus.consumers.adapters.folder import FolderAdapter\n"
+        "from a_parcel import handed, parcel; from safebus.consumers.adapters.folder import FolderAdapter\n"
         f"folder = pathlib.Path(sys.argv[1])\n{before}\n"
-        "print(asyncio.run(FolderAdapter(folder).deliver(parcel(body={'text': 'x' * 100_000}))))\n"
+        "print(asyncio.run(handed(FolderAdapter(folder), parcel(body={'text': 'x' * 100_000}))))\n"
         "print(sorted(os.listdir(folder)) if os.access(folder, os.R_OK) else 'closed')"
     )
     return subprocess.run(
@@ -175,24 +175,93 @@ def deliver_in_child(folder: Path, *, before: str = "", wrap: tuple[str, ...] = 
     )
 
 
+def in_mode(folder: Path, mode: int) -> str:
+    """
+    The folder has this mode for the child.
+
+    Root may go anywhere, so as root the child becomes somebody else, who finds the folder from where it stands.
+    """
+    become = f"os.chmod(folder, {mode})"
+    if os.geteuid() != 0:
+        return become
+    folder.parent.chmod(0o711)
+    return (
+        "asyncio.run(asyncio.to_thread(int))\n"  # while it may still import what a thread needs
+        f"os.chown(folder, 65534, 65534); {become}\n"
+        "os.chdir(folder.parent); folder = pathlib.Path(folder.name); os.seteuid(65534)"
+    )
+
+
 @pytest.mark.parametrize("mode", [0o000, 0o500], ids=["closed", "read only"])
 def test_a_folder_that_is_closed_to_us_holds_the_destination(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "drop"
     folder.mkdir()
-    # Root may go anywhere, so as root the child becomes somebody else, who finds the folder from where it stands.
-    become = f"os.chmod(folder, {mode})"
-    if os.geteuid() == 0:
-        tmp_path.chmod(0o711)
-        become = (
-            "asyncio.run(asyncio.to_thread(int))\n"  # while it may still import what a thread needs
-            f"os.chown(folder, 65534, 65534); {become}\n"
-            "os.chdir(folder.parent); folder = pathlib.Path(folder.name); os.seteuid(65534)"
-        )
-    done = deliver_in_child(folder, before=become)
+    done = deliver_in_child(folder, before=in_mode(folder, mode))
     folder.chmod(0o700)
 
     assert done.stdout.startswith("PartnerAnswer(reply=<Reply.NOT_LET_IN: 'NOT_LET_IN'>, code='eacces'"), done.stderr
     assert names(folder) == []
+
+
+ONCE = "PartnerAnswer(reply=<Reply.ACCEPTED: 'ACCEPTED'>, code='written', retry_after_s=None)"
+
+
+def test_a_drop_box_that_we_may_fill_and_not_list_has_it_once(tmp_path: Path) -> None:
+    """The file has its name, so the partner has it; that the folder cannot be opened after that changes nothing."""
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    done = deliver_in_child(folder, before=in_mode(folder, 0o300))
+    folder.chmod(0o700)
+
+    assert done.stdout.splitlines()[0] == ONCE, done.stderr
+    assert names(folder) == [f"{ID}.json"]
+
+
+def test_a_file_system_that_knows_no_fsync_has_it_once(tmp_path: Path) -> None:
+    """EINVAL is its answer for ever: whoever took it for a failure would repeat what has arrived."""
+    done = deliver_in_child(tmp_path, before="import a_kernel; a_kernel.refuse_fsync()")
+
+    assert done.stdout.splitlines() == [ONCE, f"['{ID}.json']"], done.stderr
+
+
+def test_a_disk_that_fails_says_that_nothing_arrived(tmp_path: Path) -> None:
+    done = deliver_in_child(tmp_path, before="import a_kernel, errno; a_kernel.refuse_fsync(errno.EIO)")
+
+    answer = "PartnerAnswer(reply=<Reply.BUSY: 'BUSY'>, code='eio', retry_after_s=None)"
+    assert done.stdout.splitlines() == [answer, "[]"], done.stderr
+
+
+async def test_what_is_held_back_leaves_no_part(tmp_path: Path) -> None:
+    async def may_go() -> bool:
+        assert len(names(tmp_path)) == 1
+        return False
+
+    assert await hand_over(FolderAdapter(tmp_path), ALERT, may_go=may_go) == HELD_BACK
+    assert names(tmp_path) == []
+
+
+async def test_a_part_that_is_taken_away_is_tried_again(tmp_path: Path) -> None:
+    """A partner's own housekeeping."""
+
+    async def may_go() -> bool:
+        for path in tmp_path.iterdir():
+            path.unlink()
+        return True
+
+    answer = await hand_over(FolderAdapter(tmp_path), ALERT, may_go=may_go)
+
+    assert answer == PartnerAnswer(Reply.BUSY, "part_taken_away")
+
+
+async def test_a_rename_that_a_share_has_done_and_then_says_it_could_not_has_been_done(tmp_path: Path) -> None:
+    """Its answer was lost, so the client of the share asked again, and there was no such part any more."""
+
+    async def may_go() -> bool:
+        [part] = tmp_path.iterdir()
+        part.rename(tmp_path / f"{ID}.json")
+        return True
+
+    assert await hand_over(FolderAdapter(tmp_path), ALERT, may_go=may_go) == WRITTEN
 
 
 def test_a_full_disk_is_tried_again_and_nothing_half_written_stays(tmp_path: Path) -> None:
@@ -227,7 +296,7 @@ async def test_what_someone_put_where_our_file_should_be_is_neither_followed_nor
     elsewhere.write_bytes(ALERT.json_bytes())
     {"link": lambda: place.symlink_to(elsewhere), "pipe": lambda: os.mkfifo(place), "folder": place.mkdir}[trap]()
 
-    assert await FolderAdapter(tmp_path / "drop").deliver(ALERT) == OTHER_CONTENT
+    assert await handed(FolderAdapter(tmp_path / "drop"), ALERT) == OTHER_CONTENT
     assert elsewhere.read_bytes() == ALERT.json_bytes()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from a_listener import hang_up, listening
-from a_parcel import ALERT, ID, WITHDRAWAL, parcel
+from a_parcel import ALERT, ID, WITHDRAWAL, handed, parcel
 
-from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import HELD_BACK, PartnerAnswer, Reply, hand_over
 from safebus.consumers.adapters.postgres import (
     CREATE_TABLE,
     GRANT,
@@ -30,7 +31,7 @@ from safebus.schemas.errors import BadInput
 
 COMMITTED = PartnerAnswer(Reply.ACCEPTED, "committed")
 ALREADY_THERE = PartnerAnswer(Reply.ACCEPTED, "already_there")
-OTHER_CONTENT = PartnerAnswer(Reply.REFUSED, "other_content")
+OTHER_CONTENT = PartnerAnswer(Reply.OTHER_CONTENT, "other_content")
 PASSWORD = secrets.token_hex(8)
 DEADLINE_S = 90.0
 
@@ -83,7 +84,7 @@ async def adapter(dsn: str, **more: Any) -> AsyncIterator[PostgresAdapter]:
 
 async def once(dsn: str, **more: Any) -> PartnerAnswer:
     async with adapter(dsn, **more) as opened:
-        return await opened.deliver(ALERT)
+        return await handed(opened, ALERT)
 
 
 async def rows(admin: str) -> list[tuple[str, str, str]]:
@@ -122,7 +123,7 @@ async def test_a_parcel_becomes_one_row(admin: str) -> None:
 async def test_a_repeat_has_one_effect(admin: str) -> None:
     """The same adapter, and another after a crash; also when the partner has taken the row meanwhile."""
     async with adapter(as_bus(admin)) as opened:
-        assert [await opened.deliver(ALERT) for _ in range(2)] == [COMMITTED, ALREADY_THERE]
+        assert [await handed(opened, ALERT) for _ in range(2)] == [COMMITTED, ALREADY_THERE]
     await as_partner(admin, "UPDATE safebus_inbound SET taken_at = now(), taken_by = 'duty desk'")
 
     assert await once(as_bus(admin)) == ALREADY_THERE
@@ -132,24 +133,26 @@ async def test_a_repeat_has_one_effect(admin: str) -> None:
 async def test_many_at_once_have_one_effect(admin: str) -> None:
     """Several tasks of one adapter, and a second adapter that took over too early."""
     async with adapter(as_bus(admin)) as one, adapter(as_bus(admin)) as other:
-        answers = await asyncio.gather(*(a.deliver(ALERT) for a in (one, other) for _ in range(10)))
+        answers = await asyncio.gather(*(handed(a, ALERT) for a in (one, other) for _ in range(10)))
 
-    assert sorted(a.code for a in answers) == ["already_there"] * 19 + ["committed"]
+    codes = Counter(a.code for a in answers)
+    assert codes["committed"] == 1
+    assert codes["committed"] + codes["already_there"] + codes["filed"] == 20  # filed: by the other, just then
     assert await rows(admin) == [(ID, "notification", "d1")]
 
 
 async def test_the_same_id_with_other_content_changes_nothing(admin: str) -> None:
     async with adapter(as_bus(admin)) as opened:
-        await opened.deliver(ALERT)
+        await handed(opened, ALERT)
 
-        assert await opened.deliver(parcel(body={"other": 1}, digest="d2")) == OTHER_CONTENT
+        assert await handed(opened, parcel(body={"other": 1}, digest="d2")) == OTHER_CONTENT
     assert await rows(admin) == [(ID, "notification", "d1")]
 
 
 async def test_a_withdrawal_is_a_row_of_its_own(admin: str) -> None:
     """It has the alert's id and digest, and must not be taken for a repeat of it."""
     async with adapter(as_bus(admin)) as opened:
-        answers = [await opened.deliver(p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)]
+        answers = [await handed(opened, p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)]
 
     assert answers == [COMMITTED, COMMITTED, ALREADY_THERE]
     assert await rows(admin) == [(ID, "consent.withdrawn", "d1"), (ID, "notification", "d1")]
@@ -220,12 +223,12 @@ async def test_a_table_that_is_not_as_agreed_holds_the_destination_until_it_is_m
     admin: str, change: str, state: str
 ) -> None:
     async with adapter(as_bus(admin)) as opened:
-        await opened.deliver(WITHDRAWAL)
+        await handed(opened, WITHDRAWAL)
         await as_partner(admin, *change.split("; "))
-        assert await opened.deliver(ALERT) == PartnerAnswer(Reply.NOT_LET_IN, state)
+        assert await handed(opened, ALERT) == PartnerAnswer(Reply.NOT_LET_IN, state)
         await as_partner(admin, "DROP TABLE IF EXISTS safebus_inbound", CREATE_TABLE, GRANT)
 
-        assert await opened.deliver(ALERT) == COMMITTED
+        assert await handed(opened, ALERT) == COMMITTED
 
 
 # What the table does not take: park this one
@@ -240,8 +243,8 @@ async def test_a_row_that_the_partners_own_rule_refuses_is_refused(admin: str) -
 async def test_a_sign_that_postgres_cannot_hold_is_refused(admin: str) -> None:
     """jsonb has no U+0000. Source: PostgreSQL manual, 8.14."""
     async with adapter(as_bus(admin)) as opened:
-        assert await opened.deliver(parcel(body={"x": "\0"})) == PartnerAnswer(Reply.REFUSED, "22P05")
-        assert await opened.deliver(ALERT) == COMMITTED
+        assert await handed(opened, parcel(body={"x": "\0"})) == PartnerAnswer(Reply.REFUSED, "22P05")
+        assert await handed(opened, ALERT) == COMMITTED
 
 
 # What passes: try again
@@ -281,59 +284,174 @@ async def test_a_table_that_is_locked_is_tried_again(admin: str) -> None:
     """The server cancels our statement, so it is certain that nothing was committed."""
     async with adapter(as_bus(admin), statement_s=0.2) as opened:
         async with locked(admin):
-            assert await opened.deliver(ALERT) == PartnerAnswer(Reply.BUSY, "57014")
+            assert await handed(opened, ALERT) == PartnerAnswer(Reply.BUSY, "57014")
 
-        assert await opened.deliver(ALERT) == COMMITTED
+        assert await handed(opened, ALERT) == COMMITTED
 
 
-async def test_a_session_that_is_ended_under_us_leaves_it_unknown_and_a_repeat_settles_it(admin: str) -> None:
+async def test_what_was_withdrawn_while_it_queued_or_waited_for_a_lock_is_never_there(admin: str) -> None:
+    """The partner holds its table, and twenty wait; then none of them may go any more."""
+    withdrawn = False
+
+    async def may_go() -> bool:
+        return not withdrawn
+
     async with adapter(as_bus(admin)) as opened:
         async with locked(admin):
-            sending = asyncio.create_task(opened.deliver(ALERT))
+            handing = [asyncio.create_task(hand_over(opened, ALERT, may_go=may_go)) for _ in range(20)]
+            await waiting_pid(admin)
+            withdrawn = True
+        answers = await asyncio.gather(*handing)
+
+    assert set(answers) == {HELD_BACK}
+    assert await rows(admin) == []
+
+
+# What took effect is told from what did not
+
+
+async def test_a_trigger_that_files_rows_elsewhere_is_undone_and_said(admin: str) -> None:
+    """Whoever repeated it would make a copy each time, for the row is never where it is looked for."""
+    await as_partner(
+        admin,
+        "DROP TABLE IF EXISTS elsewhere",
+        "CREATE TABLE elsewhere (LIKE safebus_inbound)",
+        "CREATE OR REPLACE FUNCTION move() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+        " INSERT INTO elsewhere SELECT NEW.*; RETURN NULL; END $$",
+        "CREATE TRIGGER move BEFORE INSERT ON safebus_inbound FOR EACH ROW EXECUTE FUNCTION move()",
+    )
+    async with adapter(as_bus(admin)) as opened:
+        answers = [await handed(opened, ALERT) for _ in range(5)]
+
+    assert answers == [PartnerAnswer(Reply.NOT_LET_IN, "row_not_kept")] * 5
+    assert await as_partner(admin, "SELECT * FROM elsewhere") == []
+
+
+async def test_a_table_that_a_trigger_shares_out_has_each_row_once(admin: str) -> None:
+    """The old way to part a table: the parent shows what its children hold. Source: PostgreSQL manual, 5.12.3."""
+    await as_partner(
+        admin,
+        "CREATE TABLE a_child () INHERITS (safebus_inbound)",
+        "CREATE OR REPLACE FUNCTION share_out() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+        " INSERT INTO a_child SELECT NEW.*; RETURN NULL; END $$",
+        "CREATE TRIGGER share_out BEFORE INSERT ON safebus_inbound FOR EACH ROW EXECUTE FUNCTION share_out()",
+    )
+    async with adapter(as_bus(admin)) as opened:
+        answers = [await handed(opened, ALERT) for _ in range(3)]
+    found = await rows(admin)
+    await as_partner(admin, "DROP TABLE safebus_inbound CASCADE")
+
+    assert answers == [PartnerAnswer(Reply.ACCEPTED, "filed"), ALREADY_THERE, ALREADY_THERE]
+    assert found == [(ID, "notification", "d1")]
+
+
+async def test_a_server_that_has_become_a_standby_is_left_for_the_one_that_its_name_leads_to(admin: str) -> None:
+    """A switch-over: the connection goes on to a server that takes nothing, and the new primary stands elsewhere."""
+    async with adapter(as_bus(admin)) as opened:
+        await as_partner(admin, "ALTER ROLE safebus SET default_transaction_read_only = on")
+        first = await handed(opened, ALERT)
+        await as_partner(admin, "ALTER ROLE safebus RESET default_transaction_read_only")
+
+        assert first == PartnerAnswer(Reply.BUSY, "25006")
+        assert await handed(opened, ALERT) == COMMITTED
+
+
+async def test_after_a_switch_over_the_new_primary_is_asked_and_not_the_old_one(tmp_path: Path) -> None:
+    """Two real servers: the old primary is a standby now and answers still, and the name leads to the new one."""
+    made = (f"CREATE ROLE safebus LOGIN PASSWORD '{PASSWORD}'", CREATE_TABLE, GRANT)
+    with open_postgres(tmp_path / "old") as dsn:
+        await as_partner(dsn, *made, "SELECT 1")
+    (tmp_path / "old" / "cluster" / "standby.signal").touch()
+    with open_postgres(tmp_path / "old") as old, open_postgres(tmp_path / "new") as new:
+        await as_partner(new, *made, "SELECT 1")
+        async with line(old) as name, adapter(as_bus(new, port=name.port)) as opened:
+            before = await handed(opened, ALERT)
+            name.to_port = urlsplit(new).port or 0
+            after = await handed(opened, ALERT)
+        found = await rows(new)
+
+    assert before == PartnerAnswer(Reply.BUSY, "25006")
+    assert after == COMMITTED
+    assert found == [(ID, "notification", "d1")]
+
+
+@pytest.mark.parametrize(
+    ("says", "reply"),
+    [
+        ("no such database: trust", Reply.NOT_LET_IN),
+        ("unsupported startup parameter: statement_timeout", Reply.NOT_LET_IN),
+        ("query_wait_timeout", Reply.BUSY),
+        ("no more connections allowed (max_client_conn)", Reply.BUSY),
+    ],
+)
+async def test_a_pooler_that_answers_in_the_server_s_place_is_understood(says: str, reply: Reply) -> None:
+    """PgBouncer has one SQLSTATE for all: only where it is full does waiting help. Its words are in its source."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = int.from_bytes(await reader.readexactly(4))
+        startup = await reader.readexactly(size - 4)
+        if startup == (80877103).to_bytes(4):  # do you speak TLS?
+            writer.write(b"N")
+            startup = await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+        assert b"statement_timeout" not in startup  # or it would refuse every one
+        fields = f"SFATAL\0C08P01\0M{says}\0\0".encode()
+        writer.write(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+        await writer.drain()
+        await hang_up(writer)
+
+    async with listening(answer) as port:
+        assert await once(as_bus("", port=port)) == PartnerAnswer(reply, "08P01")
+
+
+async def test_a_session_that_is_ended_before_the_commit_has_left_nothing(admin: str) -> None:
+    async with adapter(as_bus(admin)) as opened:
+        async with locked(admin):
+            sending = asyncio.create_task(handed(opened, ALERT))
             pid = await waiting_pid(admin)
             await as_partner(admin, f"SELECT pg_terminate_backend({pid})")
             answer = await sending
 
-        assert answer.reply is Reply.UNKNOWN
+        assert answer.reply is Reply.BUSY
         assert answer.code in ("57P01", "connection_lost")  # whichever asyncpg sees first
-        assert await opened.deliver(ALERT) == COMMITTED
+        assert await handed(opened, ALERT) == COMMITTED
 
 
 async def test_a_session_that_was_ended_while_nothing_was_sent_costs_no_attempt(admin: str) -> None:
     """A partner that restarts its server at night is no trouble in the morning."""
     ours = "FROM pg_stat_activity WHERE application_name = 'safebus'"
     async with adapter(as_bus(admin)) as opened:
-        await opened.deliver(ALERT)
+        await handed(opened, ALERT)
         await as_partner(admin, f"SELECT pg_terminate_backend(pid, 10000) {ours}")
 
-        assert await opened.deliver(WITHDRAWAL) == COMMITTED
+        assert await handed(opened, WITHDRAWAL) == COMMITTED
 
 
 @pytest.mark.parametrize(
-    ("state", "reply"),
+    ("state", "before", "committing"),
     [
-        *((s, Reply.UNKNOWN) for s in ("08006", "08P01", "40003", "57P01", "57P02")),
-        *((s, Reply.BUSY) for s in ("25006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P03", "58030")),
-        *((s, Reply.NOT_LET_IN) for s in ("42501", "42P01", "42703", "42P10", "3F000", "0A000")),
-        *((s, Reply.REFUSED) for s in ("22P05", "23502", "23505", "23514", "44000", "P0001")),
+        *((s, Reply.BUSY, Reply.UNKNOWN) for s in ("08006", "08P01", "40003", "57P01", "57P02")),
+        *((s, *[Reply.BUSY] * 2) for s in ("25006", "40001", "40P01", "53100", "55P03", "57014", "57P03", "58030")),
+        *((s, *[Reply.NOT_LET_IN] * 2) for s in ("42501", "42P01", "42703", "42P10", "3F000", "0A000")),
+        *((s, *[Reply.REFUSED] * 2) for s in ("22P05", "23502", "23505", "23514", "44000", "P0001")),
     ],
 )
-def test_a_server_s_word_for_its_trouble_is_understood(state: str, reply: Reply) -> None:
+def test_a_server_s_word_for_its_trouble_is_understood(state: str, before: Reply, committing: Reply) -> None:
     """Committed for certain, not committed for certain, or nobody knows. Source: PostgreSQL manual, appendix A."""
-    assert meaning_of(state) == PartnerAnswer(reply, state)
+    assert meaning_of(state, committing=False) == PartnerAnswer(before, state)
+    assert meaning_of(state, committing=True) == PartnerAnswer(committing, state)
 
 
 async def test_a_task_that_is_stopped_half_way_leaves_the_adapter_usable(admin: str) -> None:
     async with adapter(as_bus(admin)) as opened:
         async with locked(admin):
-            sending = asyncio.create_task(opened.deliver(ALERT))
+            sending = asyncio.create_task(handed(opened, ALERT))
             await waiting_pid(admin)
             sending.cancel()
             with suppress(asyncio.CancelledError):
                 await sending
 
         # The server may or may not have committed what we no longer waited for; either way there is one row.
-        assert (await opened.deliver(ALERT)).reply is Reply.ACCEPTED
+        assert (await handed(opened, ALERT)).reply is Reply.ACCEPTED
     assert await rows(admin) == [(ID, "notification", "d1")]
 
 
@@ -369,7 +487,7 @@ class Line:
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            if self.lose_answers and b"INSERT 0" in data:
+            if self.lose_answers and b"COMMIT" in data:
                 self.lost.set()
                 return
             writer.write(data)
@@ -386,12 +504,12 @@ async def test_a_commit_whose_answer_is_lost_is_unknown_and_its_repeat_is_known(
     """The case that a delivery repeated after a crash comes to: one row, and a plain answer."""
     async with line(admin) as between, adapter(as_bus(admin, port=between.port)) as opened:
         between.lose_answers = True
-        assert await opened.deliver(ALERT) == PartnerAnswer(Reply.UNKNOWN, "connection_lost")
+        assert await handed(opened, ALERT) == PartnerAnswer(Reply.UNKNOWN, "connection_lost")
         assert between.lost.is_set()
         assert await rows(admin) == [(ID, "notification", "d1")]
         between.lose_answers = False
 
-        assert await opened.deliver(ALERT) == ALREADY_THERE
+        assert await handed(opened, ALERT) == ALREADY_THERE
     assert await rows(admin) == [(ID, "notification", "d1")]
 
 
@@ -417,11 +535,11 @@ async def test_a_server_that_is_stopped_and_started_again_gets_everything_once(t
             await as_partner(dsn, f"CREATE ROLE safebus LOGIN PASSWORD '{PASSWORD}'", CREATE_TABLE, GRANT)
             between = await stack.enter_async_context(line(dsn))
             opened = await stack.enter_async_context(adapter(as_bus(dsn, port=between.port)))
-            assert await opened.deliver(ALERT) == COMMITTED
-        down = [await opened.deliver(p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)]
+            assert await handed(opened, ALERT) == COMMITTED
+        down = [await handed(opened, p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)]
         with open_postgres(tmp_path) as dsn:
             between.to_port = urlsplit(dsn).port or 0
-            again = [await opened.deliver(p) for p in (ALERT, WITHDRAWAL)]
+            again = [await handed(opened, p) for p in (ALERT, WITHDRAWAL)]
             found = await rows(dsn)
 
     assert {answer.reply for answer in down} <= {Reply.BUSY, Reply.UNKNOWN}

@@ -13,15 +13,14 @@ from typing import Any
 
 import pytest
 from a_listener import listening
-from a_parcel import ALERT, ID, WITHDRAWAL, parcel
+from a_parcel import ALERT, ID, WITHDRAWAL, handed, parcel
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import HELD_BACK, PartnerAnswer, Reply, hand_over
 from safebus.consumers.adapters.addresses import may_connect
 from safebus.consumers.adapters.http_answers import answer_of, retry_after_s
 from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings, envelope
@@ -95,7 +94,7 @@ async def adapter(found: WebhookSettings, **more: Any) -> AsyncIterator[WebhookA
 
 async def once(found: WebhookSettings, **more: Any) -> PartnerAnswer:
     async with adapter(found, **more) as opened:
-        return await opened.deliver(ALERT)
+        return await handed(opened, ALERT)
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Respond:
@@ -111,7 +110,7 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Respond:
 async def test_a_partner_that_checks_signatures_takes_it(partner: Partner) -> None:
     made_at = datetime(2026, 3, 2, 11, 59, 58, 123000, tzinfo=UTC)
     async with adapter(settings(partner.port)) as opened:
-        answer = await opened.deliver(parcel(made_at=made_at))
+        answer = await handed(opened, parcel(made_at=made_at))
 
     assert answer == PartnerAnswer(Reply.ACCEPTED, "202")
     assert partner.taken == {
@@ -123,7 +122,7 @@ async def test_a_repeat_carries_the_same_id_and_the_same_bytes(partner: Partner)
     """So a partner that keeps what it has seen acts on it once."""
     async with adapter(settings(partner.port)) as opened:
         for _ in range(3):
-            await opened.deliver(parcel(made_at=NOON))
+            await handed(opened, parcel(made_at=NOON))
 
     assert partner.asked == [ID, ID, ID]
     assert partner.bytes_taken == {envelope(parcel(made_at=NOON), now=now())}
@@ -132,7 +131,7 @@ async def test_a_repeat_carries_the_same_id_and_the_same_bytes(partner: Partner)
 async def test_a_withdrawal_is_not_taken_for_a_repeat_of_the_alert(partner: Partner) -> None:
     """It has the alert's notification id; under the same webhook-id a partner would drop it."""
     async with adapter(settings(partner.port)) as opened:
-        answers = [await opened.deliver(p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)]
+        answers = [await handed(opened, p) for p in (ALERT, WITHDRAWAL, WITHDRAWAL)]
 
     assert {answer.reply for answer in answers} == {Reply.ACCEPTED}
     assert {key: value["type"] for key, value in partner.taken.items()} == {
@@ -181,7 +180,7 @@ async def test_a_clock_without_a_time_zone_is_a_bug(partner: Partner) -> None:
         *((s, Reply.ACCEPTED) for s in (200, 201, 202, 204)),
         *((s, Reply.NOT_LET_IN) for s in (401, 403, 404, 405, 407)),
         *((s, Reply.REFUSED) for s in (400, 409, 413, 415, 418, 422, 451)),
-        *((s, Reply.BUSY) for s in (408, 425, 429, 500, 502, 503, 504, 599)),
+        *((s, Reply.BUSY) for s in (408, 425, 500, 502, 503, 504, 599)),
         (410, Reply.GONE),
         (999, Reply.UNKNOWN),
     ],
@@ -276,7 +275,57 @@ async def test_a_partner_that_takes_it_and_says_nothing_leaves_it_unknown(partne
     assert list(partner.taken) == [ID]  # it was there
 
 
+def test_one_that_is_asked_too_much_gets_a_pause_though_it_names_none() -> None:
+    assert answer_of(429, None, now=NOON) == PartnerAnswer(Reply.BUSY, "429", 5.0)
+    assert answer_of(429, "90", now=NOON) == PartnerAnswer(Reply.BUSY, "429", 90.0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 204 No Content\r\nContent-Type: application/json\r\n\r\n{}",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}\r\n\r\n<!-- cached -->",
+        b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\nHTTP/1.1 500 Internal Server Error\r\n\r\n",
+    ],
+    ids=["a body after 204", "a body after 204, counted", "longer than it says", "a second answer"],
+)
+async def test_what_a_server_says_too_much_is_no_answer_to_the_next_one(answer: bytes) -> None:
+    """Read as the answer to the one after, it made every second delivery a failure that had taken effect."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().splitlines() if line.startswith(b"content-length"))
+            await reader.readexactly(int(length.split()[1]))
+            writer.write(answer)
+
+    async with listening(say) as port, adapter(settings(port)) as opened:
+        answers = [await handed(opened, p) for p in (ALERT, WITHDRAWAL) * 2]
+
+    assert [a.reply for a in answers] == [Reply.ACCEPTED] * 4
+
+
 # What networks do
+
+
+async def test_a_server_that_goes_away_before_anything_was_sent_has_nothing(partner: Partner) -> None:
+    """It hangs up while the register is asked: that is known, so it is no reason to doubt."""
+    hung_up = asyncio.Event()
+
+    async def hang_up_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+        hung_up.set()
+
+    async def may_go() -> bool:
+        await asyncio.wait_for(hung_up.wait(), 60)
+        return False
+
+    async with listening(hang_up_at_once) as port, adapter(settings(port)) as opened:
+        assert await hand_over(opened, ALERT, may_go=may_go) in (
+            HELD_BACK,
+            PartnerAnswer(Reply.BUSY, "connection_lost"),
+        )
 
 
 async def test_a_connection_refused_is_tried_again() -> None:
@@ -485,24 +534,17 @@ def test_a_private_partner_opens_neither_metadata_nor_plain_http(url: str) -> No
         WebhookSettings(url, (NEW,), allow_private=True)
 
 
-class Names(AbstractResolver):
+class Names:
     """A name server under someone else's control: its answers change from one question to the next."""
 
     def __init__(self, *addresses: str) -> None:
         self.answers = list(addresses)
         self.asked = 0
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def __call__(self, host: str, port: int) -> list[Any]:
         address = self.answers[min(self.asked, len(self.answers) - 1)]
         self.asked += 1
-        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
-        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        return [ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=flags)]
-
-    async def close(self) -> None:
-        pass
+        return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254", "0.0.0.0"])
@@ -510,18 +552,18 @@ async def test_a_public_name_for_an_address_of_ours_is_not_connected_to(partner:
     names = Names(address)
     found = WebhookSettings(f"https://partner.example.org:{partner.port}/", (NEW,))
 
-    assert await once(found, resolver=names) == PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
+    assert await once(found, names=names) == PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
     assert (names.asked, partner.asked) == (1, [])
 
 
 async def test_a_name_that_changes_after_it_was_looked_at_gains_nothing(partner: Partner) -> None:
     """DNS rebinding: public when somebody checks it, this machine when we connect."""
     names = Names("8.8.8.8", "127.0.0.1")
-    checked = (await names.resolve("partner.example.org", partner.port))[0]["host"]
+    [(*_, (checked, _))] = await names("partner.example.org", partner.port)
     assert may_connect(checked, allow_private=False, loopback_only=False)
     found = WebhookSettings(f"https://partner.example.org:{partner.port}/", (NEW,))
 
-    assert await once(found, resolver=names) == PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
+    assert await once(found, names=names) == PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
     assert partner.asked == []
 
 
@@ -529,27 +571,24 @@ async def test_a_name_is_looked_up_once_for_a_connection(partner: Partner) -> No
     """What is connected to is what was judged; a second question could be answered otherwise."""
     names = Names("127.0.0.1", "10.0.0.1")
     found = settings(partner.port, url=f"http://partner.example.org:{partner.port}/")
-    async with adapter(found, resolver=names) as opened:
-        answers = [await opened.deliver(ALERT) for _ in range(3)]
 
-    assert [a.code for a in answers] == ["202"] * 3
-    assert names.asked == 1  # the connection was kept
+    assert (await once(found, names=names)).code == "202"
+    assert names.asked == 1
 
 
 async def test_plain_http_leaves_this_machine_under_no_name() -> None:
     found = settings(80, url="http://partner.example.org/")
 
-    assert await once(found, resolver=Names("10.0.0.1")) == PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
+    assert await once(found, names=Names("10.0.0.1")) == PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
 
 
 async def test_a_name_that_nobody_knows_is_tried_again() -> None:
-    class Unknown(Names):
-        async def resolve(self, *_: Any, **__: Any) -> list[ResolveResult]:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    async def unknown(host: str, port: int) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     found = WebhookSettings("https://partner.example.org/", (NEW,))
 
-    assert await once(found, resolver=Unknown()) == PartnerAnswer(Reply.BUSY, "name_not_found")
+    assert await once(found, names=unknown) == PartnerAnswer(Reply.BUSY, "name_not_found")
 
 
 async def test_no_proxy_of_the_environment_is_used(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from a_parcel import ID
 
-from safebus.consumers.adapters.adapter import Parcel, PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import Effect, Parcel, PartnerAnswer, Reply
 from safebus.consumers.delivery.attempt import Attempts, Delivery
+from safebus.consumers.delivery.circuit import Circuit
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts, NoMeasures
 from safebus.schemas import codec, topics
@@ -85,14 +87,18 @@ class Partner:
 
     Attributes:
         answers: What the partner answers, one after another; nothing may be asked when there are none left.
+        refusal, refusal_meanwhile: What the register says, and what it says once the adapter is ready.
+        others: There is another one that could be asked.
         done: What was asked and written, in order.
     """
 
     connection: Connection
     answers: list[Reply] = field(default_factory=list)
     refusal: Reason | None = None
+    refusal_meanwhile: Reason | None = None
     readable: bool = True
     ours: bool = True
+    others: bool = False
     done: list[str] = field(default_factory=list)
     tally: CountedReplies = field(default_factory=CountedReplies)
     transport: str = "folder"
@@ -100,17 +106,21 @@ class Partner:
     def __post_init__(self) -> None:
         self.outbound = NotedWriter(self.connection, self.done)
         self.ledger = Ledger(self.connection, self.outbound, partner=PARTNER, transport=self.transport)
+        self.circuit = Circuit()
         self.attempts = Attempts(
             partner=PARTNER,
             adapter=self,
             recheck=self,
             ledger=self.ledger,
             outbound=self.outbound,
+            circuit=self.circuit,
             facts=CourierFacts(tally=self.tally),
             clock=lambda: NOON,
             jitter=lambda: 0.0,
         )
-        self.make: Callable[[Delivery], Awaitable[Any]] = lambda d: self.attempts.make(d, still_ours=self.still_ours)
+        self.make: Callable[[Delivery], Awaitable[Any]] = lambda d: self.attempts.make(
+            d, still_ours=self.still_ours, others=lambda: self.others
+        )
 
     async def open(self) -> None:
         """As an adapter."""
@@ -118,10 +128,21 @@ class Partner:
     async def close(self) -> None:
         """As an adapter."""
 
-    async def deliver(self, parcel: Parcel) -> PartnerAnswer:
+    @asynccontextmanager
+    async def prepare(self, parcel: Parcel) -> AsyncIterator[Effect]:
         assert parcel.body["fields"] == {"name": "Zoë"}
-        self.done.append("partner")
-        return PartnerAnswer(self.answers.pop(0), "its code")
+        self.done.append("ready")
+        await self.while_it_waits()
+
+        async def effect() -> PartnerAnswer:
+            self.done.append("partner")
+            return PartnerAnswer(self.answers.pop(0), "its code")
+
+        yield effect
+
+    async def while_it_waits(self) -> None:
+        """As an adapter: before anything takes effect."""
+        self.refusal = self.refusal_meanwhile or self.refusal
 
     async def still_ours(self) -> bool:
         self.done.append("still ours?")
@@ -148,6 +169,6 @@ class Partner:
 
     async def park(self, notification: Notification = ON_A_DUTY) -> None:
         """As if it had been refused before."""
-        self.answers.append(Reply.REFUSED)
+        self.answers.append(Reply.OTHER_CONTENT)
         await self.make(delivery(notification))
         self.done.clear()

@@ -1,4 +1,4 @@
-"""Each attempt asks the register, then whether it is still ours, then the partner, and leaves a receipt."""
+"""Each attempt gets ready, asks whether it is still ours and permitted, then the partner, and leaves a receipt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Partner,
 
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import stages
-from safebus.consumers.delivery.retry import PROBE_EVERY
+from safebus.consumers.delivery.circuit import State
 from safebus.consumers.delivery.stages import UNDER_WAY
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Notification, Reason, Receipt, Stage
 
 PARKED = topics.parked_for("ash-primary")
 WHY = "they have mended it"
-BEFORE = ["register", "still ours?", "partner"]
 RECEIPTS = topics.receipts_from(PARTNER)
-BEFORE_ON_CONSENT = ["register", RECEIPTS, "still ours?", "partner"]
+ASKED = ["ready", "still ours?", "register", "still ours?"]
+BEFORE = [*ASKED, "partner"]
+BEFORE_ON_CONSENT = ["register", RECEIPTS, *BEFORE]
+#: What a partner can say.
+SAYS = sorted(set(Reply) - {Reply.HELD_BACK})
 
 
 def said(receipt: Receipt) -> tuple[Stage, int, str, str]:
@@ -28,14 +31,15 @@ OPEN = {
     Reply.ACCEPTED: (Stage.HANDED_OVER, 1, "its code", ""),
     Reply.BUSY: (Stage.WAITING, 1, "its code", "partner_busy"),
     Reply.UNKNOWN: (Stage.WAITING, 1, "its code", "answer_unknown"),
-    Reply.REFUSED: (Stage.PARKED, 1, "its code", "refused_by_partner"),
+    Reply.OTHER_CONTENT: (Stage.PARKED, 1, "its code", "other_content"),
+    Reply.REFUSED: (Stage.HELD, 0, "its code", "all_refused"),
     Reply.NOT_LET_IN: (Stage.HELD, 0, "its code", "not_let_in"),
     Reply.GONE: (Stage.HELD, 0, "its code", "destination_gone"),
 }
 
 
 @pytest.mark.parametrize("notification", [ON_A_DUTY, ON_CONSENT], ids=["duty", "consent"])
-@pytest.mark.parametrize("reply", Reply)
+@pytest.mark.parametrize("reply", SAYS)
 async def test_an_attempt_leaves_one_receipt_and_one_before_it_on_a_consent(
     partner: Partner, reply: Reply, notification: Notification
 ) -> None:
@@ -44,7 +48,7 @@ async def test_an_attempt_leaves_one_receipt_and_one_before_it_on_a_consent(
 
     on_consent = notification is ON_CONSENT
     begun = [(Stage.WAITING, 1, "not_yet", UNDER_WAY)] if on_consent else []
-    put_there = [PARKED] if reply is Reply.REFUSED else []
+    put_there = [PARKED] if reply is Reply.OTHER_CONTENT else []
     assert [said(r) for r in await partner.receipts()] == [*begun, OPEN[reply]]
     assert step.stage is OPEN[reply][0]
     assert partner.done == [*(BEFORE_ON_CONSENT if on_consent else BEFORE), *put_there, RECEIPTS]
@@ -55,6 +59,7 @@ REDRIVEN = {
     Reply.ACCEPTED: (Stage.HANDED_OVER, 1, "its code", f"redriven: {WHY}"),
     Reply.BUSY: (Stage.PARKED, 1, "its code", f"partner_busy; redriven: {WHY}"),
     Reply.UNKNOWN: (Stage.PARKED, 1, "its code", f"answer_unknown; redriven: {WHY}"),
+    Reply.OTHER_CONTENT: (Stage.PARKED, 1, "its code", f"other_content; redriven: {WHY}"),
     Reply.REFUSED: (Stage.PARKED, 1, "its code", f"refused_by_partner; redriven: {WHY}"),
     Reply.NOT_LET_IN: (Stage.PARKED, 1, "its code", f"not_let_in; redriven: {WHY}"),
     Reply.GONE: (Stage.PARKED, 1, "its code", f"destination_gone; redriven: {WHY}"),
@@ -62,7 +67,7 @@ REDRIVEN = {
 
 
 @pytest.mark.parametrize("notification", [ON_A_DUTY, ON_CONSENT], ids=["duty", "consent"])
-@pytest.mark.parametrize("reply", Reply)
+@pytest.mark.parametrize("reply", SAYS)
 async def test_one_that_a_person_sends_again_leaves_the_same_number_and_is_parked_only_once(
     partner: Partner, reply: Reply, notification: Notification
 ) -> None:
@@ -73,7 +78,7 @@ async def test_one_that_a_person_sends_again_leaves_the_same_number_and_is_parke
     begun = [(Stage.PARKED, 1, "not_yet", f"{UNDER_WAY}; redriven: {WHY}")] if on_consent else []
     assert [said(r) for r in await partner.receipts()] == [*begun, REDRIVEN[reply]]
     assert partner.done == [*(BEFORE_ON_CONSENT if on_consent else BEFORE), RECEIPTS]
-    assert partner.attempts.held_until is None
+    assert partner.circuit.state is State.LETS_IN
 
 
 @pytest.mark.parametrize("redriven", [None, WHY])
@@ -102,27 +107,56 @@ async def test_one_that_is_not_surely_ours_any_more_is_put_off_and_counts_as_no_
     step = await partner.make(found)
 
     assert step is None
-    assert (found.attempt, partner.done, await partner.receipts()) == (0, ["register", "still ours?"], [])
+    assert (found.attempt, partner.done, await partner.receipts()) == (0, ["ready", "still ours?"], [])
 
 
-async def test_a_destination_is_held_by_one_receipt_until_an_answer_shows_that_it_lets_in(partner: Partner) -> None:
-    """A refusal does not show it; the time of a hold is not the message's."""
-    partner.answers = [Reply.GONE, Reply.GONE, Reply.REFUSED, Reply.BUSY]
+async def test_what_is_withdrawn_while_the_adapter_gets_ready_does_not_go(partner: Partner) -> None:
+    """It queued, connected or waited for a lock meanwhile; the partner has seen nothing, and that is certain."""
+    partner.refusal_meanwhile = WITHDRAWN
+    found = delivery(ON_CONSENT)
+    await partner.make(found)
+
+    assert [said(r) for r in await partner.receipts()] == [
+        (Stage.WAITING, 1, "not_yet", UNDER_WAY),
+        (Stage.STOPPED, 0, "held_back", "CONSENT_WITHDRAWN (R12)"),
+    ]
+    assert "partner" not in partner.done
+    assert partner.ledger.never_handed_over(ID)
+    assert partner.ledger.on_consent() == {}
+    assert partner.tally.replies == {}
+
+
+async def test_a_destination_is_held_by_one_receipt_until_it_takes_something(partner: Partner) -> None:
+    """The time of a hold is not the message's."""
+    partner.answers = [Reply.GONE, Reply.GONE, Reply.BUSY, Reply.ACCEPTED]
     found = delivery()
     first = await partner.make(found)
     after_first = (found.attempt, found.first_sent)
     probe = await partner.make(found)
-    held_until = partner.attempts.held_until
-    await partner.make(delivery(ON_A_DUTY.model_copy(update={"notification_id": ID[:-1] + "2"})))
-    after_a_refusal = partner.attempts.held_until
     await partner.make(found)
+    after_busy = partner.circuit.state
+    await partner.make(delivery(ON_A_DUTY.model_copy(update={"notification_id": ID[:-1] + "2"})))
 
     assert (first.known, probe.known) == (False, True)
     assert after_first == (0, None)
-    assert held_until == after_a_refusal == NOON + PROBE_EVERY
-    assert partner.attempts.held_until is None
-    assert (found.attempt, found.first_sent) == (1, NOON)
-    assert [r.stage for r in await partner.receipts()] == [Stage.HELD, Stage.PARKED, Stage.WAITING]
+    assert (after_busy, partner.circuit.state) == (State.HELD, State.LETS_IN)
+    assert [r.stage for r in await partner.receipts()] == [Stage.HELD, Stage.WAITING, Stage.HANDED_OVER]
+
+
+async def test_one_that_is_refused_while_others_are_taken_is_parked_with_what_was_answered(partner: Partner) -> None:
+    partner.others = True
+    bad = delivery()
+    for n in range(3):
+        partner.answers = [Reply.NOT_LET_IN, Reply.ACCEPTED]
+        await partner.make(bad)
+        if n < 2:
+            await partner.make(delivery(ON_A_DUTY.model_copy(update={"notification_id": f"{ID[:-1]}{n + 2}"})))
+
+    assert [said(r) for r in await partner.receipts() if r.notification_id == ID] == [
+        (Stage.WAITING, 1, "its code", "not_let_in"),
+        (Stage.WAITING, 2, "its code", "not_let_in"),
+        (Stage.PARKED, 3, "its code", "refused_while_others_are_taken"),
+    ]
 
 
 async def test_each_probe_of_one_on_a_consent_has_its_answer_on_record(partner: Partner) -> None:
@@ -251,7 +285,7 @@ async def test_what_is_parked_and_taken_back_is_settled_so_that_nobody_sends_it_
     partner: Partner, on: Notification
 ) -> None:
     """Also where the partner is busy at first: that it was settled does not mean that it was never there."""
-    partner.answers = [Reply.REFUSED, Reply.BUSY, Reply.ACCEPTED]
+    partner.answers = [Reply.OTHER_CONTENT, Reply.BUSY, Reply.ACCEPTED]
     await partner.make(delivery(on))
     takes_back = delivery(TAKES_IT_BACK)
     await partner.make(takes_back)

@@ -45,7 +45,7 @@ def cases(*items: Item) -> Cases:
 
 
 def firsts(found: Cases, now: datetime = NOON) -> list[int]:
-    return [case.queue[0].waiting.offset for case in found.due(now)]
+    return [case.queue[0].waiting.offset for case in found.free() if case.queue[0].due(now)]
 
 
 def test_only_the_oldest_of_each_case_is_tried_and_the_longest_decided_first() -> None:
@@ -64,7 +64,7 @@ def test_a_case_that_waits_holds_up_its_own_and_no_other() -> None:
 
 def test_a_case_that_is_being_tried_is_not_tried_twice() -> None:
     found = cases(item(1, "a"), item(2, "a"))
-    [case] = found.due(NOON)
+    [case] = found.free()
     case.busy = True
 
     assert firsts(found) == []
@@ -107,3 +107,12 @@ def test_what_is_taken_back_is_due_at_once_so_that_it_ends_and_nothing_else_is_t
         (False, None),
     ]
     assert firsts(found) == [1]
+
+
+def test_what_was_tried_before_its_destination_let_in_again_need_not_wait_any_more() -> None:
+    waiting = item(1, "a", not_before=NOON + timedelta(hours=10))
+    waiting.tried_at = NOON
+
+    assert not waiting.due(NOON + timedelta(hours=1))
+    assert waiting.due(NOON + timedelta(hours=1), opened_at=NOON + timedelta(minutes=59))
+    assert not waiting.due(NOON + timedelta(hours=1), opened_at=NOON)

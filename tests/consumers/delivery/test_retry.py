@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safebus.consumers.delivery.retry import GIVE_UP_AFTER, JITTER, WAITS, next_probe, next_try
+from safebus.consumers.delivery.retry import GIVE_UP_AFTER, JITTER, WAITS, asked_for, next_try
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -50,13 +50,9 @@ def test_the_last_attempt_is_made_when_the_72_hours_end() -> None:
     assert again(attempt=11, after=timedelta(hours=65)) == NOON + GIVE_UP_AFTER
 
 
-def test_a_held_destination_is_asked_every_quarter_of_an_hour() -> None:
-    assert next_probe(now=NOON) == NOON + timedelta(minutes=15)
-
-
 def test_a_partner_that_names_a_time_is_not_asked_before() -> None:
     assert again(retry_after_s=3600) == NOON + timedelta(hours=1)
-    assert next_probe(now=NOON, retry_after_s=3600) == NOON + timedelta(hours=1)
+    assert asked_for(3600) == timedelta(hours=1)
 
 
 def test_a_partner_that_names_a_time_after_the_72_hours_is_asked_once_more() -> None:
@@ -65,7 +61,7 @@ def test_a_partner_that_names_a_time_after_the_72_hours_is_asked_once_more() -> 
 
 def test_a_partner_that_names_next_year_is_asked_after_a_day() -> None:
     assert again(retry_after_s=1e300) == NOON + timedelta(hours=24)
-    assert next_probe(now=NOON, retry_after_s=1e300) == NOON + timedelta(hours=24)
+    assert asked_for(1e300) == timedelta(hours=24)
 
 
 @pytest.mark.parametrize(("attempt", "jitter"), [(0, 0.0), (1, 1.01), (1, -1.01), (1, float("nan"))])
@@ -85,17 +81,13 @@ def test_time_moves_forward_and_no_partner_is_asked_too_early(
     attempt: int, after: timedelta, retry_after_s: float | None, jitter: float
 ) -> None:
     now = NOON + after
-    found = [
-        again(attempt=attempt, after=after, retry_after_s=retry_after_s, jitter=jitter),
-        next_probe(now=now, retry_after_s=retry_after_s),
-    ]
+    at = again(attempt=attempt, after=after, retry_after_s=retry_after_s, jitter=jitter)
 
-    for at in found:
-        if at is not None:
-            assert at > now
-            assert at >= now + timedelta(seconds=min(max(retry_after_s or 0, 0), 24 * 3600))
-            assert at <= now + timedelta(hours=24)
-    assert (found[0] is None) == (after >= GIVE_UP_AFTER)
+    assert asked_for(retry_after_s) == timedelta(seconds=min(max(retry_after_s or 0, 0), 24 * 3600))
+    if at is not None:
+        assert now < at <= now + timedelta(hours=24)
+        assert at >= now + asked_for(retry_after_s)
+    assert (at is None) == (after >= GIVE_UP_AFTER)
 
 
 @given(jitters=st.lists(chance, min_size=30, max_size=30))

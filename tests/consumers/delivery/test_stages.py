@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from docs.generate import delivery_states
 from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.delivery import stages
+from safebus.consumers.delivery.circuit import Fault, Verdict
 from safebus.consumers.delivery.measures import OpenState
 from safebus.consumers.delivery.retry import GIVE_UP_AFTER
 from safebus.consumers.delivery.stages import ENDED, FOLLOWS, TABLE, Met, Phase, Step
@@ -31,7 +32,6 @@ def after(
     after: timedelta = timedelta(),
     jitter: float = 0,
     retry_after_s: float | None = None,
-    held: bool = False,
 ) -> Step:
     return stages.answered(
         PartnerAnswer(reply, "code", retry_after_s),
@@ -40,11 +40,10 @@ def after(
         first_sent=NOON,
         now=NOON + after,
         jitter=jitter,
-        held=held,
     )
 
 
-IN_5_S, IN_15_MIN = NOON + timedelta(seconds=5), NOON + timedelta(minutes=15)
+IN_5_S = NOON + timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +52,7 @@ IN_5_S, IN_15_MIN = NOON + timedelta(seconds=5), NOON + timedelta(minutes=15)
         (Reply.ACCEPTED, (Stage.HANDED_OVER, "", None), (Stage.HANDED_OVER, "", None)),
         (Reply.BUSY, (Stage.WAITING, "partner_busy", IN_5_S), (Stage.PARKED, "partner_busy", None)),
         (Reply.UNKNOWN, (Stage.WAITING, "answer_unknown", IN_5_S), (Stage.PARKED, "answer_unknown", None)),
-        (Reply.REFUSED, (Stage.PARKED, "refused_by_partner", None), (Stage.PARKED, "refused_by_partner", None)),
-        (Reply.NOT_LET_IN, (Stage.HELD, "not_let_in", IN_15_MIN), (Stage.PARKED, "not_let_in", None)),
-        (Reply.GONE, (Stage.HELD, "destination_gone", IN_15_MIN), (Stage.PARKED, "destination_gone", None)),
+        (Reply.OTHER_CONTENT, (Stage.PARKED, "other_content", None), (Stage.PARKED, "other_content", None)),
     ],
 )
 def test_each_reply_leads_to_one_stage(
@@ -67,15 +64,35 @@ def test_each_reply_leads_to_one_stage(
         assert after(reply, phase=phase) == Step(stage, code, "code", again_at=again_at)
 
 
+@pytest.mark.parametrize(
+    ("reply", "reason", "held_because"),
+    [
+        (Reply.REFUSED, "refused_by_partner", "all_refused"),
+        (Reply.NOT_LET_IN, "not_let_in", "not_let_in"),
+        (Reply.GONE, "destination_gone", "destination_gone"),
+    ],
+)
+def test_a_refusal_leads_where_the_fault_is(reply: Reply, reason: str, held_because: str) -> None:
+    """By what others are answered; a person who sends it again is told at once."""
+
+    def step(fault: Fault, again_at: datetime | None = None, *, known: bool = False) -> Step:
+        return stages.refused(PartnerAnswer(reply, "code"), Verdict(fault, again_at, known))
+
+    assert step(Fault.NOT_KNOWN, IN_5_S) == Step(Stage.WAITING, reason, "code", again_at=IN_5_S)
+    assert step(Fault.DESTINATION, IN_5_S) == Step(Stage.HELD, held_because, "code", again_at=IN_5_S)
+    assert step(Fault.DESTINATION, IN_5_S, known=True).known
+    assert step(Fault.MESSAGE) == Step(Stage.PARKED, "refused_while_others_are_taken", "code")
+    assert after(reply, phase=Phase.REDRIVEN) == Step(Stage.PARKED, reason, "code")
+
+
 @pytest.mark.parametrize("phase", [Phase.OPEN, Phase.REDRIVEN])
 def test_what_the_register_refuses_is_stopped_and_what_cannot_be_read_parked(phase: Phase) -> None:
     refused = Step(Stage.STOPPED, "CONSENT_WITHDRAWN", "not_sent", rule="R12")
 
-    assert stages.unsent(WITHDRAWN, readable=True, phase=phase) == refused
-    assert stages.unsent(WITHDRAWN, readable=False, phase=phase) == refused
+    assert stages.unsent(WITHDRAWN, phase=phase) == refused
     assert refused.reason == "CONSENT_WITHDRAWN (R12)"
-    assert stages.unsent(None, readable=False, phase=phase) == Step(Stage.PARKED, "view_not_readable", "not_sent")
-    assert stages.unsent(None, readable=True, phase=phase) is None
+    assert stages.not_readable(phase) == Step(Stage.PARKED, "view_not_readable", "not_sent")
+    assert stages.unsent(None, phase=phase) is None
 
 
 def test_an_attempt_that_is_under_way_does_not_take_it_off_the_list_of_what_is_parked() -> None:
@@ -97,31 +114,17 @@ def test_72_hours_without_an_answer_park_it(reply: Reply) -> None:
     assert after(reply, after=GIVE_UP_AFTER) == Step(Stage.PARKED, "no_answer_for_72_hours", "code")
 
 
-@pytest.mark.parametrize("reply", [Reply.NOT_LET_IN, Reply.GONE])
-def test_a_destination_at_fault_is_held_and_its_message_never_parked(reply: Reply) -> None:
-    month = timedelta(days=30)
-
-    found = after(reply, attempt=500, after=month)
-
-    assert (found.stage, found.again_at) == (Stage.HELD, IN_15_MIN + month)
-
-
 def test_a_partner_that_names_a_time_is_not_asked_before() -> None:
     hour = NOON + timedelta(hours=1)
 
-    assert [after(reply, retry_after_s=3600).again_at for reply in (*TRANSIENT, Reply.NOT_LET_IN)] == [hour] * 3
+    assert [after(reply, retry_after_s=3600).again_at for reply in TRANSIENT] == [hour] * 2
 
 
 def test_a_probe_of_a_held_destination_is_on_record_already_unless_a_consent_needs_its_answer() -> None:
-    first, probe = after(Reply.GONE), after(Reply.GONE, held=True)
+    first, probe = (Step(Stage.HELD, "not_let_in", known=known) for known in (False, True))
 
     assert [step.written(on_consent=False) for step in (first, probe)] == [True, False]
     assert [step.written(on_consent=True) for step in (first, probe)] == [True, True]
-
-
-def test_what_the_partner_takes_or_will_take_later_shows_that_its_destination_lets_in() -> None:
-    """A refusal does not: the next message asks at once, and is still alone."""
-    assert {reply for reply in Reply if after(reply).lets_in} == {Reply.ACCEPTED, Reply.BUSY, Reply.UNKNOWN}
 
 
 def test_a_receipt_holds_the_reason_and_then_why_a_person_sent_it_again() -> None:
@@ -186,17 +189,16 @@ since = st.timedeltas(min_value=timedelta(days=-1), max_value=timedelta(days=400
 
 
 @given(
-    reply=st.sampled_from(Reply),
+    reply=st.sampled_from(sorted(set(Reply) - stages.REFUSALS - {Reply.HELD_BACK})),
     attempt=st.integers(1, 10**6),
     late=since,
     retry_after_s=asked,
     jitter=chance,
-    held=st.booleans(),
 )
 def test_every_reply_in_every_phase_gives_one_receipt_and_says_what_follows(
-    reply: Reply, attempt: int, late: timedelta, retry_after_s: float | None, jitter: float, held: bool
+    reply: Reply, attempt: int, late: timedelta, retry_after_s: float | None, jitter: float
 ) -> None:
-    numbers = {"attempt": attempt, "after": late, "retry_after_s": retry_after_s, "jitter": jitter, "held": held}
+    numbers = {"attempt": attempt, "after": late, "retry_after_s": retry_after_s, "jitter": jitter}
     tried, redriven = (after(reply, phase=phase, **numbers) for phase in (Phase.OPEN, Phase.REDRIVEN))
 
     for step in (tried, redriven):
@@ -204,7 +206,7 @@ def test_every_reply_in_every_phase_gives_one_receipt_and_says_what_follows(
         assert (step.again_at is None) == (step.stage in ENDED)
         assert step.again_at is None or NOON + late < step.again_at <= NOON + late + timedelta(hours=24)
     assert tried.written(on_consent=True)
-    assert tried.written(on_consent=False) or (held and tried.stage is Stage.HELD)
+    assert tried.written(on_consent=False)
     assert redriven.written(on_consent=False)
     assert redriven.stage in ENDED
     assert (tried.code == "no_answer_for_72_hours") == (reply in TRANSIENT and late >= GIVE_UP_AFTER)

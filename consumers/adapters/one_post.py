@@ -1,0 +1,132 @@
+"""
+How is one request sent to a server of which nothing is believed but its status?
+
+On a connection of its own, connected first and sent on later. HTTP is read only as far as the head of the answer:
+whatever a server says after it (a body where there is none, more than it announced, nonsense) changes nothing any more,
+for the request has taken effect.
+
+Sources: RFC 9112 (h11 reads it); RFC 8305, Happy Eyeballs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import h11
+from aiohappyeyeballs import start_connection
+from aiohappyeyeballs.types import AddrInfoType
+from yarl import URL
+
+from safebus.consumers.adapters.addresses import AddressNotAllowed, may_connect
+
+#: Looks a host and port up, as `socket.getaddrinfo` gives it.
+LookUp = Callable[[str, int], Awaitable[Sequence[AddrInfoType]]]
+#: Seconds until the next address of a name is tried beside the one before. Source: RFC 8305, section 8.
+_NEXT_ADDRESS_S = 0.25
+#: Seconds in which the rest of an answer may come.
+_LISTEN_S = 1.0
+_READ = 4096
+
+
+async def look_up(host: str, port: int) -> Sequence[AddrInfoType]:
+    """As this machine knows it."""
+    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What an answer begins with."""
+
+    status: int
+    retry_after: str | None
+
+
+class OnePost:
+    """A connection for one request. Use `connect` to make one."""
+
+    def __init__(self, url: URL, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._url, self._reader, self._writer = url, reader, writer
+        self._http = h11.Connection(h11.CLIENT)
+
+    async def send(self, headers: dict[str, str], content: bytes, *, within_s: float, cap: int) -> Head:
+        """
+        Send it and wait for the head of the answer.
+
+        Args:
+            cap: Bytes of the rest that are read, and thrown away: a server may take it ill when nobody listens.
+
+        Raises:
+            OSError: The connection is lost. TimeoutError: no answer came in time.
+            h11.RemoteProtocolError: What came is no HTTP.
+        """
+        all_headers = [("host", self._url.raw_authority), ("connection", "close"), *headers.items()]
+        request = h11.Request(method="POST", target=self._url.raw_path_qs, headers=all_headers)
+        async with asyncio.timeout(within_s):
+            for part in (request, h11.Data(content), h11.EndOfMessage()):
+                self._writer.write(self._http.send(part) or b"")
+            await self._writer.drain()
+            while not isinstance(event := await self._event(), h11.Response):
+                pass  # 1xx: more is to come
+        await self._listen_a_little(cap)
+        return Head(event.status_code, _retry_after(event))
+
+    async def _event(self) -> h11.Event:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            data = await self._reader.read(_READ)
+            if not data:
+                raise ConnectionResetError("it hung up and did not end its answer")
+            self._http.receive_data(data)
+        assert isinstance(event, h11.Event)  # paused it is only when we pipeline
+        return event
+
+    async def _listen_a_little(self, cap: int) -> None:
+        with suppress(OSError, h11.RemoteProtocolError):
+            async with asyncio.timeout(_LISTEN_S):
+                while cap > 0 and isinstance(event := await self._event(), h11.Data):
+                    cap -= len(event.data)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.transport.abort()
+
+
+async def connect(url: URL, *, tls: ssl.SSLContext, names: LookUp, allow_private: bool, within_s: float) -> OnePost:
+    """
+    Look the host up, connect and, for https, check who it is; nothing of a request is sent.
+
+    Raises:
+        AddressNotAllowed: All that the name stands for is where this destination may not be.
+        OSError: It cannot be reached. TimeoutError: not in time.
+    """
+    assert url.raw_host is not None and url.port is not None  # `check_url` has seen them
+    loopback_only = url.scheme == "http"
+    async with asyncio.timeout(within_s):
+        infos = [
+            info
+            for info in await names(url.raw_host, url.port)
+            if may_connect(str(info[4][0]), allow_private=allow_private, loopback_only=loopback_only)
+        ]
+        if not infos:
+            raise AddressNotAllowed("this destination may not have this address")
+        # What is connected to is what was judged: no name is looked up again.
+        sock = await start_connection(infos, happy_eyeballs_delay=_NEXT_ADDRESS_S)
+        try:
+            reader, writer = await asyncio.open_connection(
+                sock=sock,
+                ssl=None if loopback_only else tls,
+                server_hostname=None if loopback_only else url.raw_host.removesuffix("."),
+            )
+        except BaseException:
+            sock.close()
+            raise
+    return OnePost(url, reader, writer)
+
+
+def _retry_after(answer: h11.Response) -> str | None:
+    found = next((value for name, value in answer.headers if name == b"retry-after"), None)
+    return None if found is None else found.decode("latin-1")

@@ -1,0 +1,76 @@
+"""
+How does one partner's file system that answers nothing stop only that partner?
+
+A folder on a server that is gone holds whoever touches it, for ever, and nobody can take that call back. So each
+adapter has a few threads of its own, and never waits longer than was said. A thread that hangs keeps its place until it
+comes back; it does not hold up the end of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class NoAnswer(Exception):
+    """The work was not done in time, or there was no thread for it; it may still be done."""
+
+
+class OwnThreads:
+    """
+    A few threads.
+
+    Args:
+        within_s: Seconds that work may take, waiting for a thread included.
+    """
+
+    def __init__(self, *, within_s: float, most: int = 8) -> None:
+        self._within_s, self._free = within_s, asyncio.Semaphore(most)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Do it in a thread.
+
+        Raises:
+            NoAnswer: It took too long.
+        """
+        try:
+            async with asyncio.timeout(self._within_s):
+                await self._free.acquire()
+                return await asyncio.shield(self._begun(partial(work, *args, **kwargs)))
+        except TimeoutError:
+            raise NoAnswer from None
+
+    def _begun(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        done.add_done_callback(_seen)
+
+        def finish(settle: Callable[[], None]) -> None:
+            self._free.release()
+            if not done.cancelled():
+                settle()
+
+        def in_thread() -> None:
+            try:
+                settle = partial(done.set_result, work())
+            except BaseException as error:
+                settle = partial(done.set_exception, error)
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(finish, settle)
+
+        threading.Thread(target=in_thread, daemon=True, name="safebus-folder").start()
+        return done
+
+
+def _seen(done: asyncio.Future[T]) -> None:
+    """Where nobody waits any more, what came of it is nobody's, and no error that is never looked at."""
+    if not done.cancelled():
+        done.exception()

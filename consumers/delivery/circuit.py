@@ -1,0 +1,273 @@
+"""
+May a destination be asked now, with which message, and whose fault is it when one is refused?
+
+The code of a refusal does not say: a firewall that dislikes one message, and a table to which somebody added a column,
+answer alike. What others are answered does:
+
+    - one is refused: the next to be asked is another one
+    - what is refused three times, while others were taken between each, is at fault itself: it is parked
+    - where three in a row are refused, or all there are, it is the destination: it is held, asked again and again with
+      one message at a time, another each time, and nothing is parked for it
+    - where ten attempts in a row come to nothing it is silent, and one at a time is enough to see whether it is back
+
+One that was held or silent and takes a message gets all that wait for it, oldest first. A partner that asks for a pause
+gets it for everything, not for the one message that it said it of.
+
+Pure: times are arguments. What it knows is lost when the process ends; the first answers tell it again.
+
+Sources: GOV.UK Notify and Svix, for probing with one message; RFC 9110, 10.2.3 (Retry-After).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from safebus.consumers.adapters.adapter import PartnerAnswer
+from safebus.consumers.delivery import retry
+
+AT_ONCE: Final = 8  # cases of one partner under way at the same time
+#: So many different messages in a row that are refused speak against the destination.
+REFUSED_IN_A_ROW: Final = 3
+#: So often one is refused, others taken between, until it is parked.
+REFUSALS_TO_PARK: Final = 3
+#: So long after the last refusal that counted another one does, though nobody else was asked meanwhile.
+ALONE_FOR: Final = timedelta(minutes=5)
+#: So many attempts in a row that come to nothing make a destination silent.
+SILENT_AFTER: Final = 10
+#: Of these, in percent, a person is told: something is about to go wrong.
+TOLD_AT: Final = (50, 70, 90, 100)
+
+
+class State(StrEnum):
+    """How a destination stands, as far as we know."""
+
+    LETS_IN = "lets_in"
+    DOUBTED = "doubted"
+    HELD = "held"
+    SILENT = "silent"
+
+
+class Fault(StrEnum):
+    """Who is to blame for a refusal."""
+
+    NOT_KNOWN = "not_known"
+    MESSAGE = "message"
+    DESTINATION = "destination"
+
+
+class Head(NamedTuple):
+    """The first of a case. `due`: by its own time it may be tried; where one is asked for all, that does not matter."""
+
+    key: str
+    due: bool
+
+
+class Verdict(NamedTuple):
+    """Whose fault a refusal is, when to ask again, and whether the destination was held for it before."""
+
+    fault: Fault
+    again_at: datetime | None = None
+    known: bool = False
+
+
+class News(NamedTuple):
+    """What a person is told of a destination: an event's name and its facts."""
+
+    event: str
+    facts: dict[str, str | int]
+
+
+@dataclass
+class _Suspect:
+    """One that was refused. `times`: how often that counts; `asked`: how often it was, all in all."""
+
+    refused_at: datetime
+    counted_at: datetime
+    times: int = 0
+    asked: int = 0
+    others_taken: bool = False
+
+
+@dataclass
+class Circuit:
+    """
+    One destination.
+
+    Attributes:
+        since: When it came to this state; None: it is in it since the process began.
+        ask_at: When it is asked next, while it is held or silent.
+        slowed_until: Before that nothing is asked, for the partner said so.
+        opened_at: When it last began to let in again: what waited since before is due.
+        news: What happened and was not told yet; whoever tells it takes it out.
+    """
+
+    state: State = State.LETS_IN
+    since: datetime | None = None
+    ask_at: datetime | None = None
+    slowed_until: datetime | None = None
+    opened_at: datetime | None = None
+    news: list[News] = field(default_factory=list)
+    _suspects: dict[str, _Suspect] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)  # different ones, since one was last taken
+    _asked_at: dict[str, datetime] = field(default_factory=dict)  # while one at a time is asked
+    _in_this_round: int = 0
+    _rounds: int = 0
+    _failed: int = 0  # attempts in a row that came to nothing
+    _answer: str = ""  # to the last one that was refused
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When anything may be asked, as far as it depends on the destination; None: now."""
+        one_by_one = self.ask_at if self.state in (State.HELD, State.SILENT) else None
+        return max((at for at in (one_by_one, self.slowed_until) if at is not None), default=None)
+
+    def choose(self, heads: Sequence[Head], *, now: datetime, under_way: int) -> list[str]:
+        """
+        Which of these are asked now.
+
+        Args:
+            heads: The first of each case that is not being tried, oldest first.
+            under_way: How many are being tried.
+        """
+        if self.slowed_until is not None and now < self.slowed_until:
+            return []
+        if self.state is State.LETS_IN:
+            at_once = AT_ONCE if self.slowed_until is None else 1  # it has to say first that it is ready again
+            due = [head.key for head in heads if head.due]
+            return sorted(due, key=self._suspects.__contains__)[: max(0, at_once - under_way)]
+        return [] if under_way or not heads else self._one(heads, now)
+
+    def _one(self, heads: Sequence[Head], now: datetime) -> list[str]:
+        new = [head.key for head in heads if self._is_new(head.key)]
+        if self.state is State.DOUBTED and not new:  # whoever else there was has ended meanwhile, or waits
+            self._hold(now)
+        elif new and (
+            self.state is State.DOUBTED or (self.state is State.HELD and self._in_this_round < REFUSED_IN_A_ROW)
+        ):
+            return self._asked(new[0], now)
+        if self.ask_at is not None and now < self.ask_at:
+            return []
+        if self._in_this_round:
+            self._in_this_round, self._rounds = 0, self._rounds + 1
+        before = datetime.min.replace(tzinfo=UTC)
+        longest_ago = min(heads, key=lambda head: (head.key in self._refused, self._asked_at.get(head.key, before)))
+        return self._asked(longest_ago.key, now)
+
+    def _asked(self, key: str, now: datetime) -> list[str]:
+        self._asked_at[key] = now
+        return [key]
+
+    def taken(self, key: str, *, effect: bool, began: datetime, now: datetime) -> None:
+        """
+        The partner has this one, or something of its id.
+
+        Args:
+            effect: It took it now; False: it was there already, which shows that somebody answers and no more.
+            began: When the attempt began: what it shows of a refusal, it shows of one before that.
+        """
+        self.ended(key)
+        self.slowed_until, self._failed = None, 0
+        if not effect and self.state in (State.DOUBTED, State.HELD):
+            self.ask_at = None  # nothing was tried that might have been refused
+            return
+        if effect:
+            for suspect in self._suspects.values():
+                suspect.others_taken |= suspect.refused_at <= began
+        self._let_in(now)
+
+    def ended(self, key: str) -> None:
+        """This one has ended, whatever became of it."""
+        self._suspects.pop(key, None)
+        self._refused.discard(key)
+        self._asked_at.pop(key, None)
+
+    def failed(self, answer: PartnerAnswer, *, now: datetime) -> None:
+        """It was busy, or nobody knows: the same is sent again."""
+        self._slow_down(answer, now)
+        self._failed += 1
+        percent = self._failed * 100 // SILENT_AFTER
+        if self.state is State.LETS_IN and percent in TOLD_AT:
+            self.news.append(News("destination.failing", {"percent": percent, "answer": answer.code}))
+        if self.state is State.LETS_IN and self._failed >= SILENT_AFTER:
+            self._become(State.SILENT, now)
+            self.news.append(News("destination.silent", {"answer": answer.code}))
+        elif self.state in (State.SILENT, State.HELD):
+            self._rounds += 1
+        self.ask_at = now + retry.silent_for(self._rounds)
+
+    def refused(self, key: str, answer: PartnerAnswer, *, others: bool, now: datetime) -> Verdict:
+        """
+        The partner, or something before it, does not take this one.
+
+        Args:
+            others: Another one is there that could be asked now.
+        """
+        self._slow_down(answer, now)
+        self._failed = 0  # it answers
+        self._answer = answer.code
+        suspect = self._suspects.setdefault(key, _Suspect(now, now))
+        if self._counts(suspect, now):
+            suspect.times, suspect.counted_at, suspect.others_taken = suspect.times + 1, now, False
+        suspect.asked, suspect.refused_at = suspect.asked + 1, now
+        if suspect.times >= REFUSALS_TO_PARK:
+            self.ended(key)
+            return Verdict(Fault.MESSAGE)
+        again_at = now + retry.WAITS[min(suspect.asked, 4) - 1]
+        if suspect.times > 1 and self.state is State.LETS_IN:
+            return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was refused before
+        self._refused.add(key)
+        self._asked_at[key] = now
+        if self.state in (State.LETS_IN, State.SILENT):
+            self._become(State.DOUBTED, now)
+            self._in_this_round = 0
+        self._in_this_round += 1
+        known = self.state is State.HELD
+        if not known and others and self._in_this_round < REFUSED_IN_A_ROW:
+            return Verdict(Fault.NOT_KNOWN, again_at)
+        self._hold(now)
+        return Verdict(Fault.DESTINATION, self.next_at, known)
+
+    def others(self, key: str, heads: Iterable[Head]) -> bool:
+        """Another one is there that can show whose fault it is; it need not be due to be asked."""
+        return any(head.key != key and self._is_new(head.key) for head in heads)
+
+    def _is_new(self, key: str) -> bool:
+        """It was not asked since the destination came into doubt."""
+        return key not in self._refused and key not in self._asked_at
+
+    def try_now(self) -> None:
+        """A person says so: the next round is due."""
+        self.ask_at = self.slowed_until = None
+        self._rounds = self._in_this_round = 0
+
+    def _counts(self, suspect: _Suspect, now: datetime) -> bool:
+        if not suspect.times or suspect.others_taken:
+            return True
+        return suspect.times > 1 and self.state is State.LETS_IN and now - suspect.counted_at >= ALONE_FOR
+
+    def _hold(self, now: datetime) -> None:
+        if self.state is not State.HELD:
+            self._become(State.HELD, now)
+            self.news.append(News("destination.held", {"answer": self._answer}))
+        self.ask_at = now + retry.held_for(self._rounds)
+
+    def _let_in(self, now: datetime) -> None:
+        if self.state in (State.HELD, State.SILENT):
+            self.opened_at = now
+            self.news.append(News("destination.recovered", {"state": str(self.state)}))
+        self._refused.clear()
+        self._asked_at.clear()
+        self.ask_at = None
+        if self.state is not State.LETS_IN:
+            self._become(State.LETS_IN, now)
+
+    def _become(self, state: State, now: datetime) -> None:
+        self.state, self.since, self._rounds = state, now, 0
+
+    def _slow_down(self, answer: PartnerAnswer, now: datetime) -> None:
+        if answer.retry_after_s is not None:
+            self.slowed_until = now + retry.asked_for(answer.retry_after_s)

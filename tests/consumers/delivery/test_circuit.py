@@ -1,0 +1,355 @@
+"""Whose fault it is when a partner refuses something, and how one that takes nothing is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
+from safebus.consumers.delivery import retry
+from safebus.consumers.delivery.circuit import AT_ONCE, REFUSALS_TO_PARK, Circuit, Fault, Head, State, Verdict
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NO = PartnerAnswer(Reply.NOT_LET_IN, "403")
+BUSY = PartnerAnswer(Reply.BUSY, "503")
+SECOND = timedelta(seconds=1)
+
+
+def heads(*keys: str) -> list[Head]:
+    return [Head(key, due=True) for key in keys]
+
+
+def refuse(circuit: Circuit, key: str, *, others: bool, now: datetime = NOON) -> Verdict:
+    return circuit.refused(key, NO, others=others, now=now)
+
+
+def take(circuit: Circuit, key: str, *, now: datetime = NOON, began: datetime | None = None) -> None:
+    circuit.taken(key, effect=True, began=began or now, now=now)
+
+
+# Whose fault it is
+
+
+def test_after_a_refusal_another_one_is_asked_and_one_at_a_time() -> None:
+    circuit = Circuit()
+    verdict = refuse(circuit, "a", others=True)
+
+    assert verdict == Verdict(Fault.NOT_KNOWN, NOON + 5 * SECOND)
+    assert circuit.state is State.DOUBTED
+    assert circuit.choose(heads("a", "b", "c"), now=NOON, under_way=0) == ["b"]
+    assert circuit.choose(heads("a", "c"), now=NOON, under_way=1) == []
+
+
+def test_one_that_is_refused_three_times_while_others_are_taken_is_at_fault() -> None:
+    circuit, verdicts = Circuit(), []
+    for times in range(REFUSALS_TO_PARK):
+        now = NOON + times * timedelta(minutes=1)
+        verdicts.append(refuse(circuit, "a", others=True, now=now).fault)
+        take(circuit, f"other-{times}", now=now + SECOND)
+
+    assert verdicts == [Fault.NOT_KNOWN, Fault.NOT_KNOWN, Fault.MESSAGE]
+    assert circuit.state is State.LETS_IN
+    assert circuit.news == []
+
+
+def test_one_that_is_refused_again_holds_up_nobody_while_others_are_taken() -> None:
+    """Nobody but itself is in doubt: no alarm, and the others go out several at a time."""
+    circuit = Circuit()
+    refuse(circuit, "a", others=True)
+    take(circuit, "b", now=NOON + SECOND)
+    again = refuse(circuit, "a", others=False, now=NOON + 5 * SECOND)
+
+    assert again == Verdict(Fault.NOT_KNOWN, NOON + 35 * SECOND)
+    assert circuit.state is State.LETS_IN
+    many = [f"n-{n}" for n in range(20)]
+    assert circuit.choose(heads("a", *many), now=NOON + 6 * SECOND, under_way=0) == many[:AT_ONCE]
+
+
+def test_what_was_under_way_when_one_was_refused_shows_nothing_of_it() -> None:
+    """A column was added between the two: the one that went before was taken, all later ones are not."""
+    circuit = Circuit()
+    for n in range(REFUSALS_TO_PARK + 2):
+        now = NOON + n * timedelta(minutes=1)
+        verdict = refuse(circuit, "a", others=True, now=now)
+        take(circuit, f"before-{n}", began=now - SECOND, now=now + SECOND)
+
+        assert verdict.fault is not Fault.MESSAGE
+
+
+def test_what_was_there_already_shows_nothing() -> None:
+    """A folder that can be read and not be written says so of every repeat."""
+    circuit = Circuit()
+    for n in range(REFUSALS_TO_PARK + 2):
+        verdict = refuse(circuit, "a", others=False, now=NOON + n * SECOND)
+        circuit.taken(f"before-{n}", effect=False, began=NOON + n * SECOND, now=NOON + n * SECOND)
+
+        assert verdict.fault is Fault.DESTINATION
+    assert circuit.state is State.HELD
+
+
+def test_three_different_ones_in_a_row_speak_against_the_destination() -> None:
+    circuit = Circuit()
+    verdicts = [refuse(circuit, key, others=True) for key in "abc"]
+
+    assert [v.fault for v in verdicts] == [Fault.NOT_KNOWN, Fault.NOT_KNOWN, Fault.DESTINATION]
+    assert circuit.state is State.HELD
+    assert [news.event for news in circuit.news] == ["destination.held"]
+
+
+def test_one_alone_holds_its_destination_and_whatever_comes_is_asked_at_once() -> None:
+    """Nobody knows whose fault it is, a person is told, and an alert about another child does not wait for them."""
+    circuit = Circuit()
+    verdict = refuse(circuit, "a", others=False)
+
+    assert verdict == Verdict(Fault.DESTINATION, NOON + 30 * SECOND)
+    assert circuit.choose(heads("a"), now=NOON + 29 * SECOND, under_way=0) == []
+    assert circuit.choose(heads("a", "b"), now=NOON + 29 * SECOND, under_way=0) == ["b"]
+
+
+def test_one_alone_that_others_showed_to_be_at_fault_is_parked_in_time_though_nobody_else_comes() -> None:
+    circuit = Circuit()
+    refuse(circuit, "a", others=False)
+    take(circuit, "b", now=NOON + SECOND)
+    verdicts = [refuse(circuit, "a", others=False, now=NOON + n * timedelta(minutes=2)).fault for n in (1, 2, 3, 4)]
+
+    assert verdicts == [Fault.NOT_KNOWN, Fault.NOT_KNOWN, Fault.NOT_KNOWN, Fault.MESSAGE]
+
+
+def test_whoever_is_refused_holds_it_no_matter_how_often_while_nothing_is_taken() -> None:
+    circuit = Circuit()
+    verdicts = {refuse(circuit, key, others=False, now=NOON + n * SECOND).fault for n in range(50) for key in "abcd"}
+
+    assert verdicts <= {Fault.NOT_KNOWN, Fault.DESTINATION}
+
+
+def test_a_hold_is_on_record_once() -> None:
+    circuit = Circuit()
+
+    assert [refuse(circuit, "a", others=False).known for _ in range(3)] == [False, True, True]
+
+
+# While it is held
+
+
+def test_a_held_destination_is_asked_with_another_one_each_time_soon_at_first() -> None:
+    circuit, asked, now = Circuit(), [], NOON
+    for key in "abc":
+        refuse(circuit, key, others=True)
+    for _ in range(8):
+        assert circuit.ask_at is not None
+        assert circuit.choose(heads(*"abcd"[: len(asked) + 3]), now=circuit.ask_at - SECOND, under_way=0) == []
+        now = circuit.ask_at
+        [key] = circuit.choose(heads(*"abcd"), now=now, under_way=0)
+        asked.append((key, now - NOON))
+        refuse(circuit, key, others=False, now=now)
+
+    assert "".join(key for key, _ in asked[:1]) == "d"
+    assert sorted(key for key, _ in asked[1:5]) == ["a", "b", "c", "d"]
+    waits = [b - a for (_, a), (_, b) in pairwise(asked)]
+    assert waits[-1] == timedelta(minutes=15)
+    assert asked[0][1] == timedelta(seconds=30)
+
+
+def test_what_is_asked_in_doubt_and_waits_is_not_asked_again_and_again() -> None:
+    circuit = Circuit()
+    refuse(circuit, "a", others=True)
+    [first] = circuit.choose(heads("a", "b"), now=NOON, under_way=0)
+    circuit.failed(BUSY, now=NOON)
+    waiting = [Head("a", due=False), Head(first, due=False)]
+
+    assert circuit.choose(waiting, now=NOON, under_way=0) == []
+
+
+def test_when_it_takes_one_all_that_waited_are_due_and_it_is_said() -> None:
+    circuit = Circuit()
+    refuse(circuit, "a", others=False)
+    take(circuit, "b", now=NOON + 30 * SECOND)
+
+    assert (circuit.state, circuit.opened_at) == (State.LETS_IN, NOON + 30 * SECOND)
+    assert [news.event for news in circuit.news] == ["destination.held", "destination.recovered"]
+
+
+def test_a_person_can_have_it_asked_at_once() -> None:
+    circuit = Circuit()
+    refuse(circuit, "a", others=False)
+    circuit.try_now()
+
+    assert circuit.choose(heads("a"), now=NOON, under_way=0) == ["a"]
+
+
+# One that takes nothing
+
+
+def test_ten_failures_in_a_row_make_it_silent_and_a_person_is_told_on_the_way() -> None:
+    circuit = Circuit()
+    for _ in range(12):
+        circuit.failed(BUSY, now=NOON)
+
+    assert circuit.state is State.SILENT
+    assert [(n.event, n.facts.get("percent")) for n in circuit.news] == [
+        ("destination.failing", 50),
+        ("destination.failing", 70),
+        ("destination.failing", 90),
+        ("destination.failing", 100),
+        ("destination.silent", None),
+    ]
+
+
+def test_a_silent_one_is_asked_with_one_at_a_time_another_each_time() -> None:
+    circuit, asked = Circuit(), []
+    for _ in range(10):
+        circuit.failed(BUSY, now=NOON)
+    for _ in range(6):
+        assert circuit.next_at is not None
+        assert circuit.choose(heads(*"abc"), now=circuit.next_at - SECOND, under_way=0) == []
+        now = circuit.next_at
+        asked += circuit.choose(heads(*"abc"), now=now, under_way=0)
+        circuit.failed(BUSY, now=now)
+
+    assert "".join(asked) == "abcabc"
+    assert circuit.next_at == now + timedelta(minutes=5)
+
+
+def test_one_failure_between_successes_says_nothing() -> None:
+    circuit = Circuit()
+    for n in range(100):
+        circuit.failed(BUSY, now=NOON)
+        take(circuit, f"n-{n}")
+
+    assert (circuit.state, circuit.news) == (State.LETS_IN, [])
+
+
+# A pause that the partner asks for
+
+
+@pytest.mark.parametrize("reply", [Reply.BUSY, Reply.NOT_LET_IN])
+def test_a_pause_that_a_partner_asks_for_is_for_everything(reply: Reply) -> None:
+    circuit, later = Circuit(), NOON + timedelta(minutes=2)
+    answer = PartnerAnswer(reply, "429", retry_after_s=120)
+    if reply is Reply.BUSY:
+        circuit.failed(answer, now=NOON)
+    else:
+        circuit.refused("z", answer, others=True, now=NOON)
+
+    assert circuit.choose(heads("a", "b"), now=later - SECOND, under_way=0) == []
+    assert len(circuit.choose(heads("a", "b"), now=later, under_way=0)) == 1
+    take(circuit, "a", now=later)
+    assert circuit.choose(heads("b", "c"), now=later, under_way=0) == ["b", "c"]
+
+
+# Properties: whatever partners do
+
+
+@dataclass
+class World:
+    """A destination that refuses what it is told to, and the messages that wait for it."""
+
+    refuses: Callable[[str, datetime], bool]
+    waiting: list[str]
+    now: datetime = NOON
+    circuit: Circuit = field(default_factory=Circuit)
+    not_before: dict[str, datetime] = field(default_factory=dict)
+    parked: dict[str, datetime] = field(default_factory=dict)
+    taken: dict[str, datetime] = field(default_factory=dict)
+    tried_at: dict[str, datetime] = field(default_factory=dict)
+    asked: int = 0
+
+    def heads(self) -> list[Head]:
+        return [Head(key, self._due(key)) for key in self.waiting]
+
+    def _due(self, key: str) -> bool:
+        opened = self.circuit.opened_at
+        after = opened is not None and key in self.tried_at and self.tried_at[key] < opened
+        return after or self.not_before.get(key, self.now) <= self.now
+
+    def run(self, until: timedelta) -> None:
+        end = self.now + until
+        while self.waiting and self.now < end:
+            chosen = self.circuit.choose(self.heads(), now=self.now, under_way=0)
+            for key in chosen:
+                self._try(key)
+            self.now += timedelta(milliseconds=100) if chosen else timedelta(seconds=1)
+
+    def _try(self, key: str) -> None:
+        self.asked += 1
+        self.tried_at[key] = self.now
+        if not self.refuses(key, self.now):
+            self.circuit.taken(key, effect=True, began=self.now, now=self.now)
+            self.waiting.remove(key)
+            self.taken[key] = self.now
+            return
+        verdict = self.circuit.refused(key, NO, others=self.circuit.others(key, self.heads()), now=self.now)
+        if verdict.fault is Fault.MESSAGE:
+            self.waiting.remove(key)
+            self.parked[key] = self.now
+        elif verdict.again_at is not None:
+            self.not_before[key] = verdict.again_at
+
+
+KEYS = [f"n-{n:04}" for n in range(1000)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(poison=st.sets(st.integers(0, 199), min_size=1, max_size=2))
+def test_poison_among_many_is_parked_and_all_others_are_on_time(poison: set[int]) -> None:
+    bad = {KEYS[n] for n in poison}
+    world = World(lambda key, _: key in bad, KEYS[:200])
+    world.run(timedelta(hours=3))
+    on_time = max(world.taken.values())
+    world.waiting.append(KEYS[200])  # the last of all was bad, and nobody came after it who could show that
+    world.run(timedelta(hours=3))
+
+    assert set(world.taken) == set(KEYS[:201]) - bad
+    assert set(world.parked) == bad
+    assert on_time < NOON + timedelta(minutes=1)
+
+
+def test_one_poison_among_a_thousand_costs_the_others_nothing() -> None:
+    world = World(lambda key, _: key == KEYS[0], list(KEYS))
+    world.run(timedelta(hours=3))
+
+    assert (list(world.parked), len(world.taken)) == ([KEYS[0]], 999)
+    assert max(world.taken.values()) < NOON + timedelta(seconds=30)
+
+
+def test_an_hour_in_which_everything_is_refused_parks_nothing_and_all_are_taken_soon_after() -> None:
+    hour = NOON + timedelta(hours=1)
+    world = World(lambda _, now: now < hour, list(KEYS))
+    world.run(timedelta(hours=3))
+
+    assert (world.parked, len(world.taken)) == ({}, 1000)
+    assert max(world.taken.values()) < hour + timedelta(minutes=16)
+    assert world.asked < 1000 + 50
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    outages=st.lists(st.tuples(st.integers(0, 300), st.integers(1, 120)), min_size=1, max_size=4),
+    late=st.integers(0, 50),
+)
+def test_outages_of_everything_park_nothing(outages: list[tuple[int, int]], late: int) -> None:
+    """However they follow each other: what was taken between two outages is no evidence against one alone."""
+    minutes = [(timedelta(minutes=a), timedelta(minutes=a + long)) for a, long in outages]
+    world = World(lambda _, now: any(a <= now - NOON < b for a, b in minutes), KEYS[: 20 + late])
+    world.run(timedelta(hours=9))
+
+    assert (world.parked, len(world.taken)) == ({}, 20 + late)
+
+
+def test_the_waits_grow_and_end() -> None:
+    assert [retry.held_for(n) for n in (0, 3, 99)] == [
+        timedelta(seconds=30),
+        timedelta(minutes=15),
+        timedelta(minutes=15),
+    ]
+    assert [retry.silent_for(n) for n in (0, 3, 99)] == [
+        timedelta(seconds=5),
+        timedelta(minutes=5),
+        timedelta(minutes=5),
+    ]
