@@ -13,20 +13,22 @@ Secrets stand in files of their own, named here; never in this file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from safebus.consumers.adapters.adapter import Adapter
-from safebus.schemas.errors import BadInput
+from safebus.schemas.errors import BadInput, BadRegister
 from safebus.schemas.frozen_model import FrozenModel
 from safebus.schemas.identifiers import agency_id
+from safebus.schemas.nearest import or_the_known
+from safebus.streams.register import yaml_text
 
 
 class Folder(FrozenModel):
@@ -54,30 +56,94 @@ class Postgres(FrozenModel):
 
 
 Destination = Annotated[Folder | Webhook | Postgres, Field(discriminator="transport")]
-_READ: TypeAdapter[dict[str, Destination]] = TypeAdapter(dict[str, Destination])
+_SECTION: TypeAdapter[Folder | Webhook | Postgres] = TypeAdapter(Destination)
 
 
-def read(path: Path) -> dict[str, Folder | Webhook | Postgres]:
+@dataclass(frozen=True)
+class Destinations:
     """
-    Read the destinations.
+    What a file says. One partner's section that is wrong is that partner's trouble, and stops no other.
+
+    Attributes:
+        there: Those that can be used, by partner.
+        wrong: Why a section cannot be used, by partner.
+    """
+
+    file: Path
+    there: Mapping[str, Folder | Webhook | Postgres]
+    wrong: Mapping[str, BadInput]
+
+    @property
+    def partners(self) -> list[str]:
+        """All that have a section."""
+        return sorted({*self.there, *self.wrong})
+
+    def of(self, partner: str) -> Folder | Webhook | Postgres:
+        """
+        One partner's destination.
+
+        Raises:
+            BadInput: It has no section, or one that cannot be used.
+        """
+        if partner in self.wrong:
+            raise self.wrong[partner]
+        if partner not in self.there:
+            raise BadInput(f"`{self.file}` has no section for `{partner}`{or_the_known(partner, self.partners)}")
+        return self.there[partner]
+
+
+def read(path: Path) -> Destinations:
+    """
+    Read a file of destinations.
 
     Raises:
-        BadInput: What does not fit, by partner and field.
+        BadInput: It cannot be read at all, is no YAML, has a partner twice, or names somebody who can be no partner.
     """
     try:
-        plain: Any = yaml.safe_load(path.read_text("utf-8"))
-        found = _READ.validate_python(plain)
+        plain: Any = yaml_text.parse(str(path), path.read_text("utf-8")).data
     except OSError as exc:
         raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
-    except yaml.YAMLError as exc:
-        raise BadInput(f"`{path}` is not YAML: {exc}") from None
-    except ValidationError as exc:
-        lines = [f"`{path}`: `{'.'.join(map(str, p['loc']))}`: {p['msg']}" for p in exc.errors(include_input=False)]
-        raise BadInput("\n".join(lines)) from None
-    for partner in found:
+    except UnicodeDecodeError:
+        raise BadInput(f"`{path}` is not UTF-8; save it as UTF-8") from None
+    except BadRegister as exc:
+        raise BadInput(str(exc)) from None
+    if not isinstance(plain, dict):
+        raise BadInput(f"`{path}` is no list of partners; expected a section for each, `partner: {{transport: ...}}`")
+    there: dict[str, Folder | Webhook | Postgres] = {}
+    wrong: dict[str, BadInput] = {}
+    for partner, section in plain.items():
         agency_id(partner)
-    base = path.parent
-    return {partner: _beside(destination, base) for partner, destination in found.items()}
+        try:
+            there[partner] = _beside(_SECTION.validate_python(section), path.parent)
+        except ValidationError as exc:
+            lines = [
+                f"`{path}`: `{'.'.join(map(str, (partner, *p['loc'])))}`: {p['msg']}"
+                for p in exc.errors(include_input=False)
+            ]
+            wrong[partner] = BadInput("\n".join(lines))
+    for partner, why in _two_in_one(there).items():
+        wrong[partner] = BadInput(f"`{path}`: {why}")
+        del there[partner]
+    return Destinations(path, there, wrong)
+
+
+def _two_in_one(there: Mapping[str, Folder | Webhook | Postgres]) -> dict[str, str]:
+    """Partners that would get what another gets: neither is served until a person has said whose it is."""
+    at: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for partner, destination in there.items():
+        match destination:
+            case Folder():
+                at["folder", str(destination.folder.resolve())].append(partner)
+            case Postgres():
+                at["dsn_file", str(destination.dsn_file.resolve()), destination.table].append(partner)
+            case Webhook():  # one address may serve several, each with a secret of its own
+                at["secrets_file", str(destination.secrets_file.resolve())].append(partner)
+    return {
+        partner: f"`{'` and `'.join(partners)}` have the same `{what}`; each partner has one of its own"
+        for (what, *_), partners in at.items()
+        if len(partners) > 1
+        for partner in partners
+    }
 
 
 def _beside(destination: Folder | Webhook | Postgres, base: Path) -> Folder | Webhook | Postgres:

@@ -26,6 +26,7 @@ Source: PostgreSQL 18 manual, appendix A (SQLSTATE); PgBouncer's source, for wha
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -34,6 +35,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -256,6 +258,8 @@ def _not_connected(error: Exception) -> PartnerAnswer:
     match error:
         case asyncpg.ConnectionDoesNotExistError():  # asyncpg's own word for a server that hangs up
             return PartnerAnswer(Reply.BUSY, "connection_failed")
+        case asyncpg.exceptions.ClientConfigurationError():  # a file of the DSN's has gone since it was checked
+            return PartnerAnswer(Reply.NOT_LET_IN, "dsn_not_usable")
         case asyncpg.ProtocolViolationError():  # a pooler's answer in the server's place
             full = any(word in str(error) for word in _POOLER_IS_FULL)
             return PartnerAnswer(Reply.BUSY if full else Reply.NOT_LET_IN, "08P01")
@@ -304,6 +308,21 @@ def _check_dsn(dsn: str) -> None:
         raise BadInput("a DSN names one host, before its path; give `postgresql://role:password@host/database`")
     if not _is_here(parts.hostname) and options.get("sslmode", [""])[-1] not in _TRUSTED_TLS:
         raise BadInput("this DSN leaves the machine without a checked certificate; add `?sslmode=verify-full`")
+    if options.get("sslmode", [""])[-1] in _TRUSTED_TLS:
+        _check_root(options.get("sslrootcert", [os.environ.get("PGSSLROOTCERT", "")])[-1])
+
+
+def _check_root(named: str) -> None:
+    """What a certificate is checked against must be there, or every connection would fail for ever."""
+    root = Path(named or "~/.postgresql/root.crt").expanduser()
+    try:
+        ssl.create_default_context(cafile=root)
+    except OSError as exc:  # ssl.SSLError is one
+        why = "it holds no certificate" if isinstance(exc, ssl.SSLError) else exc.strerror
+        raise BadInput(
+            f"this DSN checks the server's certificate against `{root}`, which cannot be used: {why}; name the file of "
+            "the partner's CA by `sslrootcert=`"
+        ) from None
 
 
 def _is_here(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from safebus.deploy.service.terminal import clock, say
 if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` answers at once
     from asyncio import Event
 
-    from safebus.consumers.adapters.destinations import Folder, Postgres, Webhook
+    from safebus.consumers.adapters.destinations import Destinations
     from safebus.consumers.delivery.courier import Courier
     from safebus.deploy.service.adapter_rights import AdapterRights
     from safebus.deploy.service.settings import Settings
@@ -49,17 +49,15 @@ def deliver(
     logs.set_up(found.log_level)
     log = structlog.get_logger()
     there = places.read(destinations)
-    chosen = partners or sorted(there)
-    unknown = [p for p in chosen if p not in there]
-    if unknown:
-        raise stop(
-            USAGE, f"`{destinations}` has no section for {', '.join(unknown)}; it has {', '.join(sorted(there))}"
-        )
+    chosen = partners or there.partners
+    for partner in chosen:
+        if partner not in there.partners:
+            there.of(partner)  # says which there are
     if not chosen:
         raise stop(USAGE, f"`{destinations}` names no partner, so nothing would be delivered to anyone")
     asked = found.health_port if health_port is None else health_port
     try:
-        run(lambda: _deliver(found, {partner: there[partner] for partner in chosen}, asked))
+        run(lambda: _deliver(found, there, dict.fromkeys(chosen), asked))
     except* SafebusError as group:
         first = group.exceptions[0]
         while isinstance(first, BaseExceptionGroup):
@@ -72,7 +70,7 @@ def deliver(
         raise stop(FAILED) from None
 
 
-async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postgres], health_port: int | None) -> None:
+async def _deliver(found: Settings, there: Destinations, chosen: Collection[str], health_port: int | None) -> None:
     import asyncio
     import random
     from functools import partial
@@ -102,7 +100,7 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
     receipts = Receipts(connection)  # read once for all of them
 
     async def courier_for(partner: str) -> Courier:
-        place = places.opened(there[partner], clock=clock)
+        place = places.opened(places.read(there.file).of(partner), clock=clock)  # it may have been mended since
         check_destination(await reader.catch_up(), partner, place, must=False)
         return Courier(
             connection,
@@ -115,11 +113,11 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
             receipts=receipts,
         )
 
-    seen = AdapterRights(connection, there)
+    seen = AdapterRights(connection, chosen)
     await seen.look()
     couriers: dict[str, Courier] = {}
     wrong: dict[str, BadInput] = {}
-    for partner in there:
+    for partner in chosen:
         try:
             couriers[partner] = await courier_for(partner)
         except BadInput as exc:  # a secret that is missing, a place that is not registered: that partner's trouble
@@ -135,8 +133,10 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
         ):
             watching = group.create_task(seen.watch())
             delivering = [
-                group.create_task(_keep(partner, couriers, courier_for, told, partial(seen.of, partner), asked_to_stop))
-                for partner in couriers
+                group.create_task(
+                    _keep(partner, couriers, wrong, courier_for, told, partial(seen.of, partner), asked_to_stop)
+                )
+                for partner in chosen
             ]
             await asyncio.wait(delivering)
             watching.cancel()
@@ -148,16 +148,18 @@ async def _deliver(found: Settings, there: Mapping[str, Folder | Webhook | Postg
 async def _keep(
     partner: str,
     couriers: dict[str, Courier],
+    wrong: dict[str, BadInput],
     courier_for: Callable[[str], Awaitable[Courier]],
     told: Callable[[Courier], None],
     lacking: Callable[[], Awaitable[Sequence[Right]]],
     asked_to_stop: Event,
 ) -> None:
     """
-    Deliver to one partner until stopped. While a right on its topics is missing, it waits and all others go on.
+    Deliver to one partner until stopped. While something of its own is wrong, it waits and all others go on.
 
     Args:
         couriers: Of all partners, as whoever watches sees them; a new one takes the place of one that ended.
+        wrong: Why a partner's courier could not begin, for as long as it cannot.
         told: Tells the metrics of a new one.
         lacking: Asks the broker which rights on this partner's topics are missing.
     """
@@ -169,9 +171,11 @@ async def _keep(
     from safebus.schemas.kafka.connection import is_about_a_right
 
     forgiven_until = 0.0
+    begun = partner in couriers
     while not asked_to_stop.is_set():
         try:
-            await couriers[partner].run(asked_to_stop)
+            if begun:
+                await couriers[partner].run(asked_to_stop)
         except Exception as exc:
             # By the broker's own word: whatever the client makes of a right that is gone, it may be a failed assertion.
             missing = await lacking()
@@ -186,14 +190,18 @@ async def _keep(
             what = f": it lacks {', '.join(map(str, missing))}, or that is not there" if missing else said
             event = "courier.not_allowed" if missing or is_about_a_right(exc) else "courier.begins_again"
             structlog.get_logger().error(event, partner=partner, error=f"{type(exc).__name__}{what}")
-            while not await _asked_within(asked_to_stop, _ASK_AGAIN_S):
-                try:
-                    couriers[partner] = await courier_for(partner)
-                except BadInput as wrong:  # its destination is another by now: its trouble, until that is mended
-                    structlog.get_logger().error("courier.not_begun", partner=partner, error=str(wrong))
-                else:
-                    told(couriers[partner])
-                    break
+        begun = False
+        while not begun and not await _asked_within(asked_to_stop, _ASK_AGAIN_S):
+            try:
+                couriers[partner] = await courier_for(partner)
+            except BadInput as exc:  # its file or its destination: its trouble, until that is mended
+                if str(exc) != str(wrong.get(partner)):
+                    structlog.get_logger().error("courier.not_begun", partner=partner, error=str(exc))
+                wrong[partner] = exc
+            else:
+                begun = True
+                wrong.pop(partner, None)
+                told(couriers[partner])
 
 
 async def _asked_within(asked_to_stop: Event, seconds: float) -> bool:
@@ -235,8 +243,11 @@ async def _watched_couriers(
         certificate=found.tls_cert,
         lacking=lambda: seen.lacking,
     )
-    unserved = [f"a destination for `{partner}` ({exc})" for partner, exc in wrong.items()]
-    state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock, lambda: [*unserved, *seen.lacking])
+
+    def trouble() -> list[str]:
+        return [*(f"a destination for `{partner}` ({exc})" for partner, exc in wrong.items()), *map(str, seen.lacking)]
+
+    state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock, trouble)
     fresh = asyncio.create_task(health.keep_fresh(reader, pulse))
     try:
         async with health.serving(health_port, state, numbers.exposition):

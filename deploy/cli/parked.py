@@ -97,7 +97,6 @@ def parked_redrive(
     from safebus.deploy.service.operations import Act
     from safebus.deploy.service.operations import put_on_record as written_down
     from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
-    from safebus.schemas.errors import BadInput
     from safebus.streams.register.follow import RegisterReader
 
     needs_reason(execute, reason)
@@ -110,9 +109,7 @@ def parked_redrive(
             f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it"
         )
         return
-    there = places.read(destinations)
-    if partner not in there:
-        raise BadInput(f"`{destinations}` has no section for `{partner}`")
+    there = places.read(destinations).of(partner)
 
     key = found.digest_key()
 
@@ -121,7 +118,7 @@ def parked_redrive(
         reader = RegisterReader(connection, key=key)
         try:
             await reader.start()
-            place = places.opened(there[partner], clock=clock)
+            place = places.opened(there, clock=clock)
             check_destination(reader.now, partner, place, must=True)
             await written_down(found, Act("parked redrive", (partner, notification_id), reason, number=1), clock=clock)
             return await parked.redrive(

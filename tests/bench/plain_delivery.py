@@ -47,7 +47,7 @@ async def _deliver_all(partner: str, file: Path) -> float:
     connection = found.connection()
     register = await current_register(connection)
     values = [m.value async for m in read_topic(connection, topics.notifications_for(partner))]
-    adapter = destinations.opened(destinations.read(file)[partner], clock=lambda: datetime.now(UTC)).adapter
+    adapter = destinations.opened(destinations.read(file).of(partner), clock=lambda: datetime.now(UTC)).adapter
     await adapter.open()
     begin = time.monotonic()
     cases: defaultdict[str, deque[tuple[Notification, bytes]]] = defaultdict(deque)

@@ -93,7 +93,7 @@ class Bus:
 
     async def register_destination(self, partner: str, destinations: Path) -> None:
         """Where this partner's notifications go, as the file says."""
-        there = places.opened(places.read(destinations)[partner], clock=utc_now)
+        there = places.opened(places.read(destinations).of(partner), clock=utc_now)
         body = RegisteredDestination(partner=partner, transport=there.transport, place=there.place)
         await self.register(Entry(f"destination/{partner}", "destination", body, "test"))
 

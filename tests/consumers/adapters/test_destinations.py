@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from safebus.schemas.errors import BadInput
 def read(tmp_path: Path, text: str) -> dict[str, object]:
     file = tmp_path / "destinations.yaml"
     file.write_text(text, "utf-8")
-    return dict(destinations.read(file))
+    found = destinations.read(file)
+    return dict(found.there) | dict(found.wrong)
 
 
 def test_relative_files_stand_beside_the_file_that_names_them(tmp_path: Path) -> None:
@@ -31,15 +33,62 @@ def test_relative_files_stand_beside_the_file_that_names_them(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a-school: {transport: pigeon}", "`a-school`"),
-        ("a-school: {transport: folder, foldr: x}", "`a-school.folder.foldr`"),
         ("A School: {transport: folder, folder: x}", "agency id"),
         ("a: [", "not YAML"),
+        ("a-school: {transport: folder, folder: x}\na-school: {transport: folder, folder: y}", "`a-school`.*twice"),
+        ("- a-school", "a section for each"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_cannot_be_read_at_all_is_said(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a-school: {transport: pigeon}", "`a-school`"),
+        ("a-school: {transport: folder, foldr: x}", "`a-school.folder.foldr`"),
+        ("a-school: {transport: folder, folder: x}\nb-school: {transport: folder, folder: ./y/../x}", "same `folder`"),
+        (
+            "a-school: {transport: webhook, url: 'https://a.example', secrets_file: s}\n"
+            "b-school: {transport: webhook, url: 'https://b.example', secrets_file: s}",
+            "same `secrets_file`",
+        ),
+        (
+            "a-school: {transport: postgres, dsn_file: d}\nb-school: {transport: postgres, dsn_file: d}",
+            "`a-school` and `b-school` have the same `dsn_file`",
+        ),
+    ],
+)
+def test_a_section_that_is_wrong_is_its_partner_s_trouble(tmp_path: Path, text: str, said: str) -> None:
+    found = read(tmp_path, f"{text}\nhub: {{transport: folder, folder: hub}}")
+
+    assert found["hub"] == destinations.Folder(transport="folder", folder=tmp_path / "hub")
+    wrong = found["a-school"]
+    assert isinstance(wrong, BadInput) and re.search(said, str(wrong)) and "destinations.yaml" in str(wrong)
+
+
+def test_one_table_for_each_of_two_partners_in_one_database_is_right(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "a-school: {transport: postgres, dsn_file: d, table: a}\n"
+        "b-school: {transport: postgres, dsn_file: d, table: b}",
+    )
+
+    assert not any(isinstance(each, BadInput) for each in found.values())
+
+
+def test_whoever_asks_for_one_is_told_what_is_wrong_with_it_or_which_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "destinations.yaml"
+    file.write_text("a-school: {transport: pigeon}\nhub: {transport: folder, folder: x}", "utf-8")
+    found = destinations.read(file)
+
+    assert found.of("hub") == destinations.Folder(transport="folder", folder=tmp_path / "x")
+    with pytest.raises(BadInput, match=r"pigeon|transport"):
+        found.of("a-school")
+    with pytest.raises(BadInput, match=r"no section for `hubb`.*`hub`"):
+        found.of("hubb")
 
 
 def place_of(folder: Path, text: str) -> destinations.Opened:
@@ -51,7 +100,6 @@ def place_of(folder: Path, text: str) -> destinations.Opened:
     ("dsn", "unclear"),
     [
         ("postgresql://u:p@127.0.0.1:5432/health", ""),
-        ("postgresql://u:p@127.0.0.1:5432/health?sslmode=verify-full", ""),
         ("postgresql://u:p@127.0.0.1:5432/health?dbname=evil", "`dbname`"),
         ("postgresql://u:p@127.0.0.1:5432/health?search_path=evil", "`search_path`"),
         ("postgresql://u:p@127.0.0.1:5432/health?options=-csearch_path%3Devil", "`options`"),
@@ -93,6 +141,8 @@ def test_every_transport_has_its_adapter(tmp_path: Path) -> None:
     )
     file = tmp_path / "destinations.yaml"
     file.write_text(text, "utf-8")
-    made = [destinations.opened(d, clock=lambda: datetime.now(UTC)).adapter for d in destinations.read(file).values()]
+    made = [
+        destinations.opened(d, clock=lambda: datetime.now(UTC)).adapter for d in destinations.read(file).there.values()
+    ]
 
     assert [adapter.transport for adapter in made] == ["folder", "webhook", "postgres"]

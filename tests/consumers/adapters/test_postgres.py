@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from a_certificate import Authority
 from a_listener import hang_up, listening
 from a_parcel import ALERT, ID, WITHDRAWAL, handed, parcel
 
@@ -581,7 +582,25 @@ def test_a_dsn_that_could_leave_the_machine_in_the_clear_is_refused(dsn: str) ->
 @pytest.mark.parametrize(
     "host", ["127.0.0.1:5432/x", "localhost/x", "[::1]/x", "db.partner.example/x?sslmode=verify-full"]
 )
-def test_a_dsn_may_name_this_machine_or_one_with_a_checked_certificate(host: str) -> None:
+def test_a_dsn_may_name_this_machine_or_one_with_a_checked_certificate(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", str(Authority(tmp_path).pem))
     found = PostgresSettings(f"postgresql://safebus:hunter2@{host}")
 
     assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_dsn_that_checks_a_certificate_against_nothing_is_refused_when_it_is_configured(
+    tmp_path: Path, content: str | None
+) -> None:
+    """Every connection would fail, and the partner wait for ever for what is no trouble of its own."""
+    root = tmp_path / "ca.pem"
+    if content is not None:
+        root.write_text(content)
+    dsn = f"postgresql://safebus:hunter2@db.partner.example/x?sslmode=verify-full&sslrootcert={root}"
+
+    with pytest.raises(BadInput, match=r"ca\.pem.*sslrootcert") as found:
+        PostgresSettings(dsn)
+    assert "hunter2" not in str(found.value)
