@@ -9,9 +9,10 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.not_shown import say_what_is_not_shown
+from safebus.deploy.cli.on_record import written_down
 from safebus.deploy.cli.options import FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import progress, say_strange
-from safebus.deploy.service.terminal import clock, say, tell
+from safebus.deploy.service.terminal import say, tell
 
 if TYPE_CHECKING:
     from safebus.consumers.audit.explain.indexing import AboutEvent
@@ -55,7 +56,7 @@ async def _explained(found: Settings, event_id: str, output: Form, *, shown_beca
     """
     from safebus.consumers.audit.explain import explanation as explaining
     from safebus.consumers.audit.explain import indexing
-    from safebus.deploy.service.operations import Act, put_on_record
+    from safebus.deploy.service.operations import Act
     from safebus.streams.register.follow import current_register
 
     connection = found.connection()
@@ -65,7 +66,7 @@ async def _explained(found: Settings, event_id: str, output: Form, *, shown_beca
         if shown_because is not None:
             number = len({a.notification_id for r in about.decisions for a in r.answers if a.notification_id})
             act = Act("explain", (event_id,), shown_because, number=number)
-            await put_on_record(found, act, clock=clock)
+            await written_down(found, act)
             views = await explaining.views_of(connection, about.decisions, await current_register(connection))
         said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
         tell(json.dumps(said, indent=2))

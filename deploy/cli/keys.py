@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from safebus.deploy.cli import key_backup
 from safebus.deploy.cli.options import FORM, Form, example
 from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import say
@@ -17,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog=example("safebus keys init"),
 )
+app.add_typer(key_backup.app)
 
 
 @app.command("init", epilog=example("safebus keys init", "safebus keys init --agency fordshire-police"))

@@ -29,10 +29,16 @@ ASKED_WITHIN: Final = timedelta(days=7)
 
 
 def put_on_record(found: Settings, act: Act) -> Operation:
-    """Write down what is about to be done; errors as `operations.put_on_record`, and then it must not be done."""
-    from safebus.deploy.service import operations
+    """Write down what is about to be done; errors as `written_down`, and then it must not be done."""
+    return run(lambda: written_down(found, act))
 
-    return run(lambda: operations.put_on_record(found, act, clock=clock))
+
+async def written_down(found: Settings, act: Act) -> Operation:
+    """As `put_on_record`, on a loop that runs. What was done without a broker comes first; errors as theirs."""
+    from safebus.deploy.service import late_record, operations
+
+    await late_record.bring(found, clock=clock)
+    return await operations.put_on_record(found, act, clock=clock)
 
 
 def write_to_register(

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from safebus.deploy.cli.event_loop import run
-from safebus.deploy.cli.on_record import put_on_record
+from safebus.deploy.cli.on_record import put_on_record, written_down
 from safebus.deploy.cli.options import DONE, EXECUTE, FORM, REASON, SOME, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
 from safebus.deploy.service.terminal import clock, say, tell
@@ -95,7 +95,6 @@ def parked_redrive(
     from safebus.consumers.delivery import parked
     from safebus.deploy.service import logs, settings
     from safebus.deploy.service.operations import Act
-    from safebus.deploy.service.operations import put_on_record as written_down
     from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
     from safebus.streams.register.follow import RegisterReader
 
@@ -120,7 +119,7 @@ def parked_redrive(
             await reader.start()
             place = places.opened(there, clock=clock)
             check_destination(reader.now, partner, place, must=True)
-            await written_down(found, Act("parked redrive", (partner, notification_id), reason, number=1), clock=clock)
+            await written_down(found, Act("parked redrive", (partner, notification_id), reason, number=1))
             return await parked.redrive(
                 connection,
                 partner,

@@ -32,11 +32,25 @@ async def examine() -> list[Examined]:
     checks = [Examined("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")]
     checks += [_java(), _postgres()]
     found = settings.load()
+    checks += _not_on_record(found)
     try:
         bootstrap = found.bootstrap()
     except SafebusError as exc:
         return [*checks, Examined("broker", False, "none set", str(exc), needed=False)]
     return [*checks, *_certificate(found), *await _bus(found, bootstrap)]
+
+
+def _not_on_record(found: settings.Settings) -> list[Examined]:
+    """What was done while no broker could be reached, and waits for one."""
+    from safebus.deploy.service import late_record
+
+    try:
+        acts = late_record.waiting(found.home).values()
+    except SafebusError as exc:
+        return [Examined("acts without a record", False, "not to be read", str(exc), needed=False)]
+    what = f"{', '.join(act.what for act in acts)}: done without a broker"
+    to_do = "the next command here that puts anything on record puts them there first"
+    return [Examined("acts without a record", False, what, to_do, needed=False)] if acts else []
 
 
 def _certificate(found: settings.Settings) -> list[Examined]:

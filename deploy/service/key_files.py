@@ -35,6 +35,9 @@ PERSON, DIGEST, SEAL, SEAL_PUBLIC = "person.key", "digest.key", "seal.key", "sea
 #: What only `init` makes, and what is derived from it.
 OF_THE_BUS = (PERSON, SEAL, SEAL_PUBLIC, DIGEST)
 
+#: Held by the process that makes keys.
+LOCK = ".making"
+
 _PR_SET_DUMPABLE = 4  # source: prctl(2)
 
 #: Role -> the files it works with, and nothing else.
@@ -75,14 +78,15 @@ def init(home: Path, *, agencies: Iterable[str] = ()) -> list[str]:
         BadInput: Some of the bus's keys are there and others are not: they were lost, or the home is that of a role.
     """
     folder = home / "keys"
-    with _alone(folder):
+    with alone(folder):
         there = [name for name in OF_THE_BUS if (folder / name).exists()]
         lacking = [name for name in (SEAL, SEAL_PUBLIC, PERSON) if name not in there]
         if there and lacking:
             raise BadInput(
                 f"`{folder}` has {', '.join(there)} and not {', '.join(lacking)}: either it belongs to a role of a bus "
-                "whose keys are elsewhere, or a key was lost: bring your copy back. A new one would be one that nobody "
-                "of that bus knows, so nothing was made. Of a first start that was killed, remove the folder"
+                "whose keys are elsewhere, or a key was lost: bring your copy back (`safebus keys restore`). A new one "
+                "would be one that nobody of that bus knows, so nothing was made. Of a first start that was killed, "
+                "remove the folder"
             )
         made = []
         if not there:
@@ -94,12 +98,12 @@ def init(home: Path, *, agencies: Iterable[str] = ()) -> list[str]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """While one process makes keys here, others wait."""
     try:
         for each in (folder.parent, folder):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (folder / ".making").open("w")
+        lock = (folder / LOCK).open("w")
     except OSError as exc:
         raise BadInput(f"`{folder}` cannot be written: {exc.strerror}") from None
     with lock:
@@ -236,7 +240,8 @@ def _how_to_get(path: Path) -> str:
         how = f"`safebus keys init --agency {agency}` makes it once; all who publish for `{agency}` need the same"
     else:
         how = (
-            "`safebus keys init` makes those of a new bus, once; `safebus keys export` gives any other process its own"
+            "`safebus keys init` makes those of a new bus, once; `safebus keys export` gives any other process its "
+            "own, and `safebus keys restore` brings back those that were lost"
         )
     return f"there is no `{path}`: {how}"
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 import typer
-from a_bus import Bus
+from a_bus import Bus, utc_now
 from test_commands import incident, notification_id, safebus
 
 from safebus.consumers.audit import operations
 from safebus.deploy.cli import app
 from safebus.deploy.local.demo.demonstrate import RECIPIENTS
+from safebus.deploy.service import key_backup
 from safebus.deploy.service.operations import system_user
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Stage
@@ -39,6 +40,8 @@ NOT_OF_A_BUS = {
 #: What takes a broker that asks for rights, or a topic that takes nothing: `test_rights_taken_away`.
 ELSEWHERE = {"rights apply", "deliveries again"}
 
+#: What has neither option and is done as it is typed.
+WITH_REASON = {("quarantine", "open"), ("keys", "backup"), ("keys", "restore"), ("keys", "drill")}
 
 SCHOOL: dict[str, Any] = {"name": "x", "sector": "school", "org_type": "public_authority", "call": "x"}
 
@@ -51,7 +54,7 @@ def commands_that_act() -> set[str]:
         inner = getattr(command, "commands", {"": command})
         for sub, one in inner.items():
             options = {option for each in one.params for option in each.opts}
-            if options & {"--execute", "--show-released"} or (name, sub) == ("quarantine", "open"):
+            if options & {"--execute", "--show-released"} or (name, sub) in WITH_REASON:
                 found.add(f"{name} {sub}".strip())
     return found
 
@@ -84,12 +87,22 @@ async def acts(bus: Bus, folder: Path) -> dict[str, tuple[list[str], str]]:
     (folder / "register" / "p.yaml").write_text(json.dumps({"partners": rows}), "utf-8")
     (folder / "topics").mkdir()
     (folder / "topics" / "p.yaml").write_text(json.dumps({"partners": rows[:1]}), "utf-8")
+    backup = key_backup.make(bus.settings.home, number=3, needed=2, now=utc_now())
+    key_backup.write_new(folder / "bus.keys", backup.data)
+    pack = [str(folder / "bus.keys")]
+    pack += [word for file in key_backup.write_shares(folder / "shares", backup) for word in ("--share", str(file))]
     consent = ["consent", "record", "--state", "requested", "--purpose", "safeguarding", "--capacity", "parent"]
     execute = ["--execute"]
     return {
         "explain": (["explain", event.event_id, "-o", "json", "--show-released"], ""),
         "parked show": (["parked", "show", "ash-primary", parked, "--show-released"], ""),
         "quarantine open": (["quarantine", "open", quarantined, "--to", str(folder / "original")], ""),
+        "keys backup": (
+            ["keys", "backup", "--to", str(folder / "new.keys"), "--shares-to", str(folder / "new-shares")],
+            "",
+        ),
+        "keys restore": (["keys", "restore", *pack], ""),
+        "keys drill": (["keys", "drill", *pack], ""),
         "publish": (["publish", str(folder / "event.json"), "--case", "c", *execute], ""),
         "import": (["import", "mns", str(REAL), *execute], ""),
         "topics apply": (["topics", "apply", "--register", str(folder / "topics"), *execute], ""),
@@ -149,7 +162,7 @@ async def test_every_act_is_on_record_and_without_a_record_there_is_none(bus: Bu
             assert later or "nothing was done, because it could not be put on record" in done.stderr, name
             assert "Hart" not in done.stdout + done.stderr and "9990079196" not in done.stdout + done.stderr
         assert await ends(bus) == before
-        assert not (tmp_path / "original").exists()
+        assert not [*tmp_path.glob("original"), *tmp_path.glob("new*")]
 
     done = {
         name: safebus(bus, *typed, "--reason", f"because of {name}", given=given)
