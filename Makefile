@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check static docs bench soak lock clean
+.PHONY: demo test check static docs bench soak lock lock-jars clean
 
 demo: $(READY)
 	@$(BIN)/safebus demo --broker $(BROKER)
@@ -45,6 +45,10 @@ bench: $(READY)
 soak: $(READY)
 	@$(BIN)/python -m pytest tests/faults -m soak -s
 	@$(BIN)/safebus bench soak --out docs/measured
+
+# Every jar of Apache Kafka with its hash, as kafka_jars/pom.xml names them, fetched anew past every cache.
+lock-jars: $(READY)
+	@$(BIN)/python -m safebus.deploy.local.brokers.lock_jars
 
 # Every package with its hash, and no registry named: pip asks the one this machine is set up for.
 lock: $(READY)

@@ -78,12 +78,15 @@ def _certificate(found: settings.Settings) -> list[Examined]:
 
 
 def _java() -> Examined:
-    from safebus.deploy.local.brokers import BrokerError
-    from safebus.deploy.local.brokers.kafka_tools import cache_folder, find_java, find_mvn
+    from safebus.deploy.local.brokers import BrokerError, jar_sums
+    from safebus.deploy.local.brokers.kafka_tools import find_java, find_mvn, jars_folder
 
     try:
         java = find_java(os.environ)
-        if not any(cache_folder(os.environ).glob("**/kafka_2.13-*.jar")):
+        jars = jars_folder(os.environ)
+        if jars.is_dir():
+            jar_sums.check(jars, jar_sums.read_sums(), kept=jars)
+        else:
             find_mvn(os.environ)
     except BrokerError as exc:
         return Examined("Apache Kafka on this machine", False, "not to be had", str(exc), needed=False)

@@ -29,7 +29,9 @@ def test_no_test_is_shipped(names: set[str]) -> None:
 @pytest.mark.parametrize("folder", ["schemas", "streams", "producers", "consumers", "deploy"])
 def test_every_module_and_every_file_that_one_reads_is_shipped(names: set[str], folder: str) -> None:
     there = {file.relative_to(ROOT) for file in (ROOT / folder).rglob("*") if file.is_file()}
-    read = {file for file in there if file.suffix in {".py", ".avsc", ".json", ".yaml", ".xml", ".md", ".typed"}}
+    read = {
+        file for file in there if file.suffix in {".py", ".avsc", ".json", ".yaml", ".xml", ".sha256", ".md", ".typed"}
+    }
 
     assert {f"safebus/{file.as_posix()}" for file in read} - names == set()
 

@@ -11,6 +11,7 @@ from safebus.deploy.local.brokers.broker import (
     BrokerUnavailable,
     FetchFailed,
     MissingTool,
+    OtherJars,
     UnknownBroker,
 )
 from safebus.deploy.local.brokers.opening import make_topics, open_broker
@@ -22,6 +23,7 @@ __all__ = [
     "BrokerUnavailable",
     "FetchFailed",
     "MissingTool",
+    "OtherJars",
     "UnknownBroker",
     "WrongPartitions",
     "make_topics",

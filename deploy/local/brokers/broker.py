@@ -8,7 +8,8 @@ consume, groups) is asked of it over TCP, as of any Kafka, so nothing of it stan
     ├── UnknownBroker        no broker has this name
     ├── BrokerUnavailable    it did not start, or does not answer
     ├── MissingTool          a program that we need is not on this machine
-    └── FetchFailed          the program that fetches Kafka's jars ran, and failed
+    ├── FetchFailed          the program that fetches Kafka's jars ran, and failed
+    └── OtherJars            what it fetched, or what was there, is not what was chosen
 
 A topic that exists (or can only exist) with another number of partitions is `schemas.errors.WrongPartitions`.
 """
@@ -42,6 +43,10 @@ class MissingTool(BrokerError):
 
 class FetchFailed(BrokerError):
     """The jars of Kafka could not be fetched."""
+
+
+class OtherJars(BrokerError):
+    """Jars of Kafka are not those whose sums are on file; none of them was run."""
 
 
 class Broker(Protocol):

@@ -1,5 +1,6 @@
 """What is said on a machine that lacks something, and what is found on one that does not."""
 
+import hashlib
 import os
 import re
 import stat
@@ -10,9 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from safebus.deploy.local.brokers import FetchFailed, MissingTool
+from safebus.deploy.local.brokers import FetchFailed, MissingTool, OtherJars, jar_sums
 from safebus.deploy.local.brokers.kafka import KafkaBroker
-from safebus.deploy.local.brokers.kafka_tools import KAFKA_VERSION, POM, cache_folder, find_java, find_mvn, kafka_jars
+from safebus.deploy.local.brokers.kafka_tools import (
+    GOAL,
+    KAFKA_VERSION,
+    POM,
+    cache_folder,
+    find_java,
+    find_mvn,
+    jars_folder,
+    kafka_jars,
+)
+
+#: What the Maven of these tests makes: one empty jar.
+EMPTY = {f"kafka_2.13-{KAFKA_VERSION}.jar": hashlib.sha256(b"").hexdigest()}
 
 
 @pytest.fixture
@@ -96,7 +109,7 @@ def test_two_processes_that_need_the_jars_at_once_fetch_them_once(
     code = (
         "import os, pathlib, sys; from safebus.deploy.local.brokers.kafka_tools import kafka_jars\n"
         "pathlib.Path(sys.argv[1], 'started', str(os.getpid())).touch()\n"
-        "print(kafka_jars(os.environ, java=pathlib.Path('/none/bin/java')))"
+        f"print(kafka_jars(os.environ, java=pathlib.Path('/none/bin/java'), sums={EMPTY}))"
     )
     environ = {
         **empty_path,
@@ -117,9 +130,57 @@ def test_what_a_killed_fetch_left_is_cleared_away(empty_path: Mapping[str, str],
     (cache_folder(empty_path) / f".kafka-{KAFKA_VERSION}-half").mkdir(parents=True)
     program(tmp_path / "bin", "mvn", f"/bin/mkdir jars && : > jars/kafka_2.13-{KAFKA_VERSION}.jar")
 
-    jars = kafka_jars(empty_path, java=tmp_path / "bin" / "java")
+    jars = kafka_jars(empty_path, java=tmp_path / "bin" / "java", sums=EMPTY)
 
     assert sorted(file.name for file in jars.parent.iterdir()) == [jars.name, f"{jars.name}.lock"]
+
+
+def test_a_jar_that_is_not_the_one_that_was_chosen_never_gets_into_its_place(
+    empty_path: Mapping[str, str], tmp_path: Path
+) -> None:
+    """A mirror gives out another under the same name and version."""
+    jar = f"kafka_2.13-{KAFKA_VERSION}.jar"
+    program(tmp_path / "bin", "mvn", f"/bin/mkdir jars && echo other > jars/{jar}")
+    other = hashlib.sha256(b"other\n").hexdigest()
+
+    with pytest.raises(OtherJars, match=rf"`{jar}` has SHA-256 {other}, expected {EMPTY[jar]}"):
+        kafka_jars(empty_path, java=tmp_path / "bin" / "java", sums=EMPTY)
+
+    assert [file.name for file in cache_folder(empty_path).iterdir()] == [f"kafka-{KAFKA_VERSION}.lock"]
+
+
+def test_a_jar_that_came_since_they_were_fetched_is_not_run(empty_path: Mapping[str, str], tmp_path: Path) -> None:
+    program(tmp_path / "bin", "mvn", f"/bin/mkdir jars && : > jars/kafka_2.13-{KAFKA_VERSION}.jar")
+    jars = kafka_jars(empty_path, java=tmp_path / "bin" / "java", sums=EMPTY)
+    (jars / "more.jar").write_bytes(b"")
+
+    with pytest.raises(OtherJars, match=r"`more\.jar` is one that nobody chose"):
+        kafka_jars(empty_path, java=tmp_path / "bin" / "java", sums=EMPTY)
+
+
+def test_maven_is_told_what_it_may_run_itself(empty_path: Mapping[str, str], tmp_path: Path) -> None:
+    """The plugin that fetches is fetched, too, and runs before anybody looks at a jar of Kafka."""
+    said = "[ERROR] Artifact org.example:plugin:jar:2 trusted checksum mismatch: summaryFile=0; calculated=1"
+    program(tmp_path / "bin", "mvn", f"echo \"$@\" > {tmp_path}/asked; echo '{said}'; exit 1")
+
+    with pytest.raises(OtherJars, match=r"ran none of them: .*plugin:jar:2 trusted checksum mismatch: .*; remove"):
+        kafka_jars(empty_path, java=tmp_path / "bin" / "java")
+
+    assert {*jar_sums.TRUST, GOAL} <= set((tmp_path / "asked").read_text().split())
+
+
+def test_a_broker_on_other_jars_does_not_start(tmp_path: Path) -> None:
+    """Nothing of them is run, and nothing written."""
+    java = program(tmp_path / "home" / "bin", "java", """echo 'openjdk version "21"' >&2; echo ran >> "$0.ran" """)
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "JAVA_HOME": str(tmp_path / "home"), "PATH": os.defpath}
+    jars_folder(environ).mkdir(parents=True)
+    (jars_folder(environ) / f"kafka_2.13-{KAFKA_VERSION}.jar").write_bytes(b"other")
+
+    with pytest.raises(OtherJars, match=r"Kafka's jars are not those that were chosen \(46 differ\), so none was run"):
+        KafkaBroker(tmp_path / "data", environ=environ).start()
+
+    assert not (tmp_path / "data").exists()
+    assert Path(f"{java}.ran").read_text() == "ran\n"  # it was asked for its version, and no more
 
 
 def test_a_relative_cache_folder_is_ignored() -> None:
