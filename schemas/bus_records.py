@@ -313,7 +313,13 @@ class Stage(StrEnum):
 
 
 class Receipt(BusRecord):
-    """One thing that happened to one delivery."""
+    """
+    One thing that happened to one delivery.
+
+    Attributes:
+        again_at: WAITING: when it is sent again; HELD: when its destination may be asked again. A destination that lets
+            in again, or a person, may make it earlier.
+    """
 
     SCHEMA: ClassVar[str] = "receipt"
     notification_id: str
@@ -329,6 +335,7 @@ class Receipt(BusRecord):
     purpose: str
     consent_meaning: str | None
     output_digest: str
+    again_at: datetime | None = None
 
 
 class Quarantined(BusRecord):

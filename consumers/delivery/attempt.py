@@ -155,7 +155,7 @@ class Attempts:
         """It was ready to go, and must not any more: the partner has seen nothing of it."""
         if why is None:
             # We were halted since this began, or it took very long, and another may have handed it over.
-            log.warning("delivery.put_off", partner=self._partner, reason="not sure to be in the group any more")
+            log.warning("delivery.put_off", partner=self._partner, reason="paused, or not sure to be in the group")
             return None
         # By another word than where nothing was begun: of that, nobody could be sure that it never arrived.
         return await self._carry_out(replace(why, answer=answer.code), delivery)
@@ -249,6 +249,7 @@ class Attempts:
             at=at,
             answer=step.answer,
             reason=stages.on_record(step, redriven=delivery.redriven),
+            again_at=step.again_at,
         )
         self._facts.wrote(step.stage, since_decided=at - delivery.notification.decided_at)
 

@@ -239,9 +239,10 @@ class Circuit:
         """It was not asked since the destination came into doubt."""
         return key not in self._refused and key not in self._asked_at
 
-    def try_now(self) -> None:
-        """A person says so: the next round is due."""
+    def try_now(self, now: datetime) -> None:
+        """A person says so: the next round is due, and so is all that waits for a time of its own."""
         self.ask_at = self.slowed_until = None
+        self.opened_at = now
         self._rounds = self._in_this_round = 0
 
     def _counts(self, suspect: _Suspect, now: datetime) -> bool:

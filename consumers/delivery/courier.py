@@ -26,7 +26,7 @@ from safebus.consumers.delivery.circuit import Circuit, Head, State
 from safebus.consumers.delivery.ledger import Ledger, Receipts
 from safebus.consumers.delivery.measures import CourierFacts, OpenState, PartnerTopic, Pile
 from safebus.consumers.delivery.notices import Notices
-from safebus.consumers.delivery.recheck import Recheck
+from safebus.consumers.delivery.recheck import Recheck, Word
 from safebus.consumers.delivery.source import Source, Waiting
 from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas.bus_records import Notification
@@ -42,6 +42,8 @@ T = TypeVar("T")
 _COMMIT_EVERY = timedelta(seconds=0.5)
 _BEGINS_WITHIN_S = 2.0  # from the start of an attempt to its first byte: the register, and at times a receipt
 _FINISH_WITHIN_S = 30.0  # less than the group waits for us (`Source`)
+#: How often the register is asked for a word of an operator, while nothing is tried that asks it anyway.
+_LISTEN_EVERY = timedelta(seconds=2)
 _WINDOW = 500  # notifications taken in and not dealt with
 
 
@@ -106,6 +108,10 @@ class Courier:
             clock=clock,
             jitter=jitter,
         )
+        self._recheck = recheck
+        self._listening: asyncio.Task[int] | None = None
+        self._listened_at: datetime | None = None
+        self._heeded: Word | None = None
         self._fetching: asyncio.Task[list[Waiting]] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._something_ended = asyncio.Event()
@@ -138,6 +144,30 @@ class Courier:
         """The destination lets nothing in, and a person must look at it."""
         return self._circuit.state is State.HELD
 
+    @property
+    def paused(self) -> bool:
+        """An operator wants nothing handed over now."""
+        word = self._recheck.word(self.partner, self._clock())
+        return word is not None and word.paused
+
+    def _listen(self) -> None:
+        """Has an operator said something? Whatever it is, what waits is tried now, unless it is to pause."""
+        now = self._clock()
+        if self._listening is not None and self._listening.done():
+            self._listening.result()
+            self._listening = None
+        if self._listening is None and (self._listened_at is None or abs(now - self._listened_at) >= _LISTEN_EVERY):
+            self._listened_at = now
+            self._listening = self._start(self._recheck.refresh())
+        word = self._recheck.word(self.partner, now)
+        if word is None or word == self._heeded:
+            return
+        if self._heeded is not None or word.paused:  # else it was said before we began
+            log.info("deliveries.paused" if word.paused else "deliveries.resumed", partner=self.partner)
+        self._heeded = word
+        if not word.paused:
+            self._circuit.try_now(now)
+
     def piles(self) -> dict[OpenState, Pile]:
         """How what it has taken in and not ended stands; what is beyond its window of 500 is not known here."""
         return self._cases.piles(held=self.held)
@@ -155,7 +185,8 @@ class Courier:
         for task in [t for t in self._tasks if t.done()]:
             self._tasks.discard(task)
             task.result()  # a bug or a broker that is gone: stop before anything else starts, and leave the offsets
-        if not self._letting_go:
+        self._listen()
+        if not self._letting_go and not self.paused:
             await self._start_what_is_due()
             self._start_telling()
         await self._commit()
@@ -275,7 +306,9 @@ class Courier:
             case.busy = False
 
     async def _still_ours(self, item: Item) -> bool:
-        """Right before the partner is asked: the register may have taken longer to answer than a session lasts."""
+        """Right before it takes effect: the register may have taken longer to answer than a session lasts."""
+        if self.paused:
+            return False
         if not self._source.surely_ours():
             await self._source.confirm()
         return self._source.surely_ours() and self._source.is_open(item.waiting)
@@ -300,7 +333,8 @@ class Courier:
             await asyncio.wait(under_way, timeout=_FINISH_WITHIN_S)
 
     async def _end(self) -> None:
-        if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.wait([self._fetching])
+        for task in (self._fetching, self._listening):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         await self._finish_tasks()

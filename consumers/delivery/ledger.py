@@ -189,6 +189,7 @@ class Ledger:
         at: datetime,
         answer: str,
         reason: str = "",
+        again_at: datetime | None = None,
     ) -> None:
         """Write a receipt and wait until the broker has it."""
         await self._write(
@@ -206,6 +207,7 @@ class Ledger:
                 purpose=about.purpose,
                 consent_meaning=about.consent_meaning,
                 output_digest=digest,
+                again_at=again_at,
             )
         )
 

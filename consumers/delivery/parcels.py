@@ -7,8 +7,9 @@ labels. One form for every transport; an adapter only wraps it.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 from safebus.consumers.adapters.adapter import Parcel
 from safebus.consumers.delivery.ledger import Delivered
@@ -62,6 +63,34 @@ def notice_of(notification_id: str, ended: Delivered, how: str) -> Parcel:
         },
         digest=ended.digest,
         kind="consent.withdrawn",
+    )
+
+
+#: The type of what says that it is a test.
+TEST: Final = "safebus.test.v1"
+
+
+def trial_of(notification_id: str, partner: str, now: datetime) -> Parcel:
+    """A notification about nobody, so marked that no one acts on it."""
+    return Parcel(
+        notification_id=notification_id,
+        event_id=notification_id,
+        event_type=TEST,
+        case="0" * 32,
+        urgency="ROUTINE",
+        body={
+            "notification_id": notification_id,
+            "event_id": notification_id,
+            "event_type": TEST,
+            "lifecycle": "NEW",
+            "test": True,
+            "what_to_do": f"nothing: this is a test of the way to {partner}, and is about nobody",
+            "decided_at": plain(now),
+            "fields": {},
+        },
+        digest=hashlib.sha256(notification_id.encode()).hexdigest(),
+        kind="notification",
+        made_at=now,
     )
 
 

@@ -8,9 +8,16 @@ from the register as of now.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from safebus.schemas.bus_records import Notification, Reason
+
+
+class Word(NamedTuple):
+    """What an operator last said of the deliveries to a partner. `paused`: nothing is to be handed over now."""
+
+    said_at: datetime
+    paused: bool
 
 
 class Recheck(Protocol):
@@ -34,6 +41,10 @@ class Recheck(Protocol):
 
     def view(self, notification: Notification) -> dict[str, Any] | None:
         """The released fields as plain values; None: the agreement it was made under is not known here."""
+        ...
+
+    def word(self, partner: str, now: datetime) -> Word | None:
+        """What an operator last said of the deliveries to this partner; None: nothing."""
         ...
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:

@@ -23,7 +23,7 @@ from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.delivery import retry
 from safebus.consumers.delivery.circuit import Fault, Verdict
 from safebus.consumers.delivery.measures import OpenState
-from safebus.schemas.bus_records import Reason, Stage
+from safebus.schemas.bus_records import Reason, Receipt, Stage
 
 
 class Phase(StrEnum):
@@ -224,6 +224,26 @@ def on_record(step: Step, *, redriven: str | None) -> str:
 def code_of(reason: str) -> str:
     """What `on_record` wrote, without the person's words."""
     return reason.partition(f"; {_REDRIVEN}")[0]
+
+
+_WAITS_FOR: Final = {
+    UNDER_WAY: "the answer to an attempt that is under way, or was when its process ended",
+    "partner_busy": "the partner, which could not take it",
+    UNKNOWN: "the partner, which gave no answer: it may be there already",
+    "refused_by_partner": "what the partner answers to others: it did not take this one",
+    "not_let_in": "our key, address or table at the partner: a person must mend it",
+    "destination_gone": "the partner, which says that there is nothing at this place any more",
+    "all_refused": "the partner, which refuses everything: a person must look",
+}
+
+
+def waits_for(receipt: Receipt) -> str | None:
+    """What a delivery waits for, by its last receipt, as a sentence; None: it has ended."""
+    if receipt.stage in ENDED or receipt.stage is Stage.NOTICE_HANDED_OVER:
+        return None
+    code = code_of(receipt.reason)
+    at = f"; asked again at {receipt.again_at:%Y-%m-%d %H:%M:%S} UTC at the latest" if receipt.again_at else ""
+    return f"waits for {_WAITS_FOR.get(code, code)}{at}"
 
 
 def open_state(*, tried: bool, held: bool) -> OpenState:

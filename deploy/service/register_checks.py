@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from safebus.consumers.adapters.destinations import Opened
+from safebus.consumers.delivery.recheck import Word
 from safebus.schemas.bus_records import Notification, Reason
 from safebus.schemas.errors import BadInput
 from safebus.schemas.uk_day import uk_day
@@ -36,6 +37,11 @@ class RegisterRecheck:
     def view(self, notification: Notification) -> dict[str, Any] | None:
         """The released fields."""
         return asked_again.read_view(notification, self._reader.now)
+
+    def word(self, partner: str, now: datetime) -> Word | None:
+        """What an operator last said of the deliveries to this partner."""
+        found = self._reader.now.deliveries_word(partner)
+        return None if found is None else Word(found.said_at, found.pauses(now))
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
         """How the consent ended, when it did and the partner may hear of it."""

@@ -1,14 +1,15 @@
 """
 What of the register says nothing about any event, and how the bus is run?
 
-Where each partner's notifications go, and what one person alone may not change. No decision rests on it.
+Where each partner's notifications go, and whether now; what one person alone may not change. No decision rests on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from safebus.schemas.frozen_model import FrozenModel
 
@@ -25,6 +26,28 @@ class RegisteredDestination(FrozenModel):
     partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
     transport: str = Field(min_length=1)
     place: str = Field(min_length=1)
+
+
+class DeliveriesWord(FrozenModel):
+    """
+    What an operator last said of the deliveries to one partner.
+
+    A pause is no suspension: the partner may have what is sent to it, only not now.
+
+    Attributes:
+        paused: Nothing is handed over; what comes is kept, for as long as its topic keeps it.
+        until: From then on it is handed over by itself; None: until somebody resumes it.
+        said_at: When. A later word has whatever waits tried at once.
+    """
+
+    partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
+    paused: bool
+    until: AwareDatetime | None = None
+    said_at: AwareDatetime
+
+    def pauses(self, now: datetime) -> bool:
+        """Nothing is handed over at this time."""
+        return self.paused and (self.until is None or now < self.until)
 
 
 class TwoPersons(FrozenModel):

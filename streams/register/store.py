@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.events import what_is_wrong
-from safebus.streams.register.governance import TWO_PERSONS, RegisteredDestination, TwoPersons
+from safebus.streams.register.governance import TWO_PERSONS, DeliveriesWord, RegisteredDestination, TwoPersons
 from safebus.streams.rules.agreements import Agreement, Flow, Status, speaking
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
@@ -47,6 +47,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "may_speak_for": MaySpeakFor,
     "consent": ConsentEntry,
     "destination": RegisteredDestination,
+    "deliveries": DeliveriesWord,
     "two_persons": TwoPersons,
 }
 
@@ -178,6 +179,11 @@ class Register:
         """Where a partner's notifications go, if that is registered."""
         found = self.entry(f"destination/{partner}")
         return found if isinstance(found, RegisteredDestination) and found.partner == partner else None
+
+    def deliveries_word(self, partner: str) -> DeliveriesWord | None:
+        """What an operator last said of the deliveries to a partner."""
+        found = self.entry(f"deliveries/{partner}")
+        return found if isinstance(found, DeliveriesWord) and found.partner == partner else None
 
     @property
     def two_persons(self) -> TwoPersons | None:

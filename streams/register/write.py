@@ -18,10 +18,11 @@ from safebus.schemas.identifiers import joined
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.schemas.keys import PersonKey
-from safebus.schemas.nearest import did_you_mean
+from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.register.cross_checks import names_nobody, purposes
 from safebus.streams.register.entries import Entry, consent_record_id
+from safebus.streams.register.governance import DeliveriesWord
 from safebus.streams.register.store import Register, body_of
 from safebus.streams.rules import consent_voice
 from safebus.streams.rules.consent import ASKING, HOLDS, OBJECTS, Capacity, ConsentEntry, may_follow, standing
@@ -76,6 +77,30 @@ def lifting_record(record_id: str, register: Register, *, at: datetime, by: str,
         recorded_by=by,
         reason=reason,
         body=body_of(lifted),
+    )
+
+
+def deliveries_record(
+    partner: str, register: Register, *, paused: bool, until: datetime | None, at: datetime, by: str, reason: str
+) -> RegisterRecord:
+    """
+    The record that pauses the deliveries to a partner, or has them go on.
+
+    Raises:
+        BadInput: There is no such partner, or the pause would be over already.
+    """
+    if partner not in register.partners:
+        raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
+    if until is not None and until <= at:
+        raise BadInput(f"the pause would be over already: {until.isoformat()} is not after {at.isoformat()}")
+    word = DeliveriesWord(partner=partner, paused=paused, until=until, said_at=at)
+    return RegisterRecord(
+        record_id=f"deliveries/{partner}",
+        kind="deliveries",
+        recorded_at=at,
+        recorded_by=by,
+        reason=reason,
+        body=body_of(word),
     )
 
 

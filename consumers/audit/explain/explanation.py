@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from safebus.consumers.delivery.parcels import plain
+from safebus.consumers.delivery.stages import waits_for
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt, ToSee
 from safebus.schemas.events import Lifecycle
@@ -134,6 +135,7 @@ def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -
             + (f", {r.reason})" if r.reason else ")")
             for r in mine
         ] or ["    not handed over yet"]
+        lines += [f"    {text}" for r in mine[-1:] if (text := waits_for(r))]
     return lines
 
 

@@ -16,6 +16,7 @@ from safebus.consumers.delivery.attempt import Attempts, Delivery
 from safebus.consumers.delivery.circuit import Circuit
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts, NoMeasures
+from safebus.consumers.delivery.recheck import Word
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Reason, Receipt
 from safebus.schemas.kafka.connection import Connection
@@ -157,6 +158,9 @@ class Partner:
 
     def view(self, notification: Notification) -> dict[str, Any] | None:
         return {"name": "Zoë"} if self.readable else None
+
+    def word(self, partner: str, now: datetime) -> Word | None:
+        return None
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
         return None

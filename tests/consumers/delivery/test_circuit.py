@@ -178,7 +178,7 @@ def test_when_it_takes_one_all_that_waited_are_due_and_it_is_said() -> None:
 def test_a_person_can_have_it_asked_at_once() -> None:
     circuit = Circuit()
     refuse(circuit, "a", others=False)
-    circuit.try_now()
+    circuit.try_now(NOON)
 
     assert circuit.choose(heads("a"), now=NOON, under_way=0) == ["a"]
 

@@ -303,10 +303,9 @@ class SlowRegister(RegisterRecheck):
 
     def __init__(self, reader: RegisterReader) -> None:
         super().__init__(reader)
-        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.answers = asyncio.Event()
 
     async def refresh(self) -> int:
-        self.asked.set()
         await self.answers.wait()
         return await super().refresh()
 
@@ -325,7 +324,8 @@ async def test_what_was_let_go_while_the_register_was_slow_is_not_handed_over(
     await school.send(story.incident())
     async with school.courier(recheck) as courier:
         async with asyncio.timeout(30):
-            await slow[0].asked.wait()
+            while not list(school.folder.glob("*.part")):  # it is ready, and asks
+                await asyncio.sleep(0.01)
         [attempt] = courier._tasks
         source = courier._source
         await source.on_partitions_revoked(source._consumer.assignment())

@@ -1,0 +1,140 @@
+"""
+How do the deliveries to each partner stand?
+
+Read from the broker alone, so from any machine: how far the partner's group has got on its topic, and what its last
+receipts say. Nothing moves for anyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from safebus.consumers.delivery.stages import waits_for
+from safebus.schemas import topics
+from safebus.schemas.bus_records import Receipt, Stage
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.group_offsets import committed_by
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.reader import Reader
+from safebus.schemas.own_records import own_record
+from safebus.streams.register.store import Register
+
+#: So many of the newest receipts of each partition are looked at: what happened before is not how it stands.
+_TAIL = 500
+
+
+class How(StrEnum):
+    """How deliveries to a partner stand, the most pressing first."""
+
+    NO_TOPIC = "no topic"
+    SUSPENDED = "suspended"
+    PAUSED = "paused"
+    HELD = "held"
+    WAITING = "waiting"
+    IN_ORDER = "in order"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """
+    One partner.
+
+    Attributes:
+        since: Since when it stands so, as far as is known.
+        undelivered: Notifications on its topic that its group has not dealt with.
+        oldest: When the oldest of them came there.
+        last_handed_over: None: not among its last receipts.
+        asked_again_at: When it is asked again at the latest.
+        why: Of the last receipt that says so; or until when it is paused.
+    """
+
+    partner: str
+    how: How
+    since: datetime | None = None
+    undelivered: int = 0
+    oldest: datetime | None = None
+    last_handed_over: datetime | None = None
+    asked_again_at: datetime | None = None
+    why: str = ""
+
+
+async def standings(
+    connection: Connection, register: Register, partners: Iterable[str], *, now: datetime
+) -> list[Standing]:
+    """
+    How each of these partners stands.
+
+    Raises:
+        NotReachable: The broker does not say.
+    """
+    wanted = sorted(partners)
+    names = {f(p) for p in wanted for f in (topics.notifications_for, topics.receipts_from)}
+    found = []
+    async with Reader(connection, names.__contains__, committed=False) as reader:
+        for partner in wanted:
+            mine = [p for p in reader.partitions if p.topic == topics.notifications_for(partner)]
+            if not mine:
+                found.append(Standing(partner, How.NO_TOPIC, why=f"`{topics.notifications_for(partner)}` is not there"))
+                continue
+            done = await committed_by(connection, f"adapter-{partner}", mine)
+            undelivered = {p: n for p in mine if (n := reader.ends[p] - max(done.get(p, 0), reader.begins[p])) > 0}
+            oldest = await _oldest(reader, {p: reader.ends[p] - n for p, n in undelivered.items()})
+            receipts = await _last_receipts(reader, partner)
+            found.append(_standing(partner, register, sum(undelivered.values()), oldest, receipts, now))
+    return found
+
+
+async def _oldest(reader: Reader, first: Mapping[Partition, int]) -> datetime | None:
+    times = []
+    for partition, offset in first.items():
+        reader.seek(partition, offset)
+        if (record := await reader.peek(partition)) is not None:
+            times.append(datetime.fromtimestamp(record.timestamp / 1000, UTC))
+    return min(times, default=None)
+
+
+async def _last_receipts(reader: Reader, partner: str) -> list[Receipt]:
+    found: list[Receipt] = []
+    for partition in reader.partitions:
+        if partition.topic != topics.receipts_from(partner):
+            continue
+        reader.seek(partition, max(reader.begins[partition], reader.ends[partition] - _TAIL))
+        while records := await reader.take_some(partition):
+            for record in records:
+                receipt = own_record(record, Receipt, belongs=lambda r: r.partner == partner)
+                if isinstance(receipt, Receipt):
+                    found.append(receipt)
+    return sorted(found, key=lambda receipt: receipt.at)
+
+
+def _standing(
+    partner: str,
+    register: Register,
+    undelivered: int,
+    oldest: datetime | None,
+    receipts: list[Receipt],
+    now: datetime,
+) -> Standing:
+    handed = [r for r in receipts if r.stage is Stage.HANDED_OVER]
+    last = handed[-1].at if handed else None
+    open_ones = [r for r in {r.notification_id: r for r in receipts}.values() if waits_for(r)]
+    held = [r for r in receipts if r.stage is Stage.HELD and (last is None or r.at > last)]
+    word, known = register.deliveries_word(partner), register.partner(partner)
+    how, since, why = How.IN_ORDER, None, ""
+    if known is not None and known.suspended:
+        how = How.SUSPENDED
+    elif word is not None and word.pauses(now):
+        how, since = How.PAUSED, word.said_at
+        why = f"until {word.until:%Y-%m-%d %H:%M} UTC" if word.until else "until it is resumed"
+    elif held:
+        how, since, why = How.HELD, held[0].at, f"{held[-1].reason}, answer {held[-1].answer}"
+    elif undelivered and open_ones:
+        newest = max(open_ones, key=lambda r: r.at)
+        how, since, why = How.WAITING, min(r.at for r in open_ones), f"{newest.reason}, answer {newest.answer}"
+    elif undelivered:
+        how, since, why = How.WAITING, oldest, "not tried yet: does `safebus deliver` run for it?"
+    again = [r.again_at for r in open_ones if r.again_at is not None and undelivered]
+    return Standing(partner, how, since, undelivered, oldest, last, min(again, default=None), why)

@@ -1,0 +1,223 @@
+"""`safebus partners`: how do the deliveries to each partner stand, and what does an operator do about it?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.on_record import SECOND, put_on_record, write_to_register
+from safebus.deploy.cli.options import (
+    DONE,
+    EXECUTE,
+    FORM,
+    REASON,
+    SOME,
+    Form,
+    example,
+    needs_reason,
+    parse_time,
+)
+from safebus.deploy.cli.output import show
+from safebus.deploy.service.terminal import clock, say
+
+if TYPE_CHECKING:
+    from safebus.consumers.audit.standing import Standing
+
+app = typer.Typer(
+    name="partners",
+    help="How deliveries to partners stand; pause, resume and test them.",
+    no_args_is_help=True,
+    epilog=example(
+        "safebus partners list", 'safebus partners pause ash-primary --execute --reason "they move offices"'
+    ),
+)
+
+_COLUMNS = ["partner", "how", "since", "undelivered", "oldest", "last_handed_over", "asked_again_at", "why"]
+DESTINATIONS = typer.Option(..., "--destinations", help="YAML: where each partner wants its notifications")
+
+
+@app.command("list", epilog=example("safebus partners list", "safebus partners list --silent-since 2026-11-24"))
+def partners_list(
+    silent_since: str | None = typer.Option(
+        None, "--silent-since", help="only those that were handed nothing since, ISO 8601"
+    ),
+    output: Form = FORM,
+) -> None:
+    """Say of each partner how its deliveries stand, how many are not delivered, and when it was last handed one."""
+    since = None if silent_since is None else parse_time(silent_since, clock())
+    found = [
+        each
+        for each in _standings(None)
+        if since is None or each.last_handed_over is None or each.last_handed_over < since
+    ]
+    show([_row(each) for each in found], output, columns=_COLUMNS)
+
+
+@app.command("show", epilog=example("safebus partners show ash-primary"))
+def partners_show(partner: str = typer.Argument(...), output: Form = FORM) -> None:
+    """Say how the deliveries to one partner stand."""
+    show([_row(each) for each in _standings(partner)], output, columns=_COLUMNS)
+
+
+def _standings(partner: str | None) -> list[Standing]:
+    from safebus.consumers.audit.standing import standings
+    from safebus.deploy.service import settings
+    from safebus.schemas.errors import BadInput
+    from safebus.schemas.nearest import or_the_known
+    from safebus.streams.register.follow import current_register
+
+    found = settings.load()
+
+    async def main() -> list[Standing]:
+        register = await current_register(found.connection())
+        if partner is not None and partner not in register.partners:
+            raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
+        asked = [partner] if partner is not None else list(register.partners)
+        return await standings(found.connection(), register, asked, now=clock())
+
+    return run(main)
+
+
+def _row(each: Standing) -> dict[str, Any]:
+    def at(when: datetime | None) -> str:
+        return "" if when is None else when.isoformat(timespec="seconds")
+
+    return {
+        "partner": each.partner,
+        "how": each.how.value,
+        "since": at(each.since),
+        "undelivered": each.undelivered,
+        "oldest": at(each.oldest),
+        "last_handed_over": at(each.last_handed_over),
+        "asked_again_at": at(each.asked_again_at),
+        "why": each.why,
+    }
+
+
+@app.command(
+    "pause",
+    epilog=example(
+        "safebus partners pause ash-primary --until 2027-01-04T07:00",
+        'safebus partners pause ash-primary --until 2027-01-04T07:00 --execute --reason "closed over the holidays"',
+    ),
+)
+def partners_pause(
+    partner: str = typer.Argument(...),
+    until: str | None = typer.Option(None, "--until", help="ISO 8601: goes on by itself then; default: when resumed"),
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+    by: str = typer.Option("operator", "--by", help="who, as a role"),
+    second: str = SECOND,
+) -> None:
+    """
+    Hand nothing over to a partner for now. What comes is decided and kept, for as long as its topic keeps it.
+
+    It is no suspension: the partner may have it, and gets it when it is resumed, each asked again. What has begun when
+    this is run ends.
+    """
+    end = None if until is None else parse_time(until, clock())
+    _say_word("partners pause", partner, paused=True, until=end, execute=execute, reason=reason, by=by, second=second)
+
+
+@app.command("resume", epilog=example('safebus partners resume ash-primary --execute --reason "they are back"'))
+def partners_resume(
+    partner: str = typer.Argument(...),
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+    by: str = typer.Option("operator", "--by", help="who, as a role"),
+    second: str = SECOND,
+) -> None:
+    """Have deliveries go on, and what waits or is held tried now, whether they were paused or not."""
+    _say_word(
+        "partners resume", partner, paused=False, until=None, execute=execute, reason=reason, by=by, second=second
+    )
+
+
+def _say_word(
+    what: str,
+    partner: str,
+    *,
+    paused: bool,
+    until: datetime | None,
+    execute: bool,
+    reason: str,
+    by: str,
+    second: str,
+) -> None:
+    from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
+    from safebus.streams.register.follow import current_register
+    from safebus.streams.register.write import deliveries_record
+
+    needs_reason(execute, reason)
+    found = settings.load()
+    key = found.person_key()
+    register = run(lambda: current_register(found.connection(), key=key))
+    record = deliveries_record(partner, register, paused=paused, until=until, at=clock(), by=by, reason=reason)
+    [standing] = _standings(partner)
+    would = "be paused" if paused else "go on, and what waits be tried now"
+    if not execute:
+        say(f"dry run: deliveries to {partner} would {would}; {standing.undelivered} are not delivered")
+        say("--execute --reason ... does it")
+        return
+    write_to_register(found, register, [record], Act(what, (partner,), reason), key=key, second=second)
+    if paused:
+        again = f"safebus deliveries again {partner}"
+        say(f"paused; {standing.undelivered} wait, and what comes is kept as long as its topic keeps it; after that")
+        say(f"`{again}` makes it again")
+    else:
+        say(f"resumed; {standing.undelivered} are tried now, each asked again")
+
+
+@app.command("test", epilog=example("safebus partners test ash-primary --destinations destinations.yaml --execute"))
+def partners_test(
+    partner: str = typer.Argument(...),
+    destinations: Path = DESTINATIONS,
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+) -> None:
+    """
+    Send a partner a notification that says it is a test and is about nobody, the way all others go.
+
+    Exit code 3: it was not taken.
+    """
+    from safebus.consumers.adapters import destinations as places
+    from safebus.consumers.adapters.adapter import PartnerAnswer, Reply, always, hand_over
+    from safebus.consumers.delivery.parcels import trial_of
+    from safebus.deploy.service import settings
+    from safebus.deploy.service.operations import Act
+    from safebus.deploy.service.register_checks import check_destination
+    from safebus.streams.register.follow import current_register
+
+    needs_reason(execute, reason)
+    found = settings.load()
+    there = places.read(destinations).of(partner)
+    place = places.opened(there, clock=clock)
+    check_destination(run(lambda: current_register(found.connection())), partner, place, must=False)
+    if not execute:
+        say(
+            f"dry run: a test would go to {partner} at {place.transport} {place.place}; --execute --reason ... sends it"
+        )
+        return
+    operation = put_on_record(found, Act("partners test", (partner,), reason))
+
+    async def main() -> PartnerAnswer:
+        await place.adapter.open()
+        try:
+            return await hand_over(place.adapter, trial_of(operation.operation_id, partner, clock()), may_go=always)
+        finally:
+            await place.adapter.close()
+
+    began = clock()
+    answer = run(main)
+    took = (clock() - began).total_seconds()
+    if answer.reply is Reply.ACCEPTED:
+        say(f"taken: answer {answer.code} in {took:.2f} s, as {operation.operation_id}")
+        say(f"if deliveries wait, `safebus partners resume {partner}` has them tried now")
+    else:
+        say(f"not taken: {answer.reply}, answer {answer.code} after {took:.2f} s")
+    raise typer.Exit(DONE if answer.reply is Reply.ACCEPTED else SOME)

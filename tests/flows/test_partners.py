@@ -1,0 +1,104 @@
+"""An operator in command of one partner's deliveries: sees how they stand, pauses, tests and resumes them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from a_bus import Bus
+from test_commands import incident, notification_id, safebus
+
+from safebus.deploy.local.demo.demonstrate import RECIPIENTS
+from safebus.schemas.bus_records import Stage
+
+pytestmark = pytest.mark.flow
+
+ASH = "ash-primary"
+
+
+def standing(bus: Bus) -> dict[str, Any]:
+    done = safebus(bus, "partners", "show", ASH, "-o", "json")
+    assert done.returncode == 0, done.stderr
+    [row] = json.loads(done.stdout)
+    return dict(row)
+
+
+def word(bus: Bus, *what: str) -> None:
+    done = safebus(bus, "partners", *what, "--execute", "--reason", "tried in a test")
+    assert done.returncode == 0, done.stderr
+
+
+async def test_while_a_partner_is_paused_nothing_is_handed_over_and_all_of_it_after(bus: Bus) -> None:
+    event = incident()
+    mine = await notification_id(bus, event, ASH)
+    word(bus, "pause", ASH)
+    try:
+        await bus.publish(event)
+        await bus.until(
+            lambda seen: any(r.event_id == event.event_id and r.partner != ASH for r in seen.receipts),
+            "the others to have it",
+        )
+        paused = standing(bus)
+        there = (bus.partners.drop_folder(ASH) / f"{mine}.json").exists()
+    finally:
+        word(bus, "resume", ASH)
+    await bus.settled(event)
+
+    assert (paused["how"], paused["why"]) == ("paused", "until it is resumed")
+    assert paused["undelivered"] >= 1 and paused["oldest"]
+    assert not there
+    assert (bus.partners.drop_folder(ASH) / f"{mine}.json").exists()
+
+
+async def test_a_held_destination_is_seen_tested_and_tried_at_once_when_it_is_mended(bus: Bus) -> None:
+    """Without a word it would be asked again in its own time, and nobody would know when."""
+    event = incident()
+    mine = await notification_id(bus, event, ASH)
+    folder = bus.partners.drop_folder(ASH)
+    away = folder.with_name("away")
+    destinations = bus.partners.destinations(RECIPIENTS)
+    test = ("partners", "test", ASH, "--destinations", str(destinations), "--execute", "--reason", "is it back?")
+    folder.rename(away)
+    try:
+        await bus.publish(event)
+        await bus.until(
+            lambda seen: any(r.notification_id == mine and r.stage is Stage.HELD for r in seen.receipts),
+            "it to be held",
+        )
+        held, explained, before = standing(bus), safebus(bus, "explain", event.event_id), safebus(bus, *test)
+    finally:
+        away.rename(folder)
+    after = safebus(bus, *test)
+    word(bus, "resume", ASH)
+    seen = await bus.settled(event)
+
+    assert (held["how"], held["why"]) == ("held", "not_let_in, answer enoent")
+    assert held["since"] and held["asked_again_at"] > held["since"]
+    assert "waits for our key, address or table at the partner: a person must mend it; asked again at" in " ".join(
+        explained.stdout.split()
+    )
+    assert (before.returncode, after.returncode) == (3, 0), (before.stderr, after.stderr)
+    assert "not taken: NOT_LET_IN, answer enoent" in before.stderr
+    [test_file] = [f for f in folder.glob("*.json") if json.loads(f.read_text("utf-8")).get("test")]
+    assert "about nobody" in json.loads(test_file.read_text("utf-8"))["what_to_do"]
+    test_file.unlink()
+    assert [r.stage for r in seen.receipts if r.notification_id == mine][-1] is Stage.HANDED_OVER
+
+
+async def test_who_has_received_nothing_since_is_one_question(bus: Bus) -> None:
+    event = incident()
+    await bus.publish(event)
+    await bus.settled(event)
+    done = safebus(bus, "partners", "list", "--silent-since", "2026-01-01", "-o", "json")
+    silent = {row["partner"] for row in json.loads(done.stdout)}
+    everyone = {row["partner"] for row in json.loads(safebus(bus, "partners", "list", "-o", "json").stdout)}
+
+    assert ASH not in silent and ASH in everyone
+    assert silent < everyone
+
+
+def test_a_partner_that_nobody_knows_is_said_with_the_one_that_was_meant(bus: Bus) -> None:
+    done = safebus(bus, "partners", "pause", "ash-primry")
+
+    assert done.returncode == 1 and "did you mean `ash-primary`" in done.stderr
