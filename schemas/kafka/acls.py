@@ -113,9 +113,16 @@ def _rules(admin: AdminClient) -> list[Any]:
     )
     try:
         found: list[Any] = admin.describe_acls(everything, request_timeout=ANSWER_WITHIN_S).result(2 * ANSWER_WITHIN_S)
+        if not found and not _may_see(admin):  # the client takes a refusal for an empty list
+            raise NotReachable("Kafka does not show rights to this certificate: it needs DESCRIBE on the cluster")
     except KafkaException as exc:
         raise NotReachable(f"Kafka does not show rights: {exc.args[0].str()}") from exc
     return found
+
+
+def _may_see(admin: AdminClient) -> bool:
+    asked = admin.describe_cluster(include_authorized_operations=True, request_timeout=ANSWER_WITHIN_S)
+    return AclOperation.DESCRIBE in (asked.result(2 * ANSWER_WITHIN_S).authorized_operations or ())  # None: none
 
 
 def _of(right: Right) -> tuple[Any, ...]:

@@ -17,13 +17,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
-    OutOfOrderSequenceNumber,
     ProducerFenced,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
@@ -55,11 +53,7 @@ class Refusal:
 
 
 #: What is said of one topic and says nothing of any other.
-_OF_THE_TOPIC = (
-    TopicAuthorizationFailedError,
-    MessageSizeTooLargeError,
-    OutOfOrderSequenceNumber,  # of what follows one of these
-)
+_OF_THE_TOPIC = (TopicAuthorizationFailedError, MessageSizeTooLargeError)
 
 
 @lru_cache(maxsize=65_536)
@@ -74,7 +68,12 @@ def partition_of(key: bytes, partitions: int = topics.PARTITIONS) -> int:
 
 class Writer:
     """
-    An idempotent producer that waits for every acknowledgement.
+    A producer that waits for every acknowledgement.
+
+    Only one with a transactional id has a producer id, by which a broker tells repeats. Nobody is asked for it: whoever
+    may write to a topic may write under an id that a broker will give to somebody else next, and what that one then
+    writes is taken for a repeat, acknowledged, and nowhere. So a retry may write the same twice here; every record of
+    ours has an id by which its readers know that.
 
     Args:
         linger_ms: How long a record waits for others to go with it, milliseconds. Whoever waits for each of its few
@@ -100,7 +99,7 @@ class Writer:
             client_id=client_id,
             acks="all",
             compression_type=compression,
-            enable_idempotence=True,
+            enable_idempotence=transactional_id is not None,
             linger_ms=linger_ms,
             max_batch_size=131_072,
             max_request_size=1_048_576,
@@ -117,7 +116,7 @@ class Writer:
         Connect; with a transactional id, become the one who writes under it.
 
         Raises:
-            NotReachable: No broker answers, or this certificate may write nothing.
+            NotReachable: No broker answers, or this certificate may not write under the transactional id.
         """
         try:
             # aiokafka asks for a producer id for ever; a caller must hear when nobody answers.
@@ -125,10 +124,6 @@ class Writer:
                 await self._producer.start()
         except TimeoutError as exc:
             raise await self._connection.unreachable() from exc
-        except ClusterAuthorizationFailedError as exc:
-            raise NotAllowed(
-                f"`{self._connection.bootstrap}` lets this certificate write to no topic; ask the operator"
-            ) from exc
         except TransactionalIdAuthorizationFailed as exc:
             raise NotAllowed("this certificate may not write under its transactional id; ask for WRITE on it") from exc
         except KafkaConnectionError as exc:
@@ -171,7 +166,7 @@ class Writer:
         refused: list[Refusal] = []
         at = found[0] if found else None
         try:
-            # An idempotent aiokafka producer tries for ever; a caller must hear when nobody answers.
+            # One with a producer id tries for ever; a caller must hear when nobody answers.
             async with asyncio.timeout(self._timeout_s):
                 for at in found:
                     try:
@@ -210,10 +205,7 @@ class Writer:
 
     async def renew(self) -> None:
         """
-        Begin anew under the same name, when all that was sent is acknowledged or refused.
-
-        A batch that was refused leaves a hole in the sequence by which a broker tells repeats, and the next one would
-        be refused for that, for ever (`OutOfOrderSequenceNumber`).
+        Begin anew under the same name: what nobody has acknowledged so far is not tried any more.
 
         Raises:
             NotReachable: As `start`.

@@ -14,7 +14,7 @@ import structlog
 
 from safebus.schemas import topics
 from safebus.schemas.errors import NotReachable
-from safebus.schemas.kafka.writer import Message, Refusal, Writer
+from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.worker.counts import Counts
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class Outgoing:
         """
         to_try = self._open(messages)
         try:
-            refused = await self._send(to_try)
+            refused = await self._writer.send_each(to_try)
         except NotReachable:
             # The client asks for a topic that is gone until its time is over, and says no more than that. What was
             # acknowledged before goes out twice, under the same ids.
@@ -57,21 +57,11 @@ class Outgoing:
             if len(left) == len(to_try):
                 raise
             await self._writer.renew()
-            refused = await self._send(left)
+            refused = await self._writer.send_each(left)
         for refusal in refused:
             if topics.partner_of_notifications(refusal.message.topic) is None:
                 raise refusal.why
             self._owed(refusal.message, str(refusal.why))
-
-    async def _send(self, messages: list[Message]) -> list[Refusal]:
-        """What is refused twice: a batch that is refused leaves what follows it refused, too."""
-        refused = await self._writer.send_each(messages)
-        if refused:
-            await self._writer.renew()
-            refused = await self._writer.send_each(refusal.message for refusal in refused)
-        if refused:
-            await self._writer.renew()
-        return refused
 
     def _open(self, messages: Iterable[Message]) -> list[Message]:
         """Those that can be tried; all others are owed."""

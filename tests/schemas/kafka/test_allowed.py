@@ -127,9 +127,10 @@ async def test_who_may_write_nothing_or_not_there_is_told(secured: SecuredBroker
     police = Writer(secured.connection("police"), client_id="test")
     thief = Writer(secured.connection("police"), client_id="test", transactional_id="safebus-decisions-1")
 
-    with pytest.raises(NotAllowed, match="lets this certificate write to no topic"):
-        await nobody.start()
+    await nobody.start()
     await police.start()
+    with pytest.raises(NotAllowed, match=r"may not write to `in\.mash`; ask the operator for WRITE on it"):
+        await nobody.send_all([Message("in.mash", b"k", b"v")])
     with pytest.raises(NotAllowed, match=r"may not write to `in\.mash`; ask the operator for WRITE on it"):
         await police.send_all([Message("in.mash", b"k", b"v")])
     with pytest.raises(NotAllowed, match="may not write under its transactional id"):
@@ -261,6 +262,14 @@ def test_a_rule_of_another_kind_than_the_bus_makes_is_named(secured: SecuredBrok
         "ALLOW User:y READ on TOPIC `in.x` from host 10.0.0.1",
         "DENY User:worker READ on TOPIC `in.` from host *",
     ]
+
+
+def test_who_may_not_see_rights_is_not_told_that_there_are_none(secured: SecuredBroker, tmp_path: Path) -> None:
+    """Else `safebus rights plan` says of a bus that is in order that every right is missing."""
+    with pytest.raises(NotReachable, match="does not show rights to this certificate: it needs DESCRIBE on the"):
+        acls.given(secured.settings("op-anna").admin_client())
+    with open_secured(tmp_path) as empty:
+        assert acls.given(empty.admin.admin_client()) == []
 
 
 async def test_who_is_shown_nothing_is_told(secured: SecuredBroker) -> None:
