@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from safebus.deploy.service import key_files, settings
 from safebus.deploy.service.settings import Settings
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.producers.publisher import Publisher
-from safebus.schemas.events import OperationEncompass
+from safebus.schemas.events import Event, OperationEncompass
 from safebus.schemas.kafka.connection import Connection
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
@@ -85,13 +85,13 @@ class WatchedBus:
     async def ready(self, process: str) -> Answer:
         return await self.until(process, "readyz", lambda answer: answer.status == 200)
 
-    async def publish(self, *events: OperationEncompass) -> None:
-        agency = "fordshire-police"
-        async with Publisher(
-            self.connection, agency=agency, case_secret=self.settings.case_secret(agency)
-        ) as publisher:
-            for event in events:
-                await publisher.publish(event, case="case")
+    async def publish(self, *events: Event, case: str = "case") -> None:
+        for event in events:
+            agency = event.publisher.agency
+            async with Publisher(
+                self.connection, agency=agency, case_secret=self.settings.case_secret(agency)
+            ) as publisher:
+                await publisher.publish(event, case=case)
 
 
 def incident() -> OperationEncompass:
@@ -100,22 +100,30 @@ def incident() -> OperationEncompass:
 
 
 @contextmanager
-def watched_bus(folder: Path, *partners: str) -> Iterator[WatchedBus]:
-    """Start everything, with deliveries to these partners, and end everything."""
+def watched_bus(
+    folder: Path, *partners: str, register: Path = DEMO_REGISTER, more: Sequence[str] = ()
+) -> Iterator[WatchedBus]:
+    """
+    Start everything, with deliveries to these partners, and end everything.
+
+    Args:
+        more: Further ones of them, which take everything, too.
+    """
     found = settings.load({"SAFEBUS_HOME": str(folder / "home")})
     broker = KafkaBroker(folder / "broker")
     processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
     try:
         broker.start()
         key_files.init(found.home)
-        entries = [change.entry for change in changes_of(DEMO_REGISTER, Register(), found.person_key())]
+        entries = [change.entry for change in changes_of(register, Register(), found.person_key())]
         key_files.init_cases(found.home, partners_of(entries))
         make_topics(broker, wanted(partners_of(entries)))
         connection = Connection(broker.bootstrap)
         records = as_records(entries, at=datetime.now(UTC), by="test", reason="test")
         asyncio.run(write_records(connection, records, key=found.person_key()))
-        (folder / THERE).mkdir()
-        places = {partner: {"transport": "folder", "folder": str(folder / partner)} for partner in (THERE, GONE)}
+        for partner in (THERE, *more):
+            (folder / partner).mkdir()
+        places = {partner: {"transport": "folder", "folder": str(folder / partner)} for partner in (THERE, GONE, *more)}
         (folder / "down.dsn").write_text(f"postgresql://safebus@127.0.0.1:{free_port()}/none", "utf-8")
         places[DOWN] = {"transport": "postgres", "dsn_file": str(folder / "down.dsn")}
         (folder / "destinations.yaml").write_text(json.dumps(places), "utf-8")
