@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from asyncio import Event
 
     from safebus.deploy.service.settings import Settings
+    from safebus.deploy.service.topic_drift import TopicDrift
     from safebus.deploy.service.worker_topics import SeenTopics
     from safebus.streams.worker.counts import Counts
     from safebus.streams.worker.watchdog import Progress
@@ -54,6 +55,7 @@ async def _work(found: Settings, health_port: int | None) -> None:
 
     from safebus.deploy.service.certificates import renewing
     from safebus.deploy.service.rules_digest import rules_digest
+    from safebus.deploy.service.topic_drift import TopicDrift
     from safebus.deploy.service.worker_topics import SeenTopics
     from safebus.streams.worker.counts import Counts
     from safebus.streams.worker.process import WorkerSettings, stop_on_signals
@@ -73,10 +75,11 @@ async def _work(found: Settings, health_port: int | None) -> None:
         rules_digest=rules_digest(),
         scratch=found.home / "scratch",
     )
-    pulse, counts = Progress(), Counts()
+    pulse, counts, drift = Progress(), Counts(), TopicDrift(connection, found.admin_client(), there)
     async with (
         renewing(connection.tls, found.tls_ca, found.tls_cert, clock=clock),
-        _watched_worker(found, health_port, wanted.rules_digest, there, pulse, counts, asked_to_stop),
+        drift.watched(),
+        _watched_worker(found, health_port, wanted.rules_digest, there, drift, pulse, counts, asked_to_stop),
     ):
         await run_worker(wanted, clock=clock, stop=asked_to_stop, pulse=pulse, counts=counts)
     structlog.get_logger().info(
@@ -96,6 +99,7 @@ async def _watched_worker(
     health_port: int | None,
     rules_digest: str,
     there: SeenTopics,
+    drift: TopicDrift,
     pulse: Progress,
     counts: Counts,
     asked_to_stop: Event,
@@ -106,7 +110,9 @@ async def _watched_worker(
         return
     from safebus.deploy.service import health, metrics
 
-    counts.tally = numbers = metrics.WorkerNumbers(pulse, there, rules_digest=rules_digest, certificate=found.tls_cert)
-    state = health.WorkerHealth(pulse, asked_to_stop, lacking=lambda: there.lacking)
+    counts.tally = numbers = metrics.WorkerNumbers(
+        pulse, there, rules_digest=rules_digest, certificate=found.tls_cert, drift=lambda: drift.found
+    )
+    state = health.WorkerHealth(pulse, asked_to_stop, lacking=lambda: there.lacking, drift=lambda: drift.found)
     async with health.serving(health_port, state, numbers.exposition):
         yield

@@ -26,6 +26,7 @@ import structlog
 from aiohttp import web
 
 from safebus.consumers.delivery.measures import Observed
+from safebus.deploy.service.topic_plan import Drift
 from safebus.schemas.errors import BadInput, SafebusError
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.worker.watchdog import Progress
@@ -45,7 +46,7 @@ class HealthCheck:
     One thing that was looked at.
 
     Attributes:
-        about: One word: register, broker, group, rights, commits, loop, courier, stop.
+        about: One word: register, broker, group, rights, topics, commits, loop, courier, stop.
         found: In plain words, whichever way it went.
         warns: It is fine for all but some, and a person must look.
     """
@@ -86,11 +87,13 @@ class WorkerHealth:
         since: When it began, by the same clock as the pulse.
         stop: Set when it was asked to stop.
         lacking: The rights that it should have and has not.
+        drift: How its topics differ from what they should be.
     """
 
     pulse: Progress
     stop: asyncio.Event
     lacking: Callable[[], Sequence[object]] = tuple
+    drift: Callable[[], Sequence[Drift]] = tuple
     clock: Callable[[], float] = time.monotonic
     since: float = field(default_factory=time.monotonic)
 
@@ -105,7 +108,8 @@ class WorkerHealth:
         """What it needs to decide."""
         now = self.clock()
         broker = _fresh("broker", "the broker said where our partitions end", self.pulse.looked_at, now)
-        return [self._group(now), _register(self.pulse, now), broker, _rights(self.lacking()), _stopping(self.stop)]
+        standing = [_rights(self.lacking()), _topics(self.drift()), _stopping(self.stop)]
+        return [self._group(now), _register(self.pulse, now), broker, *standing]
 
     def _group(self, now: float) -> HealthCheck:
         if self.pulse.lag:
@@ -156,6 +160,13 @@ def _rights(lacking: Sequence[object]) -> HealthCheck:
     if not lacking:
         return HealthCheck("rights", True, "it may read and write what it should")
     return HealthCheck("rights", True, f"it lacks {', '.join(map(str, lacking))}, or that is not there", warns=True)
+
+
+def _topics(drift: Sequence[Drift]) -> HealthCheck:
+    """It works on, and what comes of it is a person's to mend."""
+    if not drift:
+        return HealthCheck("topics", True, "nothing is known of its topics that is not as it should be")
+    return HealthCheck("topics", True, "; ".join(f"{one.topic}: {one}" for one in drift), warns=True)
 
 
 def _stopping(stop: asyncio.Event) -> HealthCheck:

@@ -17,6 +17,7 @@ from typing import Final, get_args
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery.measures import OpenState, PartnerTopic, Told
 from safebus.consumers.delivery.stages import ENDED
+from safebus.deploy.service.topic_plan import SETTINGS
 from safebus.schemas.bus_records import Outcome
 from safebus.streams.rules.reasons import SET_ASIDE
 from safebus.streams.worker.counts import Fate
@@ -156,7 +157,17 @@ OWED: Final = Metric(
     "notifications",
     (Label("recipient", f"a partner with an `out.*` topic, or `{OTHER}`"),),
 )
-OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, LAG, COMMIT_AGE)
+TOPIC_DRIFT: Final = Metric(
+    MetricKind.GAUGE,
+    "safebus_topic_drift",
+    "1: this setting of this topic is not what it should be; `safebus topics plan` says what comes of it",
+    "0 or 1",
+    (
+        Label("topic", "of those that a worker reads or writes"),
+        Label("setting", "as Kafka names it, or the number of partitions", tuple(SETTINGS)),
+    ),
+)
+OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, LAG, COMMIT_AGE, TOPIC_DRIFT)
 
 ATTEMPTS: Final = Metric(
     MetricKind.COUNTER,

@@ -31,6 +31,7 @@ from safebus.consumers.delivery.measures import Observed, PartnerTopic, Told
 from safebus.consumers.delivery.stages import ENDED
 from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
+from safebus.deploy.service.topic_plan import Drift
 from safebus.schemas import signing
 from safebus.schemas.bus_records import Answer, Stage
 from safebus.schemas.errors import BadInput
@@ -115,7 +116,12 @@ class There(Protocol):
 
 
 class WorkerNumbers(Numbers):
-    """A worker's numbers: an `EventTally`."""
+    """
+    A worker's numbers: an `EventTally`.
+
+    Args:
+        drift: How its topics differ from what they should be.
+    """
 
     def __init__(
         self,
@@ -124,6 +130,7 @@ class WorkerNumbers(Numbers):
         *,
         rules_digest: str,
         certificate: Path | None = None,
+        drift: Callable[[], Sequence[Drift]] = tuple,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(
@@ -139,6 +146,7 @@ class WorkerNumbers(Numbers):
         self._owed = self._counter(metric_list.OWED)
         self._lag = self._gauge(metric_list.LAG)
         self._commit_age = self._gauge(metric_list.COMMIT_AGE)
+        self._drift, self._topic_drift = drift, self._gauge(metric_list.TOPIC_DRIFT)
         for reason in REASONS:
             self._quarantined.labels(reason)
 
@@ -176,6 +184,9 @@ class WorkerNumbers(Numbers):
         for (topic, partition), waiting in sorted(self._pulse.lag.items()):
             self._lag.labels(GROUP, topic, str(partition)).set(waiting)
         self._commit_age.set(self._pulse.commit_age_s(now))
+        self._topic_drift.clear()
+        for one in self._drift():
+            self._topic_drift.labels(one.topic, one.setting).set(1)
 
     def _show_topics(self) -> None:
         # From zero on: a first event must be an increase, and an agency that sends none must be seen to send none.

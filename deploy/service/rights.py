@@ -24,6 +24,7 @@ from safebus.streams.worker.app import GROUP
 from safebus.streams.worker.decision_log import TRANSACTIONAL_ID
 
 READ, WRITE, DESCRIBE = Operation.READ.name, Operation.WRITE.name, Operation.DESCRIBE.name
+DESCRIBE_CONFIGS = Operation.DESCRIBE_CONFIGS.name
 
 
 def _topics(principal: str, operation: str, *names: str, prefixed: bool = False) -> Iterator[Right]:
@@ -32,15 +33,35 @@ def _topics(principal: str, operation: str, *names: str, prefixed: bool = False)
 
 
 def of_worker(name: str = "worker") -> list[Right]:
-    """Decides: reads what agencies publish and the register, writes decisions, notifications, quarantine."""
+    """
+    Decides: reads what agencies publish and the register, writes decisions, notifications, quarantine.
+
+    It sees the settings of these, to say when one is changed under it.
+    """
+    published, sent = (
+        topics.published_by("agency").removesuffix("agency"),
+        topics.notifications_for("agency").removesuffix("agency"),
+    )
+    fixed = (topics.REGISTER, topics.DECISIONS, topics.QUARANTINE)
     return [
-        *_topics(name, READ, topics.published_by("agency").removesuffix("agency"), prefixed=True),
+        *_topics(name, READ, published, prefixed=True),
         *_topics(name, READ, topics.REGISTER, topics.DECISIONS),
         *_topics(name, WRITE, topics.DECISIONS, topics.QUARANTINE),
-        *_topics(name, WRITE, topics.notifications_for("agency").removesuffix("agency"), prefixed=True),
+        *_topics(name, WRITE, sent, prefixed=True),
+        *_topics(name, DESCRIBE_CONFIGS, published, sent, prefixed=True),
+        *_topics(name, DESCRIBE_CONFIGS, *fixed),
         Right(name, READ, Of.GROUP, GROUP),
         Right(name, WRITE, Of.TRANSACTIONAL_ID, TRANSACTIONAL_ID, prefixed=True),
     ]
+
+
+def sees_settings_of(topic: str) -> bool:
+    """Is it one whose settings a worker looks at?"""
+    return any(
+        topic.startswith(right.name) if right.prefixed else topic == right.name
+        for right in of_worker()
+        if right.operation == DESCRIBE_CONFIGS
+    )
 
 
 def of_adapter(partner: str, name: str = "") -> list[Right]:

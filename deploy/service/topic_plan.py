@@ -52,6 +52,9 @@ _HARM: Final = {
     "message.timestamp.type": "a publisher's clock dates its records, not the broker's",
 }
 
+#: All that is compared.
+SETTINGS: Final = tuple(_HARM)
+
 
 def drifted(
     expected: Iterable[Topic], there: Mapping[str, int], settings: Mapping[str, Mapping[str, str]] | None

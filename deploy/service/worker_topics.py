@@ -42,12 +42,17 @@ class SeenTopics:
     @property
     def closed(self) -> frozenset[str]:
         """The `out.*` topics that there should be and that it may not write."""
-        return frozenset(r.name for r in self.lacking if topics.partner_of_notifications(r.name) is not None)
+        return frozenset(
+            r.name for r in self._lacks(rights.WRITE) if topics.partner_of_notifications(r.name) is not None
+        )
 
     @property
     def unreadable(self) -> frozenset[str]:
         """The `in.*` topics that there should be and that it may not read."""
-        return frozenset(r.name for r in self.lacking if topics.is_published(r.name))
+        return frozenset(r.name for r in self._lacks(rights.READ) if topics.is_published(r.name))
+
+    def _lacks(self, operation: str) -> list[Right]:
+        return [right for right in self.lacking if right.operation == operation]
 
     async def look(self, partners: Collection[str]) -> Sequence[str]:
         """
@@ -73,7 +78,8 @@ class SeenTopics:
         self.publishing = sorted({name for name in names if topics.is_published(name)} - self.unreadable)
         seen = {p for p in map(topics.partner_of_notifications, names) if p is not None}
         self.recipients = sorted(seen.union(partners))  # also whose topic is hidden: what it is owed is counted by name
-        if needed := [r for r in self.lacking if r.name not in self.closed | self.unreadable]:
+        without = (*self._lacks(rights.READ), *self._lacks(rights.WRITE))  # that settings are not seen stops nothing
+        if needed := [r for r in without if r.name not in self.closed | self.unreadable]:
             raise NotAllowed(
                 f"this worker lacks {', '.join(map(str, needed))}, or that is not there; `safebus topics plan` shows "
                 "what there should be, and `safebus rights plan` who may do what"

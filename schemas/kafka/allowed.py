@@ -33,6 +33,7 @@ class Operation(IntEnum):
     READ = 3
     WRITE = 4
     DESCRIBE = 8
+    DESCRIBE_CONFIGS = 10
 
 
 class Of(StrEnum):
@@ -212,6 +213,8 @@ def missing(wanted: Iterable[Right], there: Allowed, *, expected: Iterable[str] 
     for right in wanted:
         if right.of is Of.TOPIC:
             about = [n for n in names if n.startswith(right.name)] if right.prefixed else [right.name]
+            if right.operation == Operation.DESCRIBE_CONFIGS.name:
+                about = [n for n in about if n in there.topics]  # of one that is not shown, what hides it is named
             lacking = [n for n in about if Operation[right.operation] not in there.topics.get(n, ())]
             found += [Right(right.principal, right.operation, Of.TOPIC, name) for name in lacking]
         elif right.of is Of.GROUP:

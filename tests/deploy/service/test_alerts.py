@@ -14,6 +14,7 @@ from test_metrics import LACKING, There
 
 from safebus.deploy.service import metrics
 from safebus.deploy.service.metrics import DeliverNumbers, Numbers, WorkerNumbers
+from safebus.deploy.service.topic_plan import Drift
 from safebus.streams.worker.watchdog import Progress
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -33,7 +34,12 @@ def names() -> dict[str, set[str]]:
     pulse = Progress(register_at=0.0)
     pulse.looked({("in.police", 0): 1}, {}, now=0.0)
     numbers: list[Numbers] = [
-        WorkerNumbers(pulse, There(["in.police"], ["haven"], [LACKING]), rules_digest="d1"),
+        WorkerNumbers(
+            pulse,
+            There(["in.police"], ["haven"], [LACKING]),
+            rules_digest="d1",
+            drift=lambda: [Drift("register", "cleanup.policy", "compact", "delete", "")],
+        ),
         DeliverNumbers([ACourier()], pulse, clock=lambda: NOON, rules_digest="d1"),
     ]
     for each in numbers:

@@ -249,6 +249,12 @@ READY = """\
     "output": "it may read and write what it should"
    }
   ],
+  "topics": [
+   {
+    "status": "pass",
+    "output": "nothing is known of its topics that is not as it should be"
+   }
+  ],
   "stop": [
    {
     "status": "fail",

@@ -19,6 +19,7 @@ from safebus.consumers.delivery.measures import OpenState, PartnerTopic, Pile, T
 from safebus.deploy.service import metric_list
 from safebus.deploy.service.metric_list import FATES, OTHER, REASONS, Metric
 from safebus.deploy.service.metrics import DeliverNumbers, Numbers, WorkerNumbers
+from safebus.deploy.service.topic_plan import SETTINGS, Drift
 from safebus.schemas.bus_records import Answer, Outcome, Stage
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.gate import GateReason
@@ -58,10 +59,14 @@ def shown(numbers: Numbers, accept: str = "") -> Shown:
     }
 
 
-def worker(pulse: Progress, *, now: float = 100.0, there: There | None = None) -> WorkerNumbers:
+def worker(
+    pulse: Progress, *, now: float = 100.0, there: There | None = None, drift: Sequence[Drift] = ()
+) -> WorkerNumbers:
     """A worker that began at second 100."""
     ticks = iter([100.0])
-    return WorkerNumbers(pulse, there or There(), rules_digest="d1", ticks=lambda: next(ticks, now))
+    return WorkerNumbers(
+        pulse, there or There(), rules_digest="d1", drift=lambda: drift, ticks=lambda: next(ticks, now)
+    )
 
 
 def answer(recipient: str, outcome: Outcome) -> Answer:
@@ -339,7 +344,9 @@ def test_what_is_on_the_list_is_shown_with_these_labels_and_nothing_else_is() ->
     """Where a label has a fixed list of values, all of them are there before the first is counted."""
     pulse = Progress()
     pulse.looked({(POLICE, 0): 1}, {}, now=90.0)
-    working, delivering = worker(pulse, there=There(lacking=[LACKING])), delivery(ACourier(), lacking=[LACKING])
+    drift = [Drift("register", setting, "is", "should", "harm") for setting in SETTINGS]
+    working = worker(pulse, there=There(lacking=[LACKING]), drift=drift)
+    delivering = delivery(ACourier(), lacking=[LACKING])
     working.answered(ENCOMPASS, [answer("haven", outcome) for outcome in Outcome])
     for numbers, listed in ((working, metric_list.OF_WORKERS), (delivering, metric_list.OF_DELIVERY)):
         numbers.look(100.0)

@@ -32,7 +32,7 @@ def test_only_the_worker_writes_notifications_and_only_an_agency_its_events() ->
     assert who("READ", "out.mash") == {"adapter-mash", "auditor", "op-anna"}
     assert who("WRITE", "receipts.mash") == {"adapter-mash", "op-anna"}  # a name that begins so is another's
     assert who("WRITE", "quarantine") == {"worker", "importer-mash"}
-    assert {r.operation for r in RIGHTS} <= {"READ", "WRITE", "DESCRIBE"}
+    assert {r.operation for r in RIGHTS} <= {"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"}
     assert {r.principal for r in RIGHTS if r.of is Of.TRANSACTIONAL_ID} == {"worker"}
 
 
