@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from docs.generate import command, delivery_states, destinations, events, metrics_and_reasons, python, register
+from docs.generate import command, delivery_states, destinations, events, metrics_and_reasons, python, register, threats
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 
@@ -27,4 +27,5 @@ def pages() -> dict[str, str]:
         "delivery-states.md": delivery_states.page(),
         "metrics.md": metrics_and_reasons.metrics_page(),
         "reasons.md": metrics_and_reasons.reasons_page(),
+        "threats.md": threats.page(),
     }

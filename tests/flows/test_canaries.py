@@ -261,8 +261,12 @@ def run(bus: WatchedBus, words: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def of_processes() -> Iterator[tuple[str, bytes]]:
-    """What the system shows of every process that these tests have started; those of the bus leave no core file."""
-    limits = {}
+    """
+    What the system shows of every process that these tests have started.
+
+    Those of the bus leave no core file, and listen for nobody but at their health port on this machine.
+    """
+    limits, listening = {}, {}
     for child in psutil.Process().children(recursive=True):
         files = Path("/proc") / str(child.pid)
         shown = (files / "cmdline").read_bytes()
@@ -271,7 +275,10 @@ def of_processes() -> Iterator[tuple[str, bytes]]:
             limits[shown.split(b"\0")[0]] = re.findall(
                 r"^Max core file size +(\S+) +(\S+)", (files / "limits").read_text(), re.MULTILINE
             )
+            open_at = [c.laddr.ip for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+            listening[shown.split(b"\0")[0]] = open_at
     assert limits == {b"safebus worker": [("0", "0")], b"safebus deliver": [("0", "0")]}
+    assert listening == {b"safebus worker": ["127.0.0.1"], b"safebus deliver": ["127.0.0.1"]}
 
 
 def in_files(bus: WatchedBus) -> Iterator[tuple[str, bytes]]:
