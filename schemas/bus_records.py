@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.tokens import NamedToken, Token
 
 
 class BusRecord(FrozenModel):
@@ -39,7 +40,7 @@ class Notification(BusRecord):
     publisher: str
     purpose: str
     urgency: str
-    subject_token: str
+    subject_token: Token
     agreement_id: str
     agreement_version: int
     flow: str
@@ -112,7 +113,7 @@ class Answer(BusRecord):
 
     decision_id: str
     recipient: str
-    subject_token: str
+    subject_token: Token
     interest: str
     outcome: Outcome
     reasons: tuple[Reason, ...]
@@ -159,7 +160,7 @@ class Holder(BusRecord):
     """Who was sent a notification, under what."""
 
     recipient: str
-    subject_token: str
+    subject_token: Token
     notification_id: str
     agreement_id: str
     agreement_version: int
@@ -182,11 +183,11 @@ class Accused(BusRecord):
     """
 
     named_in: str
-    ids: tuple[str, ...] = ()
-    confirm: tuple[str, ...] = ()
-    family: tuple[str, ...] = ()
-    given: tuple[str, ...] = ()
-    born: tuple[str, ...] = ()
+    ids: tuple[NamedToken, ...] = ()
+    confirm: tuple[NamedToken, ...] = ()
+    family: tuple[Token, ...] = ()
+    given: tuple[Token, ...] = ()
+    born: tuple[Token, ...] = ()
     works_for: tuple[str, ...] = ()
     may_be_parent: bool = True
     corrected: bool = False
@@ -205,7 +206,7 @@ class Earlier(BusRecord):
         holders: Who was sent what this one takes back or corrects: that event, and what adds to it or corrects it.
     """
 
-    tokens: tuple[str, ...] = ()
+    tokens: tuple[Token, ...] = ()
     known: bool = True
     retracted: bool = False
     accused: tuple[Accused, ...] = ()
@@ -225,7 +226,7 @@ class Episode(BusRecord):
         retracted: That was the last that was heard of it, so what adds to it or corrects it comes too late.
     """
 
-    tokens: tuple[str, ...]
+    tokens: tuple[Token, ...]
     accused: tuple[Accused, ...] = ()
     whole: bool = True
     retracted: bool = False
@@ -331,7 +332,7 @@ class Receipt(BusRecord):
     at: datetime
     answer: str
     reason: str
-    subject_token: str
+    subject_token: Token
     purpose: str
     consent_meaning: str | None
     output_digest: str

@@ -4,6 +4,7 @@ What can go wrong, as one tree.
     SafebusError
     ├── BadInput              what we were given cannot be used; the message says what to mend
     │   ├── BadIdentifier     an NHS number, UPN or agency id that fails its own check
+    │   │   └── SecretNotHeld  written under a generation of the bus's secret that this process was not given
     │   ├── BadSchema         a schema that may not be loaded (unclassified leaf, recursion, ...)
     │   ├── BadRegister       an agreement, partner, basis, consent ... that does not hold together
     │   └── Refused           bytes that the gate does not let in; carries a reason code
@@ -33,6 +34,10 @@ class BadIdentifier(BadInput, ValueError):
 
     A ValueError too: only so does pydantic name the field, and `codec.decode` refuse the event it stands in.
     """
+
+
+class SecretNotHeld(BadIdentifier):
+    """It was written under a generation of the bus's secret that this process was not given."""
 
 
 class BadSchema(BadInput):

@@ -11,7 +11,7 @@ from __future__ import annotations
 CONTENT_TYPE = "application/avro"
 
 
-#: On a register record: the fingerprints of the person key that its tokens were made with, and of the digest key.
+#: On a register record: the fingerprints of the person key, and of its digest key, that it was written under.
 KEYS = "sb_keys"
 
 #: On a record of `operations`: the certificate of who wrote it (DER), and its signature of the value.

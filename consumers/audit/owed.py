@@ -125,7 +125,7 @@ def _again(
 
     if value is None:
         return cannot(f"the event is no longer kept at {where}; the agency can publish a correction")
-    if key.digest(value) != record.input_digest:
+    if not key.agrees(record.input_digest, value):
         return cannot(f"other bytes stand at {where} than were decided")
     try:
         outputs = outputs_of(record, *codec.decode_plain(value, schemas=schemas), key=key)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import structlog
 
@@ -32,6 +32,7 @@ from safebus.consumers.delivery.stages import Phase, Step
 from safebus.schemas import headers, topics
 from safebus.schemas.bus_records import Notification, Stage
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.keys import DigestKey
 
 log = structlog.get_logger()
 
@@ -42,7 +43,9 @@ class Delivery:
     One notification on its way.
 
     Attributes:
+        notification: As it stands there, its token dressed.
         value: The bytes as they stand on the partner's topic.
+        case: The token as it is known here, the same whenever it was written: keeps one child's in order.
         attempt: How often it was tried, since its destination was last held.
         tried_at: When it was last tried; None: not yet, by this process.
         first_sent: When it was first tried; None: not yet, or its destination was held since.
@@ -53,11 +56,28 @@ class Delivery:
     notification: Notification
     value: bytes
     digest: str
+    case: str
     attempt: int = 0
     tried_at: datetime | None = None
     first_sent: datetime | None = None
     redriven: str | None = None
     taken_back: bool = False
+
+    @classmethod
+    def of(cls, notification: Notification, value: bytes, key: DigestKey, **how: Any) -> Self:
+        """
+        One that was read from a topic.
+
+        Raises:
+            BadIdentifier: It was written under a secret that is not held here; `key.knows` says so before.
+        """
+        token = notification.subject_token
+        return cls(notification, value, key.under(token).digest(value), key.plain(token), **how)
+
+    @property
+    def known(self) -> Notification:
+        """The notification as the register knows whom it is about."""
+        return self.notification.model_copy(update={"subject_token": self.case})
 
     @property
     def phase(self) -> Phase:
@@ -132,7 +152,7 @@ class Attempts:
                 meanwhile.append(no_more)
             return not meanwhile
 
-        answer = await hand_over(self._adapter, parcel_of(delivery.notification, view, delivery.digest), may_go=may_go)
+        answer = await hand_over(self._adapter, parcel_of(delivery.known, view, delivery.digest), may_go=may_go)
         if answer.reply is Reply.HELD_BACK:
             delivery.attempt, delivery.first_sent = delivery.attempt - 1, first
             return await self._held_back(meanwhile[0], answer, delivery)
@@ -145,7 +165,7 @@ class Attempts:
     def _unsent(self, delivery: Delivery) -> Step | None:
         """By the register as we know it: what follows without asking the partner; None: it may be asked."""
         return stages.unsent(
-            self._recheck.why_not(delivery.notification, self._clock()),
+            self._recheck.why_not(delivery.known, self._clock()),
             phase=delivery.phase,
             taken_back=delivery.taken_back,
             nothing_there=self._takes_back_nothing(delivery.notification),

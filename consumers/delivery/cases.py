@@ -63,7 +63,7 @@ class Cases:
 
     def add(self, item: Item) -> None:
         """Put one behind those of its case; what it takes back is not sent any more."""
-        queue = self._cases.setdefault(item.notification.subject_token, Case()).queue
+        queue = self._cases.setdefault(item.case, Case()).queue
         for other in queue:
             if item.notification.takes_back == other.notification.notification_id:
                 other.taken_back, other.not_before = True, None

@@ -33,7 +33,7 @@ from safebus.schemas.bus_records import Notification
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Writer
 from safebus.schemas.keys import DigestKey
-from safebus.schemas.own_records import Strange, own_record
+from safebus.schemas.own_records import NOT_THIS_TOPICS, Strange, own_record
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class Courier:
     Args:
         jitter: A number in [-1, 1] each time it is called; chance is an argument.
         receipts: What all couriers of this process share; None: each reads them for itself.
-        key: Only to digest bytes as the decision record does.
+        key: To digest bytes as the decision record does, and to know one child by all tokens it ever had.
 
     Attributes:
         facts: What it has done, for whoever looks.
@@ -74,7 +74,7 @@ class Courier:
     ) -> None:
         self.partner, self.transport = partner, adapter.transport
         self.facts = CourierFacts()
-        self._adapter, self._key, self._clock = adapter, key, clock
+        self._adapter, self._recheck, self._key, self._clock = adapter, recheck, key, clock
         self._outbound = Writer(connection, client_id=f"adapter-{partner}", linger_ms=0)
         self._ledger = Ledger(
             connection,
@@ -104,6 +104,7 @@ class Courier:
             adapter=adapter,
             ledger=self._ledger,
             recheck=recheck,
+            key=key,
             facts=self.facts,
             clock=clock,
             jitter=jitter,
@@ -220,19 +221,17 @@ class Courier:
 
     async def _take_in(self, waiting: Waiting) -> None:
         notification = own_record(waiting, Notification, belongs=lambda n: n.recipient == self.partner)
+        if isinstance(notification, Notification) and not self._key.reads(notification.subject_token):
+            # It raises where a secret is in use that this process lacks, and nothing is skipped. Where it does not, no
+            # secret of the bus wrote this.
+            await self._recheck.refresh()
+            notification = Strange(waiting.topic, waiting.partition, waiting.offset, NOT_THIS_TOPICS)
         if isinstance(notification, Strange):
             self._strange(PartnerTopic.NOTIFICATIONS, notification)
             self._source.dealt_with(waiting)
             return
         first_sent, attempt = self._ledger.waited(notification.notification_id)
-        item = Item(
-            notification,
-            waiting.value,
-            self._key.digest(waiting.value),
-            attempt=attempt,
-            first_sent=first_sent,
-            waiting=waiting,
-        )
+        item = Item.of(notification, waiting.value, self._key, attempt=attempt, first_sent=first_sent, waiting=waiting)
         if await self._attempts.come_again(item):
             self._source.dealt_with(waiting)
         else:

@@ -19,6 +19,7 @@ from safebus.consumers.delivery.measures import CourierFacts, Told
 from safebus.consumers.delivery.parcels import notice_of
 from safebus.consumers.delivery.recheck import Recheck
 from safebus.schemas.bus_records import Stage
+from safebus.schemas.keys import DigestKey
 
 log = structlog.get_logger()
 
@@ -37,12 +38,13 @@ class Notices:
         adapter: Adapter,
         ledger: Ledger,
         recheck: Recheck,
+        key: DigestKey,
         facts: CourierFacts,
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
     ) -> None:
         self._partner, self._adapter, self._ledger, self._recheck = partner, adapter, ledger, recheck
-        self._facts, self._clock, self._jitter = facts, clock, jitter
+        self._key, self._facts, self._clock, self._jitter = key, facts, clock, jitter
         self._not_before: datetime | None = None
         self._looked: tuple[int, int, datetime] | None = None  # register offset, how many, when
 
@@ -60,8 +62,12 @@ class Notices:
             offset, count, at = self._looked
             if (offset, count) == (register_offset, len(there)) and now - at < LOOK_AT_ALL_EVERY:
                 return
+        # A receipt that the bus did not write, with what is no token, ends nothing.
+        readable = [n for n, delivered in there.items() if self._key.reads(delivered.subject_token)]
         ended = {
-            notification_id: how for notification_id in there if (how := self._how_ended(there[notification_id], now))
+            notification_id: how
+            for notification_id in readable
+            if (how := self._how_ended(there[notification_id], now))
         }
         if ended:
             await self._ledger.load()  # another process of this partner, or an operator, may have told it
@@ -74,7 +80,7 @@ class Notices:
 
     def _how_ended(self, delivered: Delivered, now: datetime) -> str | None:
         return self._recheck.consent_ended(
-            person=delivered.subject_token,
+            person=self._key.plain(delivered.subject_token),
             meaning=delivered.consent_meaning or "",
             purpose=delivered.purpose,
             partner=self._partner,
@@ -84,7 +90,8 @@ class Notices:
     async def _tell(self, notification_id: str, ended: Delivered, how: str, now: datetime) -> bool:
         """Send one notice; False: it waits."""
         # It names only what the partner holds, so nothing that happens meanwhile could forbid it.
-        answer = await hand_over(self._adapter, notice_of(notification_id, ended, how), may_go=always)
+        notice = notice_of(notification_id, ended, how, case=self._key.plain(ended.subject_token))
+        answer = await hand_over(self._adapter, notice, may_go=always)
         step = stages.answered(
             answer, phase=stages.Phase.OPEN, attempt=1, first_sent=now, now=now, jitter=self._jitter()
         )

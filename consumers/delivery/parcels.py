@@ -17,7 +17,13 @@ from safebus.schemas.bus_records import Notification
 
 
 def parcel_of(notification: Notification, view: dict[str, Any], digest: str) -> Parcel:
-    """A notification with its released fields."""
+    """
+    A notification with its released fields.
+
+    Args:
+        notification: Its token as it is known here: what a partner keeps under one case stays so when the bus's secret
+            changes.
+    """
     n = notification
     return Parcel(
         notification_id=n.notification_id,
@@ -45,13 +51,13 @@ def parcel_of(notification: Notification, view: dict[str, Any], digest: str) -> 
     )
 
 
-def notice_of(notification_id: str, ended: Delivered, how: str) -> Parcel:
+def notice_of(notification_id: str, ended: Delivered, how: str, *, case: str) -> Parcel:
     """That the consent a notification stood on has ended. It says nothing the partner does not hold already."""
     return Parcel(
         notification_id=notification_id,
         event_id=ended.event_id,
         event_type="consent.withdrawn",
-        case=ended.subject_token,
+        case=case,
         urgency="PRIORITY",
         body={
             "notification_id": notification_id,

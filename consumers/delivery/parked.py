@@ -100,7 +100,7 @@ async def redrive(
         BadInput: It is not parked.
     """
     parked = await find(connection, partner, notification_id)
-    delivery = Delivery(parked.notification, parked.value, key.digest(parked.value), redriven=reason)
+    delivery = Delivery.of(parked.notification, parked.value, key, redriven=reason)
     outbound = Writer(connection, client_id="operator")
     await outbound.start()
     try:

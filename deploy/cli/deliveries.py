@@ -116,6 +116,7 @@ async def _send(found: Settings, what: Sequence[Owed]) -> None:
     outbound = Writer(found.connection(), client_id="operator")
     await outbound.start()
     try:
-        await outbound.send_all(messages.notification(each.output) for each in what if each.output is not None)
+        key = found.person_key()
+        await outbound.send_all(messages.notification(each.output, key) for each in what if each.output is not None)
     finally:
         await outbound.stop()

@@ -58,13 +58,16 @@ def write_to_register(
         BadInput: `second` is nothing that this person may be the second of.
     """
     from safebus.schemas.errors import BadInput
+    from safebus.streams.register import dressing
     from safebus.streams.register.governance import needing_two
     from safebus.streams.register.write import request_digest, write_records
 
     needed = needing_two((record.kind for record in records), register.two_persons)
     if second and not needed:
         raise BadInput("`--second` is for what one person alone may not change, and this is nothing of that kind")
-    act = replace(act, request=request_digest(records, key) if needed else None)
+    key = key.of(register.generation)
+    request = request_digest(records, key) if needed else None
+    act = replace(act, request=request, about=tuple(dressing.dressed_id(each, key) for each in act.about))
     if second:
         first = _first(found, register, second, act)
         act = replace(act, seconds=second)

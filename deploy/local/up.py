@@ -83,7 +83,7 @@ async def _load(connection: Connection, folder: Path, found: settings.Settings) 
     if changes:
         records = as_records((c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine")
         await put_on_record(found, Act("up", (folder.name,), "started on this machine", len(records)), clock=clock)
-        offset = await write_records(connection, records, key=key)
+        offset = await write_records(connection, records, key=key.of(register.generation))
         say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
 
 

@@ -20,7 +20,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 #: What decides, and what turns the register's records into what it looks up; their imports follow.
-DECIDING = ("streams.rules.sharing", "streams.register.store")
+DECIDING = ("streams.rules.sharing", "streams.register.store", "streams.register.dressing")
 _US = "safebus"
 
 

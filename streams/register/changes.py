@@ -18,6 +18,7 @@ from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.keys import PersonKey
 from safebus.streams.register.cross_checks import cross_check
 from safebus.streams.register.entries import Entry, read_folder
+from safebus.streams.register.governance import TOKEN_KEY
 from safebus.streams.register.store import Register
 from safebus.streams.rules.agreements import Agreement, Group
 from safebus.streams.rules.consent import ConsentEntry
@@ -95,11 +96,15 @@ def _what(entry: Entry, register: Register) -> str:
     return "same" if before == entry.body else "changed"
 
 
+#: What is written one by one and stands in no folder.
+_BY_COMMAND = frozenset({"consent", TOKEN_KEY})
+
+
 def left_out(folder: Path, register: Register, key: PersonKey) -> list[str]:
     """
     Records that stand in the register and not in this folder: leaving a line out ends nothing.
 
-    Consents are left out: people's decisions come one by one and are in no folder.
+    What comes one by one and is in no folder, such as people's consents, is left out.
     """
     entries = read_folder(read_files(folder), key, event_schemas())
     named = {entry.record_id for entry in entries}
@@ -107,7 +112,7 @@ def left_out(folder: Path, register: Register, key: PersonKey) -> list[str]:
         if isinstance(entry.body, Agreement):  # also under its old id
             versions = register.standing(entry.body.agreement).items()
             named |= {record_id for record_id, each in versions if each.version == entry.body.version}
-    return sorted(rid for rid, (kind, _) in register.entries().items() if rid not in named and kind != "consent")
+    return sorted(rid for rid, (kind, _) in register.entries().items() if rid not in named and kind not in _BY_COMMAND)
 
 
 #: Nobody registers what begins later, days.

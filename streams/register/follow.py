@@ -15,12 +15,14 @@ from typing import Any
 
 from safebus.schemas import codec, gate, headers, topics
 from safebus.schemas.bus_records import RegisterRecord
-from safebus.schemas.errors import BadRegister, NotReachable, Refused
+from safebus.schemas.errors import BadInput, BadRegister, NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.offsets import Offsets
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader
 from safebus.schemas.keys import DigestKey, PersonKey
+from safebus.streams.register import dressing
+from safebus.streams.register.governance import TOKEN_KEY, TokenKey
 from safebus.streams.register.store import Register, RegisterAsOf
 
 _REGISTER = Partition(topics.REGISTER, 0)
@@ -128,8 +130,11 @@ class RegisterReader:
                 gate.check_marks(message.headers)
                 self._check_key(message)
                 record = codec.decode_record(message.value or b"", RegisterRecord)
+                if self._key is not None:
+                    record = dressing.plain(record, self._key)
                 self.now.apply(message.offset, record)
-            except (BadRegister, Refused) as exc:
+                self._check_generation(record)
+            except BadInput as exc:
                 self._not_understood = BadRegister([f"register offset {message.offset} is not understood: {exc}"])
                 raise self._not_understood from None
             except BaseException as exc:  # whatever it was: the reader is past it, and nobody may go on with a hole
@@ -145,11 +150,28 @@ class RegisterReader:
             return
         if under is None:
             raise BadRegister(["it does not say under which key it was written; load its folder into a new bus"])
-        if self._key.fingerprint in under.decode("ascii", "replace").split():
+        if self._key.fingerprints.keys() & under.decode("ascii", "replace").split():
             return
         theirs = under[:40].decode("ascii", "replace").replace(" ", " or ")
-        what = f"it was written with another key than ours, which is {self._key.fingerprint} and not {theirs}"
+        ours = " or ".join(self._key.fingerprints)
+        what = f"it was written with another key than ours, which is {ours} and not {theirs}"
         raise BadRegister([f"{what}; `safebus keys export`, where this bus was made, gives us its own"])
+
+    def _check_generation(self, record: RegisterRecord) -> None:
+        """What is written from here on could not be read by whoever lacks the secret it is written under."""
+        entry = self.now.entry(record.record_id) if record.kind == TOKEN_KEY and self._key is not None else None
+        if self._key is None or not isinstance(entry, TokenKey):
+            return
+        ours = self._key.fingerprints
+        if entry.generation not in (ours.get(entry.fingerprint), ours.get(entry.digest_fingerprint)):
+            raise BadRegister(
+                [
+                    f"from here on generation {entry.generation} of the bus's secret counts, with the fingerprint "
+                    f"{entry.fingerprint}, and this process holds {' and '.join(ours)}; bring it "
+                    f"`person.{entry.generation}.key`, or `digest.{entry.generation}.key` where it has digest.key: "
+                    "`safebus keys export ROLE`, where the bus's keys are, gives it"
+                ]
+            )
 
     async def stop(self) -> None:
         """Disconnect."""

@@ -1,13 +1,15 @@
 """
 What of the register says nothing about any event, and how the bus is run?
 
-Where each partner's notifications go, and whether now; what one person alone may not change. No decision rests on it.
+Where each partner's notifications go and whether now, what one person alone may not change, and which secret is in
+use. No answer rests on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from pydantic import AwareDatetime, Field
 
@@ -62,6 +64,26 @@ class TwoPersons(FrozenModel):
 
 
 TWO_PERSONS = "two_persons"
+
+
+class TokenKey(FrozenModel):
+    """
+    From this record on tokens are written under the next generation of the bus's secret (`schemas.keys`).
+
+    Attributes:
+        fingerprint, digest_fingerprint: Of that generation; whoever holds another does not go on.
+    """
+
+    generation: int = Field(ge=2, le=999)
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$")
+    digest_fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$")
+
+
+TOKEN_KEY = "token_key"  # noqa: S105  # the kind of an entry
+
+#: An event that was published before the switch, by a publisher whose clock is that much ahead, and comes again after
+#: it, has the ids that it had.
+IDS_FOLLOW_AFTER: Final = timedelta(days=1)
 
 
 def needing_two(kinds: Iterable[str], standing: TwoPersons | None) -> list[str]:

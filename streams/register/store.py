@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +19,15 @@ from pydantic import BaseModel, ValidationError
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.events import what_is_wrong
-from safebus.streams.register.governance import TWO_PERSONS, DeliveriesWord, RegisteredDestination, TwoPersons
+from safebus.streams.register.governance import (
+    IDS_FOLLOW_AFTER,
+    TOKEN_KEY,
+    TWO_PERSONS,
+    DeliveriesWord,
+    RegisteredDestination,
+    TokenKey,
+    TwoPersons,
+)
 from safebus.streams.rules.agreements import Agreement, Flow, Status, speaking
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
@@ -49,6 +57,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "destination": RegisteredDestination,
     "deliveries": DeliveriesWord,
     "two_persons": TwoPersons,
+    TOKEN_KEY: TokenKey,
 }
 
 
@@ -87,6 +96,7 @@ class Register:
 
     def __init__(self) -> None:
         self.offset = -1
+        self._generations: dict[int, datetime] = {1: datetime.min.replace(tzinfo=UTC)}  # since when
         self.partners: dict[str, Partner] = {}
         self.bases: dict[str, Basis] = {}
         self.event_rules: dict[str, EventRule] = {}
@@ -136,12 +146,26 @@ class Register:
             raise BadRegister([f"register offset {offset}: unknown kind `{record.kind}`; upgrade this process"])
         # Read first: a record that is refused must leave what stood before, a prohibition above all.
         entry = None if record.body is None else _read(offset, record, model, record.body)
+        if record.kind == TOKEN_KEY:
+            self._generations.setdefault(self._next_generation(offset, entry), record.recorded_at)
         self._speaks = (date.min, {})
         self._remember_the_end(record)
         self._take_out(record.record_id)
         if entry is not None:
             self._put_in(record.record_id, record.kind, entry, offset)
         self.offset = offset
+
+    def _next_generation(self, offset: int, entry: BaseModel | None) -> int:
+        # Going back would write under a secret again that was given up because somebody has it.
+        if not isinstance(entry, TokenKey) or entry.generation < self.generation:
+            said = entry.generation if isinstance(entry, TokenKey) else "none"
+            raise BadRegister(
+                [
+                    f"register offset {offset}: generation {said} of the bus's secret, and {self.generation} is in "
+                    "use: there is no way back, only to the next"
+                ]
+            )
+        return entry.generation
 
     def _remember_the_end(self, record: RegisterRecord) -> None:
         if record.body is not None:
@@ -190,6 +214,17 @@ class Register:
         """What one person alone may not change."""
         found = self.entry(TWO_PERSONS)
         return found if isinstance(found, TwoPersons) else None
+
+    @property
+    def generation(self) -> int:
+        """The generation of the bus's secret under which is decided and written."""
+        return max(self._generations)
+
+    def generation_for_ids(self, published_at: datetime) -> int:
+        """The generation that gives the decisions about an event of that time, and their notifications, their ids."""
+        return max(
+            each for each, since in self._generations.items() if each == 1 or since + IDS_FOLLOW_AFTER <= published_at
+        )
 
     def entry(self, record_id: str) -> BaseModel | None:
         """The entry under this id, if there is one."""
@@ -387,7 +422,7 @@ class Register:
             case "may_speak_for":
                 self._speakers[entry.person_id][record_id] = entry
                 self._speaking[entry.by][record_id] = entry
-            case "consent":  # what the bus is run by is found under its record id
+            case "consent":  # what else the bus is run by is found under its record id
                 self._consents[(entry.person_id, entry.meaning, entry.purpose)][record_id] = (offset, entry)
 
 

@@ -20,9 +20,10 @@ from safebus.schemas.kafka.writer import Message, Writer
 from safebus.schemas.keys import PersonKey
 from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.schemas.uk_day import uk_day
+from safebus.streams.register import dressing
 from safebus.streams.register.cross_checks import names_nobody, purposes
 from safebus.streams.register.entries import Entry, consent_record_id
-from safebus.streams.register.governance import DeliveriesWord
+from safebus.streams.register.governance import TOKEN_KEY, DeliveriesWord, TokenKey
 from safebus.streams.register.store import Register, body_of
 from safebus.streams.rules import consent_voice
 from safebus.streams.rules.consent import ASKING, HOLDS, OBJECTS, Capacity, ConsentEntry, may_follow, standing
@@ -34,8 +35,10 @@ def ending_record(record_id: str, register: Register, *, at: datetime, by: str, 
     The record that ends an entry from now on; the past stays as it was.
 
     Raises:
-        BadInput: The register has no such entry.
+        BadInput: The register has no such entry, or it is one that is only followed by another.
     """
+    if record_id.startswith(f"{TOKEN_KEY}/"):
+        raise BadInput(f"`{record_id}` cannot be ended; `safebus keys rotate` makes the secret that follows it")
     kind = register.entries().get(record_id, (None,))[0]
     if kind is None:
         hint = did_you_mean(record_id, register.entries(), alike=0.85) or "; `safebus register show` lists what it has"
@@ -145,6 +148,35 @@ def register_after(register: Register, entries: Iterable[Entry], *, at: datetime
     return register_of([*standing, *entries], at=at)
 
 
+def switching_record(register: Register, key: PersonKey, *, at: datetime, by: str, reason: str) -> RegisterRecord:
+    """
+    The record from which on the next generation of the bus's secret counts.
+
+    Raises:
+        BadInput: It was not made yet, or is not here.
+    """
+    generation = register.generation + 1
+    if key.newest < generation:
+        raise BadInput(
+            f"generation {register.generation} of the bus's secret is in use, and the next one is not here; `safebus "
+            "keys rotate person` makes it"
+        )
+    following = key.of(generation)
+    body = TokenKey(
+        generation=generation,
+        fingerprint=following.fingerprint,
+        digest_fingerprint=following.digests.fingerprint,
+    )
+    return RegisterRecord(
+        record_id=f"{TOKEN_KEY}/{generation}",
+        kind=TOKEN_KEY,
+        recorded_at=at,
+        recorded_by=by,
+        reason=reason,
+        body=body_of(body),
+    )
+
+
 def under(key: PersonKey) -> list[tuple[str, bytes]]:
     """The header that names the key of a register record, and the digest key that belongs to it."""
     return [(headers.KEYS, f"{key.fingerprint} {key.digests.fingerprint}".encode())]
@@ -160,7 +192,8 @@ async def write_records(connection: Connection, found: list[RegisterRecord], *, 
     Write records to the register and wait until the broker has them.
 
     Args:
-        key: Which made their tokens: each says so, and whoever holds another does not decide by them.
+        key: Which made their tokens, acting under the generation of the register: each says so, and whoever holds
+            another does not decide by them.
 
     Returns:
         The offset of the last one: whatever is decided after this call counts it.
@@ -177,7 +210,7 @@ async def write_records(connection: Connection, found: list[RegisterRecord], *, 
                 headers.cloud_event(id=record.record_id, source="registrar", type=f"safebus.{record.kind}") + mark,
                 0,
             )
-            for record in found
+            for record in (dressing.dressed(each, key) for each in found)
         )
     finally:
         await outbound.stop()

@@ -20,6 +20,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime
 
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.tokens import Token
 
 
 class Meaning(StrEnum):
@@ -98,7 +99,7 @@ class ConsentEntry(FrozenModel):
         by: The person of the register who said it, where it is known which one.
     """
 
-    person_id: str
+    person_id: Token
     meaning: Meaning
     purpose: str
     state: State
@@ -108,7 +109,7 @@ class ConsentEntry(FrozenModel):
     expressed_by: str = ""
     method: str
     capacity: Capacity | None = None
-    by: str | None = None
+    by: Token | None = None
 
     def spoken_as(self) -> Capacity | None:
         """In which capacity it was said; None: in none that anyone could speak in, or it is not on record."""

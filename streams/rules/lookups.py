@@ -8,7 +8,7 @@ now or as of an offset long ago. `streams.register.store` answers them; whatever
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from safebus.streams.rules.agreements import Agreement, Flow
@@ -31,6 +31,15 @@ class Lookups(Protocol):
     @property
     def offset(self) -> int:
         """Of the last record that counts; -1 before the first."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """The generation of the bus's secret under which is decided (`schemas.keys`)."""
+        ...
+
+    def generation_for_ids(self, published_at: datetime) -> int:
+        """The generation that gives the decisions about an event of that time, and their notifications, their ids."""
         ...
 
     def partner(self, partner: str) -> Partner | None:

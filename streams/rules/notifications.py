@@ -55,10 +55,10 @@ def outputs_of(
 
 def _as_on_record(output: Output, answer: Answer, key: PersonKey) -> Output | None:
     """The output in the bytes that were decided, be it under the schema of an earlier release; None: in no way."""
-    if key.digest(output.value) == answer.output_digest:
+    if key.agrees(answer.output_digest, output.value):
         return output
     values = (codec.encode_record(output.notification, under=mark) for mark in bus_schemas(Notification.SCHEMA))
-    return next((replace(output, value=v) for v in values if key.digest(v) == answer.output_digest), None)
+    return next((replace(output, value=v) for v in values if key.agrees(answer.output_digest, v)), None)
 
 
 def output_of(answer: Answer, record: DecisionRecord, schema: EventSchema, event: Mapping[str, Any]) -> Output:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.tokens import Token
 from safebus.streams.rules.bases import OrgType
 
 
@@ -50,13 +51,13 @@ class KnownPerson(FrozenModel):
         competent_since: The day from which someone assessed them as able to decide before 16 (Gillick).
     """
 
-    person_id: str
-    tokens: dict[str, str] = Field(min_length=1)
-    confirm: dict[str, str] = Field(default_factory=dict)
-    near: tuple[str, ...] = ()
-    family_alike: tuple[str, ...] = ()
-    given_alike: tuple[str, ...] = ()
-    superseded: tuple[str, ...] = ()
+    person_id: Token
+    tokens: dict[str, Token] = Field(min_length=1)
+    confirm: dict[str, Token] = Field(default_factory=dict)
+    near: tuple[Token, ...] = ()
+    family_alike: tuple[Token, ...] = ()
+    given_alike: tuple[Token, ...] = ()
+    superseded: tuple[Token, ...] = ()
     adopted: bool = False
     restricted: bool = False
     lives_independently: bool = False
@@ -81,7 +82,7 @@ class _Dated(FrozenModel):
 class Involvement(_Dated):
     """This partner has this person in its care; `role` says how: `attends_school`, `client` ..."""
 
-    person_id: str
+    person_id: Token
     partner: str
     role: str
 
@@ -109,8 +110,8 @@ class MaySpeakFor(_Dated):
         source: Where that stands: a birth certificate, an order.
     """
 
-    person_id: str
-    by: str
+    person_id: Token
+    by: Token
     speaks_as: SpeaksAs = Field(alias="as")
     source: str
 
@@ -124,8 +125,8 @@ class Danger(_Dated):
         source: Where that stands: an order of a court, a plan, a conviction.
     """
 
-    person_id: str
-    to: str
+    person_id: Token
+    to: Token
     source: str = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -138,6 +139,6 @@ class Danger(_Dated):
 class Affiliation(_Dated):
     """This person works for, or governs, this partner."""
 
-    person_id: str
+    person_id: Token
     partner: str
     relation: str

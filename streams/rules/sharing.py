@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from safebus.schemas import labels
+from safebus.schemas import labels, tokens
 from safebus.schemas.bus_records import Answer, DecisionRecord, Earlier, Origin, Outcome, Reason
 from safebus.schemas.codec import Received
 from safebus.schemas.events import Lifecycle
@@ -63,7 +63,12 @@ def share(
     Args:
         earlier: What is on record of its episode (`streams.rules.episode.earlier`); None: it is the first.
         now: UTC; cut to milliseconds, which is what the record keeps, so that it can be made again from there.
+        key: It must hold the generation that the register says.
+
+    Returns:
+        The record as it is written down: its tokens are dressed (`schemas.tokens`). Those of `earlier` are not.
     """
+    key = key.of(register.generation)
     now = now.astimezone(UTC).replace(microsecond=now.microsecond // 1000 * 1000)
     event = received.event
     matched = resembling.with_likenesses(match_all(event, register, key), event, register, key)
@@ -80,7 +85,9 @@ def share(
     told = {(interest.recipient, interest.match.token): verdict for interest, verdict in decided}
     plans = {who: _plan(received, verdict.flow, verdict) for who, verdict in told.items() if verdict.flow is not None}
     had = {(h.recipient, h.subject_token): h.notification_id for h in facts.earlier.holders}
-    taken_back = {(a.recipient, a.subject_token): a for a in take_back.answers(facts, received.schema, told, key=key)}
+    # Of an event that comes again after the secret has changed: its deliveries must have the ids they had.
+    ids = key.of(register.generation_for_ids(event.published_at))
+    taken_back = {(a.recipient, a.subject_token): a for a in take_back.answers(facts, received.schema, told, ids=ids)}
     answers = [
         _answer(
             received,
@@ -89,7 +96,7 @@ def share(
             plans.get((interest.recipient, interest.match.token)),
             facts,
             had,
-            key,
+            ids,
         )
         for interest, verdict in decided
         if (interest.recipient, interest.match.token) not in taken_back
@@ -130,12 +137,12 @@ def _answer(
     plan: Plan | None,
     facts: EventFacts,
     had: Mapping[tuple[str, str], str],
-    key: PersonKey,
+    ids: PersonKey,
 ) -> Answer:
     """What the record says of one recipient and one person; what is in the message comes with the output."""
     event, agreement, flow = received.event, verdict.agreement, verdict.flow
     notes = [*_left_out(facts, plan)] if plan else []
-    decision_id = key.id("decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token)
+    decision_id = ids.id("decision", event.publisher.agency, event.event_id, interest.recipient, interest.match.token)
     return Answer(
         decision_id=decision_id,
         recipient=interest.recipient,
@@ -153,7 +160,7 @@ def _answer(
         released=(),
         withheld=(),
         call=verdict.call,
-        notification_id=key.id("notification", decision_id) if plan else None,
+        notification_id=ids.id("notification", decision_id) if plan else None,
         output_digest=None,
         subject_index=next(i for i, p in enumerate(event.subjects) if p.ref == interest.person.ref),
         view_fields=plan.view.fields if plan else (),
@@ -193,16 +200,18 @@ def _with_outputs(
     plans: Mapping[tuple[str, str], Plan],
     key: PersonKey,
 ) -> Shared:
-    """Make what the permits let out, and note in them what is in it and its digests."""
+    """Make what the permits let out, and note in them what is in it and its digests; tokens are dressed from here."""
     event = received.event
     outputs: list[Output] = []
     answers: list[Answer] = []
-    for answer in record.answers:
+    known = [answer.subject_token for answer in record.answers]
+    record = tokens.dressed(record, key)
+    for token, answer in zip(known, record.answers, strict=True):
         if answer.outcome is Outcome.PERMIT:
             output = output_of(answer, record, received.schema, visible)
             outputs.append(output)
             proof: dict[str, Any] = {}
-            plan = plans.get((answer.recipient, answer.subject_token))
+            plan = plans.get((answer.recipient, token))
             if plan is not None and not answer.bare:
                 ref = event.subjects[answer.subject_index].ref
                 listing = plan.listing(output.built, groups_in(received.record, subject_ref=ref))

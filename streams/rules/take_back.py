@@ -30,7 +30,7 @@ HOLDER: Final = "holder of what this takes back"
 
 
 def answers(
-    facts: EventFacts, schema: EventSchema, told: Mapping[tuple[str, str], Verdict], *, key: PersonKey
+    facts: EventFacts, schema: EventSchema, told: Mapping[tuple[str, str], Verdict], *, ids: PersonKey
 ) -> Iterator[Answer]:
     """
     One answer for each who had the original and is not told by a decision of its own.
@@ -41,11 +41,11 @@ def answers(
     for holder in facts.earlier.holders:
         verdict = told.get((holder.recipient, holder.subject_token))
         if verdict is None or verdict.outcome is Outcome.REFUSE:
-            yield _answer(holder, facts, schema, () if verdict is None else verdict.reasons, key)
+            yield _answer(holder, facts, schema, () if verdict is None else verdict.reasons, ids)
 
 
 def _answer(
-    holder: Holder, facts: EventFacts, schema: EventSchema, why_not: Sequence[Reason], key: PersonKey
+    holder: Holder, facts: EventFacts, schema: EventSchema, why_not: Sequence[Reason], ids: PersonKey
 ) -> Answer:
     """What one holder hears; `why_not`: why it may not have the correction itself."""
     refusals, holds = [*_refusals(holder, facts)], [*looked_at(_stands(holder, facts), holder.recipient)]
@@ -55,7 +55,7 @@ def _answer(
     under = f"{holder.agreement_id} v{holder.agreement_version} {holder.flow}"
     event = facts.event
     sender = facts.register.partner(event.publisher.agency)
-    decision_id = key.id("decision", event.publisher.agency, event.event_id, holder.recipient, holder.subject_token)
+    decision_id = ids.id("decision", event.publisher.agency, event.event_id, holder.recipient, holder.subject_token)
     return Answer(
         decision_id=decision_id,
         recipient=holder.recipient,
@@ -73,7 +73,7 @@ def _answer(
         released=listing.released,
         withheld=listing.withheld,
         call=sender.call if sender is not None else None,
-        notification_id=key.id("notification", decision_id) if goes else None,
+        notification_id=ids.id("notification", decision_id) if goes else None,
         output_digest=None,
         view_fields=FINDS_IT if goes else (),
         takes_back=holder.notification_id if goes else None,

@@ -19,9 +19,9 @@ from collections.abc import Iterable
 
 import structlog
 
-from safebus.schemas import codec, gate, topics
+from safebus.schemas import codec, gate, tokens, topics
 from safebus.schemas.bus_records import DecisionRecord, Holder, Origin
-from safebus.schemas.errors import BrokenPromise
+from safebus.schemas.errors import BrokenPromise, SecretNotHeld
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
@@ -40,12 +40,15 @@ class Dedupe:
     The events decided lately, for the partitions this worker has.
 
     Args:
+        key: Reads the tokens of all decisions, under whichever generation of it they were made.
         window: How many decisions of each partition are remembered. Older repeats are caught by the adapters, whose
             deliveries have the same ids.
     """
 
-    def __init__(self, connection: Connection, *, window: int = 20_000, patience_s: float = 30.0) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: Connection, *, key: PersonKey, window: int = 20_000, patience_s: float = 30.0
+    ) -> None:
+        self._connection, self._key = connection, key
         self._window = window
         self._patience_s = patience_s
         self._decided: dict[int, Remembered] = {}
@@ -67,11 +70,12 @@ class Dedupe:
         return None if found is None else KnownDecision.from_header(found)
 
     def add(self, partition: int, record: DecisionRecord, decided: KnownDecision) -> None:
-        """Remember one more, and forget the oldest beyond the window."""
+        """Remember one more, as it is written, and forget the oldest beyond the window."""
         found = self._decided[partition]
-        found.remember((record.source, record.event_id), decided, record.episode, most=self._window)
+        left = record.episode and tokens.plain(record.episode, self._key)
+        found.remember((record.source, record.event_id), decided.plain(self._key), left, most=self._window)
         found.unread = True
-        self._unwritten[partition, record.source, record.event_id] = episode.holders_of(record)
+        self._unwritten[partition, record.source, record.event_id] = self._holders_of(record)
         if len(self._unwritten) > _UNWRITTEN:
             self._unwritten.popitem(last=False)
 
@@ -79,7 +83,7 @@ class Dedupe:
         """What this agency's events led to. Those just decided, and not on record yet, are among them."""
         return Before(partition, source, self._decided, ChainMap(self._unwritten, dict(holders)))
 
-    async def holders(self, events: Iterable[tuple[int, Event]], key: PersonKey) -> Holders:
+    async def holders(self, events: Iterable[tuple[int, Event]]) -> Holders:
         """
         Who was sent what these take back or correct: (partition, event) of those about to be decided.
 
@@ -92,7 +96,7 @@ class Dedupe:
         for own, event in events:
             source = event.publisher.agency
             before = self.before(own, source, {})
-            original = episode.taken_back(event, key, before)
+            original = episode.taken_back(event, self._key, before)
             for each in episode.concerned(original, before) if original is not None else ():
                 partition = before.partition_of(each)
                 assert partition is not None  # whoever is named by one that is remembered is remembered, too
@@ -106,8 +110,11 @@ class Dedupe:
             if any(each not in decided.offsets for each in keys):
                 await self._read_tail(partition)
             for record in await self._records(partition, {decided.offsets[each] for each in keys}):
-                found[partition, record.source, record.event_id] = episode.holders_of(record)
+                found[partition, record.source, record.event_id] = self._holders_of(record)
         return found
+
+    def _holders_of(self, record: DecisionRecord) -> tuple[Holder, ...]:
+        return tuple(tokens.plain(holder, self._key) for holder in episode.holders_of(record))
 
     async def on_record(self, origins: Iterable[Origin]) -> dict[Origin, DecisionRecord]:
         """
@@ -160,8 +167,11 @@ class Dedupe:
                 gate.check_marks(message.headers, in_transaction=True)
                 headers = dict(message.headers)
                 key = (headers["ce_source"].decode(), message.key.decode())
-                known = KnownDecision.from_header(headers[HEADER])
+                known = KnownDecision.from_header(headers[HEADER]).plain(self._key)
                 left = codec.decode_record(message.value, DecisionRecord).episode if known.accuses else None
+                left = left and tokens.plain(left, self._key)
+            except SecretNotHeld:
+                raise  # a worker wrote it, and this one was started before it was given the secret in use
             except Exception as exc:
                 raise BrokenPromise(
                     f"`{topics.DECISIONS}` {partition}/{message.offset} is no decision of a worker "

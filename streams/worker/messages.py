@@ -12,6 +12,7 @@ from safebus.schemas import codec, headers, sealing, topics
 from safebus.schemas.bus_records import DecisionRecord, Origin, Quarantined
 from safebus.schemas.identifiers import derived_id
 from safebus.schemas.kafka.writer import Message, partition_of
+from safebus.schemas.keys import PersonKey
 from safebus.streams.rules.notifications import Output
 from safebus.streams.worker.remembered import KnownDecision
 
@@ -23,12 +24,12 @@ def decision(record: DecisionRecord, value: bytes, known: KnownDecision) -> Mess
     return Message(topics.DECISIONS, key, value, [*about, known.header()], record.origin.partition)
 
 
-def notification(output: Output) -> Message:
-    """A notification, to the partition of its person: one child's stay in order."""
+def notification(output: Output, key: PersonKey) -> Message:
+    """A notification, to the partition of its person, whatever their token's dress: one child's stay in order."""
     n = output.notification
     about = headers.cloud_event(id=n.notification_id, source="safebus", type=n.event_type)
-    key = n.subject_token.encode()
-    return Message(topics.notifications_for(n.recipient), key, output.value, about, partition_of(key))
+    partition = partition_of(key.plain(n.subject_token).encode())
+    return Message(topics.notifications_for(n.recipient), n.subject_token.encode(), output.value, about, partition)
 
 
 def quarantined(

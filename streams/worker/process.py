@@ -128,7 +128,7 @@ async def run(
             decisions = DecisionLog(settings.connection)
             router = Router(
                 register=register,
-                dedupe=Dedupe(settings.connection, window=settings.dedupe_window),
+                dedupe=Dedupe(settings.connection, key=settings.keys.person, window=settings.dedupe_window),
                 decisions=decisions,
                 outgoing=Outgoing(
                     outbound,

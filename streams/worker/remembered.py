@@ -11,10 +11,11 @@ from __future__ import annotations
 import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from safebus.schemas.bus_records import DecisionRecord, Episode, Holder, Origin
+from safebus.schemas.tokens import Dresser
 
 HEADER = "sb_decided"
 
@@ -42,6 +43,10 @@ class KnownDecision:
     episodes: tuple[str, ...] | None = None
     accuses: bool = False
     adds_to: str | None = None
+
+    def plain(self, key: Dresser) -> KnownDecision:
+        """The same with the tokens as they are known here."""
+        return self if self.episodes is None else replace(self, episodes=tuple(map(key.plain, self.episodes)))
 
     def header(self) -> tuple[str, bytes]:
         """What stands on the decision record, so that the tail is read without decoding it."""
@@ -219,10 +224,11 @@ class Left:
 @dataclass
 class Remembered:
     """
-    What was decided of one partition.
+    What was decided of one partition. Its tokens are as they are known here, under whichever key they were written.
 
     Attributes:
-        headers: As they stand on the records: 20 000 for each partition are a tenth of the memory that objects take.
+        headers: As they stand on the records, but for that: 20 000 for each partition are a tenth of the memory that
+            objects take.
         offsets: Where the records stand in `decisions`, for those that were read there.
         latest: (agency, token of an episode) -> id of its last event; `left`: what that event left.
         following: (agency, id of an event) -> ids of those that add to it or correct it, in order.

@@ -33,7 +33,7 @@ from safebus.schemas.keys import PersonKey
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.rules import episode, sharing
 from safebus.streams.rules.lookups import Lookups
-from safebus.streams.rules.notifications import outputs_of
+from safebus.streams.rules.notifications import Output, outputs_of
 from safebus.streams.rules.reasons import Aside
 from safebus.streams.rules.sharing import SetAside
 from safebus.streams.worker import messages
@@ -158,7 +158,7 @@ class Router:
             for (origin, _), came in zip(part, arrived, strict=True)
             if isinstance(came, Received)
         )
-        holders = await self._dedupe.holders(readable, self._keys.person)
+        holders = await self._dedupe.holders(readable)
         to_write = _ToWrite()
         async for (origin, _), came in _turning(zip(part, arrived, strict=True)):
             became = self._one(came, origin, register, now, holders) if isinstance(came, Received) else came
@@ -180,7 +180,7 @@ class Router:
         """An event that can be decided about; or what became of one that was decided before, or is none."""
         on_record = before.get(origin)
         # Other bytes at the same place: the topic was made again, and this is another event.
-        if on_record is not None and on_record.input_digest == self._keys.person.digest(record.value or b""):
+        if on_record is not None and self._keys.person.agrees(on_record.input_digest, record.value or b""):
             return self._redo(record.value, on_record, now)
         try:
             gate.check_wrapping(record.key, record.headers, limits=self._limits)
@@ -196,7 +196,7 @@ class Router:
         known = self._dedupe.find(origin.partition, event.publisher.agency, event.event_id)
         if known is None:
             return self._decide(received, origin, register, now, holders)
-        if known.input_digest != received.digest(self._keys.person):
+        if not self._keys.person.agrees(known.input_digest, received.value):
             detail = "this event id was used before for other content; publish a correction under a new id"
             return self._reject(Aside.ID_REUSED, detail, received.value, origin, now)
         self.counts.repeats += 1
@@ -232,7 +232,7 @@ class Router:
             # Refused by the broker it would end the worker, at every start, and nobody's events would be decided.
             detail = f"{len(record.answers)} answers about {len(event.subjects)} people take {largest} bytes"
             return self._reject(Aside.DECISION_TOO_LARGE, detail, received.value, origin, now)
-        known = KnownDecision.of(record, key.digest(value))
+        known = KnownDecision.of(record, key.of(register.generation).digest(value))
         self._dedupe.add(origin.partition, record, known)
         permitted = len(outcome.outputs)
         self.counts.decided += 1
@@ -250,7 +250,7 @@ class Router:
         return Became(
             fate="routed" if permitted else "withheld",
             decision=messages.decision(record, value, known),
-            outputs=(*map(messages.notification, outcome.outputs), *self._alarm(record, received.value, now)),
+            outputs=(*self._notifications(outcome.outputs), *self._alarm(record, received.value, now)),
         )
 
     def _redo(self, value: bytes | None, record: DecisionRecord, now: datetime) -> Became:
@@ -266,7 +266,10 @@ class Router:
             return self._reject(Aside.REDO_DIFFERS, detail, value, record.origin, now)
         self.counts.redone += 1
         log.info("event.redone", event_id=record.event_id, source=record.source, register_offset=record.register_offset)
-        return Became("redone", outputs=(*map(messages.notification, outputs), *self._alarm(record, value, now)))
+        return Became("redone", outputs=(*self._notifications(outputs), *self._alarm(record, value, now)))
+
+    def _notifications(self, outputs: Iterable[Output]) -> Iterator[Message]:
+        return (messages.notification(output, self._keys.person) for output in outputs)
 
     def _alarm(self, record: DecisionRecord, value: bytes | None, now: datetime) -> Iterator[Message]:
         """Somebody must look at what the bus does not decide."""

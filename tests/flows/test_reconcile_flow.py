@@ -55,7 +55,7 @@ def nothing(_count: int) -> None:
 async def count(connection: Connection, since: datetime, key: PersonKey, *, now: datetime | None = None) -> Account:
     # Into the future, so that nothing which happens while it reads is left out for being too late.
     asked = Asked(since, utc_now() + timedelta(hours=1), timedelta(seconds=60), GROUP)
-    return await reconcile(connection, asked, key=key, clock=lambda: now or utc_now(), progress=nothing)
+    return await reconcile(connection, asked, key=key.digests, clock=lambda: now or utc_now(), progress=nothing)
 
 
 async def test_a_running_bus_adds_up(bus: Bus) -> None:
@@ -336,7 +336,7 @@ async def test_only_what_was_published_in_the_span_is_counted(own_broker: Any) -
         await t.receipt(first, b"view")
         await t.whole(second)
         asked = Asked(since, until, GRACE, GROUP)
-        found = await reconcile(t.connection, asked, key=KEY, clock=utc_now, progress=nothing)
+        found = await reconcile(t.connection, asked, key=KEY.digests, clock=utc_now, progress=nothing)
 
     assert found == Account(
         {"police": AgencyCount(1, 1, permitted=1, refused=1)},

@@ -50,14 +50,14 @@ class Published:
 
     Attributes:
         at: Milliseconds since 1970 on the broker's clock; so in every fact.
-        digest: Of its bytes, keyed, as a decision's `input_digest`.
+        digests: Of its bytes, keyed, as a decision's `input_digest`: one for each generation of the bus's secret.
         event_id: As its header says it, if that is a UUID: anything else a publisher may have written there is not ours
             to show.
     """
 
     place: Place
     at: int
-    digest: str
+    digests: tuple[str, ...]
     event_id: str | None
 
     @property
@@ -147,7 +147,7 @@ def fact_of(
 ) -> Fact:
     """What a record says."""
     if place.topic.startswith("in."):
-        return Published(place, at, key.digest(value or b""), _event_id(headers))
+        return Published(place, at, key.digests_of(value or b""), _event_id(headers))
     try:
         if place.topic == topics.DECISIONS:
             if not gate.in_transaction(headers):
@@ -165,11 +165,25 @@ def fact_of(
             stage = Stage(found["stage"])
             ids = found["partner"], found["notification_id"], found["event_id"]
             return Handled(place, at, *ids, stage, found["output_digest"])
-        found = _read(value or b"", "notification", last="event_id")
+        found = _read(value or b"", "notification", last="subject_token")
         partner = place.topic.removeprefix("out.")
-        return OnTopic(place, at, partner, found["notification_id"], found["event_id"], key.digest(value or b""))
+        return OnTopic(
+            place,
+            at,
+            partner,
+            found["notification_id"],
+            found["event_id"],
+            _digest(value or b"", found["subject_token"], key),
+        )
     except _NOT_OURS:
         return Unreadable(place, at)
+
+
+def _digest(value: bytes, token: str, key: DigestKey) -> str:
+    """Of a notification, under the secret under which its token was written."""
+    if not key.knows(token):
+        raise ValueError("the token is of a generation that is not held here")
+    return key.under(token).digest(value)
 
 
 def key_of_decision(value: bytes) -> tuple[str, str, str]:

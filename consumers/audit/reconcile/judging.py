@@ -8,7 +8,9 @@ that perhaps nobody decided. Then what is still open is judged, by how far the b
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from safebus.consumers.audit.reconcile.balance import Account, Discrepancy
 from safebus.consumers.audit.reconcile.evidence import Decided, Handled, OnTopic, Place, Published
@@ -26,18 +28,22 @@ class Questions:
 
     Attributes:
         events: Every decision about these event ids.
-        inputs: Any decision of this agency about these bytes (agency, input digest).
+        inputs: Any decision of this agency about these bytes: agency, and what their digest may be.
     """
 
     events: frozenset[str]
-    inputs: frozenset[tuple[str, str]]
+    inputs: frozenset[tuple[str, tuple[str, ...]]]
 
     def __bool__(self) -> bool:
         return bool(self.events or self.inputs)
 
     def ask_for(self, event_id: str, agency: str, input_digest: str) -> bool:
         """Is this decision one of them?"""
-        return event_id in self.events or (agency, input_digest) in self.inputs
+        return event_id in self.events or (agency, input_digest) in self._each
+
+    @cached_property
+    def _each(self) -> frozenset[tuple[str, str]]:
+        return frozenset((agency, digest) for agency, digests in self.inputs for digest in digests)
 
 
 @dataclass
@@ -54,7 +60,12 @@ class SecondLook:
 
     def open(self, asked: Questions) -> Questions:
         """What was asked and not found."""
-        return Questions(asked.events - self.by_event.keys(), asked.inputs - self.by_input)
+        left = ((agency, digests) for agency, digests in asked.inputs if not self.knows(agency, digests))
+        return Questions(asked.events - self.by_event.keys(), frozenset(left))
+
+    def knows(self, agency: str, digests: Iterable[str]) -> bool:
+        """Was there a decision of this agency about the bytes with one of these digests?"""
+        return any((agency, digest) in self.by_input for digest in digests)
 
 
 def questions(matched: Matching) -> Questions:
@@ -62,7 +73,7 @@ def questions(matched: Matching) -> Questions:
     strangers = {f.event_id for facts in matched.unmatched.values() for f in facts if matched.in_span(f.at)}
     again = {decided.event_id for decided in matched.again}
     # What a worker passed without an answer is lost, unless the same bytes were decided from another place.
-    passed = {(p.agency, p.digest) for p in matched.open.values() if _passed(matched, p.place)}
+    passed = {(p.agency, p.digests) for p in matched.open.values() if _passed(matched, p.place)}
     return Questions(frozenset(strangers | again | matched.maybe_twice), frozenset(passed))
 
 
@@ -155,7 +166,7 @@ def _judge_event(matched: Matching, published: Published, found: SecondLook) -> 
         agency.waiting += 1
         oldest = matched.account.noted.oldest_waiting_at
         matched.account.noted.oldest_waiting_at = published.at if oldest is None else min(oldest, published.at)
-    elif (published.agency, published.digest) in found.by_input:
+    elif found.knows(published.agency, published.digests):
         agency.repeats += 1
     else:
         agency.lost += 1

@@ -176,7 +176,7 @@ class Matching:
         elif self.counts(decided.origin):
             self.again.append(decided)
             return
-        if published is not None and published.digest != decided.input_digest:
+        if published is not None and decided.input_digest not in published.digests:
             what = f"was decided on other bytes than stand at {decided.origin}"
             ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}
             self.find(Discrepancy.OTHER_INPUT, decided.place, what=what, **ids)

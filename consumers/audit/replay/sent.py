@@ -16,9 +16,9 @@ from safebus.consumers.audit.replay.time_span import CLOCKS_APART, Span, ms
 from safebus.consumers.audit.replay.unmatched import (
     Fault,
     Stray,
+    as_it_stands,
     faults_of_missing,
     faults_of_strays,
-    notification_id,
     stray_of,
 )
 from safebus.schemas import topics
@@ -93,9 +93,8 @@ class Sent:
         self._findings.so_far.outputs_identical = self._matching.agreed
 
     def _stands(self, message: Any) -> None:
-        value = message.value or b""
-        key = Key(message.topic.removeprefix(PREFIX), notification_id(message), self._key.digest(value))
-        self._matching.stands(key, SeenOnTopic(value, message.timestamp))
+        key = as_it_stands(message, message.topic.removeprefix(PREFIX), self._key)
+        self._matching.stands(key, SeenOnTopic(message.value or b"", message.timestamp))
 
     async def _let_go(self, before_ms: int | None) -> None:
         for key, standing in self._matching.strays(before_ms=before_ms):

@@ -111,7 +111,7 @@ async def faults_of_missing(
     partners = {topics.notifications_for(k.partner): k.partner for k in missing}
     async for message in _all(connection, set(partners), since - CLOCKS_APART):
         partner = partners[message.topic]
-        found = Key(partner, notification_id(message), key.digest(message.value or b""))
+        found = as_it_stands(message, partner, key)
         if found in missing:
             there.add(found)
         elif found[:2] in wanted:
@@ -129,6 +129,18 @@ async def faults_of_missing(
 def notification_id(message: Any) -> str:
     """What a record on a partner's topic says it is. A wrong one meets nothing, and is then looked at."""
     return next(((value or b"").decode("utf-8", "replace") for name, value in message.headers if name == "ce_id"), "")
+
+
+def as_it_stands(message: Any, partner: str, key: DigestKey) -> Key:
+    """
+    What a record on a partner's topic says it is, and the digest of what it is.
+
+    Its key is the token of whom it is about, and says under which secret both were made. A wrong one gives a digest
+    that meets nothing.
+    """
+    token = (message.key or b"").decode("utf-8", "replace")
+    under = key.under(token) if key.knows(token) else key
+    return Key(partner, notification_id(message), under.digest(message.value or b""))
 
 
 async def _all(connection: Connection, wanted: set[str], since: datetime | None) -> AsyncIterator[Any]:

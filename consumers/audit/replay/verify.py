@@ -26,9 +26,9 @@ from safebus.consumers.audit.replay.pairing import Key, Permit
 from safebus.consumers.audit.replay.sent import Sent
 from safebus.consumers.audit.replay.time_span import Span
 from safebus.consumers.audit.replay.unmatched import permitted_by
-from safebus.schemas import codec, gate, topics
+from safebus.schemas import codec, gate, tokens, topics
 from safebus.schemas.bus_records import DecisionRecord, Origin, RegisterRecord
-from safebus.schemas.errors import Refused
+from safebus.schemas.errors import BadIdentifier, Refused
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import Reader
@@ -127,12 +127,16 @@ class _Again:
         where = f"{head.origin.topic}/{head.origin.partition}/{head.origin.offset}"
         if value is None:
             return f"the event is no longer kept at {where}"
-        if self._key.digest(value) != head.input_digest:
+        if not self._key.agrees(head.input_digest, value):
             return f"the event at {where} has other bytes than the one decided"
         try:
             received = codec.decode(value, schemas=self._schemas)
         except Refused as exc:
             return f"the event at {where} is refused today: {exc.reason}"
+        try:
+            earlier = head.earlier and tokens.plain(head.earlier, self._key)
+        except BadIdentifier as exc:
+            return f"what it says of before cannot be read: {exc}"
         outcome = sharing.share(
             received,
             self._register(head.register_offset),
@@ -140,7 +144,7 @@ class _Again:
             now=head.decided_at,
             key=self._key,
             rules_digest=head.rules_digest,
-            earlier=head.earlier,
+            earlier=earlier,
         )
         return outcome if isinstance(outcome, Shared) else f"would be set aside today: {outcome.reason}"
 

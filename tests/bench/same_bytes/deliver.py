@@ -141,7 +141,7 @@ class Delivering:
             partner=partner,
             adapter=adapter,
             recheck=self._recheck,
-            key=self._decider.key,
+            key=getattr(self._decider.key, "digests", self._decider.key),  # an older tree has one for both
             clock=self._clock,
             jitter=lambda: 0.25,
         )

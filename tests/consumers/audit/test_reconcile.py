@@ -34,10 +34,10 @@ from safebus.consumers.audit.reconcile.evidence import (
     fact_of,
     key_of_decision,
 )
-from safebus.consumers.audit.reconcile.judging import SecondLook, judge, questions
+from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
 from safebus.schemas import codec
-from safebus.schemas.bus_records import Outcome, Quarantined, Receipt, Stage
+from safebus.schemas.bus_records import Notification, Outcome, Quarantined, Receipt, Stage
 from safebus.schemas.gate import Damaged, GateReason
 from safebus.schemas.keys import PersonKey
 
@@ -57,7 +57,7 @@ TERMS = Terms(
 
 
 def published(n: int = 0, **changes: Any) -> Published:
-    return replace(Published(Place("in.police", 0, 10 + n), NOON + n, f"input-{n}", EVENT), **changes)
+    return replace(Published(Place("in.police", 0, 10 + n), NOON + n, (f"input-{n}",), EVENT), **changes)
 
 
 def decided(n: int = 0, **changes: Any) -> Decided:
@@ -136,7 +136,11 @@ def test_an_event_that_went_all_the_way_adds_up_and_is_forgotten() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_the_order_of_reading_changes_no_count(seed: int) -> None:
     """Topics are read side by side, but never exactly in step."""
-    facts = [f for n in range(4) for f in whole(n)] + [published(5), aside("EMPTY", 5), published(6, digest="input-2")]
+    facts = [f for n in range(4) for f in whole(n)] + [
+        published(5),
+        aside("EMPTY", 5),
+        published(6, digests=("input-2",)),
+    ]
     shuffled = random.Random(seed).sample(facts, len(facts))
     in_order = iter(f for f in facts if isinstance(f, Published))  # within a partition the broker keeps it
     shuffled = [next(in_order) if isinstance(f, Published) else f for f in shuffled]
@@ -201,7 +205,7 @@ def test_a_commit_that_has_not_come_by_is_believed_over_later_answers() -> None:
 
 
 def test_the_same_bytes_again_are_a_repeat() -> None:
-    found = account([*whole(), published(1, digest="input-0"), published(2, digest="input-0")])
+    found = account([*whole(), published(1, digests=("input-0",)), published(2, digests=("input-0",))])
 
     assert found.agencies["police"] == replace(POLICE, published=3, repeats=2)
     assert found.adds_up()
@@ -250,7 +254,7 @@ def test_a_repeat_that_was_decided_as_well_is_two_decisions() -> None:
         answers=(Answered("school", Outcome.PERMIT, "note-0", "view-x"),),
     )
     sent = [on_topic(digest="view-x"), receipt(Stage.PARKED, digest="view-x")]
-    found = account([*whole(), published(1, digest="input-0"), again, *sent])
+    found = account([*whole(), published(1, digests=("input-0",)), again, *sent])
 
     assert named(found) == [(Discrepancy.TWO_DECISIONS, EVENT)]
     assert found.partners == {"school": PartnerCount(permitted=2, on_topic=2, handed_over=1, parked=1)}
@@ -264,7 +268,7 @@ def test_of_two_decisions_either_notification_is_the_one_decided() -> None:
         digest="record-x",
         answers=(Answered("school", Outcome.PERMIT, "note-0", "view-x"),),
     )
-    found = account([published(), decided(), published(1, digest="input-0"), again, on_topic(digest="view-x")])
+    found = account([published(), decided(), published(1, digests=("input-0",)), again, on_topic(digest="view-x")])
 
     assert named(found) == [(Discrepancy.TWO_DECISIONS, EVENT)]
 
@@ -280,7 +284,7 @@ def test_one_id_used_by_two_agencies_is_two_events() -> None:
     theirs = decided(1, agency="housing", event_id=EVENT, origin=Place("in.housing", 0, 10))
     terms = replace(TERMS, spans={IN: (10, 20), ("in.housing", 0): (10, 20)})
     mine = [published(), decided(), on_topic(), receipt()]
-    other = [published(place=Place("in.housing", 0, 10), digest="input-1"), theirs]
+    other = [published(place=Place("in.housing", 0, 10), digests=("input-1",)), theirs]
 
     assert named(account([*mine, *other, on_topic(1, event_id=EVENT), receipt(n=1, event_id=EVENT)], terms)) == []
 
@@ -511,7 +515,7 @@ def test_an_id_seen_before_is_never_taken_for_new() -> None:
     assert seen.again("polic", "e0") is False
 
 
-KEY = PersonKey(b"k" * 32)
+KEY = PersonKey(b"k" * 32).digests
 
 
 @pytest.mark.parametrize("value", [None, b"", b"x" * 50, b"\xc3\x01" + b"\0" * 40])
@@ -577,4 +581,70 @@ def test_a_publishers_header_is_shown_only_if_it_is_an_id(header: bytes | None, 
     headers: Any = [("ce_id", header)]
     fact = fact_of(Place("in.police", 0, 1), NOON, b"value", headers, key=KEY)
 
-    assert fact == Published(Place("in.police", 0, 1), NOON, KEY.digest(b"value"), shown)
+    assert fact == Published(Place("in.police", 0, 1), NOON, (KEY.digest(b"value"),), shown)
+
+
+BOTH = PersonKey(b"k" * 32, (b"l" * 32,)).digests
+NOTIFICATION = Notification(
+    notification_id="n",
+    decision_id="d",
+    event_id=EVENT,
+    event_type="police.encompass.v1",
+    lifecycle="NEW",
+    recipient="school",
+    publisher="police",
+    purpose="safeguarding",
+    urgency="ROUTINE",
+    subject_token="f" * 32,
+    agreement_id="a",
+    agreement_version=1,
+    flow="f",
+    consent_meaning=None,
+    labels=(),
+    restricted=False,
+    decided_at=datetime(2026, 11, 22, tzinfo=UTC),
+    view_schema="0" * 16,
+    view=b"",
+)
+
+
+def test_what_was_published_is_known_by_its_digest_under_each_secret() -> None:
+    """It is not yet decided when it is read, so nobody knows under which it will be."""
+    fact = fact_of(Place("in.police", 0, 1), NOON, b"value", [], key=BOTH)
+
+    assert isinstance(fact, Published) and fact.digests == (BOTH.digest(b"value"), BOTH.of(2).digest(b"value"))
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_a_decision_of_either_secret_is_of_the_bytes_it_was_made_from(generation: int) -> None:
+    digests = BOTH.digests_of(b"value")
+    one = published(digests=digests), decided(input_digest=digests[generation - 1]), on_topic(), receipt()
+    again = published(1, digests=digests)
+
+    assert account([*one]).adds_up()
+    assert account([*one, again]).agencies["police"].repeats == 1
+
+
+def test_a_second_look_asks_for_no_more_when_one_of_the_digests_was_found() -> None:
+    asked, found = Questions(frozenset(), frozenset({("police", ("one", "two"))})), SecondLook()
+    before = found.open(asked)
+    found.take(decided(input_digest="two"))
+
+    assert before and asked.ask_for("x", "police", "two") and not asked.ask_for("x", "school", "two")
+    assert not found.open(asked)
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_a_notification_is_proved_by_the_secret_its_token_was_written_under(generation: int) -> None:
+    key = BOTH.of(generation)
+    value = codec.encode_record(NOTIFICATION.model_copy(update={"subject_token": key.dressed("f" * 32)}))
+    fact = fact_of(Place("out.school", 0, 1), NOON, value, [], key=BOTH)
+
+    assert isinstance(fact, OnTopic) and fact.digest == key.digest(value)
+
+
+def test_a_notification_under_a_secret_that_there_is_not_was_not_written_by_the_bus() -> None:
+    value = codec.encode_record(NOTIFICATION.model_copy(update={"subject_token": "7." + "f" * 32}))
+    place = Place("out.school", 0, 1)
+
+    assert fact_of(place, NOON, value, [], key=BOTH) == Unreadable(place, NOON)

@@ -54,7 +54,7 @@ ON_A_DUTY = ON_CONSENT.model_copy(update={"consent_meaning": None})
 
 def delivery(notification: Notification = ON_A_DUTY, *, redriven: str | None = None) -> Delivery:
     value = codec.encode_record(notification)
-    return Delivery(notification, value, KEY.digest(value), redriven=redriven)
+    return Delivery.of(notification, value, KEY.digests, redriven=redriven)
 
 
 class CountedReplies(NoMeasures):

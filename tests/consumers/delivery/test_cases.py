@@ -34,7 +34,7 @@ def item(offset: int, case: str, *, partition: int = 0, not_before: datetime | N
         view_schema="0" * 16,
         view=b"",
     )
-    return Item(notification, b"", "digest", waiting=Waiting(partition, offset, b""), not_before=not_before)
+    return Item(notification, b"", "digest", case, waiting=Waiting(partition, offset, b""), not_before=not_before)
 
 
 def cases(*items: Item) -> Cases:

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,16 +30,17 @@ from safebus.deploy.service.register_checks import RegisterRecheck
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Origin, Receipt, Stage
+from safebus.schemas.errors import BadRegister
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import changes_of
-from safebus.streams.register.entries import Entry
+from safebus.streams.register.entries import Entry, consent_record_id
 from safebus.streams.register.follow import RegisterReader, current_register
 from safebus.streams.register.store import Register
-from safebus.streams.register.write import as_records, write_records
+from safebus.streams.register.write import as_records, switching_record, write_records
 from safebus.streams.rules import sharing
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
@@ -65,13 +66,15 @@ class School:
     connection: Connection
     folder: Path
     clock: Clock = field(default_factory=Clock)
+    key: PersonKey = KEY
+    running: asyncio.Future[None] | None = None
 
     async def send(self, event: Event) -> str:
         """Decide about an event and put the school's notification on its topic; returns its id."""
-        register = await current_register(self.connection)
+        register = await current_register(self.connection, key=self.key)
         received = codec.decode(codec.encode(event))
         origin = Origin(topic=f"in.{event.publisher.agency}", partition=0, offset=0)
-        outcome = sharing.share(received, register, origin=origin, now=NOON, key=KEY, rules_digest="test")
+        outcome = sharing.share(received, register, origin=origin, now=NOON, key=self.key, rules_digest="test")
         assert isinstance(outcome, sharing.Shared)
         [output] = [o for o in outcome.outputs if o.notification.recipient == PARTNER]
         outbound = Writer(self.connection, client_id="test")
@@ -82,7 +85,7 @@ class School:
         return n.notification_id
 
     async def write(self, entry: Entry) -> None:
-        await write_records(self.connection, as_records([entry], at=NOON, by="test", reason="test"), key=KEY)
+        await write_records(self.connection, as_records([entry], at=NOON, by="test", reason="test"), key=self.key)
 
     async def receipts(self) -> list[Receipt]:
         read = read_topic(self.connection, topics.receipts_from(PARTNER))
@@ -96,25 +99,27 @@ class School:
         self, recheck: Callable[[RegisterReader], RegisterRecheck] = RegisterRecheck
     ) -> AsyncIterator[Courier]:
         """A courier process, started and stopped in order."""
-        reader = RegisterReader(self.connection, key=KEY)
+        reader = RegisterReader(self.connection, key=self.key.digests)
         await reader.start()
         courier = Courier(
             self.connection,
             partner=PARTNER,
             adapter=FolderAdapter(self.folder),
             recheck=recheck(reader),
-            key=KEY,
+            key=self.key.digests,
             clock=self.clock,
             jitter=lambda: 0.0,
         )
         stop = asyncio.Event()
-        running = asyncio.ensure_future(courier.run(stop))
+        self.running = running = asyncio.ensure_future(courier.run(stop))
         try:
             yield courier
         finally:
             stop.set()
-            await running
-            await reader.stop()
+            try:
+                await running
+            finally:
+                await reader.stop()
 
     async def until(self, done: Callable[[list[Receipt]], bool]) -> list[Receipt]:
         async with asyncio.timeout(60):
@@ -371,3 +376,73 @@ class CountsStrange(NoMeasures):
 
     def strange(self, on: PartnerTopic) -> None:
         self._counted[on] += 1
+
+
+BOTH = PersonKey(KEY.secret, (b"l" * 32,))
+ANOTHER = "00000000-0000-4000-8000-00000000a11e"
+
+
+async def switch(school: School) -> School:
+    """From now on the secret that follows counts; returns the school as whoever holds it sees it."""
+    register = await current_register(school.connection, key=BOTH)
+    await write_records(school.connection, [switching_record(register, BOTH, at=NOON, by="t", reason="t")], key=BOTH)
+    return replace(school, key=BOTH)
+
+
+async def test_an_adapter_that_lacks_the_secret_in_use_stops_and_skips_nothing(school: School) -> None:
+    """What it cannot read is no stranger's: the next one, that has it, delivers it."""
+    before = await school.send(story.incident())
+    with pytest.raises(BadRegister, match="from here on generation 2 of the bus's secret counts"):
+        async with school.courier():
+            await school.until(lambda found: len(found) == 1)
+            informed = await switch(school)
+            after = await informed.send(story.incident().model_copy(update={"event_id": ANOTHER}))
+            assert school.running is not None
+            await asyncio.wait([school.running], timeout=60)
+    async with informed.courier():
+        receipts = await informed.until(lambda found: len(found) == 2)
+
+    assert [(r.notification_id, r.stage) for r in receipts] == [(each, Stage.HANDED_OVER) for each in (before, after)]
+    assert BOTH.plain(receipts[1].subject_token) == receipts[0].subject_token != receipts[1].subject_token
+
+
+async def test_a_withdrawal_that_is_written_after_the_change_stops_what_was_decided_before(school: School) -> None:
+    """It says another token, and is about the same child."""
+    held = replace(school, key=BOTH)
+    notification = await held.send(story.moved_to_temporary_accommodation(1))
+    await switch(school)
+    said = withdrawal()
+    assert isinstance(said.body, ConsentEntry)
+    entry = replace(said, record_id=consent_record_id(said.body))
+    records = as_records([entry], at=NOON, by="test", reason="test")
+    await write_records(held.connection, records, key=BOTH.of(2))
+    async with held.courier():
+        [receipt] = await held.until(lambda found: len(found) == 1)
+
+    assert (receipt.notification_id, receipt.stage) == (notification, Stage.STOPPED)
+
+
+async def test_what_claims_a_secret_that_there_never_was_is_not_delivered_and_stops_nobody(school: School) -> None:
+    held = replace(school, key=BOTH)
+    register = await current_register(school.connection, key=BOTH)
+    received = codec.decode(codec.encode(story.incident()))
+    origin = Origin(topic="in.fordshire-police", partition=0, offset=0)
+    outcome = sharing.share(received, register, origin=origin, now=NOON, key=BOTH, rules_digest="test")
+    assert isinstance(outcome, sharing.Shared)
+    [output] = [o for o in outcome.outputs if o.notification.recipient == PARTNER]
+    outbound = Writer(school.connection, client_id="test")
+    await outbound.start()
+    for token in ("9." + "f" * 32, "2.Ava Hart"):
+        forged = codec.encode_record(output.notification.model_copy(update={"subject_token": token}))
+        await outbound.send_all([Message(topics.notifications_for(PARTNER), b"key", forged)])
+    await outbound.stop()
+    good = await held.send(story.incident())
+    counted: Counter[PartnerTopic] = Counter()
+    async with held.courier() as courier:
+        courier.facts.tally = CountsStrange(counted)
+        [receipt] = await held.until(lambda found: len(found) == 1)
+        async with asyncio.timeout(60):
+            while counted[PartnerTopic.NOTIFICATIONS] < 2:
+                await asyncio.sleep(0.05)
+
+    assert (receipt.notification_id, receipt.stage) == (good, Stage.HANDED_OVER)

@@ -24,7 +24,7 @@ async def redrive(partner: Partner) -> Said:
         ID,
         adapter=partner,
         recheck=partner,
-        key=KEY,
+        key=KEY.digests,
         reason="they asked",
         clock=lambda: NOON,
     )

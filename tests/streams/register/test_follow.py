@@ -10,16 +10,17 @@ import pytest
 from a_router import NOON, load_demo
 
 from safebus.deploy.local.brokers import Broker
-from safebus.schemas import codec, headers
+from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.gate import Damaged, GateReason
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.partitions import Partition
-from safebus.schemas.keys import PersonKey
+from safebus.schemas.keys import DigestKey, PersonKey
+from safebus.streams.register import follow
 from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import RegisterReader, current_register
-from safebus.streams.register.write import as_records, under, write_records
+from safebus.streams.register.write import as_records, ending_record, switching_record, under, write_records
 
 KEY = PersonKey(b"k" * 32)
 
@@ -147,3 +148,63 @@ async def test_a_record_that_names_our_key_is_taken_and_no_other(connection: Con
     with pytest.raises(BadRegister, match="does not say under which key"):
         RegisterReader(connection, key=of)._apply([_Fetched(2, value, ())])
     await reader.stop()
+
+
+BOTH = PersonKey(KEY.secret, (b"l" * 32,))
+
+
+@pytest.fixture
+async def own(broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    """A register of this test's own: on the one that all share there would be no way back."""
+    monkeypatch.setattr(topics, "REGISTER", f"register-{fresh}")
+    monkeypatch.setattr(follow, "_REGISTER", Partition(topics.REGISTER, 0))
+    broker.create_topics({topics.REGISTER: 1})
+    return await load_demo(broker)
+
+
+async def switch(connection: Connection, key: PersonKey = BOTH) -> None:
+    register = await current_register(connection, key=key)
+    record = switching_record(register, key, at=NOON, by="test", reason="test")
+    await write_records(connection, [record], key=key.of(register.generation))
+
+
+@pytest.mark.parametrize("held", [BOTH, BOTH.digests], ids=["person key", "digest key"])
+async def test_whoever_holds_the_secret_that_follows_goes_on_when_it_counts(
+    own: Connection, held: PersonKey | DigestKey
+) -> None:
+    """The same child, whether written of before or after."""
+    before = await current_register(own, key=held)
+    await switch(own)
+    involvement = next(each for each in before.entries() if each.startswith("involvement/"))
+    ending = ending_record(involvement, before, at=NOON, by="test", reason="test")
+    await write_records(own, [ending], key=BOTH.of(2))
+    after = await current_register(own, key=held)
+
+    assert after.generation == 2
+    assert before.entries().keys() ^ after.entries().keys() == {involvement, "token_key/2"}
+
+
+@pytest.mark.parametrize(
+    "held",
+    [KEY, KEY.digests, PersonKey(KEY.secret, (b"other" * 7,))],
+    ids=["person key", "digest key", "another that follows"],
+)
+async def test_whoever_lacks_the_secret_that_counts_does_not_go_on(
+    own: Connection, held: PersonKey | DigestKey
+) -> None:
+    """It says which, and how to get it; before the switch it went on as everybody."""
+    follower = RegisterReader(own, key=held)
+    await follower.start()
+    try:
+        await switch(own)
+        with pytest.raises(BadRegister) as said:
+            await follower.catch_up()
+    finally:
+        await follower.stop()
+
+    assert f"from here on generation 2 of the bus's secret counts, with the fingerprint {BOTH.of(2).fingerprint}" in (
+        str(said.value)
+    )
+    assert "`person.2.key`, or `digest.2.key` where it has digest.key: `safebus keys export ROLE`" in str(said.value)
+    with pytest.raises(BadRegister):
+        await current_register(own, key=held)

@@ -109,7 +109,7 @@ async def running(
     await outbound.start()
     router = Router(
         register=register,
-        dedupe=Dedupe(connection),
+        dedupe=Dedupe(connection, key=KEY),
         decisions=decisions,
         outgoing=Outgoing(outbound, Counts(), closed=tuple, look=_no_other),
         keys=RouterKeys(KEY, SEAL_PUBLIC),

@@ -90,7 +90,7 @@ def as_known(offset: int, left: Episode | None) -> KnownDecision:
 
 async def test_a_takeover_knows_what_another_worker_decided(connection: Connection) -> None:
     await write(connection, 1, 2)
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1})
 
     assert dedupe.find(1, "ash", "event-2") == decided(2)
@@ -99,7 +99,7 @@ async def test_a_takeover_knows_what_another_worker_decided(connection: Connecti
 
 
 async def test_a_second_takeover_adds_what_came_in_between(connection: Connection) -> None:
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1})
     dedupe.add(1, a_record(1), decided(1))
     await write(connection, 1, 2)
@@ -112,7 +112,7 @@ async def test_a_second_takeover_adds_what_came_in_between(connection: Connectio
 
 async def test_no_more_is_remembered_than_the_window_holds(connection: Connection) -> None:
     await write(connection, 1, 2, 3)
-    dedupe = Dedupe(connection, window=2)
+    dedupe = Dedupe(connection, key=KEY, window=2)
     await dedupe.read_tails({1})
     dedupe.add(1, a_record(4), decided(4))
 
@@ -121,7 +121,7 @@ async def test_no_more_is_remembered_than_the_window_holds(connection: Connectio
 
 async def test_what_stands_as_a_workers_and_is_no_decision_stops_it_and_is_named(connection: Connection) -> None:
     await write(connection, 1, header=False)
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
 
     for _ in range(2):  # also whoever asks again
         with pytest.raises(BrokenPromise, match=r"`decisions-\S+` 1/\d+ is no decision of a worker.*find who"):
@@ -136,7 +136,7 @@ async def test_what_was_written_without_a_workers_right_is_believed_by_nobody_an
     await write(connection, 2, as_worker=False)
     await write(connection, 3, as_worker=False, header=False)
     await write(connection, 4)
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1})
 
     assert [dedupe.find(1, "ash", f"event-{n}") for n in (1, 2, 3, 4)] == [decided(1), None, None, decided(4)]
@@ -156,7 +156,7 @@ SOMEBODY = Accused(named_in="event-1", works_for=("beech-primary",))
 async def test_an_episode_is_known_by_its_last_event_until_that_is_forgotten(connection: Connection) -> None:
     left = Episode(tokens=("t", "u"), accused=(SOMEBODY,))
     await write(connection, left={1: Episode(tokens=("t",)), 2: left})
-    dedupe = Dedupe(connection, window=2)
+    dedupe = Dedupe(connection, key=KEY, window=2)
     await dedupe.read_tails({1})
     before, others = dedupe.before(1, "ash", {}), dedupe.before(1, "beech", {})
 
@@ -173,7 +173,7 @@ async def test_an_episode_is_known_by_its_last_event_until_that_is_forgotten(con
 
 async def test_one_of_which_nobody_is_accused_is_known_all_the_same(connection: Connection) -> None:
     await write(connection, 1, left=Episode(tokens=("t",)))
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1})
 
     assert dedupe.before(1, "ash", {}).episode("t") == Episode(tokens=("t",))
@@ -182,7 +182,7 @@ async def test_one_of_which_nobody_is_accused_is_known_all_the_same(connection: 
 async def test_reading_the_tail_again_makes_no_earlier_event_the_last(connection: Connection) -> None:
     """The first is on record, the second is being written, and something else makes the tail be read."""
     first, second = Episode(tokens=("t",)), Episode(tokens=("t",), accused=(SOMEBODY,))
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1})
     dedupe.add(1, a_record(1, first), as_known(1, first))
     dedupe.add(1, a_record(2, second), as_known(2, second))
@@ -198,12 +198,12 @@ async def test_who_had_what_is_taken_back_is_known_though_it_is_put_out_meanwhil
 ) -> None:
     """The original is not written yet, and as many are decided behind it as are kept."""
     monkeypatch.setattr(dedupe_module, "_UNWRITTEN", 1)
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1})
     original = share(story.incident(), demo()).record
     dedupe.add(1, original, KnownDecision.of(original, "digest"))
     retraction = retraction_of(original)
-    holders = await dedupe.holders([(1, retraction)], KEY)
+    holders = await dedupe.holders([(1, retraction)])
     dedupe.add(1, a_record(9), decided(9))
 
     assert dedupe.before(1, "fordshire-police", holders).holders(original.event_id) == holders_of(original) != ()
@@ -214,7 +214,7 @@ async def test_what_came_under_another_case_key_is_known_on_every_partition_of_t
 ) -> None:
     """Two cases, one reference; the partition of the event goes first where it knows something."""
     other = Accused(named_in="event-2", works_for=("ash-primary",))
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1, 2})
     there = Episode(tokens=("t", "u"), accused=(SOMEBODY,), retracted=True)
     dedupe.add(1, a_record(1, there), as_known(1, there))
@@ -229,12 +229,12 @@ async def test_what_came_under_another_case_key_is_known_on_every_partition_of_t
 
 
 async def test_who_had_what_is_taken_back_under_another_case_key_is_known(connection: Connection) -> None:
-    dedupe = Dedupe(connection)
+    dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1, 2})
     original = share(story.incident(), demo()).record
     dedupe.add(1, original, KnownDecision.of(original, "digest"))
     retraction = retraction_of(original)
-    holders = await dedupe.holders([(2, retraction)], KEY)
+    holders = await dedupe.holders([(2, retraction)])
 
     assert dedupe.before(2, "fordshire-police", holders).holders(original.event_id) == holders_of(original) != ()
 
@@ -242,7 +242,7 @@ async def test_who_had_what_is_taken_back_under_another_case_key_is_known(connec
 async def test_what_adds_to_an_event_is_known_until_it_is_forgotten(connection: Connection) -> None:
     adds = Episode(tokens=("t",), adds_to="event-1")
     await write(connection, left={1: Episode(tokens=("t",)), 2: adds, 3: adds})
-    dedupe = Dedupe(connection, window=3)
+    dedupe = Dedupe(connection, key=KEY, window=3)
     await dedupe.read_tails({1, 2})
     before = dedupe.before(2, "ash", {})
 
