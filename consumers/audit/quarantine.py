@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from safebus.schemas import sealing, topics
@@ -46,18 +47,21 @@ async def find(connection: Connection, quarantine_id: str) -> Quarantined:
     return entry
 
 
-def open_original(entry: Quarantined, *, private_key: bytes, to: Path) -> int:
+def open_original(entry: Quarantined, *, private_keys: Sequence[bytes], to: Path) -> int:
     """
     Write the original of an entry into a file that only its owner can read.
+
+    Args:
+        private_keys: One of which it was sealed to: the pair may have been changed since.
 
     Returns:
         How many bytes; 0 when the original was too large to be sealed and stands at its origin only.
 
     Raises:
-        BadInput: The file exists, or the key is not the one it was sealed to.
+        BadInput: The file exists, or no key is the one it was sealed to.
     """
     context = f"{entry.topic}/{entry.partition}/{entry.offset}"
-    data = sealing.unseal(entry.sealed, private_key=private_key, context=context)
+    data = _opened(entry.sealed, private_keys, context)
     try:
         handle = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -65,3 +69,10 @@ def open_original(entry: Quarantined, *, private_key: bytes, to: Path) -> int:
     with os.fdopen(handle, "wb") as file:
         file.write(data)
     return len(data)
+
+
+def _opened(sealed: bytes, private_keys: Sequence[bytes], context: str) -> bytes:
+    for key in private_keys[:-1]:
+        with contextlib.suppress(BadInput):
+            return sealing.unseal(sealed, private_key=key, context=context)
+    return sealing.unseal(sealed, private_key=private_keys[-1], context=context)

@@ -63,9 +63,9 @@ def quarantine_open(
     needs_reason(True, reason)
     found = settings.load()
     entry = run(lambda: quarantine.find(found.connection(), quarantine_id))
-    key = found.seal_private()
+    keys = found.seal_privates()
     if to.exists():
         raise BadInput(f"`{to}` exists already; name a new file")
     put_on_record(found, Act("quarantine open", (entry.quarantine_id,), reason))
-    size = quarantine.open_original(entry, private_key=key, to=to)
+    size = quarantine.open_original(entry, private_keys=keys, to=to)
     say(f"wrote {size} bytes to {to}" if size else "the original was too large to be sealed; it stands at its origin")

@@ -156,13 +156,14 @@ class _Asked:
 def _write_one(asked: _Asked, record_of: Callable[..., RegisterRecord], would: str, done: str) -> None:
     from safebus.deploy.service import settings
     from safebus.deploy.service.operations import Act
+    from safebus.streams.register import dressing
     from safebus.streams.register.follow import current_register
 
     needs_reason(asked.execute, asked.reason)
     found = settings.load()
     connection, key = found.connection(), found.person_key()
     register = run(lambda: current_register(connection, key=key))
-    record = record_of(asked.record_id, register, at=clock(), by=asked.by, reason=asked.reason)
+    record = record_of(dressing.plain_id(asked.record_id, key), register, at=clock(), by=asked.by, reason=asked.reason)
     if not asked.execute:
         say(f"dry run: {record.kind} `{asked.record_id}` would {would}; --execute --reason ... does it")
         return
@@ -208,12 +209,15 @@ def register_show(
 ) -> None:
     """Show what is in the register. People stand in it as tokens only."""
     from safebus.deploy.service import settings
+    from safebus.streams.register import dressing
     from safebus.streams.register.follow import current_register
     from safebus.streams.register.store import body_of
 
     found = settings.load()
-    register = run(lambda: current_register(found.connection()))
+    register = run(lambda: current_register(found.connection(), key=found.key_if_any()))
     entries = register.entries()
+    key = found.key_if_any()
+    record_id = dressing.plain_id(record_id, key) if key else record_id
     if record_id and record_id not in entries:
         raise stop(USAGE, f"the register has no `{record_id}`; `safebus register show` lists all {len(entries)}")
     if record_id:

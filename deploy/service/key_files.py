@@ -6,6 +6,7 @@ Which keys are there, who holds which, and how is each made once and read with c
     seal.key         opens quarantine              operators                      `safebus keys init`
     seal.pub         quarantine is sealed to it    worker, importers              `safebus keys init`, of seal.key
     case-<agency>.key  case keys of an agency      that agency's publishers       `safebus keys init --agency`
+    *.2.key, *.2.pub   those that follow them      as those they follow           `safebus keys rotate`
 
 All in `<home>/keys`, 32 bytes each. Nothing else makes one: a process that finds none says so and ends, for one with a
 key of its own would take every child for a stranger. A file is there whole or not at all, whoever else is making it at
@@ -25,6 +26,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safebus.deploy.service.key_names import base_name, generation, generations, numbered
 from safebus.schemas import sealing
 from safebus.schemas.errors import BadInput
 from safebus.schemas.identifiers import agency_id
@@ -92,7 +94,7 @@ def init(home: Path, *, agencies: Iterable[str] = ()) -> list[str]:
         if not there:
             private, public = sealing.new_key()
             new = {SEAL: private, SEAL_PUBLIC: public, PERSON: secrets.token_bytes(KEY_BYTES)}
-            made = [name for name, secret in new.items() if _make(folder / name, secret)]
+            made = [name for name, secret in new.items() if make(folder / name, secret)]
         person_key(home), seal_public(home)  # whole, a pair, and nobody else's to read
     return made + init_cases(home, agencies)
 
@@ -114,7 +116,7 @@ def alone(folder: Path) -> Iterator[None]:
 def init_cases(home: Path, agencies: Iterable[str]) -> list[str]:
     """Make these agencies' secrets for case keys; returns the files that were made now."""
     files = [case_file(agency) for agency in agencies]  # all are looked at before one is made
-    return [name for name in files if _make(home / "keys" / name, secrets.token_bytes(KEY_BYTES))]
+    return [name for name in files if make(home / "keys" / name, secrets.token_bytes(KEY_BYTES))]
 
 
 def export(home: Path, role: str, to: Path) -> list[str]:
@@ -129,24 +131,37 @@ def export(home: Path, role: str, to: Path) -> list[str]:
     """
     if SEAL_PUBLIC in ROLES[role]:
         seal_public(home)
-    content = {name: _digest_key(home).secret if name == DIGEST else read(home, name) for name in ROLES[role]}
-    more = [name for name in OF_THE_BUS if name not in content and (to / "keys" / name).exists()]
+    content = {name: secret for each in ROLES[role] for name, secret in _all_of(home, each).items()}
+    names = {path.name: base_name(path.name) for path in held(to)}
+    more = [name for name, base in names.items() if base in OF_THE_BUS and base not in ROLES[role]]
     if more:
         raise BadInput(f"`{to / 'keys'}` has {', '.join(more)} of another role; give each role a folder of its own")
     for name, secret in content.items():
-        if not _make(to / "keys" / name, secret) and read(to, name) != secret:
+        if not make(to / "keys" / name, secret) and read(to, name) != secret:
             raise BadInput(f"`{to / 'keys' / name}` is another key; nothing there was changed")
     return list(content)
 
 
+def _all_of(home: Path, name: str) -> dict[str, bytes]:
+    """File -> content, of all generations of a key."""
+    if name == DIGEST:
+        digests = _digest_key(home)
+        return {numbered(name, n): secret for n, secret in enumerate((digests.secret, *digests.later), start=1)}
+    if name == SEAL_PUBLIC:
+        name = generations(home / "keys", name)[-1]  # only the newest is sealed to
+        return {name: read(home, name)}
+    return {each: read(home, each) for each in generations(home / "keys", name)}
+
+
 def person_key(home: Path) -> PersonKey:
     """
-    The key of those who decide.
+    The key of those who decide, with all its generations that are here.
 
     Raises:
         BadInput: There is none, others can read it, or it is none.
     """
-    return PersonKey(read(home, PERSON))
+    first, *later = (read(home, name) for name in generations(home / "keys", PERSON))
+    return PersonKey(first, tuple(later))
 
 
 def any_key() -> PersonKey:
@@ -163,7 +178,8 @@ def digest_key(home: Path) -> DigestKey:
     """
     if not (home / "keys" / DIGEST).exists() and (home / "keys" / PERSON).exists():
         return _digest_key(home)
-    found = DigestKey(read(home, DIGEST))
+    first, *later = (read(home, name) for name in generations(home / "keys", DIGEST))
+    found = DigestKey(first, tuple(later))
     if (home / "keys" / PERSON).exists() and found != _digest_key(home):
         raise BadInput(f"`{DIGEST}` and `{PERSON}` in `{home / 'keys'}` are of two buses; remove the wrong one")
     return found
@@ -175,31 +191,39 @@ def _digest_key(home: Path) -> DigestKey:
 
 def seal_public(home: Path) -> bytes:
     """
-    The public key that quarantine is sealed to.
+    The public key that quarantine is sealed to: the newest that is here.
 
     Raises:
         BadInput: There is none, others can change it, it is none, or the private one beside it is of another.
     """
-    public = read(home, SEAL_PUBLIC)
+    newest = max(
+        (path.name for path in held(home) if base_name(path.name) == SEAL_PUBLIC), key=generation, default=SEAL_PUBLIC
+    )
+    public = read(home, newest)
     if (home / "keys" / SEAL).exists():
-        seal_private(home)
+        seal_privates(home)
     return public
 
 
 def seal_private(home: Path) -> bytes:
+    """The operators' private key that opens what is sealed now; errors as `seal_privates`."""
+    return seal_privates(home)[0]
+
+
+def seal_privates(home: Path) -> tuple[bytes, ...]:
     """
-    The operators' private key.
+    The operators' private keys, the newest first: one opens what was sealed while it was.
 
     Raises:
-        BadInput: There is none, others can read it, it is none, or the public one beside it is of another.
+        BadInput: There is none, others can read one, it is none, or the public one beside it is of another.
     """
-    private = read(home, SEAL)
-    public = home / "keys" / SEAL_PUBLIC
-    if public.exists() and read(home, SEAL_PUBLIC) != sealing.public_of(private):
-        raise BadInput(
-            f"`{SEAL}` and `{SEAL_PUBLIC}` in `{home / 'keys'}` are no pair; quarantine is sealed to another"
-        )
-    return private
+    found = []
+    for name in generations(home / "keys", SEAL):
+        public, private = numbered(SEAL_PUBLIC, generation(name)), read(home, name)
+        if (home / "keys" / public).exists() and read(home, public) != sealing.public_of(private):
+            raise BadInput(f"`{name}` and `{public}` in `{home / 'keys'}` are no pair; quarantine is sealed to another")
+        found.append(private)
+    return tuple(reversed(found))
 
 
 def read(home: Path, name: str) -> bytes:
@@ -218,9 +242,10 @@ def read(home: Path, name: str) -> bytes:
         raise BadInput(_how_to_get(path)) from None
     except OSError as exc:
         raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
-    others = stat.S_IWGRP | stat.S_IWOTH if name == SEAL_PUBLIC else stat.S_IRWXG | stat.S_IRWXO
+    public = base_name(name) == SEAL_PUBLIC
+    others = stat.S_IWGRP | stat.S_IWOTH if public else stat.S_IRWXG | stat.S_IRWXO
     if mode & others:
-        what = "change" if name == SEAL_PUBLIC else "read"
+        what = "change" if public else "read"
         raise BadInput(f"others on this machine can {what} `{path}` (mode {stat.S_IMODE(mode):o}); `chmod 600 {path}`")
     for folder in (path.parent, path.parent.parent):
         if folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -248,11 +273,12 @@ def _how_to_get(path: Path) -> str:
 
 def roles_of(name: str) -> str:
     """Who works with a file, in words."""
-    return ", ".join(role for role, files in ROLES.items() if name in files) or "publishers"
+    return ", ".join(role for role, files in ROLES.items() if base_name(name) in files) or "publishers"
 
 
 def fingerprint(name: str, secret: bytes) -> str:
     """Which key it is, for whoever may know that and nothing else. 16 hex digits."""
+    name = base_name(name)
     if name == PERSON:
         return PersonKey(secret).fingerprint
     # Of the public half, for both: they are one pair.
@@ -264,7 +290,7 @@ def held(home: Path) -> Iterable[Path]:
     return sorted(path for path in (home / "keys").glob("*") if path.suffix in (".key", ".pub"))
 
 
-def _make(path: Path, data: bytes) -> bool:
+def make(path: Path, data: bytes) -> bool:
     """
     Write a file that is there whole or not at all; False: it is there already, and stays.
 

@@ -125,6 +125,13 @@ class Settings:
         """The key of those who only compare bytes; errors as `key_files.digest_key`."""
         return key_files.digest_key(self.home)
 
+    def key_if_any(self) -> PersonKey | DigestKey | None:
+        """Whichever key of those is here, for who only reads the register; errors as `key_files.digest_key`."""
+        names = {path.name for path in key_files.held(self.home)}
+        if key_files.PERSON in names:
+            return self.person_key()
+        return self.digest_key() if key_files.DIGEST in names else None
+
     def case_secret(self, agency: str) -> bytes:
         """An agency's own secret for case keys; errors as `key_files.read`."""
         return key_files.read(self.home, key_files.case_file(agency))
@@ -136,6 +143,10 @@ class Settings:
     def seal_private(self) -> bytes:
         """The operators' private key; errors as `key_files.seal_private`. It is brought only to open something."""
         return key_files.seal_private(self.home)
+
+    def seal_privates(self) -> tuple[bytes, ...]:
+        """All that there were, the newest first; errors as `key_files.seal_privates`."""
+        return key_files.seal_privates(self.home)
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:

@@ -37,8 +37,9 @@ NOT_OF_A_BUS = {
     "schemas release": "files of a checkout, which git keeps",
 }
 
-#: What takes a broker that asks for rights, or a topic that takes nothing: `test_rights_taken_away`.
-ELSEWHERE = {"rights apply", "deliveries again"}
+#: What takes a broker that asks for rights, or a topic that takes nothing: `test_rights_taken_away`. What there is no
+#: way back from, on a bus that others use: `test_rotation`.
+ELSEWHERE = {"rights apply", "deliveries again", "keys rotate", "keys switch"}
 
 #: What has neither option and is done as it is typed.
 WITH_REASON = {("quarantine", "open"), ("keys", "backup"), ("keys", "restore"), ("keys", "drill")}
