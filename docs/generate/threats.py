@@ -22,7 +22,6 @@ _SOURCE: Final = Path(__file__).with_suffix(".yaml")
 TESTS: Final = Path(__file__).resolve().parents[2] / "tests"
 ISSUES: Final = ("signatures of publishers", "sealed topics", "shredding", "evidence log")
 _FIELDS: Final = {"number", "kind", "threat", "control", "tests"}
-_UNDER_WAY: Final = "to be named by: "
 _DOES_NOT_RUN: Final = {"skip", "skipif", "xfail"}
 
 
@@ -37,7 +36,6 @@ class Threat:
 
     Attributes:
         tests: `file::name`, below tests/.
-        under_way: What will name the tests.
         lacks: What the control does not cover.
         not_yet: The issue that will.
     """
@@ -47,7 +45,6 @@ class Threat:
     threat: str
     control: str
     tests: tuple[str, ...] = ()
-    under_way: str = ""
     lacks: str = ""
     not_yet: str = ""
 
@@ -74,8 +71,6 @@ def _threat(row: dict[str, Any]) -> Threat:
     if "not_yet" in row and "lacks" not in row:
         raise NotShown(f"threat {number} waits for {row['not_yet']} and does not say what is lacking until then")
     tests = row.pop("tests")
-    if isinstance(tests, str) and tests.startswith(_UNDER_WAY):
-        return Threat(**row, under_way=tests.removeprefix(_UNDER_WAY))
     if not tests:
         raise NotShown(f"threat {number} names no test")
     for test in tests:
@@ -121,7 +116,7 @@ def page() -> str:
             t.kind,
             t.threat,
             t.control,
-            "<br>".join(f"`{test}`" for test in t.tests) or f"(to come with {t.under_way})",
+            "<br>".join(f"`{test}`" for test in t.tests),
             " ".join(filter(None, (t.lacks, f"Not yet: {t.not_yet}." if t.not_yet else ""))) or "-",
         )
         for t in threats()

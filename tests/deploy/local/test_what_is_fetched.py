@@ -6,15 +6,11 @@ import re
 import shlex
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[3]
 LOCK, MAKEFILE = ROOT / "requirements.lock", ROOT / "Makefile"
 
 #: How a program of ours would fetch something by another, or by itself; Maven is asked in one place, and looked after.
 FETCHES = re.compile(r"""["'](?:curl|wget|npm|npx|pip|pipx|uvx|docker)["']|urlretrieve|urlopen""")
-
-pytestmark = pytest.mark.skipif(not LOCK.exists(), reason="a package that was installed has neither")
 
 
 def test_every_package_of_the_lock_has_its_hash_and_no_registry_is_named() -> None:
