@@ -7,7 +7,7 @@ its event, in the very bytes that were decided; who delivers asks the register t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -67,6 +67,63 @@ async def owed(
         for notification_id, record in permits.items()
     ]
     return sorted(found, key=lambda each: each.decided_at)
+
+
+async def made_again(
+    connection: Connection,
+    partner: str,
+    wanted: Collection[str],
+    *,
+    since: datetime,
+    until: datetime,
+    key: PersonKey,
+    schemas: EventSchemas,
+) -> list[Owed]:
+    """
+    These notifications, made again from decision and event, in the order of the decisions.
+
+    Args:
+        wanted: Their ids.
+        since, until: When the broker took the decisions, UTC; `until` is not included.
+
+    Raises:
+        NotReachable: A topic cannot be read.
+    """
+    permits, _ = await _permits(connection, partner, since, until)
+    mine = {notification_id: record for notification_id, record in permits.items() if notification_id in wanted}
+    events = await _events(connection, [record.origin for record in mine.values()])
+    found = [_again(i, record, events.get(record.origin), key, schemas) for i, record in mine.items()]
+    return sorted(found, key=lambda each: each.decided_at)
+
+
+async def last_receipts(connection: Connection, partner: str, *, since: datetime, until: datetime) -> list[Receipt]:
+    """
+    The last receipt of each delivery to a partner in a span, oldest first.
+
+    Raises:
+        NotReachable: Its receipts cannot be read.
+    """
+    found: dict[str, Receipt] = {}
+    async for message in read_topic(connection, topics.receipts_from(partner), since=since):
+        receipt = own_record(message, Receipt, belongs=lambda r: r.partner == partner)
+        if isinstance(receipt, Receipt) and since <= receipt.at < until:
+            found[receipt.notification_id] = receipt
+    return sorted(found.values(), key=lambda receipt: receipt.at)
+
+
+async def handed_over(connection: Connection, partner: str, *, since: datetime, until: datetime) -> set[str]:
+    """
+    Ids of what this partner was handed in a span, by its receipts.
+
+    Raises:
+        NotReachable: Its receipts cannot be read.
+    """
+    found = set()
+    async for message in read_topic(connection, topics.receipts_from(partner), since=since):
+        receipt = own_record(message, Receipt, belongs=lambda r: r.partner == partner)
+        if isinstance(receipt, Receipt) and receipt.stage is Stage.HANDED_OVER and since <= receipt.at < until:
+            found.add(receipt.notification_id)
+    return found
 
 
 async def _permits(

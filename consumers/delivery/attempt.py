@@ -50,6 +50,7 @@ class Delivery:
         tried_at: When it was last tried; None: not yet, by this process.
         first_sent: When it was first tried; None: not yet, or its destination was held since.
         redriven: Why a person sends it again; None: it is tried by itself.
+        parked: It stands among what is parked already.
         taken_back: What takes it back has come.
     """
 
@@ -61,6 +62,7 @@ class Delivery:
     tried_at: datetime | None = None
     first_sent: datetime | None = None
     redriven: str | None = None
+    parked: bool = False
     taken_back: bool = False
 
     @classmethod
@@ -242,7 +244,7 @@ class Attempts:
         if step.stage is Stage.HELD:
             # The time a destination is held is not the message's: its own 72 hours begin when it is let in again.
             delivery.first_sent, delivery.attempt = None, 0
-        if step.stage is Stage.PARKED and delivery.phase is Phase.OPEN:  # else it stands there already
+        if step.stage is Stage.PARKED and not delivery.parked:
             await self._park(step, delivery)
         if step.written(on_consent=delivery.notification.consent_meaning is not None):
             await self._write(step, delivery)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from safebus.consumers.adapters.adapter import Adapter
+from safebus.consumers.adapters.adapter import HELD_BACK, Adapter
 from safebus.consumers.delivery.attempt import Attempts, Delivery
 from safebus.consumers.delivery.circuit import Circuit
 from safebus.consumers.delivery.ledger import Ledger
@@ -37,8 +37,10 @@ class Parked:
 class Said:
     """What became of another try."""
 
+    notification_id: str
     handed_over: bool
     text: str
+    refused: bool = False  # by the partner, or it gave no answer
 
 
 async def waiting(
@@ -83,24 +85,17 @@ async def find(connection: Connection, partner: str, notification_id: str) -> Pa
 async def redrive(
     connection: Connection,
     partner: str,
-    notification_id: str,
+    deliveries: Iterable[Delivery],
     *,
     adapter: Adapter,
     recheck: Recheck,
-    key: DigestKey,
-    reason: str,
     clock: Callable[[], datetime],
-) -> Said:
+) -> AsyncGenerator[Said, None]:
     """
-    Try a parked delivery once more, as the courier would, with the same receipts.
+    Try these once more, one after another, as the courier would, with the same receipts.
 
-    It stays parked unless the partner takes it or the register no longer permits it.
-
-    Raises:
-        BadInput: It is not parked.
+    What is parked stays parked unless the partner takes it or the register no longer permits it.
     """
-    parked = await find(connection, partner, notification_id)
-    delivery = Delivery.of(parked.notification, parked.value, key, redriven=reason)
     outbound = Writer(connection, client_id="operator")
     await outbound.start()
     try:
@@ -116,10 +111,16 @@ async def redrive(
             clock=clock,
             jitter=lambda: 0.0,
         )
-        return _said(await attempts.make(delivery, still_ours=_always))
+        for delivery in deliveries:
+            yield _said(delivery, await attempts.make(delivery, still_ours=_always))
     finally:
         await adapter.close()
         await outbound.stop()
+
+
+def again(parked: Parked, key: DigestKey, reason: str) -> Delivery:
+    """A parked one, as a person sends it again."""
+    return Delivery.of(parked.notification, parked.value, key, redriven=reason, parked=True)
 
 
 async def _always() -> bool:
@@ -127,10 +128,12 @@ async def _always() -> bool:
     return True
 
 
-def _said(step: Step | None) -> Said:
+def _said(delivery: Delivery, step: Step | None) -> Said:
     assert step is not None  # nothing puts it off
+    key = delivery.notification.notification_id
     if step.stage is Stage.HANDED_OVER:
-        return Said(True, f"handed over, answer {step.answer}")
-    if step.answer == NOT_SENT:
-        return Said(False, f"not handed over: {step.code}")
-    return Said(False, f"the partner answered {step.answer}; it stays parked")
+        return Said(key, True, f"handed over, answer {step.answer}")
+    if step.answer in (NOT_SENT, HELD_BACK.code):
+        return Said(key, False, f"not handed over: {step.code}")
+    still = "stays" if delivery.parked else "is"
+    return Said(key, False, f"the partner answered {step.answer}; it {still} parked", refused=True)

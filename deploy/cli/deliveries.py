@@ -1,9 +1,10 @@
-"""`safebus deliveries`: what is a partner owed, and how does it get it after all?"""
+"""`safebus deliveries`: what became of each, what is a partner owed, and how does it get it after all?"""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -23,6 +24,7 @@ from safebus.deploy.cli.options import (
     stop,
 )
 from safebus.deploy.cli.output import show
+from safebus.deploy.cli.redriving import DESTINATIONS, send_again
 from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:
@@ -31,12 +33,106 @@ if TYPE_CHECKING:
     from safebus.consumers.audit.owed import Owed
     from safebus.deploy.service.settings import Settings
 
+#: What is handed over was decided at most so long before: its topic keeps it no longer, and a hold ends in time.
+KEPT_FOR: Final = timedelta(days=7)
+
 app = typer.Typer(
     name="deliveries",
-    help="What partners are owed.",
+    help="What became of deliveries; send some or all of them again.",
     no_args_is_help=True,
     epilog=example("safebus deliveries again haven --from 2026-11-22T00:00"),
 )
+
+
+@app.command(
+    "list",
+    epilog=example(
+        "safebus deliveries list ash-primary", "safebus deliveries list ash-primary --stage WAITING -o json"
+    ),
+)
+def deliveries_list(
+    partner: str = typer.Argument(...),
+    since: str | None = typer.Option(None, "--from", help="last receipt since, ISO 8601; default: a day ago"),
+    until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
+    stage: str = typer.Option("", "--stage", help="HANDED_OVER, WAITING, HELD, PARKED, STOPPED or NOTICE_HANDED_OVER"),
+    answer: str = typer.Option("", "--answer", help="what the partner answered last, such as 403 or 23514"),
+    output: Form = FORM,
+) -> None:
+    """List the deliveries to a partner by their last receipt, oldest first; and what each waits for."""
+    from safebus.consumers.audit.owed import last_receipts
+    from safebus.consumers.delivery.stages import waits_for
+    from safebus.deploy.service import settings
+    from safebus.schemas.bus_records import Stage
+    from safebus.schemas.nearest import or_the_known
+
+    if stage and stage not in Stage.__members__:
+        raise stop(USAGE, f"there is no stage `{stage}`{or_the_known(stage, Stage.__members__)}")
+    start, end = parse_time(since, clock() - timedelta(days=1)), parse_time(until, clock())
+    found = run(lambda: last_receipts(settings.load().connection(), partner, since=start, until=end))
+    rows = [
+        {
+            "notification_id": each.notification_id,
+            "event_id": each.event_id,
+            "stage": each.stage.value,
+            "at": each.at.isoformat(timespec="seconds"),
+            "attempt": each.attempt,
+            "answer": each.answer,
+            "reason": each.reason,
+            "waits_for": waits_for(each) or "",
+        }
+        for each in found
+        if stage in ("", each.stage) and answer in ("", each.answer)
+    ]
+    columns = ["notification_id", "event_id", "stage", "at", "attempt", "answer", "reason", "waits_for"]
+    show(rows, output, columns=columns)
+
+
+@app.command(
+    "redrive",
+    epilog=example(
+        "safebus deliveries redrive ash-primary --answer 403 --destinations destinations.yaml",
+        "safebus deliveries redrive ash-primary --answer 403 --destinations destinations.yaml "
+        '--execute --reason "their firewall was mended"',
+    ),
+)
+def deliveries_redrive(
+    partner: str = typer.Argument(...),
+    destinations: Path = DESTINATIONS,
+    since: str | None = typer.Option(None, "--from", help="parked since, ISO 8601; default: whenever"),
+    until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
+    answer: str = typer.Option("", "--answer", help="only those that the partner answered so last, such as 403"),
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+) -> None:
+    """
+    Try all that is parked for a partner again, or a part of it, oldest first. The register is asked before each.
+
+    It ends when three in a row are not taken. Exit code 3: some were not handed over.
+    """
+    from safebus.consumers.audit.owed import last_receipts
+    from safebus.consumers.delivery import parked
+    from safebus.deploy.service import logs, settings
+    from safebus.deploy.service.operations import Act
+
+    needs_reason(execute, reason)
+    found = settings.load()
+    logs.set_up(found.log_level)
+    start, end = parse_time(since, datetime.min.replace(tzinfo=UTC)), parse_time(until, clock())
+    waiting = [p for p in run(lambda: parked.waiting(found.connection(), partner)) if start <= p.at < end]
+    if answer and waiting:
+        first = min(p.at for p in waiting) - timedelta(minutes=1)
+        last = run(lambda: last_receipts(found.connection(), partner, since=first, until=clock()))
+        said = {each.notification_id for each in last if each.answer == answer}
+        waiting = [p for p in waiting if p.notification.notification_id in said]
+    if not execute:
+        say(f"dry run: {len(waiting)} parked deliveries to {partner} would be tried; --execute --reason ... does it")
+        return
+    if not waiting:
+        say(f"nothing of that kind is parked for {partner}")
+        return
+    key = found.digest_key()
+    act = Act("deliveries redrive", (partner, *(p.notification.notification_id for p in waiting)), reason, len(waiting))
+    raise send_again(found, partner, destinations, [parked.again(p, key, reason) for p in waiting], act)
 
 
 @app.command(
@@ -44,12 +140,17 @@ app = typer.Typer(
     epilog=example(
         "safebus deliveries again haven --from 2026-11-22T00:00",
         'safebus deliveries again haven --from 2026-11-22T00:00 --execute --reason "their topic could not be written"',
+        "safebus deliveries again haven --from 2026-11-22T00:00 --restored --destinations destinations.yaml",
     ),
 )
 def deliveries_again(
     partner: str = typer.Argument(...),
     since: str | None = typer.Option(None, "--from", help="decided since, ISO 8601; default: a day ago"),
     until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: a minute ago"),
+    restored: bool = typer.Option(
+        False, "--restored", help="the partner lost what it was handed in that time: hand it over once more"
+    ),
+    destinations: Path | None = typer.Option(None, "--destinations", help="YAML; with --restored"),
     output: Form = FORM,
     execute: bool = EXECUTE,
     reason: str = REASON,
@@ -57,10 +158,13 @@ def deliveries_again(
     """
     Put on a partner's topic what was permitted, stands neither there nor at the partner, and is owed.
 
+    With --restored: a partner went back to an earlier copy of its system; what it was handed since goes to it once
+    more, under the same ids and in the same order, each asked of the register as of now.
+
     Needs what the worker may do. Its adapter asks the register before it hands anything over. Exit code 3: some cannot
     be made again.
     """
-    from safebus.consumers.audit.owed import owed
+    from safebus.consumers.audit.owed import handed_over, made_again, owed
     from safebus.deploy.service import settings
     from safebus.deploy.service.operations import Act
     from safebus.schemas.errors import BadInput
@@ -76,11 +180,17 @@ def deliveries_again(
         raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
     found = settings.load()
     connection, key = found.connection(), found.person_key()
+    if restored != (destinations is not None):
+        raise stop(USAGE, "--restored and --destinations FILE belong together; give both or neither")
 
     async def main() -> list[Owed]:
         register = await current_register(connection, key=key)
         if register.partner(partner) is None:
             raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
+        if restored:
+            wanted = await handed_over(connection, partner, since=start, until=end)
+            span = {"since": start - KEPT_FOR, "until": end}
+            return await made_again(connection, partner, wanted, **span, key=key, schemas=event_schemas())
         return await owed(connection, partner, since=start, until=end, key=key, schemas=event_schemas())
 
     what = run(main)
@@ -89,12 +199,14 @@ def deliveries_again(
             "notification_id": each.notification_id,
             "event_id": each.event_id,
             "decided_at": each.decided_at.isoformat(timespec="seconds"),
-            "state": "owed" if each.output is not None else each.why,
+            "state": each.why if each.output is None else "handed over before" if restored else "owed",
         }
         for each in what
     ]
     show(rows, output, columns=["notification_id", "event_id", "decided_at", "state"])
     can = [each for each in what if each.output is not None]
+    if restored and destinations is not None:
+        _hand_over_once_more(found, partner, destinations, can, len(what), execute=execute, reason=reason)
     if not execute:
         say(
             f"dry run: {len(can)} of {len(what)} would be put on the topic of {partner}; --execute --reason ... does it"
@@ -107,6 +219,29 @@ def deliveries_again(
     else:
         say(f"nothing is owed to {partner}")
     raise typer.Exit(SOME if len(can) < len(what) else DONE)
+
+
+def _hand_over_once_more(
+    found: Settings, partner: str, destinations: Path, can: Sequence[Owed], of: int, *, execute: bool, reason: str
+) -> None:
+    from safebus.consumers.delivery.attempt import Delivery
+    from safebus.deploy.service import logs
+    from safebus.deploy.service.operations import Act
+    from safebus.schemas import codec
+    from safebus.schemas.bus_records import Notification
+
+    logs.set_up(found.log_level)
+    if not execute or not can:
+        say(f"dry run: {len(can)} of {of} would be handed to {partner} once more; --execute --reason ... does it")
+        raise typer.Exit(SOME if len(can) < of else DONE)
+    digests = found.person_key().digests
+    values = [each.output.value for each in can if each.output is not None]
+    again = [
+        Delivery.of(codec.decode_record(value, Notification), value, digests, redriven=f"restored: {reason}")
+        for value in values
+    ]
+    act = Act("deliveries again", (partner, *(each.notification_id for each in can)), reason, len(can))
+    raise send_again(found, partner, destinations, again, act)
 
 
 async def _send(found: Settings, what: Sequence[Owed]) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import typer
 
 from safebus.deploy.cli.event_loop import run
-from safebus.deploy.cli.on_record import put_on_record, written_down
-from safebus.deploy.cli.options import DONE, EXECUTE, FORM, REASON, SOME, Form, example, needs_reason
+from safebus.deploy.cli.on_record import put_on_record
+from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
-from safebus.deploy.service.terminal import clock, say, tell
+from safebus.deploy.cli.redriving import DESTINATIONS, send_again
+from safebus.deploy.service.terminal import say, tell
 
 app = typer.Typer(
     name="parked",
@@ -19,9 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog=example("safebus parked list ash-primary"),
 )
-
-
-DESTINATIONS = typer.Option(..., "--destinations", help="YAML: where each partner wants its notifications")
 
 
 @app.command("list", epilog=example("safebus parked list ash-primary"))
@@ -91,48 +89,19 @@ def parked_redrive(
     reason: str = REASON,
 ) -> None:
     """Try one parked delivery again, at the destination that is registered. The register is asked first, as always."""
-    from safebus.consumers.adapters import destinations as places
     from safebus.consumers.delivery import parked
     from safebus.deploy.service import logs, settings
     from safebus.deploy.service.operations import Act
-    from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
-    from safebus.streams.register.follow import RegisterReader
 
     needs_reason(execute, reason)
     found = settings.load()
     logs.set_up(found.log_level)
-    connection = found.connection()
+    one = run(lambda: parked.find(found.connection(), partner, notification_id))
     if not execute:
-        one = run(lambda: parked.find(connection, partner, notification_id))
         say(
             f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it"
         )
         return
-    there = places.read(destinations).of(partner)
-
-    key = found.digest_key()
-
-    async def main() -> parked.Said:
-        await parked.find(connection, partner, notification_id)  # before anything else is looked up
-        reader = RegisterReader(connection, key=key)
-        try:
-            await reader.start()
-            place = places.opened(there, clock=clock)
-            check_destination(reader.now, partner, place, must=True)
-            await written_down(found, Act("parked redrive", (partner, notification_id), reason, number=1))
-            return await parked.redrive(
-                connection,
-                partner,
-                notification_id,
-                adapter=place.adapter,
-                recheck=RegisterRecheck(reader),
-                key=key,
-                reason=reason,
-                clock=clock,
-            )
-        finally:
-            await reader.stop()
-
-    said = run(main)
-    say(said.text)
-    raise typer.Exit(DONE if said.handed_over else SOME)
+    delivery = parked.again(one, found.digest_key(), reason)
+    act = Act("parked redrive", (partner, notification_id), reason, number=1)
+    raise send_again(found, partner, destinations, [delivery], act)

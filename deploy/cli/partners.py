@@ -22,6 +22,7 @@ from safebus.deploy.cli.options import (
     parse_time,
 )
 from safebus.deploy.cli.output import show
+from safebus.deploy.cli.redriving import DESTINATIONS
 from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ app = typer.Typer(
 )
 
 _COLUMNS = ["partner", "how", "since", "undelivered", "oldest", "last_handed_over", "asked_again_at", "why"]
-DESTINATIONS = typer.Option(..., "--destinations", help="YAML: where each partner wants its notifications")
 
 
 @app.command("list", epilog=example("safebus partners list", "safebus partners list --silent-since 2026-11-24"))

@@ -104,6 +104,10 @@ async def acts(bus: Bus, folder: Path) -> dict[str, tuple[list[str], str]]:
         ),
         "keys restore": (["keys", "restore", *pack], ""),
         "keys drill": (["keys", "drill", *pack], ""),
+        "deliveries redrive": (
+            ["deliveries", "redrive", "ash-primary", "--destinations", str(destinations), *execute],
+            "",
+        ),
         "partners pause": (["partners", "pause", "haven", *execute], ""),
         "partners resume": (["partners", "resume", "haven", *execute], ""),
         "partners test": (["partners", "test", "ash-primary", "--destinations", str(destinations), *execute], ""),

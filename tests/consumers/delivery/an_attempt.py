@@ -52,9 +52,9 @@ ON_CONSENT = Notification(
 ON_A_DUTY = ON_CONSENT.model_copy(update={"consent_meaning": None})
 
 
-def delivery(notification: Notification = ON_A_DUTY, *, redriven: str | None = None) -> Delivery:
+def delivery(notification: Notification = ON_A_DUTY, *, redriven: str | None = None, parked: bool = False) -> Delivery:
     value = codec.encode_record(notification)
-    return Delivery.of(notification, value, KEY.digests, redriven=redriven)
+    return Delivery.of(notification, value, KEY.digests, redriven=redriven, parked=parked)
 
 
 class CountedReplies(NoMeasures):

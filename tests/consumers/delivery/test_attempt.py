@@ -72,7 +72,7 @@ async def test_one_that_a_person_sends_again_leaves_the_same_number_and_is_parke
     partner: Partner, reply: Reply, notification: Notification
 ) -> None:
     partner.answers = [reply]
-    await partner.make(delivery(notification, redriven=WHY))
+    await partner.make(delivery(notification, redriven=WHY, parked=True))
 
     on_consent = notification is ON_CONSENT
     begun = [(Stage.PARKED, 1, "not_yet", f"{UNDER_WAY}; redriven: {WHY}")] if on_consent else []
@@ -94,7 +94,7 @@ async def test_what_the_register_no_longer_permits_is_not_sent(partner: Partner,
 @pytest.mark.parametrize("redriven", [None, WHY])
 async def test_what_cannot_be_read_is_not_sent_and_waits_for_a_person(partner: Partner, redriven: str | None) -> None:
     partner.readable = False
-    await partner.make(delivery(redriven=redriven))
+    await partner.make(delivery(redriven=redriven, parked=redriven is not None))
 
     reason = "view_not_readable" if redriven is None else f"view_not_readable; redriven: {WHY}"
     assert [said(r) for r in await partner.receipts()] == [(Stage.PARKED, 0, "not_sent", reason)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from a_parcel import ID
-from an_attempt import KEY, NOON, ON_CONSENT, PARTNER, WITHDRAWN, Partner
+from an_attempt import KEY, NOON, ON_CONSENT, PARTNER, WITHDRAWN, Partner, delivery
 
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import parked
@@ -18,16 +18,15 @@ from safebus.schemas.own_records import Strange
 
 
 async def redrive(partner: Partner) -> Said:
-    return await parked.redrive(
-        partner.connection,
-        PARTNER,
-        ID,
-        adapter=partner,
-        recheck=partner,
-        key=KEY.digests,
-        reason="they asked",
-        clock=lambda: NOON,
-    )
+    found = await parked.find(partner.connection, PARTNER, ID)
+    deliveries = [parked.again(found, KEY.digests, "they asked")]
+    [said] = [
+        said
+        async for said in parked.redrive(
+            partner.connection, PARTNER, deliveries, adapter=partner, recheck=partner, clock=lambda: NOON
+        )
+    ]
+    return said
 
 
 async def listed(partner: Partner) -> list[tuple[str, str]]:
@@ -42,7 +41,7 @@ async def test_one_that_the_partner_does_not_take_stays_parked_and_is_on_record(
     said = await redrive(partner)
 
     last = (await partner.receipts())[-1]
-    assert said == Said(False, "the partner answered its code; it stays parked")
+    assert said == Said(ID, False, "the partner answered its code; it stays parked", True)
     assert (last.stage, last.attempt, last.answer) == (Stage.PARKED, 1, "its code")
     assert last.reason.endswith("; redriven: they asked")
     assert await listed(partner) == [(ID, "other_content")]
@@ -54,7 +53,7 @@ async def test_one_that_the_partner_takes_is_no_longer_parked(partner: Partner) 
     first, second = await redrive(partner), await redrive(partner)
 
     assert not first.handed_over
-    assert second == Said(True, "handed over, answer its code")
+    assert second == Said(ID, True, "handed over, answer its code")
     assert [r.stage for r in await partner.receipts()] == [Stage.PARKED, Stage.PARKED, Stage.HANDED_OVER]
     assert await listed(partner) == []
     with pytest.raises(BadInput, match="nothing is parked for `ash-primary`"):
@@ -66,7 +65,7 @@ async def test_one_that_is_no_longer_permitted_is_stopped_and_no_longer_parked(p
     partner.refusal = WITHDRAWN
     said = await redrive(partner)
 
-    assert said == Said(False, "not handed over: CONSENT_WITHDRAWN")
+    assert said == Said(ID, False, "not handed over: CONSENT_WITHDRAWN")
     assert partner.done == ["register"]
     assert await listed(partner) == []
 
@@ -77,7 +76,7 @@ async def test_one_that_cannot_be_read_stays_parked(partner: Partner) -> None:
     partner.readable = False
     said = await redrive(partner)
 
-    assert said == Said(False, "not handed over: view_not_readable")
+    assert said == Said(ID, False, "not handed over: view_not_readable")
     assert await listed(partner) == [(ID, "other_content")]
 
 
@@ -108,3 +107,19 @@ async def test_what_the_bus_did_not_park_is_named_and_hides_nothing(partner: Par
 
     assert [p.notification.notification_id for p in found] == [ID]
     assert [s.reason for s in strange] == ["UNKNOWN_SCHEMA", "NOT_THIS_TOPICS"]
+
+
+async def test_one_that_was_handed_over_and_is_sent_again_is_parked_if_it_is_not_taken(partner: Partner) -> None:
+    """A partner was restored from yesterday's copy: what it does not take again must be in sight."""
+    partner.answers = [Reply.ACCEPTED, Reply.REFUSED]
+    await partner.make(delivery())
+    deliveries = [delivery(redriven="restored")]
+    said = [
+        each
+        async for each in parked.redrive(
+            partner.connection, PARTNER, deliveries, adapter=partner, recheck=partner, clock=lambda: NOON
+        )
+    ]
+
+    assert said == [Said(ID, False, "the partner answered its code; it is parked", True)]
+    assert await listed(partner) == [(ID, "refused_by_partner")]

@@ -1,0 +1,94 @@
+"""What became of a partner's deliveries, and how it gets some of them again: parked ones, and a day that it lost."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from a_bus import Bus, utc_now
+from test_commands import incident, notification_id, safebus
+
+from safebus.deploy.local.demo.demonstrate import RECIPIENTS
+from safebus.schemas.bus_records import Stage
+
+pytestmark = pytest.mark.flow
+
+ASH = "ash-primary"
+
+
+async def publish(bus: Bus, *, in_the_way: bool) -> str:
+    """One incident, settled; returns the id of the school's notification."""
+    event = incident()
+    mine = await notification_id(bus, event, ASH)
+    if in_the_way:
+        (bus.partners.drop_folder(ASH) / f"{mine}.json").write_text("{}", "utf-8")
+    await bus.publish(event)
+    await bus.until(
+        lambda seen: any(
+            r.notification_id == mine and r.stage in (Stage.PARKED, Stage.HANDED_OVER) for r in seen.receipts
+        ),
+        "the school's to end",
+    )
+    return mine
+
+
+def listed(bus: Bus, *more: str) -> dict[str, dict[str, Any]]:
+    done = safebus(bus, "deliveries", "list", ASH, "-o", "json", *more)
+    assert done.returncode == 0, done.stderr
+    return {row["notification_id"]: row for row in json.loads(done.stdout)}
+
+
+async def test_many_that_are_parked_are_tried_again_together(bus: Bus) -> None:
+    parked = [await publish(bus, in_the_way=True) for _ in range(3)]
+    destinations = bus.partners.destinations(RECIPIENTS)
+    await bus.register_destination(ASH, destinations)
+    before = listed(bus, "--stage", "PARKED", "--answer", "other_content")
+    files = [bus.partners.drop_folder(ASH) / f"{each}.json" for each in parked]
+    for file in files[:2]:
+        file.unlink()
+    redrive = ("deliveries", "redrive", ASH, "--answer", "other_content", "--destinations", str(destinations))
+    dry = safebus(bus, *redrive)
+    done = safebus(bus, *redrive, "--execute", "--reason", "they took away what was in the way")
+    after = listed(bus)
+    await bus.register_end(f"destination/{ASH}")
+    for file in files:
+        file.unlink()
+
+    assert set(parked) <= before.keys()
+    assert f"{len(before)} parked deliveries to {ASH} would be tried" in dry.stderr
+    assert (done.returncode, f"2 of {len(before)} handed over to {ASH}" in done.stderr) == (3, True), done.stderr
+    assert [after[each]["stage"] for each in parked] == ["HANDED_OVER", "HANDED_OVER", "PARKED"]
+    assert after[parked[2]]["reason"] == "other_content; redriven: they took away what was in the way"
+
+
+async def test_a_partner_that_lost_what_it_was_handed_gets_exactly_that_again(bus: Bus) -> None:
+    """Its system went back to the copy of last night. Same ids, same bytes; what came before is not repeated."""
+    folder = bus.partners.drop_folder(ASH)
+    before = await publish(bus, in_the_way=False)
+    since = utc_now()
+    lost = [await publish(bus, in_the_way=False) for _ in range(3)]
+    content = {each: (folder / f"{each}.json").read_bytes() for each in lost}
+    for each in (before, *lost):
+        (folder / f"{each}.json").unlink()
+    destinations = bus.partners.destinations(RECIPIENTS)
+    await bus.register_destination(ASH, destinations)
+    until = utc_now() + timedelta(seconds=1)
+    again = ("deliveries", "again", ASH, "--from", since.isoformat(), "--to", until.isoformat(), "--restored")
+    done = safebus(
+        bus, *again, "--destinations", str(destinations), "--execute", "--reason", "their backup of last night"
+    )
+    await bus.register_end(f"destination/{ASH}")
+    there = {path.stem: path.read_bytes() for path in folder.glob("*.json") if path.stem in (before, *lost)}
+    rows = listed(bus)
+
+    assert done.returncode == 0, done.stderr
+    assert there == content
+    assert {rows[each]["reason"] for each in lost} == {"redriven: restored: their backup of last night"}
+
+
+def test_restored_needs_to_know_where(bus: Bus) -> None:
+    done = safebus(bus, "deliveries", "again", ASH, "--restored")
+
+    assert done.returncode == 2 and "--destinations FILE belong together" in done.stderr
