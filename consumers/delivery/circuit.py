@@ -195,6 +195,8 @@ class Circuit:
         if self.state is State.LETS_IN and self._failed >= SILENT_AFTER:
             self._become(State.SILENT, now)
             self.news.append(News("destination.silent", {"answer": answer.code}))
+        elif self.ask_at is not None and now < self.ask_at:
+            return  # it was under way when this was known already
         elif self.state in (State.SILENT, State.HELD):
             self._rounds += 1
         self.ask_at = now + retry.silent_for(self._rounds)
@@ -216,7 +218,7 @@ class Circuit:
         if suspect.times >= REFUSALS_TO_PARK:
             self.ended(key)
             return Verdict(Fault.MESSAGE)
-        again_at = now + retry.WAITS[min(suspect.asked, 4) - 1]
+        again_at = now + retry.refused_for(suspect.asked)
         if suspect.times > 1 and self.state is State.LETS_IN:
             return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was refused before
         self._refused.add(key)

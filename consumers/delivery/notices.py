@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from safebus.consumers.adapters.adapter import Adapter, always, hand_over
-from safebus.consumers.delivery import stages
+from safebus.consumers.adapters.adapter import Adapter, PartnerAnswer, Reply, always, hand_over
+from safebus.consumers.delivery import retry, stages
 from safebus.consumers.delivery.ledger import Delivered, Ledger
 from safebus.consumers.delivery.measures import CourierFacts, Told
 from safebus.consumers.delivery.parcels import notice_of
 from safebus.consumers.delivery.recheck import Recheck
-from safebus.schemas.bus_records import Stage
 from safebus.schemas.keys import DigestKey
 
 log = structlog.get_logger()
@@ -92,19 +91,29 @@ class Notices:
         # It names only what the partner holds, so nothing that happens meanwhile could forbid it.
         notice = notice_of(notification_id, ended, how, case=self._key.plain(ended.subject_token))
         answer = await hand_over(self._adapter, notice, may_go=always)
-        step = stages.answered(
-            answer, phase=stages.Phase.OPEN, attempt=1, first_sent=now, now=now, jitter=self._jitter()
-        )
-        if step.again_at is not None:
-            self._not_before = step.again_at
+        again_at = self._again_at(answer, now)
+        if again_at is not None:
+            self._not_before = again_at
             self._facts.noticed(Told.WAITS)
-            log.warning("notice.waits", partner=self._partner, notification_id=notification_id, answer=step.answer)
+            log.warning("notice.waits", partner=self._partner, notification_id=notification_id, answer=answer.code)
             return False
-        refused = step.stage is Stage.PARKED
-        reason = step.reason if refused else f"consent_{how}"
-        await self._ledger.write_notice(notification_id, ended, at=now, answer=step.answer, reason=reason)
+        refused = answer.reply is not Reply.ACCEPTED
+        reason = stages.reason_of(answer.reply) if refused else f"consent_{how}"
+        await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=reason)
         self._facts.noticed(Told.REFUSED if refused else Told.TOLD)
         if refused:
             # Asking again cannot help, and the others must be told: a person has to tell this partner.
-            log.error("notice.refused", partner=self._partner, notification_id=notification_id, answer=step.answer)
+            log.error("notice.refused", partner=self._partner, notification_id=notification_id, answer=answer.code)
         return True
+
+    def _again_at(self, answer: PartnerAnswer, now: datetime) -> datetime | None:
+        """When it is told again; None: never, for it was told, or does not take this one."""
+        match answer.reply:
+            case Reply.BUSY | Reply.UNKNOWN:
+                return retry.next_try(
+                    attempt=1, first_sent=now, now=now, retry_after_s=answer.retry_after_s, jitter=self._jitter()
+                )
+            case Reply.NOT_LET_IN | Reply.GONE:
+                return now + max(retry.held_for(0), retry.asked_for(answer.retry_after_s))
+            case _:
+                return None

@@ -28,6 +28,7 @@ WAITS: Final = (
     timedelta(hours=10),
     timedelta(hours=10),
 )
+_REFUSED_MOST: Final = 4  # half an hour
 JITTER: Final = 0.2  # of the wait, either way, so that what failed together does not come back together
 GIVE_UP_AFTER: Final = timedelta(hours=72)
 #: A destination that refuses everything waits for a person, who may be quick.
@@ -62,6 +63,11 @@ def next_try(
     wait = WAITS[min(attempt, len(WAITS)) - 1] * (1 + JITTER * jitter)
     # The last attempt is made when the 72 hours end and not up to 12 hours after: a person waits to be told.
     return max(min(now + wait, give_up), now + asked_for(retry_after_s))
+
+
+def refused_for(times: int) -> timedelta:
+    """How long one that was refused waits, so many times by now, until it is tried beside others again."""
+    return WAITS[min(times, _REFUSED_MOST, len(WAITS)) - 1]
 
 
 def held_for(rounds: int) -> timedelta:

@@ -195,6 +195,11 @@ def answered(
     return replace(step, again_at=again_at)
 
 
+def reason_of(reply: Reply) -> str:
+    """As a receipt says it."""
+    return _LINES[reply].reason
+
+
 def refused(answer: PartnerAnswer, verdict: Verdict) -> Step:
     """What follows from a refusal of one that is tried by itself."""
     if verdict.fault is Fault.MESSAGE:

@@ -11,7 +11,8 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -21,7 +22,7 @@ LOGGABLE = frozenset(
         "event_id", "event_type", "source", "partner", "transport", "topic", "partition", "offset", "first_offset",
         "register_offset", "notification_id", "reason", "answer", "attempt", "permitted", "refused", "waiting",
         "topics", "error", "exit_code", "pid", "count", "decided", "redone", "repeats", "quarantined", "events",
-        "port", "right", "owed", "held", "days",
+        "port", "right", "owed", "held", "days", "percent", "state",
     }
 )  # fmt: skip
 
@@ -36,6 +37,7 @@ def only_loggable(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> M
 def set_up(level: str) -> None:
     """JSON lines on stderr. Faust, aiokafka and aiohttp say only what is a warning."""
     number = logging.getLevelNamesMapping()[level.upper()]
+    stderr = LenientFile(sys.stderr)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -44,16 +46,40 @@ def set_up(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, stderr)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(_Library())
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.WARNING)
     # These two report every broker that is still starting as an error; what matters raises and is said once by us.
     for name in ("aiokafka", "faust", "mode"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class LenientFile:
+    """
+    A file for lines of a log: where it takes none, as on a full disk, they are lost and the process goes on.
+
+    Attributes:
+        lost: How many writes came to nothing.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self.lost = file, 0
+
+    def write(self, text: str) -> None:
+        """Write, if it can be written."""
+        try:
+            self._file.write(text)
+        except OSError:
+            self.lost += 1
+
+    def flush(self) -> None:
+        """Bring it there, if it can be."""
+        with suppress(OSError):
+            self._file.flush()
 
 
 class _Library(logging.Formatter):

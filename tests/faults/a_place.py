@@ -129,13 +129,13 @@ def _revoked(reached: Reached) -> None:
 
 
 def _partner_next(reached: Reached) -> None:
-    for adapter in _adapters():
-        around(adapter, "deliver", before=lambda *_: reached())
+    for module in _hand_over():
+        around(module, "hand_over", before=lambda *_, **__: reached())
 
 
 def _partner_answered(reached: Reached) -> None:
-    for adapter in _adapters():
-        around(adapter, "deliver", after=lambda *_: reached())
+    for module in _hand_over():
+        around(module, "hand_over", after=lambda *_, **__: reached())
 
 
 def _receipt_written(reached: Reached) -> None:
@@ -158,12 +158,11 @@ def _delivery_committed(reached: Reached) -> None:
     Source.commit = commit
 
 
-def _adapters() -> list[type]:
-    from safebus.consumers.adapters.folder import FolderAdapter
-    from safebus.consumers.adapters.postgres import PostgresAdapter
-    from safebus.consumers.adapters.webhook import WebhookAdapter
+def _hand_over() -> list[Any]:
+    """Where something is handed to a partner, whatever the transport."""
+    from safebus.consumers.delivery import attempt, notices
 
-    return [FolderAdapter, PostgresAdapter, WebhookAdapter]
+    return [attempt, notices]
 
 
 WORKER_PLACES: dict[str, Callable[[Reached], None]] = {

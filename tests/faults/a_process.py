@@ -65,7 +65,7 @@ def _shorten(
     if session_s is not None:
         courier.Source = partial(courier.Source, session_s=session_s)
     if wait_s is not None:
-        delivery.WAITS = (timedelta(seconds=wait_s),)
+        delivery.WAITS = delivery.HELD_FOR = delivery.SILENT_FOR = (timedelta(seconds=wait_s),)
     if answer_within_s is not None:
         webhook.WebhookSettings = partial(webhook.WebhookSettings, total_s=answer_within_s)
 

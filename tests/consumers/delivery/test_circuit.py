@@ -201,6 +201,15 @@ def test_ten_failures_in_a_row_make_it_silent_and_a_person_is_told_on_the_way() 
     ]
 
 
+def test_what_was_under_way_when_it_became_silent_says_nothing_new() -> None:
+    """Eight time out together: that is one round, and the next comes soon."""
+    circuit = Circuit()
+    for _ in range(18):
+        circuit.failed(BUSY, now=NOON)
+
+    assert circuit.next_at == NOON + 5 * SECOND
+
+
 def test_a_silent_one_is_asked_with_one_at_a_time_another_each_time() -> None:
     circuit, asked = Circuit(), []
     for _ in range(10):

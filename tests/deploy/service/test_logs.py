@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from safebus.deploy.service.logs import HIDDEN, only_loggable
 
@@ -35,3 +36,20 @@ def test_a_careless_line_a_library_and_a_traceback_say_nothing_about_anyone() ->
     assert "Ava" not in done.stderr + done.stdout
     assert [line["event"] for line in lines] == ["event.decided", "library.said", "event.failed", "library.said"]
     assert lines[1]["source"].startswith("some.library:")
+
+
+def test_a_log_on_a_full_disk_loses_lines_and_stops_nobody(tmp_path: Path) -> None:
+    """A delivery process whose log could not be written ended, and with it every partner's alerts."""
+    code = (
+        "import logging, resource, structlog\n"
+        "from safebus.deploy.service import logs\n"
+        "logs.set_up('info')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "for _ in range(500): structlog.get_logger().error('event.failed')\n"
+        "logging.getLogger('library').warning('x')\n"
+        "print('went on', flush=True)"
+    )
+    with (tmp_path / "log").open("w") as log:
+        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, text=True, timeout=60)
+
+    assert done.stdout == "went on\n"
