@@ -146,6 +146,11 @@ class Courier:
         return self._circuit.state is State.HELD
 
     @property
+    def silent(self) -> bool:
+        """The destination takes nothing, and is asked with one message at a time."""
+        return self._circuit.state is State.SILENT
+
+    @property
     def paused(self) -> bool:
         """An operator wants nothing handed over now."""
         word = self._recheck.word(self.partner, self._clock())

@@ -134,6 +134,16 @@ class Observed(Protocol):
         """The destination lets nothing in, and a person must look at it."""
         ...
 
+    @property
+    def silent(self) -> bool:
+        """The destination takes nothing, and is asked with one message at a time."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """An operator wants nothing handed over now."""
+        ...
+
     def piles(self) -> dict[OpenState, Pile]:
         """How what it has taken in and not ended stands; what is beyond its window of 500 is not known to it."""
         ...

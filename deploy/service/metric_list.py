@@ -232,4 +232,26 @@ OLDEST: Final = Metric(
 HELD: Final = Metric(
     MetricKind.GAUGE, "safebus_destination_held", "1: it lets nothing in, look at it", "0 or 1", (_DESTINATION,)
 )
-OF_DELIVERY: Final = (ATTEMPTS, DURATION, ARRIVAL, DELIVERIES_ENDED, NOTICES, STRANGE, DELIVERIES, OLDEST, HELD)
+SILENT: Final = Metric(
+    MetricKind.GAUGE,
+    "safebus_destination_silent",
+    "1: ten attempts in a row came to nothing, and one at a time is made",
+    "0 or 1",
+    (_DESTINATION,),
+)
+PAUSED: Final = Metric(
+    MetricKind.GAUGE, "safebus_deliveries_paused", "1: an operator wants nothing handed over", "0 or 1", (_DESTINATION,)
+)
+OF_DELIVERY: Final = (
+    ATTEMPTS,
+    DURATION,
+    ARRIVAL,
+    DELIVERIES_ENDED,
+    NOTICES,
+    STRANGE,
+    DELIVERIES,
+    OLDEST,
+    HELD,
+    SILENT,
+    PAUSED,
+)

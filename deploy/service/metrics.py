@@ -226,6 +226,8 @@ class DeliverNumbers(Numbers):
         self._deliveries = self._gauge(metric_list.DELIVERIES)
         self._oldest = self._gauge(metric_list.OLDEST)
         self._held = self._gauge(metric_list.HELD)
+        self._silent = self._gauge(metric_list.SILENT)
+        self._paused = self._gauge(metric_list.PAUSED)
         for courier in couriers:
             self.watch(courier)
 
@@ -243,6 +245,8 @@ class DeliverNumbers(Numbers):
                 self._deliveries.labels(courier.partner, standing.value).set(pile.count)
                 self._oldest.labels(courier.partner, standing.value).set(_seconds(age))
             self._held.labels(courier.partner).set(int(courier.held))
+            self._silent.labels(courier.partner).set(int(courier.silent))
+            self._paused.labels(courier.partner).set(int(courier.paused))
 
 
 class _OneCourier:

@@ -13,6 +13,8 @@ class ACourier:
     transport: str = "folder"
     facts: CourierFacts = field(default_factory=CourierFacts)
     held: bool = False
+    silent: bool = False
+    paused: bool = False
     open: dict[OpenState, Pile] = field(default_factory=lambda: {standing: Pile() for standing in OpenState})
 
     def piles(self) -> dict[OpenState, Pile]:

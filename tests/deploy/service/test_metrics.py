@@ -260,7 +260,7 @@ def delivery(courier: ACourier, *, lacking: Sequence[Right] = ()) -> DeliverNumb
 
 
 def test_the_numbers_of_a_delivery_process_are_these() -> None:
-    courier = ACourier(held=True)
+    courier = ACourier(held=True, silent=True, paused=True)
     numbers = delivery(courier)
     courier.open[OpenState.HELD] = Pile(4, NOON - timedelta(minutes=20))
     courier.facts.tried(Reply.BUSY, took=timedelta(seconds=30))
@@ -285,6 +285,8 @@ def test_the_numbers_of_a_delivery_process_are_these() -> None:
         f'safebus_deliveries{{{where},state="held"}}': 4,
         f'safebus_delivery_oldest_seconds{{{where},state="held"}}': 1200,
         f"safebus_destination_held{{{where}}}": 1,
+        f"safebus_destination_silent{{{where}}}": 1,
+        f"safebus_deliveries_paused{{{where}}}": 1,
         "safebus_register_offset{}": 3,
         "safebus_register_age_seconds{}": 1.0,
     }
