@@ -110,6 +110,7 @@ class Courier:
             jitter=jitter,
         )
         self._recheck = recheck
+        self._older: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[int] | None = None
         self._listened_at: datetime | None = None
         self._heeded: Word | None = None
@@ -137,6 +138,7 @@ class Courier:
             self.facts.joined = True
             log.info("courier.started", partner=self.partner, transport=self.transport)
             stack.push_async_callback(self._end)
+            self._older = self._start(self._ledger.load_older_consents())
             while not stop.is_set():
                 await self._round()
 
@@ -188,6 +190,8 @@ class Courier:
         self._something_ended.clear()
         self.facts.turned_at = self._clock()
         await self._take_in_what_came()
+        if self._older is not None and self._older.done():
+            self._older.result()
         for task in [t for t in self._tasks if t.done()]:
             self._tasks.discard(task)
             task.result()  # a bug or a broker that is gone: stop before anything else starts, and leave the offsets
@@ -337,7 +341,7 @@ class Courier:
             await asyncio.wait(under_way, timeout=_FINISH_WITHIN_S)
 
     async def _end(self) -> None:
-        for task in (self._fetching, self._listening):
+        for task in (self._fetching, self._listening, self._older):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])

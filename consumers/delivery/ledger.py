@@ -23,6 +23,9 @@ from safebus.schemas.kafka.reader import WHOLE_FETCH, Reader
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.schemas.own_records import Strange, own_record
 
+#: What is older than the tail is read for its consents; how it ended is known by its receipts alone.
+_OLD_WINDOW = 1_000
+
 
 class Ended(NamedTuple):
     """How a delivery ended, and with which bytes. There are very many, so it is small."""
@@ -54,6 +57,7 @@ class Receipts:
         self._connection, self._window = connection, window
         self._ledgers: dict[str, Ledger] = {}
         self._next: dict[Partition, int] = {}
+        self._tails: dict[Partition, int] = {}  # where we began to read; what is before was not
         self._reading = asyncio.Lock()
 
     def follow(self, topic: str, ledger: Ledger) -> None:
@@ -84,6 +88,8 @@ class Receipts:
         async with self._reader(wanted, must) as reader:
             for partition in reader.partitions:
                 tail = max(reader.begins[partition], reader.ends[partition] - self._window)
+                if partition not in self._next:
+                    self._tails[partition] = tail
                 reader.seek(partition, self._next.get(partition, tail))
             while messages := await reader.take_any():
                 for message in messages:
@@ -91,6 +97,20 @@ class Receipts:
                     if ledger is begun_with[message.topic]:  # else it would lack what was read before it came
                         self._next[Partition(message.topic, message.partition)] = message.offset + 1
                         ledger.read(message)
+
+    async def read_before_the_tail(self, topic: str, ledger: Ledger) -> None:
+        """
+        Read what is older than the tail of a topic into a ledger of its own.
+
+        Raises:
+            NotReachable: The topic cannot be read.
+        """
+        before = {partition: tail for partition, tail in self._tails.items() if partition.topic == topic}
+        async with self._reader([topic], topic) as reader:
+            reader.stop_at({partition: before.get(partition, 0) for partition in reader.partitions})
+            while messages := await reader.take_any():
+                for message in messages:
+                    ledger.read(message)
 
     def _reader(self, wanted: Collection[str], must: str) -> Reader:
         # Also what stands in a transaction: one that somebody left open would hide what was handed over behind it.
@@ -113,6 +133,9 @@ class Ledger:
         on_strange: Told of each record on the partner's receipts that the bus did not write.
         window: How many ended deliveries are remembered. Older repeats have one effect all the same: every adapter
             hands over under the same id.
+
+    Attributes:
+        consents: How often something came to `on_consent`: whoever looks at all of it knows whether there is more.
     """
 
     def __init__(
@@ -126,7 +149,8 @@ class Ledger:
         on_strange: Callable[[Strange], None] = lambda _: None,
         window: int = 100_000,
     ):
-        self._outbound, self._on_strange = outbound, on_strange
+        self._connection, self._outbound, self._on_strange = connection, outbound, on_strange
+        self.consents = 0
         self._partner, self._transport, self._window = partner, transport, window
         self._topic = topics.receipts_from(partner)
         self._receipts = receipts or Receipts(connection, window=window)
@@ -155,6 +179,22 @@ class Ledger:
         Others write receipts about this partner too: an operator who redrives, a process that had a partition before.
         """
         await self._receipts.load(self._topic)
+
+    async def load_older_consents(self) -> None:
+        """
+        Add what was handed over on somebody's consent before the tail, and not yet followed by a notice of its end.
+
+        However long ago it was: the partner holds it still. Of everything else the tail is enough.
+
+        Raises:
+            NotReachable: The receipts cannot be read.
+        """
+        old = Ledger(self._connection, None, partner=self._partner, transport=self._transport, window=_OLD_WINDOW)
+        await self._receipts.read_before_the_tail(self._topic, old)
+        for key, delivered in old._on_consent.items():
+            if key not in self._noticed and key not in self._ended:  # else its later receipts have said what counts
+                self._on_consent.setdefault(key, delivered)
+                self.consents += 1
 
     def ended(self, notification_id: str) -> Ended | None:
         """How this delivery ended; None: it has not."""
@@ -283,6 +323,7 @@ class Ledger:
             return
         else:
             return
+        self.consents += 1
         self._on_consent[key] = Delivered(
             digest=ended.output_digest,
             event_id=ended.event_id,

@@ -45,7 +45,7 @@ class Notices:
         self._partner, self._adapter, self._ledger, self._recheck = partner, adapter, ledger, recheck
         self._key, self._facts, self._clock, self._jitter = key, facts, clock, jitter
         self._not_before: datetime | None = None
-        self._looked: tuple[int, int, datetime] | None = None  # register offset, how many, when
+        self._looked: tuple[int, int, datetime] | None = None  # register offset, how many had come, when
 
     def due(self, now: datetime) -> bool:
         """There may be somebody to tell."""
@@ -56,10 +56,10 @@ class Notices:
         now = self._clock()
         self._not_before = now + LOOK_EVERY
         register_offset = await self._recheck.refresh()
-        there = self._ledger.on_consent()
+        there, seen = self._ledger.on_consent(), self._ledger.consents
         if self._looked is not None:
             offset, count, at = self._looked
-            if (offset, count) == (register_offset, len(there)) and now - at < LOOK_AT_ALL_EVERY:
+            if (offset, count) == (register_offset, seen) and now - at < LOOK_AT_ALL_EVERY:
                 return
         # A receipt that the bus did not write, with what is no token, ends nothing.
         readable = [n for n, delivered in there.items() if self._key.reads(delivered.subject_token)]
@@ -75,7 +75,7 @@ class Notices:
             # One that does not answer must not be asked again for each of the others.
             if found is not None and not await self._tell(notification_id, found, how, self._clock()):
                 return
-        self._looked = register_offset, len(self._ledger.on_consent()), now
+        self._looked = register_offset, seen, now  # what came meanwhile is looked at in the next round
 
     def _how_ended(self, delivered: Delivered, now: datetime) -> str | None:
         return self._recheck.consent_ended(

@@ -69,8 +69,9 @@ async def test_another_partner_without_a_topic_keeps_nobody_from_reading_their_o
         await outbound.stop()
 
 
-async def note(ledger: Ledger, stage: Stage, reason: str = "", answer: str = "-") -> None:
-    await ledger.write(ON_CONSENT, stage, digest="x", attempt=1, at=NOON, answer=answer, reason=reason)
+async def note(ledger: Ledger, stage: Stage, reason: str = "", answer: str = "-", *, notification_id: str = ID) -> None:
+    about = ON_CONSENT.model_copy(update={"notification_id": notification_id})
+    await ledger.write(about, stage, digest="x", attempt=1, at=NOON, answer=answer, reason=reason)
 
 
 async def test_what_the_partner_may_have_taken_counts_when_the_consent_ends(connection: Connection) -> None:
@@ -211,3 +212,28 @@ async def test_each_partner_has_receipts_of_its_own(connection: Connection) -> N
 
     with pytest.raises(NotReachable, match=r"no topic `receipts\.haven`"):
         await Ledger(connection, None, partner="haven", transport="webhook").load()
+
+
+async def test_a_consent_of_long_ago_is_known_however_much_was_delivered_since(connection: Connection) -> None:
+    """The tail is enough for what is handed over; the partner holds what it was given a year ago still."""
+    many = [f"6f1c0f9e-0000-4000-8000-{n:012}" for n in range(40)]
+    async with a_process(connection) as ledger:
+        for each in many:
+            await note(ledger, Stage.HANDED_OVER, notification_id=each)
+        told = ledger.on_consent()[many[3]]
+        await ledger.write_notice(many[3], told, at=NOON, answer="202", reason="consent_withdrawn")
+    successor = Ledger(
+        connection,
+        None,
+        partner=PARTNER,
+        transport="webhook",
+        receipts=Receipts(connection, window=2),
+        window=2,
+    )
+    await successor.load()
+    at_first = set(successor.on_consent())
+    await successor.load_older_consents()
+
+    assert len(at_first) <= 8  # two of each partition
+    assert set(successor.on_consent()) == {*many} - {many[3]}
+    assert successor.consents >= len(many) - 1
