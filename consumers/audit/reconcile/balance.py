@@ -41,9 +41,9 @@ TO_DO = {
     Discrepancy.OTHER_INPUT: "`safebus replay verify` shows what that decision should have been; find who could write "
     "`decisions`",
     Discrepancy.NOT_SENT: "is a worker running? It sends by itself what a killed one left open; if it does not, "
-    "publish a correction under a new id and ring the partner",
-    Discrepancy.EXPIRED: "ring the partner: it has not had this alert, and the topic no longer keeps it; publish a "
-    "correction under a new id",
+    "`safebus deliveries again PARTNER` puts it on the partner's topic",
+    Discrepancy.EXPIRED: "ring the partner: it has not had this alert, and the topic no longer keeps it; `safebus "
+    "deliveries again PARTNER` makes it again from decision and event, and it is checked as of now",
     Discrepancy.OVERDUE: "ring the partner, then look at its destination: `safebus parked list PARTNER`, `safebus "
     "doctor`",
     Discrepancy.UNEXPECTED: "treat as a disclosure nobody decided: stop the partner's adapter; find who could write "
