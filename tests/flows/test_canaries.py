@@ -59,6 +59,9 @@ SHOWS = {
     "policy try": "policy try {event} --register {register}",
     "replay verify": "replay verify",
     "deliveries again": "deliveries again haven",
+    "deliveries list": "deliveries list ash-primary",
+    "partners list": "partners list",
+    "partners show": "partners show ash-primary",
     "parked list": "parked list ash-primary",
     "parked show": "parked show ash-primary {parked}",
     "quarantine list": "quarantine list",
@@ -69,7 +72,8 @@ NOT_TYPED = {
     "keys show", "schemas list", "schemas show", "schemas check",
     "demo", "up", "worker", "deliver", "bench", "keys init", "keys export", "rights plan", "rights apply",
     "topics apply", "register load", "register end", "register revive", "register lift", "parked redrive",
-    "quarantine open", "schemas release",
+    "quarantine open", "schemas release", "partners pause", "partners resume", "partners test", "deliveries redrive",
+    "keys backup", "keys restore", "keys drill", "keys rotate", "keys switch",
 }  # fmt: skip
 FORMS = ("table", "json", "csv")
 

@@ -77,6 +77,17 @@ async def acts(bus: Bus, folder: Path) -> dict[str, tuple[list[str], str]]:
         "it to be parked, and the other set aside",
     )
     in_the_way.unlink()
+    since = utc_now().isoformat()
+    another = incident()
+    second = await notification_id(bus, another, "ash-primary")
+    in_the_way = bus.partners.drop_folder("ash-primary") / f"{second}.json"
+    in_the_way.write_text("{}", "utf-8")
+    await bus.publish(another)
+    await bus.until(
+        lambda s: any(r.stage is Stage.PARKED and r.notification_id == second for r in s.receipts),
+        "another to be parked",
+    )
+    in_the_way.unlink()
     quarantined = next(q.quarantine_id for q in seen.quarantined.values() if q.size == len(junk))
     destinations = bus.partners.destinations(RECIPIENTS)
     await bus.register_destination("ash-primary", destinations)
@@ -105,7 +116,7 @@ async def acts(bus: Bus, folder: Path) -> dict[str, tuple[list[str], str]]:
         "keys restore": (["keys", "restore", *pack], ""),
         "keys drill": (["keys", "drill", *pack], ""),
         "deliveries redrive": (
-            ["deliveries", "redrive", "ash-primary", "--destinations", str(destinations), *execute],
+            ["deliveries", "redrive", "ash-primary", "--from", since, "--destinations", str(destinations), *execute],
             "",
         ),
         "partners pause": (["partners", "pause", "haven", *execute], ""),
