@@ -192,7 +192,7 @@ async def delivering(bus: Bus, system: System) -> AsyncIterator[Courier]:
         partner=PARTNER,
         adapter=system.adapter,
         recheck=Permitted(reader),
-        key=KEY,
+        key=KEY.digests,
         clock=lambda: bus.now,
         jitter=lambda: 0.0,
     )
