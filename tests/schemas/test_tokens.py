@@ -32,6 +32,7 @@ SAYS_NOTHING_OF_WHO = {
     "ConsentEntry": "purpose recipients expressed_by method",
     "Danger": "source",
     "DecisionRecord": "event_id event_type lifecycle source purpose input_digest rules_digest",
+    "DeliveriesWord": "partner",
     "Earlier": "original",
     "Episode": "adds_to",
     "FieldRule": "path rule",

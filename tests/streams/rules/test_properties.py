@@ -267,8 +267,8 @@ def test_a_withheld_value_changes_no_byte_that_its_recipient_can_see(event: Even
 
         told = share(type(event).model_validate(changed), register)
 
-        sent = [messages.notification(o) for o in to_the_same(told, notification)]
-        assert sent == [messages.notification(output)], (notification.recipient, notification.flow)
+        sent = [messages.notification(o, KEY) for o in to_the_same(told, notification)]
+        assert sent == [messages.notification(output, KEY)], (notification.recipient, notification.flow)
 
 
 @quick
