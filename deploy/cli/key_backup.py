@@ -11,7 +11,7 @@ import typer
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import FORM, REASON, SOME, Form, example, needs_reason, stop
-from safebus.deploy.cli.output import show
+from safebus.deploy.cli.output import clear_terminal, show
 from safebus.deploy.service.terminal import clock, say, tell
 
 if TYPE_CHECKING:
@@ -74,16 +74,13 @@ def keys_backup(
 
 
 def _show_each(backup: Backup) -> None:
-    from rich.console import Console
-
     from safebus.deploy.service import key_backup
 
-    console = Console()  # it clears terminals only
     for share in backup.shares:
         _wait(f"share {share.number} of {len(backup.shares)}: its person alone looks; Enter")
         tell(key_backup.share_text(backup.header, share))
         _wait("Enter when it is written down")
-        console.clear()
+        clear_terminal()
 
 
 def _wait(until: str) -> None:

@@ -71,3 +71,10 @@ def progress(what: str, total: int | None = None) -> tuple[Any, Callable[[int], 
     )
     task = bar.add_task(what, total=total)
     return bar, lambda n: bar.advance(task, n)
+
+
+def clear_terminal() -> None:
+    """Take away what was shown, where stdout is a terminal."""
+    from rich.console import Console
+
+    Console().clear()
