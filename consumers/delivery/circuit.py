@@ -142,7 +142,7 @@ class Circuit:
         return [] if under_way or not heads else self._one(heads, now)
 
     def _one(self, heads: Sequence[Head], now: datetime) -> list[str]:
-        new = [head.key for head in heads if self._is_new(head.key)]
+        new = sorted((head.key for head in heads if self._is_new(head.key)), key=self._suspects.__contains__)
         if self.state is State.DOUBTED and not new:  # whoever else there was has ended meanwhile, or waits
             self._hold(now)
         elif new and (
@@ -154,7 +154,14 @@ class Circuit:
         if self._in_this_round:
             self._in_this_round, self._rounds = 0, self._rounds + 1
         before = datetime.min.replace(tzinfo=UTC)
-        longest_ago = min(heads, key=lambda head: (head.key in self._refused, self._asked_at.get(head.key, before)))
+        longest_ago = min(
+            heads,
+            key=lambda head: (
+                head.key in self._refused,
+                head.key in self._suspects,
+                self._asked_at.get(head.key, before),
+            ),
+        )
         return self._asked(longest_ago.key, now)
 
     def _asked(self, key: str, now: datetime) -> list[str]:
