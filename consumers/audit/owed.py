@@ -89,10 +89,13 @@ async def made_again(
     Raises:
         NotReachable: A topic cannot be read.
     """
-    permits, _ = await _permits(connection, partner, since, until)
+    permits, taken_back = await _permits(connection, partner, since, until)
     mine = {notification_id: record for notification_id, record in permits.items() if notification_id in wanted}
     events = await _events(connection, [record.origin for record in mine.values()])
-    found = [_again(i, record, events.get(record.origin), key, schemas) for i, record in mine.items()]
+    found = [
+        _taken_back(i, record) if i in taken_back else _again(i, record, events.get(record.origin), key, schemas)
+        for i, record in mine.items()
+    ]
     return sorted(found, key=lambda each: each.decided_at)
 
 
