@@ -40,7 +40,10 @@ class Item(Delivery):
         """
         if self.not_before is None or self.not_before <= now:
             return True
-        return opened_at is not None and self.tried_at is not None and self.tried_at < opened_at
+        if self.tried_at is None:
+            return False
+        # Tried in the future: the clock was set back, and its time with it.
+        return self.tried_at > now or (opened_at is not None and self.tried_at < opened_at)
 
 
 @dataclass

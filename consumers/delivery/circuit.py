@@ -10,8 +10,9 @@ answer alike. What others are answered does:
       one message at a time, another each time, and nothing is parked for it
     - where ten attempts in a row come to nothing it is silent, and one at a time is enough to see whether it is back
 
-One that was held or silent and takes a message gets all that wait for it, oldest first. A partner that asks for a pause
-gets it for everything, not for the one message that it said it of.
+One that was held or silent and takes a message gets all that wait for it, oldest first. Where what was refused is taken
+a little later, one server of several is at fault: nothing is parked for an hour, and what is refused is tried again. A
+partner that asks for a pause gets it for everything, not for the one message that it said it of.
 
 Pure: times are arguments. What it knows is lost when the process ends; the first answers tell it again.
 
@@ -32,12 +33,20 @@ from safebus.consumers.delivery import retry
 AT_ONCE: Final = 8  # cases of one partner under way at the same time
 #: So many different messages in a row that are refused speak against the destination.
 REFUSED_IN_A_ROW: Final = 3
+#: And so many where what was refused is taken a little later.
+REFUSED_IN_A_ROW_FLAKY: Final = 10
 #: So often one is refused, others taken between, until it is parked.
 REFUSALS_TO_PARK: Final = 3
 #: So long after the last refusal that counted another one does, though nobody else was asked meanwhile.
 ALONE_FOR: Final = timedelta(minutes=5)
 #: So many attempts in a row that come to nothing make a destination silent.
 SILENT_AFTER: Final = 10
+#: So long after one that was refused was taken after all, a refusal says nothing of a message.
+FLAKY_FOR: Final = timedelta(hours=1)
+#: After so long without a success, one shows that what waited before need not wait any more.
+BACK_AFTER: Final = timedelta(minutes=1)
+#: A pause that is longer is told to a person.
+LONG_PAUSE: Final = timedelta(minutes=5)
 #: Of these, in percent, a person is told: something is about to go wrong.
 TOLD_AT: Final = (50, 70, 90, 100)
 
@@ -83,13 +92,21 @@ class News(NamedTuple):
 
 @dataclass
 class _Suspect:
-    """One that was refused. `times`: how often that counts; `asked`: how often it was, all in all."""
+    """
+    One that was refused.
+
+    Attributes:
+        times: How often that counts; `asked`: how often it was, all in all.
+        others_taken: Since then.
+        of_a_hold: Everything was refused then.
+    """
 
     refused_at: datetime
     counted_at: datetime
     times: int = 0
     asked: int = 0
     others_taken: bool = False
+    of_a_hold: bool = False
 
 
 @dataclass
@@ -117,6 +134,11 @@ class Circuit:
     _in_this_round: int = 0
     _rounds: int = 0
     _failed: int = 0  # attempts in a row that came to nothing
+    _failing_since: datetime | None = None
+    _slowed_at: datetime | None = None
+    _flaky_at: datetime | None = None  # when one that was refused was last taken
+    _on_record: bool = False  # that it is held
+    _now: datetime | None = None  # when it was last asked what to do
     _answer: str = ""  # to the last one that was refused
 
     @property
@@ -133,6 +155,7 @@ class Circuit:
             heads: The first of each case that is not being tried, oldest first.
             under_way: How many are being tried.
         """
+        self._follow_the_clock(now)
         if self.slowed_until is not None and now < self.slowed_until:
             return []
         if self.state is State.LETS_IN:
@@ -145,12 +168,12 @@ class Circuit:
         new = sorted((head.key for head in heads if self._is_new(head.key)), key=self._suspects.__contains__)
         if self.state is State.DOUBTED and not new:  # whoever else there was has ended meanwhile, or waits
             self._hold(now)
-        elif new and (
-            self.state is State.DOUBTED or (self.state is State.HELD and self._in_this_round < REFUSED_IN_A_ROW)
-        ):
+        elif new and self.state is State.HELD and self._in_this_round < REFUSED_IN_A_ROW:
             return self._asked(new[0], now)
         if self.ask_at is not None and now < self.ask_at:
             return []
+        if self.state is State.DOUBTED:
+            return self._asked(new[0], now)
         if self._in_this_round:
             self._in_this_round, self._rounds = 0, self._rounds + 1
         before = datetime.min.replace(tzinfo=UTC)
@@ -176,15 +199,26 @@ class Circuit:
             effect: It took it now; False: it was there already, which shows that somebody answers and no more.
             began: When the attempt began: what it shows of a refusal, it shows of one before that.
         """
+        suspect = self._suspects.get(key)
+        if effect and suspect is not None and not suspect.of_a_hold:
+            self._flaky(now)
         self.ended(key)
-        self.slowed_until, self._failed = None, 0
+        if self._slowed_at is None or began >= self._slowed_at:
+            self.slowed_until = self._slowed_at = None
         if not effect and self.state in (State.DOUBTED, State.HELD):
             self.ask_at = None  # nothing was tried that might have been refused
             return
+        if self.state is State.HELD and self.since is not None and began < self.since:
+            return  # it had begun when everything began to be refused
         if effect:
-            for suspect in self._suspects.values():
-                suspect.others_taken |= suspect.refused_at <= began
+            for each in self._suspects.values():
+                each.others_taken |= each.refused_at <= began
         self._let_in(now)
+
+    def _flaky(self, now: datetime) -> None:
+        if self._flaky_at is None or now - self._flaky_at >= FLAKY_FOR:
+            self.news.append(News("destination.flaky", {"answer": self._answer}))
+        self._flaky_at = now
 
     def ended(self, key: str) -> None:
         """This one has ended, whatever became of it."""
@@ -196,15 +230,17 @@ class Circuit:
         """It was busy, or nobody knows: the same is sent again."""
         self._slow_down(answer, now)
         self._failed += 1
+        self._failing_since = self._failing_since or now
         percent = self._failed * 100 // SILENT_AFTER
-        if self.state is State.LETS_IN and percent in TOLD_AT:
-            self.news.append(News("destination.failing", {"percent": percent, "answer": answer.code}))
-        if self.state is State.LETS_IN and self._failed >= SILENT_AFTER:
-            self._become(State.SILENT, now)
-            self.news.append(News("destination.silent", {"answer": answer.code}))
+        if self.state in (State.LETS_IN, State.DOUBTED):
+            if percent in TOLD_AT:
+                self.news.append(News("destination.failing", {"percent": percent, "answer": answer.code}))
+            if self._failed >= SILENT_AFTER:
+                self._become(State.SILENT, now)
+                self.news.append(News("destination.silent", {"answer": answer.code}))
         elif self.ask_at is not None and now < self.ask_at:
             return  # it was under way when this was known already
-        elif self.state in (State.SILENT, State.HELD):
+        else:
             self._rounds += 1
         self.ask_at = now + retry.silent_for(self._rounds)
 
@@ -216,28 +252,31 @@ class Circuit:
             others: Another one is there that could be asked now.
         """
         self._slow_down(answer, now)
-        self._failed = 0  # it answers
+        self._failed, self._failing_since = 0, None  # it answers
         self._answer = answer.code
         suspect = self._suspects.setdefault(key, _Suspect(now, now))
         if self._counts(suspect, now):
             suspect.times, suspect.counted_at, suspect.others_taken = suspect.times + 1, now, False
-        suspect.asked, suspect.refused_at = suspect.asked + 1, now
-        if suspect.times >= REFUSALS_TO_PARK:
+        suspect.asked, suspect.refused_at, suspect.of_a_hold = suspect.asked + 1, now, False
+        flaky = self._flaky_at is not None and now - self._flaky_at < FLAKY_FOR
+        if suspect.times >= REFUSALS_TO_PARK and not flaky:
             self.ended(key)
             return Verdict(Fault.MESSAGE)
         again_at = now + retry.refused_for(suspect.asked)
         if suspect.times > 1 and self.state is State.LETS_IN:
             return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was refused before
         self._refused.add(key)
+        if flaky and self.state is State.LETS_IN and len(self._refused) < REFUSED_IN_A_ROW_FLAKY:
+            return Verdict(Fault.NOT_KNOWN, again_at)
         self._asked_at[key] = now
         if self.state in (State.LETS_IN, State.SILENT):
             self._become(State.DOUBTED, now)
             self._in_this_round = 0
         self._in_this_round += 1
-        known = self.state is State.HELD
-        if not known and others and self._in_this_round < REFUSED_IN_A_ROW:
+        if self.state is not State.HELD and others and self._in_this_round < REFUSED_IN_A_ROW:
             return Verdict(Fault.NOT_KNOWN, again_at)
         self._hold(now)
+        known, self._on_record = self._on_record, True
         return Verdict(Fault.DESTINATION, self.next_at, known)
 
     def others(self, key: str, heads: Iterable[Head]) -> bool:
@@ -263,12 +302,17 @@ class Circuit:
         if self.state is not State.HELD:
             self._become(State.HELD, now)
             self.news.append(News("destination.held", {"answer": self._answer}))
+        for key in self._refused & self._suspects.keys():
+            self._suspects[key].of_a_hold = True
         self.ask_at = now + retry.held_for(self._rounds)
 
     def _let_in(self, now: datetime) -> None:
         if self.state in (State.HELD, State.SILENT):
             self.opened_at = now
             self.news.append(News("destination.recovered", {"state": str(self.state)}))
+        elif self._failing_since is not None and now - self._failing_since >= BACK_AFTER:
+            self.opened_at = now
+        self._failed, self._failing_since = 0, None
         self._refused.clear()
         self._asked_at.clear()
         self.ask_at = None
@@ -276,8 +320,23 @@ class Circuit:
             self._become(State.LETS_IN, now)
 
     def _become(self, state: State, now: datetime) -> None:
-        self.state, self.since, self._rounds = state, now, 0
+        self.state, self.since, self._rounds, self.ask_at, self._on_record = state, now, 0, None, False
 
     def _slow_down(self, answer: PartnerAnswer, now: datetime) -> None:
-        if answer.retry_after_s is not None:
-            self.slowed_until = now + retry.asked_for(answer.retry_after_s)
+        if answer.retry_after_s is None:
+            return
+        until = now + retry.asked_for(answer.retry_after_s)
+        if self.slowed_until is not None and until <= self.slowed_until:
+            return  # it asked for more before
+        self._slowed_at, self.slowed_until = now, until
+        if until - now >= LONG_PAUSE:
+            seconds = round((until - now).total_seconds())
+            self.news.append(News("destination.slowed", {"seconds": seconds, "answer": answer.code}))
+
+    def _follow_the_clock(self, now: datetime) -> None:
+        """Where it was set back, what was to come at a time comes as much earlier."""
+        if self._now is not None and now < self._now:
+            back = self._now - now
+            self.ask_at = None if self.ask_at is None else self.ask_at - back
+            self.slowed_until = None if self.slowed_until is None else self.slowed_until - back
+        self._now = now

@@ -22,7 +22,7 @@ LOGGABLE = frozenset(
         "event_id", "event_type", "source", "partner", "transport", "topic", "partition", "offset", "first_offset",
         "register_offset", "notification_id", "reason", "answer", "attempt", "permitted", "refused", "waiting",
         "topics", "error", "exit_code", "pid", "count", "decided", "redone", "repeats", "quarantined", "events",
-        "port", "right", "owed", "held", "days", "percent", "state",
+        "port", "right", "owed", "held", "days", "percent", "state", "seconds",
     }
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -134,6 +135,47 @@ def test_a_hold_is_on_record_once() -> None:
     assert [refuse(circuit, "a", others=False).known for _ in range(3)] == [False, True, True]
 
 
+def test_where_what_was_refused_is_taken_later_nothing_is_parked_and_a_person_is_told() -> None:
+    """One server of several is wrong, so whatever meets it is refused, and it is nobody's fault."""
+    circuit = Circuit()
+    refuse(circuit, "a", others=True)
+    take(circuit, "b", now=NOON + SECOND)
+    take(circuit, "a", now=NOON + 5 * SECOND)
+    faults = set()
+    for n in range(8):
+        now = NOON + timedelta(minutes=n + 1)
+        faults.add(refuse(circuit, "c", others=True, now=now).fault)
+        take(circuit, f"other-{n}", now=now + SECOND)
+    much_later = NOON + timedelta(hours=2)
+
+    assert faults == {Fault.NOT_KNOWN}
+    assert [news.event for news in circuit.news] == ["destination.flaky"]
+    assert refuse(circuit, "c", others=True, now=much_later).fault is Fault.MESSAGE
+
+
+def test_a_hold_that_came_from_doubt_is_on_record_with_its_first_refusal() -> None:
+    """The one that was to show whose fault it is was busy, so nobody had told of the hold."""
+    circuit = Circuit()
+    refuse(circuit, "a", others=True)
+    circuit.choose(heads("a", "b"), now=NOON, under_way=0)
+    circuit.failed(BUSY, now=NOON)
+    circuit.choose(heads("a", "b"), now=NOON + 5 * SECOND, under_way=0)
+    held = circuit.state
+
+    assert held is State.HELD
+    assert [refuse(circuit, "a", others=False, now=NOON + 40 * SECOND).known for _ in range(2)] == [False, True]
+
+
+def test_a_success_that_had_begun_before_the_hold_does_not_end_it() -> None:
+    circuit = Circuit()
+    for key in "abc":
+        refuse(circuit, key, others=True, now=NOON)
+    take(circuit, "d", began=NOON - SECOND, now=NOON + SECOND)
+
+    assert circuit.state is State.HELD
+    assert [news.event for news in circuit.news] == ["destination.held"]
+
+
 # While it is held
 
 
@@ -234,6 +276,42 @@ def test_one_failure_between_successes_says_nothing() -> None:
     assert (circuit.state, circuit.news) == (State.LETS_IN, [])
 
 
+def test_one_that_is_in_doubt_and_then_down_is_asked_with_pauses_and_becomes_silent() -> None:
+    circuit, asked, now = Circuit(), 0, NOON
+    many = heads(*(f"n-{n}" for n in range(300)))
+    refuse(circuit, "z", others=True)
+    while circuit.state is State.DOUBTED:
+        if circuit.choose(many, now=now, under_way=0):
+            asked += 1
+            circuit.failed(BUSY, now=now)
+        now += SECOND
+
+    assert (circuit.state, asked) == (State.SILENT, 10)
+    assert now - NOON > 30 * SECOND
+
+
+def test_a_success_after_a_while_without_one_shows_that_nothing_need_wait_any_more() -> None:
+    """A quiet partner was away for an hour; its one alert would wait for its own time, five hours on."""
+    circuit = Circuit()
+    for n in range(5):
+        circuit.failed(BUSY, now=NOON + n * timedelta(minutes=15))
+    take(circuit, "new", now=NOON + timedelta(hours=1, minutes=1))
+
+    assert circuit.opened_at == NOON + timedelta(hours=1, minutes=1)
+    assert circuit.state is State.LETS_IN
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_that_long() -> None:
+    circuit = Circuit()
+    refuse(circuit, "a", others=False)
+    circuit.choose(heads("a"), now=NOON, under_way=0)
+    set_back = NOON - timedelta(days=1)
+    at_once = circuit.choose(heads("a"), now=set_back, under_way=0)
+
+    assert at_once == []
+    assert circuit.choose(heads("a"), now=set_back + 30 * SECOND, under_way=0) == ["a"]
+
+
 # A pause that the partner asks for
 
 
@@ -250,6 +328,24 @@ def test_a_pause_that_a_partner_asks_for_is_for_everything(reply: Reply) -> None
     assert len(circuit.choose(heads("a", "b"), now=later, under_way=0)) == 1
     take(circuit, "a", now=later)
     assert circuit.choose(heads("b", "c"), now=later, under_way=0) == ["b", "c"]
+
+
+def test_a_pause_is_ended_by_no_success_that_began_before_it_and_shortened_by_no_later_answer() -> None:
+    circuit, day = Circuit(), timedelta(days=1)
+    circuit.failed(PartnerAnswer(Reply.BUSY, "503", retry_after_s=day.total_seconds()), now=NOON)
+    take(circuit, "a", began=NOON - SECOND, now=NOON + SECOND)
+    circuit.failed(PartnerAnswer(Reply.BUSY, "429", retry_after_s=1), now=NOON + SECOND)
+
+    assert circuit.next_at == NOON + day
+    assert circuit.choose(heads("b"), now=NOON + timedelta(hours=23), under_way=0) == []
+
+
+def test_a_long_pause_is_told_to_a_person() -> None:
+    circuit = Circuit()
+    circuit.failed(PartnerAnswer(Reply.BUSY, "429", retry_after_s=5), now=NOON)
+    circuit.failed(PartnerAnswer(Reply.BUSY, "503", retry_after_s=86400), now=NOON)
+
+    assert [(news.event, news.facts["seconds"]) for news in circuit.news] == [("destination.slowed", 86400)]
 
 
 # Properties: whatever partners do
@@ -283,7 +379,11 @@ class World:
             chosen = self.circuit.choose(self.heads(), now=self.now, under_way=0)
             for key in chosen:
                 self._try(key)
-            self.now += timedelta(milliseconds=100) if chosen else timedelta(seconds=1)
+            self.now += timedelta(milliseconds=100) if chosen else self._until_something_is_due()
+
+    def _until_something_is_due(self) -> timedelta:
+        times = [self.not_before.get(key) for key in self.waiting] + [self.circuit.next_at, self.circuit.ask_at]
+        return min((at - self.now for at in times if at is not None and at > self.now), default=SECOND)
 
     def _try(self, key: str) -> None:
         self.asked += 1
@@ -317,6 +417,29 @@ def test_poison_among_many_is_parked_and_all_others_are_on_time(poison: set[int]
     assert set(world.taken) == set(KEYS[:201]) - bad
     assert set(world.parked) == bad
     assert on_time < NOON + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("bad", [0.3, 0.5])
+@pytest.mark.parametrize("seed", range(10))
+def test_behind_a_server_of_several_that_is_wrong_all_are_taken_and_hardly_one_parked(seed: int, bad: float) -> None:
+    """Hardly one: before the first that was refused is taken, nobody can know it."""
+    chance = Random(seed)
+    world = World(lambda *_: chance.random() < bad, KEYS[:200])
+    world.run(timedelta(hours=12))
+
+    assert len(world.parked) <= 1
+    assert len(world.taken) + len(world.parked) == 200
+
+
+@pytest.mark.parametrize("share", [10, 3, 2])
+def test_many_that_are_bad_hold_up_no_good_one_for_long(share: int) -> None:
+    """What is known to be bad is no probe while there is another."""
+    bad = {key for n, key in enumerate(KEYS[:400]) if n % share == 0}
+    world = World(lambda key, _: key in bad, KEYS[:400])
+    world.run(timedelta(hours=3))
+
+    assert {*KEYS[:400]} - bad <= set(world.taken)
+    assert max(world.taken.values()) < NOON + timedelta(hours=1)
 
 
 def test_one_poison_among_a_thousand_costs_the_others_nothing() -> None:
