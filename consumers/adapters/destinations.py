@@ -12,6 +12,7 @@ Secrets stand in files of their own, named here; never in this file.
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -133,11 +134,11 @@ def _two_in_one(there: Mapping[str, Folder | Webhook | Postgres]) -> dict[str, s
     for partner, destination in there.items():
         match destination:
             case Folder():
-                at["folder", str(destination.folder.resolve())].append(partner)
+                at["folder", os.path.abspath(destination.folder)].append(partner)
             case Postgres():
-                at["dsn_file", str(destination.dsn_file.resolve()), destination.table].append(partner)
+                at["dsn_file", os.path.abspath(destination.dsn_file), destination.table].append(partner)
             case Webhook():  # one address may serve several, each with a secret of its own
-                at["secrets_file", str(destination.secrets_file.resolve())].append(partner)
+                at["secrets_file", os.path.abspath(destination.secrets_file)].append(partner)
     return {
         partner: f"`{'` and `'.join(partners)}` have the same `{what}`; each partner has one of its own"
         for (what, *_), partners in at.items()
@@ -184,7 +185,10 @@ def opened(destination: Folder | Webhook | Postgres, *, clock: Callable[[], date
         case Folder():
             from safebus.consumers.adapters.folder import FolderAdapter
 
-            folder = destination.folder.resolve()
+            try:
+                folder = destination.folder.resolve()
+            except (OSError, RuntimeError):  # the second: a link that leads to itself
+                raise BadInput(f"`{destination.folder}` leads nowhere; a link in it leads to itself") from None
             return Opened(destination.transport, str(folder), FolderAdapter(folder))
         case Webhook():
             from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings
@@ -231,3 +235,5 @@ def _secret(path: Path) -> str:
         return path.read_text("utf-8").strip()
     except OSError as exc:
         raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"`{path}` is not UTF-8; save it as UTF-8") from None

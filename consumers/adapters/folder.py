@@ -19,12 +19,12 @@ import secrets
 import stat
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from safebus.consumers.adapters.adapter import ALREADY_THERE, Effect, Parcel, PartnerAnswer, Reply
-from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads
+from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads, Place
 
 _PART: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.withdrawn)?\.json\.[0-9a-f]{16}\.part")
 #: How long a part may lie there before another process takes it away; no write takes so long.
@@ -69,31 +69,19 @@ class FolderAdapter:
     @asynccontextmanager
     async def prepare(self, parcel: Parcel) -> AsyncIterator[Effect | PartnerAnswer]:
         """The file is there under a name that is not for the partner; see `adapter.Adapter.prepare`."""
-        name, content = file_name(parcel), parcel.json_bytes()
-        try:
-            ready = await self._threads.run(self._written_or_answered, name, content)
-        except NoAnswer:
-            yield PartnerAnswer(Reply.BUSY, "folder_does_not_answer")
-            return
-        if isinstance(ready, PartnerAnswer):
-            yield ready
-            return
-        part: Path | None = ready
-
-        async def name_it() -> PartnerAnswer:
-            nonlocal part
-            written, part = ready, None
+        async with AsyncExitStack() as stack:
             try:
-                return await self._threads.run(_named, self._folder, written, name, content)
+                # Kept until the end: the effect must not have to wait for a thread.
+                place = await stack.enter_async_context(self._threads.place())
+                ready = await place.run(self._written_or_answered, file_name(parcel), parcel.json_bytes())
             except NoAnswer:
-                return PartnerAnswer(Reply.UNKNOWN, "folder_does_not_answer")
-
-        try:
-            yield name_it
-        finally:
-            if part is not None:
-                with suppress(NoAnswer):
-                    await self._threads.run(_remove, part)
+                ready = PartnerAnswer(Reply.BUSY, "folder_does_not_answer")
+            if isinstance(ready, PartnerAnswer):
+                yield ready
+                return
+            part = _Part(self._folder, ready, file_name(parcel), parcel.json_bytes(), place)
+            stack.push_async_callback(part.remove)
+            yield part.name_it
 
     def _written_or_answered(self, name: str, content: bytes) -> Path | PartnerAnswer:
         self._sweep(name)
@@ -117,6 +105,28 @@ class FolderAdapter:
         else:
             return
         self._swept_at = now
+
+
+class _Part:
+    """A file that has no name yet."""
+
+    def __init__(self, folder: Path, part: Path, name: str, content: bytes, place: Place) -> None:
+        self._folder, self._part, self._name, self._content, self._place = folder, part, name, content, place
+        self._named = False
+
+    async def name_it(self) -> PartnerAnswer:
+        """Give it its name."""
+        self._named = True
+        try:
+            return await self._place.run(_named, self._folder, self._part, self._name, self._content)
+        except NoAnswer:
+            return PartnerAnswer(Reply.UNKNOWN, "folder_does_not_answer")
+
+    async def remove(self) -> None:
+        """Take it away, if it was given no name."""
+        if not self._named:
+            with suppress(NoAnswer):
+                await self._place.run(_remove, self._part)
 
 
 def file_name(parcel: Parcel) -> str:

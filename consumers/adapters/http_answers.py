@@ -69,9 +69,11 @@ def retry_after_s(header: str | None, *, now: datetime) -> float | None:
     return max(0.0, (date - now).total_seconds())
 
 
-def not_connected(error: OSError) -> PartnerAnswer:
+def not_connected(error: OSError | UnicodeError) -> PartnerAnswer:
     """What it means that there is no connection: nothing of the parcel has left us."""
     match error:
+        case UnicodeError():
+            return PartnerAnswer(Reply.NOT_LET_IN, "name_not_usable")
         case AddressNotAllowed():
             return PartnerAnswer(Reply.NOT_LET_IN, "address_not_allowed")
         case ssl.SSLCertVerificationError():

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -28,33 +28,79 @@ class OwnThreads:
     A few threads.
 
     Args:
-        within_s: Seconds that work may take, waiting for a thread included.
+        within_s: Seconds until a place is free, and then for each piece of work.
     """
 
     def __init__(self, *, within_s: float, most: int = 8) -> None:
         self._within_s, self._free = within_s, asyncio.Semaphore(most)
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[Place]:
         """
-        Do it in a thread.
+        A thread for what is done one after another: once there is one, nothing waits for one again.
 
         Raises:
-            NoAnswer: It took too long.
+            NoAnswer: None is free: others hang.
         """
         try:
             async with asyncio.timeout(self._within_s):
                 await self._free.acquire()
+        except TimeoutError:
+            raise NoAnswer from None
+        place = Place(self._within_s, self._free.release)
+        try:
+            yield place
+        finally:
+            place.leave()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Do one piece of work.
+
+        Raises:
+            NoAnswer: It took too long, or no thread is free.
+        """
+        async with self.place() as place:
+            return await place.run(work, *args, **kwargs)
+
+
+class Place:
+    """A thread of one's own; where the work hangs when it is left, it is free only when that comes back."""
+
+    def __init__(self, within_s: float, free: Callable[[], None]) -> None:
+        self._within_s, self._free = within_s, free
+        self._working = 0
+        self._left = False
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Do it in the thread.
+
+        Raises:
+            NoAnswer: It took too long; it may still be done.
+        """
+        try:
+            async with asyncio.timeout(self._within_s):
                 return await asyncio.shield(self._begun(partial(work, *args, **kwargs)))
         except TimeoutError:
             raise NoAnswer from None
+
+    def leave(self) -> None:
+        """Nothing more is done here."""
+        self._left = True
+        if not self._working:
+            self._free()
 
     def _begun(self, work: Callable[[], T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         done.add_done_callback(_seen)
+        self._working += 1
 
         def finish(settle: Callable[[], None]) -> None:
-            self._free.release()
+            self._working -= 1
+            if self._left and not self._working:
+                self._free()
             if not done.cancelled():
                 settle()
 

@@ -151,7 +151,7 @@ class PostgresAdapter:
     async def _prepared(self, parcel: Parcel) -> Effect | PartnerAnswer:
         try:
             connection = await self._connected()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
             return _not_connected(error)
         try:
             # Not a setting of the session: poolers let none through, and may give each transaction another session.
@@ -258,7 +258,7 @@ def _not_connected(error: Exception) -> PartnerAnswer:
     match error:
         case asyncpg.ConnectionDoesNotExistError():  # asyncpg's own word for a server that hangs up
             return PartnerAnswer(Reply.BUSY, "connection_failed")
-        case asyncpg.exceptions.ClientConfigurationError():  # a file of the DSN's has gone since it was checked
+        case ValueError():  # asyncpg's word for a DSN that cannot be used: a file of it has gone since it was checked
             return PartnerAnswer(Reply.NOT_LET_IN, "dsn_not_usable")
         case asyncpg.ProtocolViolationError():  # a pooler's answer in the server's place
             full = any(word in str(error) for word in _POOLER_IS_FULL)
@@ -300,8 +300,9 @@ def _check_dsn(dsn: str) -> None:
     try:
         parts = urlsplit(dsn)
         options = parse_qs(parts.query)
+        _ = parts.port, (parts.hostname or "").encode("idna")  # of what is none, they say so when they are asked
     except ValueError:
-        raise BadInput("this DSN cannot be read; expected `postgresql://role:password@host/database`") from None
+        raise BadInput("this DSN cannot be read; expected `postgresql://role:password@host:port/database`") from None
     if parts.scheme not in ("postgresql", "postgres"):
         raise BadInput("a DSN starts with `postgresql://`; found another scheme")
     if not parts.hostname or "," in parts.netloc or "host" in options:

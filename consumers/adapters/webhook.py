@@ -113,7 +113,7 @@ class WebhookAdapter:
                 allow_private=settings.allow_private,
                 within_s=settings.connect_s,
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the second: a name that cannot be looked up
             yield not_connected(error)
             return
         try:

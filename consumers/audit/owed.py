@@ -7,7 +7,7 @@ its event, in the very bytes that were decided; who delivers asks the register t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -72,7 +72,7 @@ async def owed(
 async def made_again(
     connection: Connection,
     partner: str,
-    wanted: Collection[str],
+    wanted: Mapping[str, Receipt],
     *,
     since: datetime,
     until: datetime,
@@ -83,7 +83,7 @@ async def made_again(
     These notifications, made again from decision and event, in the order of the decisions.
 
     Args:
-        wanted: Their ids.
+        wanted: A receipt of each, by its id.
         since, until: When the broker took the decisions, UTC; `until` is not included.
 
     Raises:
@@ -96,6 +96,8 @@ async def made_again(
         _taken_back(i, record) if i in taken_back else _again(i, record, events.get(record.origin), key, schemas)
         for i, record in mine.items()
     ]
+    why = f"no decision of {since:%Y-%m-%d %H:%M} UTC or later permits it; `safebus explain EVENT` looks further back"
+    found += [Owed(i, receipt.event_id, receipt.at, None, why) for i, receipt in wanted.items() if i not in mine]
     return sorted(found, key=lambda each: each.decided_at)
 
 
@@ -114,18 +116,18 @@ async def last_receipts(connection: Connection, partner: str, *, since: datetime
     return sorted(found.values(), key=lambda receipt: receipt.at)
 
 
-async def handed_over(connection: Connection, partner: str, *, since: datetime, until: datetime) -> set[str]:
+async def handed_over(connection: Connection, partner: str, *, since: datetime, until: datetime) -> dict[str, Receipt]:
     """
-    Ids of what this partner was handed in a span, by its receipts.
+    What this partner was handed in a span: id -> its receipt.
 
     Raises:
         NotReachable: Its receipts cannot be read.
     """
-    found = set()
+    found = {}
     async for message in read_topic(connection, topics.receipts_from(partner), since=since):
         receipt = own_record(message, Receipt, belongs=lambda r: r.partner == partner)
         if isinstance(receipt, Receipt) and receipt.stage is Stage.HANDED_OVER and since <= receipt.at < until:
-            found.add(receipt.notification_id)
+            found[receipt.notification_id] = receipt
     return found
 
 

@@ -46,9 +46,9 @@ class Standing:
         since: Since when it stands so, as far as is known.
         undelivered: Notifications on its topic that its group has not dealt with.
         oldest: When the oldest of them came there.
-        last_handed_over: None: not among its last receipts.
-        asked_again_at: When it is asked again at the latest.
-        why: Of the last receipt that says so; or until when it is paused.
+        last_handed_over: None: not among the receipts that were looked at.
+        asked_again_at: When it is asked again at the latest, as far as a receipt says.
+        why: Until when it is paused; what the last receipt says of what is open.
     """
 
     partner: str
@@ -62,10 +62,18 @@ class Standing:
 
 
 async def standings(
-    connection: Connection, register: Register, partners: Iterable[str], *, now: datetime
+    connection: Connection,
+    register: Register,
+    partners: Iterable[str],
+    *,
+    now: datetime,
+    since: datetime | None = None,
 ) -> list[Standing]:
     """
     How each of these partners stands.
+
+    Args:
+        since: Receipts are looked at from here on, too, however many came after them.
 
     Raises:
         NotReachable: The broker does not say.
@@ -74,6 +82,7 @@ async def standings(
     names = {f(p) for p in wanted for f in (topics.notifications_for, topics.receipts_from)}
     found = []
     async with Reader(connection, names.__contains__, committed=False) as reader:
+        first = {} if since is None else await reader.offsets_at(since)
         for partner in wanted:
             mine = [p for p in reader.partitions if p.topic == topics.notifications_for(partner)]
             if not mine:
@@ -82,7 +91,7 @@ async def standings(
             done = await committed_by(connection, f"adapter-{partner}", mine)
             undelivered = {p: n for p in mine if (n := reader.ends[p] - max(done.get(p, 0), reader.begins[p])) > 0}
             oldest = await _oldest(reader, {p: reader.ends[p] - n for p, n in undelivered.items()})
-            receipts = await _last_receipts(reader, partner)
+            receipts = await _last_receipts(reader, partner, first)
             found.append(_standing(partner, register, sum(undelivered.values()), oldest, receipts, now))
     return found
 
@@ -96,12 +105,13 @@ async def _oldest(reader: Reader, first: Mapping[Partition, int]) -> datetime | 
     return min(times, default=None)
 
 
-async def _last_receipts(reader: Reader, partner: str) -> list[Receipt]:
+async def _last_receipts(reader: Reader, partner: str, first: Mapping[Partition, int]) -> list[Receipt]:
     found: list[Receipt] = []
     for partition in reader.partitions:
         if partition.topic != topics.receipts_from(partner):
             continue
-        reader.seek(partition, max(reader.begins[partition], reader.ends[partition] - _TAIL))
+        tail = max(reader.begins[partition], reader.ends[partition] - _TAIL)
+        reader.seek(partition, min(tail, first.get(partition, tail)))
         while records := await reader.take_some(partition):
             for record in records:
                 receipt = own_record(record, Receipt, belongs=lambda r: r.partner == partner)
@@ -120,21 +130,25 @@ def _standing(
 ) -> Standing:
     handed = [r for r in receipts if r.stage is Stage.HANDED_OVER]
     last = handed[-1].at if handed else None
-    open_ones = [r for r in {r.notification_id: r for r in receipts}.values() if waits_for(r)]
-    held = [r for r in receipts if r.stage is Stage.HELD and (last is None or r.at > last)]
+    open_ones = [r for r in {r.notification_id: r for r in receipts}.values() if waits_for(r)] if undelivered else []
+    held = [r for r in open_ones if r.stage is Stage.HELD and (last is None or r.at > last)]
     word, known = register.deliveries_word(partner), register.partner(partner)
-    how, since, why = How.IN_ORDER, None, ""
-    if known is not None and known.suspended:
-        how = How.SUSPENDED
-    elif word is not None and word.pauses(now):
-        how, since = How.PAUSED, word.said_at
-        why = f"until {word.until:%Y-%m-%d %H:%M} UTC" if word.until else "until it is resumed"
-    elif held:
-        how, since, why = How.HELD, held[0].at, f"{held[-1].reason}, answer {held[-1].answer}"
-    elif undelivered and open_ones:
+    how, since, why = How.IN_ORDER, None, []
+    if held:
+        how, since = How.HELD, held[0].at
+        why.append(f"{held[-1].reason}, answer {held[-1].answer}")
+    elif open_ones:
         newest = max(open_ones, key=lambda r: r.at)
-        how, since, why = How.WAITING, min(r.at for r in open_ones), f"{newest.reason}, answer {newest.answer}"
+        how, since = How.WAITING, min(r.at for r in open_ones)
+        why.append(f"{newest.reason}, answer {newest.answer}")
     elif undelivered:
-        how, since, why = How.WAITING, oldest, "not tried yet: does `safebus deliver` run for it?"
-    again = [r.again_at for r in open_ones if r.again_at is not None and undelivered]
-    return Standing(partner, how, since, undelivered, oldest, last, min(again, default=None), why)
+        how, since = How.WAITING, oldest
+        why.append("not tried yet: does `safebus deliver` run for it?")
+    if word is not None and word.pauses(now):
+        how, since = How.PAUSED, word.said_at
+        why.insert(0, f"until {word.until:%Y-%m-%d %H:%M} UTC" if word.until else "until it is resumed")
+    if known is not None and known.suspended:
+        how, since = How.SUSPENDED, None
+    # A held destination is asked again and again, and no receipt says so each time.
+    again = [r.again_at for r in open_ones if r.again_at is not None and r.again_at > now]
+    return Standing(partner, how, since, undelivered, oldest, last, min(again, default=None), "; ".join(why))

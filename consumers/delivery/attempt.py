@@ -149,7 +149,7 @@ class Attempts:
                 meanwhile.append(None)
                 return False
             await self._recheck.refresh()
-            no_more = self._unsent(delivery)
+            no_more = self._unsent(delivery) or self._paused(delivery)
             if no_more is not None or not await still_ours():  # the register may have taken longer than a session lasts
                 meanwhile.append(no_more)
             return not meanwhile
@@ -173,11 +173,21 @@ class Attempts:
             nothing_there=self._takes_back_nothing(delivery.notification),
         )
 
+    def _paused(self, delivery: Delivery) -> Step | None:
+        """An operator wants nothing handed over now; what a person sends by hand, they know of."""
+        word = self._recheck.word(self._partner, self._clock())
+        return stages.put_off() if delivery.phase is Phase.OPEN and word is not None and word.paused else None
+
     async def _held_back(self, why: Step | None, answer: PartnerAnswer, delivery: Delivery) -> Step | None:
         """It was ready to go, and must not any more: the partner has seen nothing of it."""
         if why is None:
-            # We were halted since this began, or it took very long, and another may have handed it over.
-            log.warning("delivery.put_off", partner=self._partner, reason="paused, or not sure to be in the group")
+            # We were halted since this began, or it took very long, and another may have handed it over: nothing is
+            # written, for the last word is theirs.
+            log.warning("delivery.put_off", partner=self._partner, reason="not sure to be in the group any more")
+            return None
+        if why.stage is Stage.WAITING:
+            if delivery.notification.consent_meaning is not None:  # or what was begun would count as maybe there
+                await self._write(why, delivery)
             return None
         # By another word than where nothing was begun: of that, nobody could be sure that it never arrived.
         return await self._carry_out(replace(why, answer=answer.code), delivery)

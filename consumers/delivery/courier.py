@@ -30,6 +30,7 @@ from safebus.consumers.delivery.recheck import Recheck, Word
 from safebus.consumers.delivery.source import Source, Waiting
 from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas.bus_records import Notification
+from safebus.schemas.errors import BadRegister, NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Writer
 from safebus.schemas.keys import DigestKey
@@ -162,7 +163,9 @@ class Courier:
         """Has an operator said something? Whatever it is, what waits is tried now, unless it is to pause."""
         now = self._clock()
         if self._listening is not None and self._listening.done():
-            self._listening.result()
+            # A register that cannot be read is health's to tell; whoever delivers asks it again, and ends then.
+            if not isinstance(error := self._listening.exception(), NotReachable | BadRegister) and error is not None:
+                raise error
             self._listening = None
         if self._listening is None and (self._listened_at is None or abs(now - self._listened_at) >= _LISTEN_EVERY):
             self._listened_at = now
@@ -219,7 +222,9 @@ class Courier:
         if self._telling is not None and self._telling.done():
             self._telling.result()
             self._telling = None
-        if self._telling is None and not self.held and self._notices.due(self._clock()):
+        now = self._clock()
+        asked_little = self._circuit.next_at is not None and now < self._circuit.next_at
+        if self._telling is None and not self.held and not asked_little and self._notices.due(now):
             self._telling = self._start(self._notices.round())
 
     async def _commit(self) -> None:
@@ -315,8 +320,6 @@ class Courier:
 
     async def _still_ours(self, item: Item) -> bool:
         """Right before it takes effect: the register may have taken longer to answer than a session lasts."""
-        if self.paused:
-            return False
         if not self._source.surely_ours():
             await self._source.confirm()
         return self._source.surely_ours() and self._source.is_open(item.waiting)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from safebus.consumers.adapters.adapter import Adapter, PartnerAnswer, Reply, always, hand_over
+from safebus.consumers.adapters.adapter import Adapter, PartnerAnswer, Reply, hand_over
 from safebus.consumers.delivery import retry, stages
 from safebus.consumers.delivery.ledger import Delivered, Ledger
 from safebus.consumers.delivery.measures import CourierFacts, Told
@@ -88,9 +88,8 @@ class Notices:
 
     async def _tell(self, notification_id: str, ended: Delivered, how: str, now: datetime) -> bool:
         """Send one notice; False: it waits."""
-        # It names only what the partner holds, so nothing that happens meanwhile could forbid it.
         notice = notice_of(notification_id, ended, how, case=self._key.plain(ended.subject_token))
-        answer = await hand_over(self._adapter, notice, may_go=always)
+        answer = await hand_over(self._adapter, notice, may_go=self._may_go)
         again_at = self._again_at(answer, now)
         if again_at is not None:
             self._not_before = again_at
@@ -106,10 +105,15 @@ class Notices:
             log.error("notice.refused", partner=self._partner, notification_id=notification_id, answer=answer.code)
         return True
 
+    async def _may_go(self) -> bool:
+        """It names only what the partner holds, so nothing but a pause can forbid it."""
+        word = self._recheck.word(self._partner, self._clock())
+        return word is None or not word.paused
+
     def _again_at(self, answer: PartnerAnswer, now: datetime) -> datetime | None:
         """When it is told again; None: never, for it was told, or does not take this one."""
         match answer.reply:
-            case Reply.BUSY | Reply.UNKNOWN:
+            case Reply.BUSY | Reply.UNKNOWN | Reply.HELD_BACK:
                 return retry.next_try(
                     attempt=1, first_sent=now, now=now, retry_after_s=answer.retry_after_s, jitter=self._jitter()
                 )

@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import HELD_BACK, PartnerAnswer, Reply
 from safebus.consumers.delivery import retry
 from safebus.consumers.delivery.circuit import Fault, Verdict
 from safebus.consumers.delivery.measures import OpenState
@@ -45,6 +45,7 @@ class Met(StrEnum):
     GIVEN_UP = "GIVEN_UP"
     AT_FAULT = "AT_FAULT"
     ALL_REFUSED = "ALL_REFUSED"
+    PAUSED = "PAUSED"
     SAME_BYTES = "SAME_BYTES"
     OTHER_BYTES = "OTHER_BYTES"
 
@@ -85,6 +86,7 @@ TABLE: Final = (
     Line(Met.TAKEN_BACK,    "its publisher took it back",         TAKEN_BACK,               _STOPPED,     None),
     Line(Met.NOTHING_THERE, "what it takes back was never sent",  "nothing_to_take_back",   _STOPPED,     _STOPPED),
     Line(Met.BEGUN,         "about to be sent, on a consent",     UNDER_WAY,                _WAITING,     _PARKED),
+    Line(Met.PAUSED,        "an operator paused it in between",   "deliveries_paused",      _WAITING,     None),
     Line(Reply.HELD_BACK,   "it must not go any more",            "",                       None,         None),
     Line(Reply.ACCEPTED,    "the partner has it",                 "",                       _HANDED_OVER, _HANDED_OVER),
     Line(Reply.BUSY,        "not now",                            "partner_busy",           _WAITING,     _PARKED),
@@ -166,6 +168,11 @@ def not_readable(phase: Phase) -> Step:
     return _step(Met.NOT_READABLE, phase)
 
 
+def put_off() -> Step:
+    """An operator paused deliveries once this attempt had begun; the partner has seen nothing of it."""
+    return replace(_step(Met.PAUSED, Phase.OPEN), answer=HELD_BACK.code)
+
+
 def begun(phase: Phase) -> Step:
     """Should we end before the answer: whoever stops this delivery must know that it may be there."""
     return replace(_step(Met.BEGUN, phase), answer=NOT_YET)
@@ -232,6 +239,7 @@ def code_of(reason: str) -> str:
 
 
 _WAITS_FOR: Final = {
+    "deliveries_paused": "an operator, who paused the deliveries to this partner",
     UNDER_WAY: "the answer to an attempt that is under way, or was when its process ended",
     "partner_busy": "the partner, which could not take it",
     UNKNOWN: "the partner, which gave no answer: it may be there already",
@@ -248,6 +256,8 @@ def waits_for(receipt: Receipt) -> str | None:
         return None
     code = code_of(receipt.reason)
     at = f"; asked again at {receipt.again_at:%Y-%m-%d %H:%M:%S} UTC at the latest" if receipt.again_at else ""
+    if receipt.stage is Stage.HELD:  # its destination is asked again and again, and no receipt says so each time
+        at = f"; asked again at least every {retry.HELD_FOR[-1].total_seconds() / 60:.0f} minutes"
     return f"waits for {_WAITS_FOR.get(code, code)}{at}"
 
 

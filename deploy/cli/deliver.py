@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from safebus.consumers.delivery.courier import Courier
     from safebus.deploy.service.adapter_rights import AdapterRights
     from safebus.deploy.service.settings import Settings
-    from safebus.schemas.errors import BadInput
+    from safebus.schemas.errors import SafebusError
     from safebus.schemas.kafka.allowed import Right
     from safebus.streams.register.follow import RegisterReader
 
@@ -28,8 +28,8 @@ app = typer.Typer()
 
 #: How long a courier that may not read or write its topics waits until it tries again, seconds.
 _ASK_AGAIN_S = 5.0
-#: Its group and what the client knows of its topics come back a moment after the right, seconds.
-_SETTLED_AFTER_S = 60.0
+#: How long a partner's folder and files may take to be looked at, seconds.
+_LOOKS_FOR_S = 10.0
 
 
 @app.command(epilog=example("safebus deliver ash-primary --destinations destinations.yaml"))
@@ -78,6 +78,7 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
     import structlog
 
     from safebus.consumers.adapters import destinations as places
+    from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads
     from safebus.consumers.delivery.courier import Courier
     from safebus.consumers.delivery.ledger import Receipts
     from safebus.deploy.service import rights
@@ -98,9 +99,13 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
     await reader.start()
     chance = random.SystemRandom()
     receipts = Receipts(connection)  # read once for all of them
+    looking = OwnThreads(within_s=_LOOKS_FOR_S)
 
     async def courier_for(partner: str) -> Courier:
-        place = places.opened(places.read(there.file).of(partner), clock=clock)  # it may have been mended since
+        try:  # anew, for it may have been mended since; and beside all others, for a folder may answer nothing
+            place = await looking.run(lambda: places.opened(places.read(there.file).of(partner), clock=clock))
+        except NoAnswer:
+            raise BadInput(f"the folder or the files of `{partner}` do not answer; is the share there?") from None
         check_destination(await reader.catch_up(), partner, place, must=False)
         return Courier(
             connection,
@@ -116,7 +121,7 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
     seen = AdapterRights(connection, chosen)
     await seen.look()
     couriers: dict[str, Courier] = {}
-    wrong: dict[str, BadInput] = {}
+    wrong: dict[str, SafebusError] = {}
     for partner in chosen:
         try:
             couriers[partner] = await courier_for(partner)
@@ -148,7 +153,7 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
 async def _keep(
     partner: str,
     couriers: dict[str, Courier],
-    wrong: dict[str, BadInput],
+    wrong: dict[str, SafebusError],
     courier_for: Callable[[str], Awaitable[Courier]],
     told: Callable[[Courier], None],
     lacking: Callable[[], Awaitable[Sequence[Right]]],
@@ -163,14 +168,11 @@ async def _keep(
         told: Tells the metrics of a new one.
         lacking: Asks the broker which rights on this partner's topics are missing.
     """
-    import asyncio
-
     import structlog
 
-    from safebus.schemas.errors import BadInput, NotReachable, SafebusError
+    from safebus.schemas.errors import BadInput, BadRegister, NotReachable, SafebusError
     from safebus.schemas.kafka.connection import is_about_a_right
 
-    forgiven_until = 0.0
     begun = partner in couriers
     while not asked_to_stop.is_set():
         try:
@@ -178,13 +180,10 @@ async def _keep(
                 await couriers[partner].run(asked_to_stop)
         except Exception as exc:
             # By the broker's own word: whatever the client makes of a right that is gone, it may be a failed assertion.
+            # Where no broker answers that, it is nobody's own trouble, and the process ends.
             missing = await lacking()
-            now = asyncio.get_running_loop().time()
-            if missing or is_about_a_right(exc) or isinstance(exc, NotReachable):
-                # The broker answers, so whatever it is, it is about this partner's topics or its group alone.
-                forgiven_until = now + _SETTLED_AFTER_S
-            elif now > forgiven_until:
-                raise
+            if isinstance(exc, BadRegister):
+                raise  # nobody may be handed anything
             # The message of a foreign error may quote a notification.
             said = f": {exc}" if isinstance(exc, SafebusError) else ""
             what = f": it lacks {', '.join(map(str, missing))}, or that is not there" if missing else said
@@ -194,7 +193,9 @@ async def _keep(
         while not begun and not await _asked_within(asked_to_stop, _ASK_AGAIN_S):
             try:
                 couriers[partner] = await courier_for(partner)
-            except BadInput as exc:  # its file or its destination: its trouble, until that is mended
+            except (BadInput, NotReachable) as exc:  # its file or its destination: its trouble, until that is mended
+                if isinstance(exc, BadRegister):
+                    raise
                 if str(exc) != str(wrong.get(partner)):
                     structlog.get_logger().error("courier.not_begun", partner=partner, error=str(exc))
                 wrong[partner] = exc
@@ -219,7 +220,7 @@ async def _watched_couriers(
     found: Settings,
     health_port: int | None,
     couriers: Mapping[str, Courier],
-    wrong: Mapping[str, BadInput],
+    wrong: Mapping[str, SafebusError],
     seen: AdapterRights,
     reader: RegisterReader,
     asked_to_stop: Event,

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from safebus.consumers.audit.owed import Owed
     from safebus.deploy.service.settings import Settings
 
-#: What is handed over was decided at most so long before: its topic keeps it no longer, and a hold ends in time.
-KEPT_FOR: Final = timedelta(days=7)
+#: Decisions of so long before the span are looked through, too: a topic keeps a notification for 7 days, and what was
+#: paused, parked or made again is older.
+DECIDED_BEFORE: Final = timedelta(days=30)
 
 app = typer.Typer(
     name="deliveries",
@@ -145,7 +146,9 @@ def deliveries_redrive(
 )
 def deliveries_again(
     partner: str = typer.Argument(...),
-    since: str | None = typer.Option(None, "--from", help="decided since, ISO 8601; default: a day ago"),
+    since: str | None = typer.Option(
+        None, "--from", help="decided since (--restored: handed over since), ISO 8601; default: a day ago"
+    ),
     until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: a minute ago"),
     restored: bool = typer.Option(
         False, "--restored", help="the partner lost what it was handed in that time: hand it over once more"
@@ -189,7 +192,7 @@ def deliveries_again(
             raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
         if restored:
             wanted = await handed_over(connection, partner, since=start, until=end)
-            span = {"since": start - KEPT_FOR, "until": end}
+            span = {"since": start - DECIDED_BEFORE, "until": end}
             return await made_again(connection, partner, wanted, **span, key=key, schemas=event_schemas())
         return await owed(connection, partner, since=start, until=end, key=key, schemas=event_schemas())
 

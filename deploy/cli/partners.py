@@ -51,7 +51,7 @@ def partners_list(
     since = None if silent_since is None else parse_time(silent_since, clock())
     found = [
         each
-        for each in _standings(None)
+        for each in _standings(None, since)
         if since is None or each.last_handed_over is None or each.last_handed_over < since
     ]
     show([_row(each) for each in found], output, columns=_COLUMNS)
@@ -63,7 +63,7 @@ def partners_show(partner: str = typer.Argument(...), output: Form = FORM) -> No
     show([_row(each) for each in _standings(partner)], output, columns=_COLUMNS)
 
 
-def _standings(partner: str | None) -> list[Standing]:
+def _standings(partner: str | None, since: datetime | None = None) -> list[Standing]:
     from safebus.consumers.audit.standing import standings
     from safebus.deploy.service import settings
     from safebus.schemas.errors import BadInput
@@ -77,7 +77,7 @@ def _standings(partner: str | None) -> list[Standing]:
         if partner is not None and partner not in register.partners:
             raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
         asked = [partner] if partner is not None else list(register.partners)
-        return await standings(found.connection(), register, asked, now=clock())
+        return await standings(found.connection(), register, asked, now=clock(), since=since)
 
     return run(main)
 

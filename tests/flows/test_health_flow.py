@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,38 @@ async def test_a_topic_that_is_changed_under_a_worker_is_said_until_it_is_mended
     assert health["causes"] == [
         "register: cleanup.policy is compact, not delete: what a record of the past rests on is thrown away"
     ]
+
+
+async def test_what_is_wrong_with_one_partner_s_section_is_said_stops_no_other_and_is_mended_without_a_restart(
+    watched: WatchedBus, tmp_path: Path
+) -> None:
+    """A secret that is no text, a link that leads to itself, a transport that nobody knows."""
+    (tmp_path / "d").write_bytes(b"\xff\xfe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for folder in ("mash", "beech"):
+        (tmp_path / folder).mkdir()
+    file = tmp_path / "destinations.yaml"
+    wrong = {
+        "haven": "{transport: postgres, dsn_file: d}",
+        "beech-primary": "{transport: folder, folder: loop}",
+        "fordshire-0-19": "{transport: pigeon}",
+    }
+    right = {"fordshire-mash": "{transport: folder, folder: mash}"}
+
+    def write(**sections: str) -> None:
+        file.write_text("\n".join(f"{partner}: {section}" for partner, section in sections.items()), "utf-8")
+
+    write(**wrong, **right)
+    watched.processes.start("deliver-2", ["deliver", "--destinations", str(file), "--health-port", "0"])
+    said = await watched.until("deliver-2", "readyz", lambda answer: all(f"`{p}`" in answer.text for p in wrong))
+    write(**wrong | {"beech-primary": "{transport: folder, folder: beech}"}, **right)
+    await watched.until("deliver-2", "readyz", lambda answer: "beech-primary" not in answer.text)
+    await watched.publish(*(incident() for _ in range(3)))
+    deadline = asyncio.get_running_loop().time() + 90
+    while not all([*(tmp_path / folder).glob("*.json")] for folder in ("mash", "beech")):
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.1)
+
+    for partner, mend in {"haven": "UTF-8", "beech-primary": "itself", "fordshire-0-19": "pigeon"}.items():
+        assert f"`{partner}`" in said.text and mend in said.text
+    assert watched.processes.said("deliver-2", "courier.not_begun")

@@ -59,6 +59,7 @@ async def test_a_held_destination_is_seen_tested_and_tried_at_once_when_it_is_me
     away = folder.with_name("away")
     destinations = bus.partners.destinations(RECIPIENTS)
     test = ("partners", "test", ASH, "--destinations", str(destinations), "--execute", "--reason", "is it back?")
+    before_all = {*folder.glob("*.json")}
     folder.rename(away)
     try:
         await bus.publish(event)
@@ -74,13 +75,12 @@ async def test_a_held_destination_is_seen_tested_and_tried_at_once_when_it_is_me
     seen = await bus.settled(event)
 
     assert (held["how"], held["why"]) == ("held", "not_let_in, answer enoent")
-    assert held["since"] and held["asked_again_at"] > held["since"]
-    assert "waits for our key, address or table at the partner: a person must mend it; asked again at" in " ".join(
-        explained.stdout.split()
-    )
+    assert held["since"]
+    said = " ".join(explained.stdout.split())
+    assert "waits for our key, address or table at the partner: a person must mend it; asked again at least" in said
     assert (before.returncode, after.returncode) == (3, 0), (before.stderr, after.stderr)
     assert "not taken: NOT_LET_IN, answer enoent" in before.stderr
-    [test_file] = [f for f in folder.glob("*.json") if json.loads(f.read_text("utf-8")).get("test")]
+    [test_file] = [f for f in {*folder.glob("*.json")} - before_all if json.loads(f.read_text("utf-8")).get("test")]
     assert "about nobody" in json.loads(test_file.read_text("utf-8"))["what_to_do"]
     test_file.unlink()
     assert [r.stage for r in seen.receipts if r.notification_id == mine][-1] is Stage.HANDED_OVER

@@ -236,7 +236,9 @@ class FloodedBus:
         found = settings.load({"SAFEBUS_HOME": str(self.home)})
         asked = Asked(since, utc_now() + timedelta(hours=1), timedelta(seconds=60), GROUP)
         here = Connection(self.broker.bootstrap)
-        return asyncio.run(reconcile(here, asked, key=found.person_key(), clock=utc_now, progress=lambda _: None))
+        return asyncio.run(
+            reconcile(here, asked, key=found.person_key().digests, clock=utc_now, progress=lambda _: None)
+        )
 
     def watch(self, sent: Sent, *, patience_s: float) -> Became:
         """

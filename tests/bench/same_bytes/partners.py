@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,15 +24,22 @@ _ANSWERS = (
     ("BUSY", "ACCEPTED"),
     ("UNKNOWN", "ACCEPTED"),
     ("BUSY", "UNKNOWN", "BUSY", "ACCEPTED"),
-    ("REFUSED",),
-    ("REFUSED",),
-    ("UNKNOWN", "REFUSED"),
+    ("OTHER_CONTENT",),
+    ("OTHER_CONTENT",),
+    ("UNKNOWN", "OTHER_CONTENT"),
     ("BUSY",),
     ("UNKNOWN",),
 )
 #: The first notification of one partner: its destination lets nothing in for three steps.
 CLOSED = ("NOT_LET_IN", "NOT_LET_IN", "GONE", "ACCEPTED")
-_CODES = {"BUSY": "503", "UNKNOWN": "timeout", "REFUSED": "422", "NOT_LET_IN": "403", "GONE": "410"}
+_CODES = {
+    "BUSY": "503",
+    "UNKNOWN": "timeout",
+    "REFUSED": "422",
+    "OTHER_CONTENT": "other_content",
+    "NOT_LET_IN": "403",
+    "GONE": "410",
+}
 
 
 def script(notification_id: str, kind: str) -> tuple[str, ...]:
@@ -61,16 +69,35 @@ class PatternedAdapter:
         await self._inner.close()
 
     async def deliver(self, parcel: Any) -> Any:
-        """One attempt, or one notice."""
+        """One attempt, or one notice, of a tree whose adapters have one step."""
+        reply = self._reply(parcel)
+        return await self._inner.deliver(parcel) if reply == "ACCEPTED" else self._answer(reply)
+
+    @asynccontextmanager
+    async def prepare(self, parcel: Any) -> AsyncIterator[Any]:
+        """The same in two steps."""
+        async with self._inner.prepare(parcel) as ready:
+
+            async def effect() -> Any:
+                reply = self._reply(parcel)
+                if reply != "ACCEPTED":
+                    return self._answer(reply)
+                return await ready() if callable(ready) else ready
+
+            yield effect
+
+    def _reply(self, parcel: Any) -> str:
         kind, about = str(parcel.kind), str(parcel.notification_id)
         number = self._asked[about, kind]
         self._asked[about, kind] += 1
         self.attempts += kind == "notification"
         told = self._scripts.get(about) if kind == "notification" else None
-        reply = nth(told or script(about, kind), number)
-        if reply == "ACCEPTED":
-            return await self._inner.deliver(parcel)
-        return self._tree.PartnerAnswer(self._tree.Reply(reply), _CODES[reply], 7.0 if reply == "BUSY" else None)
+        return nth(told or script(about, kind), number)
+
+    def _answer(self, reply: str) -> Any:
+        # An older tree has one word for both.
+        word = reply if reply in self._tree.Reply.__members__ else "REFUSED"
+        return self._tree.PartnerAnswer(self._tree.Reply(word), _CODES[reply])
 
 
 def nth(answers: tuple[str, ...], number: int) -> str:

@@ -146,3 +146,24 @@ def test_every_transport_has_its_adapter(tmp_path: Path) -> None:
     ]
 
     assert [adapter.transport for adapter in made] == ["folder", "webhook", "postgres"]
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("{transport: webhook, url: 'https://a.example', secrets_file: bytes}", "is not UTF-8"),
+        ("{transport: webhook, url: 'https://a.example', secrets_file: none}", "cannot be read"),
+        ("{transport: folder, folder: loop}", "leads to itself"),
+        ("{transport: postgres, dsn_file: port}", "cannot be read"),
+        ("{transport: postgres, dsn_file: host}", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_is_said_and_is_no_bug(tmp_path: Path, section: str, said: str) -> None:
+    """Anything else would end the deliveries to everybody."""
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "port").write_text("postgresql://u:p@127.0.0.1:abc/x", "utf-8")
+    (tmp_path / "host").write_text(f"postgresql://u:p@{'a' * 70}.example/x?sslmode=verify-full", "utf-8")
+
+    with pytest.raises(BadInput, match=said):
+        place_of(tmp_path, f"haven: {section}")

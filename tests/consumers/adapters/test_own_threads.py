@@ -50,3 +50,15 @@ def test_what_hangs_does_not_hold_up_the_end_of_the_process() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
     assert "NoAnswer" in done.stderr
+
+
+async def test_who_has_a_place_waits_for_none_again() -> None:
+    """Between two steps of one delivery the register is asked; after that nothing may have to wait."""
+    threads = OwnThreads(within_s=60, most=1)
+    async with threads.place() as place:
+        waiting = asyncio.create_task(threads.run(int))
+        await asyncio.sleep(0)
+
+        assert await place.run(int) == 0
+        assert not waiting.done()
+    assert await waiting == 0

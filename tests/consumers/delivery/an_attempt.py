@@ -90,6 +90,7 @@ class Partner:
         answers: What the partner answers, one after another; nothing may be asked when there are none left.
         refusal, refusal_meanwhile: What the register says, and what it says once the adapter is ready.
         others: There is another one that could be asked.
+        paused: An operator says so once the adapter is ready.
         done: What was asked and written, in order.
     """
 
@@ -100,6 +101,7 @@ class Partner:
     readable: bool = True
     ours: bool = True
     others: bool = False
+    paused: bool = False
     done: list[str] = field(default_factory=list)
     tally: CountedReplies = field(default_factory=CountedReplies)
     transport: str = "folder"
@@ -160,7 +162,7 @@ class Partner:
         return {"name": "Zoë"} if self.readable else None
 
     def word(self, partner: str, now: datetime) -> Word | None:
-        return None
+        return Word(NOON, paused=True) if self.paused and "ready" in self.done else None
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
         return None

@@ -126,6 +126,31 @@ async def test_what_is_withdrawn_while_the_adapter_gets_ready_does_not_go(partne
     assert partner.tally.replies == {}
 
 
+@pytest.mark.parametrize("on", [ON_A_DUTY, ON_CONSENT], ids=["duty", "consent"])
+async def test_what_is_paused_while_the_adapter_gets_ready_waits_and_was_never_there(
+    partner: Partner, on: Notification
+) -> None:
+    """If its consent ends meanwhile, the partner hears nothing of what it never had."""
+    partner.paused = True
+    found = delivery(on)
+    step = await partner.make(found)
+    partner.refusal = WITHDRAWN
+    await partner.make(found)
+
+    assert (step, found.attempt, found.first_sent) == (None, 0, None)
+    assert "partner" not in partner.done
+    assert [(r.stage, r.reason) for r in await partner.receipts()][-1] == (Stage.STOPPED, "CONSENT_WITHDRAWN (R12)")
+    assert partner.ledger.never_handed_over(ID)
+    assert partner.ledger.on_consent() == {}
+
+
+async def test_what_a_person_sends_by_hand_goes_though_deliveries_are_paused(partner: Partner) -> None:
+    partner.paused, partner.answers = True, [Reply.ACCEPTED]
+    step = await partner.make(delivery(redriven=WHY, parked=True))
+
+    assert step is not None and step.stage is Stage.HANDED_OVER
+
+
 async def test_a_destination_is_held_by_one_receipt_until_it_takes_something(partner: Partner) -> None:
     """The time of a hold is not the message's."""
     partner.answers = [Reply.GONE, Reply.GONE, Reply.BUSY, Reply.ACCEPTED]
