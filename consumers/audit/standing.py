@@ -133,6 +133,7 @@ def _standing(
     open_ones = [r for r in {r.notification_id: r for r in receipts}.values() if waits_for(r)] if undelivered else []
     held = [r for r in open_ones if r.stage is Stage.HELD and (last is None or r.at > last)]
     word, known = register.deliveries_word(partner), register.partner(partner)
+    paused = word is not None and word.pauses(now)
     how, since, why = How.IN_ORDER, None, []
     if held:
         how, since = How.HELD, held[0].at
@@ -143,8 +144,8 @@ def _standing(
         why.append(f"{newest.reason}, answer {newest.answer}")
     elif undelivered:
         how, since = How.WAITING, oldest
-        why.append("not tried yet: does `safebus deliver` run for it?")
-    if word is not None and word.pauses(now):
+        why += [] if paused else ["not tried yet: does `safebus deliver` run for it?"]
+    if word is not None and paused:
         how, since = How.PAUSED, word.said_at
         why.insert(0, f"until {word.until:%Y-%m-%d %H:%M} UTC" if word.until else "until it is resumed")
     if known is not None and known.suspended:

@@ -122,9 +122,16 @@ def last_lines(log: Path) -> str:
     return "".join(f"\n    {line}" for line in lines[-LOG_LINES:] if line.strip()) or " (its log is empty)"
 
 
-def free_port() -> int:
+#: What every server's log says of a port that another process took before it could.
+TAKEN: Final = "Address already in use"
+
+
+def free_port(*, but: int = 0) -> int:
     """
-    A loopback port on which nobody listens.
+    A loopback port on which nobody listens, and another than `but`.
+
+    Another process may take it before the server for which it was chosen does: look for `TAKEN` in that server's log,
+    and choose again.
 
     Not one of the kernel's own choice (port 0): those are also handed to outgoing connections, so while
     a broker is down, a client that keeps trying can be given the broker's port, connect to itself, and
@@ -132,7 +139,7 @@ def free_port() -> int:
     """
     while True:
         port = secrets.choice(PORTS)
-        if is_free(port):
+        if port != but and is_free(port):
             return port
 
 

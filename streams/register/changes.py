@@ -97,7 +97,7 @@ def _what(entry: Entry, register: Register) -> str:
 
 
 #: What is written one by one and stands in no folder.
-_BY_COMMAND = frozenset({"consent", TOKEN_KEY})
+_BY_COMMAND = frozenset({"consent", "deliveries", TOKEN_KEY})
 
 
 def left_out(folder: Path, register: Register, key: PersonKey) -> list[str]:

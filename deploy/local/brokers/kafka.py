@@ -4,7 +4,7 @@ How do we have a real Apache Kafka on this machine?
 One node in KRaft mode, on loopback only, as a child process that ends when we end. Its folder holds
 `server.properties` (written anew at each start), `records/` (formatted once, kept) and `kafka.log`
 (what the process said). A broker opened again on the same folder has its records and, where they are
-still free, its ports.
+still free, its ports. A port that another process takes while it starts is replaced, unless clients know it.
 
 No TLS and no ACLs unless `settings` ask for them: whoever can reach loopback on this machine can read it.
 """
@@ -22,12 +22,21 @@ from typing import Final
 
 from safebus.deploy.local.brokers.broker import NO_CONFIGS, BrokerUnavailable, Configs
 from safebus.deploy.local.brokers.kafka_tools import POM, find_java, kafka_jars
-from safebus.deploy.local.child_process import ended_within, free_port, is_free, last_lines, start_child, stop_child
+from safebus.deploy.local.child_process import (
+    TAKEN,
+    ended_within,
+    free_port,
+    is_free,
+    last_lines,
+    start_child,
+    stop_child,
+)
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.admin import answers, ensure_topics
 
 LOGGING: Final = POM.with_name("log4j2.xml")
 START_WITHIN_S: Final = 60.0
+TRIES: Final = 3  # while other processes take the ports that were chosen
 STOP_WITHIN_S: Final = 30.0
 MAX_MESSAGE_BYTES: Final = 1_048_576
 
@@ -44,6 +53,10 @@ _SINGLE_NODE: Final = {
     "share.coordinator.state.topic.min.isr": "1",
     "share.coordinator.state.topic.num.partitions": "4",
 }
+
+
+class _PortTaken(BrokerUnavailable):
+    """Somebody took a port after we had found it free and before the broker could."""
 
 
 class KafkaBroker:
@@ -71,11 +84,16 @@ class KafkaBroker:
         self._settings = settings
         self._environ = environ
         self._child: subprocess.Popen[bytes] | None = None
+        self._more_client = dict(client)
         last_port, last_controller_port = self._last_ports()
-        self._port = port or last_port or free_port()
-        self._controller_port = last_controller_port or free_port()
-        self.bootstrap = f"127.0.0.1:{self._port}"
-        self._client = {"bootstrap.servers": self.bootstrap, **client}
+        #: The port that is known by now, to whoever gave it or to clients of a broker that was up.
+        self._known_port = port
+        self._listen_on(port or last_port or free_port(), last_controller_port)
+
+    def _listen_on(self, port: int, controller_port: int = 0) -> None:
+        self._port, self._controller_port = port, controller_port or free_port(but=port)
+        self.bootstrap = f"127.0.0.1:{port}"
+        self._client = {"bootstrap.servers": self.bootstrap, **self._more_client}
 
     @property
     def log(self) -> Path:
@@ -91,8 +109,19 @@ class KafkaBroker:
         jars = kafka_jars(self._environ, java=java)
         command = [str(java), "-cp", f"{jars}/*", "-Dlog4j2.configurationFile=log4j2.xml"]
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._write_properties()
         copy(LOGGING, self.data_dir / "log4j2.xml")
+        for again in reversed(range(TRIES)):
+            try:
+                self._start(command)
+                break
+            except _PortTaken:
+                if not again:
+                    raise
+                self._listen_on(self._known_port or free_port())
+        self._known_port = self._port
+
+    def _start(self, command: list[str]) -> None:
+        self._write_properties()
         if not (self.data_dir / "records" / "meta.properties").exists():
             self._format(command)
         self._child = start_child(
@@ -180,9 +209,10 @@ class KafkaBroker:
         give_up_at = time.monotonic() + START_WITHIN_S
         while time.monotonic() < give_up_at:
             if ended_within(child, 0.05):
-                raise BrokerUnavailable(
+                said = last_lines(self.log)
+                raise (_PortTaken if TAKEN in said else BrokerUnavailable)(
                     f"Kafka ended while starting (exit code {child.returncode}); "
-                    f"mend what it names and start again. It said last:{last_lines(self.log)}"
+                    f"mend what it names and start again. It said last:{said}"
                 )
             if answers(self._client):
                 return

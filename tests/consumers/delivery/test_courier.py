@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from a_demo_bus import KEY, NOON, demo_bus
 
 from safebus.consumers.adapters.folder import FolderAdapter
 from safebus.consumers.delivery import courier as courier_module
@@ -23,11 +24,8 @@ from safebus.consumers.delivery import parked
 from safebus.consumers.delivery.courier import Courier
 from safebus.consumers.delivery.measures import NoMeasures, PartnerTopic
 from safebus.consumers.delivery.stages import UNDER_WAY
-from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import story
-from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.deploy.service.register_checks import RegisterRecheck
-from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Origin, Receipt, Stage
 from safebus.schemas.errors import BadRegister
@@ -36,16 +34,12 @@ from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.schemas.keys import PersonKey
-from safebus.streams.register.changes import changes_of
 from safebus.streams.register.entries import Entry, consent_record_id
 from safebus.streams.register.follow import RegisterReader, current_register
-from safebus.streams.register.store import Register
 from safebus.streams.register.write import as_records, switching_record, write_records
 from safebus.streams.rules import sharing
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
-KEY = PersonKey(b"k" * 32)
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PARTNER = "ash-primary"
 
 
@@ -130,11 +124,7 @@ class School:
 
 @pytest.fixture
 async def school(tmp_path: Path) -> AsyncIterator[School]:
-    with open_broker("embedded", data_dir=tmp_path / "broker") as broker:
-        entries = [c.entry for c in changes_of(DEMO_REGISTER, Register(), KEY)]
-        make_topics(broker, wanted(partners_of(entries)))
-        connection = Connection(broker.bootstrap)
-        await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"), key=KEY)
+    async with demo_bus(tmp_path) as (connection, _):
         (tmp_path / "drop").mkdir()
         yield School(connection, tmp_path / "drop")
 

@@ -15,32 +15,25 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from a_demo_bus import KEY, NOON, demo_bus
 from aiohttp import web
 
 from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.adapters.postgres import CREATE_TABLE, PostgresAdapter, PostgresSettings
 from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings
 from safebus.consumers.delivery.courier import Courier
-from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.partner_postgres import open_postgres
-from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.deploy.service.register_checks import RegisterRecheck
-from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Notification, Origin, Receipt, Stage
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
-from safebus.schemas.keys import PersonKey
-from safebus.streams.register.changes import changes_of
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.register.store import Register
-from safebus.streams.register.write import as_records, register_of, write_records
 from safebus.streams.rules import sharing
 
-KEY = PersonKey(b"k" * 32)
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PARTNER = "ash-primary"
 MANY = 60
 DEADLINE_S = 120
@@ -168,12 +161,8 @@ def _message(like: Notification, notification_id: str, number: int) -> Message:
 
 @pytest.fixture
 async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
-    with open_broker("embedded", data_dir=tmp_path / "broker") as broker:
-        entries = [c.entry for c in changes_of(DEMO_REGISTER, Register(), KEY)]
-        make_topics(broker, wanted(partners_of(entries)))
-        connection = Connection(broker.bootstrap)
-        await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"), key=KEY)
-        yield Bus(connection, register_of(entries, at=NOON))
+    async with demo_bus(tmp_path) as (connection, register):
+        yield Bus(connection, register)
 
 
 class Permitted(RegisterRecheck):

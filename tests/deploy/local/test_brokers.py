@@ -249,6 +249,22 @@ def test_a_port_that_is_in_use_is_an_error_before_anything_starts(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_port_that_is_taken_while_kafka_starts_is_replaced_unless_clients_know_it(
+    tmp_path: Path,
+) -> None:
+    with open_broker("kafka", data_dir=tmp_path) as broker, socket.socket() as other:
+        known = broker.bootstrap
+        broker.stop()
+        listeners = dict(
+            line.split("=", 1) for line in (tmp_path / "server.properties").read_text().splitlines() if "=" in line
+        )["listeners"]
+        other.bind(("127.0.0.1", int(listeners.rpartition(":")[2])))  # the controller's
+        other.listen()
+        broker.restart()
+        assert broker.bootstrap == known
+        broker.create_topics({"it-serves": 1})
+
+
 def test_a_setting_kafka_refuses_is_an_error_that_shows_what_it_said(tmp_path: Path) -> None:
     broker = KafkaBroker(tmp_path, settings={"num.io.threads": "none"})
 

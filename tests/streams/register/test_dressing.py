@@ -144,3 +144,11 @@ def test_the_secret_in_use_is_not_missing_from_a_folder() -> None:
     register.apply(register.offset + 1, switching_record(register, KEY, at=NOON, by="test", reason="test"))
 
     assert left_out(FOLDER, register, FIRST) == []
+
+
+def test_a_partner_that_is_paused_by_a_command_is_not_missing_from_a_folder() -> None:
+    register = demo()
+    pause = {"partner": "ash-primary", "paused": True, "said_at": NOON.isoformat()}
+    put(register, "deliveries/ash-primary", "deliveries", pause)
+
+    assert left_out(FOLDER, register, FIRST) == []
