@@ -6,11 +6,11 @@ Each class mirrors `avro/bus/<SCHEMA>.avsc`; a test holds the two together.
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.plain_types import Moment, Whole, YesNo
 from safebus.schemas.tokens import NamedToken, Token
 
 
@@ -42,16 +42,16 @@ class Notification(BusRecord):
     urgency: str
     subject_token: Token
     agreement_id: str
-    agreement_version: int
+    agreement_version: Whole
     flow: str
     consent_meaning: str | None
     labels: tuple[str, ...]
-    restricted: bool
-    decided_at: datetime
+    restricted: YesNo
+    decided_at: Moment
     view_schema: str
     view: bytes
     takes_back: str | None = None
-    bare: bool = False
+    bare: YesNo = False
     role: str = ""
 
 
@@ -59,8 +59,8 @@ class Origin(BusRecord):
     """Where an event stands on its topic."""
 
     topic: str
-    partition: int
-    offset: int
+    partition: Whole
+    offset: Whole
 
 
 class Outcome(StrEnum):
@@ -118,24 +118,24 @@ class Answer(BusRecord):
     outcome: Outcome
     reasons: tuple[Reason, ...]
     agreement_id: str | None
-    agreement_version: int | None
+    agreement_version: Whole | None
     flow: str | None
     basis: FourAnswers | None
     purpose: str
     consent_state: str | None
-    consent_offset: int | None
+    consent_offset: Whole | None
     released: tuple[FieldRule, ...]
     withheld: tuple[FieldRule, ...]
     call: str | None
     notification_id: str | None
     output_digest: str | None
-    subject_index: int = -1
+    subject_index: Whole = -1
     view_fields: tuple[str, ...] = ()
     consent_meaning: str | None = None
     labels: tuple[str, ...] = ()
-    restricted: bool = False
+    restricted: YesNo = False
     takes_back: str | None = None
-    bare: bool = False
+    bare: YesNo = False
 
 
 class ToSee(BusRecord):
@@ -153,7 +153,7 @@ class ToSee(BusRecord):
     code: str
     about: str
     recipient: str | None
-    by: datetime | None
+    by: Moment | None
 
 
 class Holder(BusRecord):
@@ -163,7 +163,7 @@ class Holder(BusRecord):
     subject_token: Token
     notification_id: str
     agreement_id: str
-    agreement_version: int
+    agreement_version: Whole
     flow: str
     purpose: str
 
@@ -189,8 +189,8 @@ class Accused(BusRecord):
     given: tuple[Token, ...] = ()
     born: tuple[Token, ...] = ()
     works_for: tuple[str, ...] = ()
-    may_be_parent: bool = True
-    corrected: bool = False
+    may_be_parent: YesNo = True
+    corrected: YesNo = False
 
 
 class Earlier(BusRecord):
@@ -207,8 +207,8 @@ class Earlier(BusRecord):
     """
 
     tokens: tuple[Token, ...] = ()
-    known: bool = True
-    retracted: bool = False
+    known: YesNo = True
+    retracted: YesNo = False
     accused: tuple[Accused, ...] = ()
     original: str | None = None
     holders: tuple[Holder, ...] = ()
@@ -228,8 +228,8 @@ class Episode(BusRecord):
 
     tokens: tuple[Token, ...]
     accused: tuple[Accused, ...] = ()
-    whole: bool = True
-    retracted: bool = False
+    whole: YesNo = True
+    retracted: YesNo = False
     adds_to: str | None = None
 
 
@@ -252,8 +252,8 @@ class DecisionRecord(BusRecord):
     origin: Origin
     input_digest: str
     rules_digest: str
-    register_offset: int
-    decided_at: datetime
+    register_offset: Whole
+    decided_at: Moment
     earlier: Earlier | None = None
     answers: tuple[Answer, ...]
     worklist: tuple[ToSee, ...] = ()
@@ -266,7 +266,7 @@ class RegisterRecord(BusRecord):
     SCHEMA: ClassVar[str] = "register"
     record_id: str
     kind: str
-    recorded_at: datetime
+    recorded_at: Moment
     recorded_by: str
     reason: str
     body: str | None
@@ -291,12 +291,12 @@ class Operation(BusRecord):
 
     SCHEMA: ClassVar[str] = "operation"
     operation_id: str
-    at: datetime
+    at: Moment
     certificate: str
     system_user: str
     what: str
     about: tuple[str, ...]
-    number: int
+    number: Whole
     reason: str
     request: str | None = None
     seconds: str | None = None
@@ -328,15 +328,15 @@ class Receipt(BusRecord):
     partner: str
     transport: str
     stage: Stage
-    attempt: int
-    at: datetime
+    attempt: Whole
+    at: Moment
     answer: str
     reason: str
     subject_token: Token
     purpose: str
     consent_meaning: str | None
     output_digest: str
-    again_at: datetime | None = None
+    again_at: Moment | None = None
 
 
 class Quarantined(BusRecord):
@@ -347,8 +347,8 @@ class Quarantined(BusRecord):
     reason: str
     detail: str
     topic: str
-    partition: int
-    offset: int
-    at: datetime
-    size: int
+    partition: Whole
+    offset: Whole
+    at: Moment
+    size: Whole
     sealed: bytes

@@ -11,30 +11,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 
-from safebus.schemas import identifiers, labels
+from safebus.schemas import identifiers, labels, strict_json
 from safebus.schemas.errors import BadInput
 from safebus.schemas.frozen_model import FrozenModel
-
-
-def _no_number(value: object) -> object:
-    # pydantic takes a bare number for seconds since 1970, so 20260101 would silently be a day in August 1970.
-    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value[1:]):
-        raise ValueError("write the time as in `2026-11-03T08:00:00Z`")
-    return value
+from safebus.schemas.plain_types import Day, Moment, Whole, YesNo
 
 
 def _to_millis(value: datetime) -> datetime:
@@ -46,7 +38,7 @@ def _to_millis(value: datetime) -> datetime:
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_to_millis)]
+Time = Annotated[Moment, AfterValidator(_to_millis)]
 NhsNumber = Annotated[str, AfterValidator(identifiers.nhs_number)]
 Upn = Annotated[str, AfterValidator(identifiers.upn)]
 AgencyId = Annotated[str, AfterValidator(identifiers.agency_id)]
@@ -156,7 +148,7 @@ class Person(EventPart):
     role: PersonRole
     given_name: str | None = None
     family_name: str | None = None
-    date_of_birth: date | None = None
+    date_of_birth: Day | None = None
     relationship: str | None = None
     nhs_number: NhsNumber | None = None
     upn: Upn | None = None
@@ -164,7 +156,7 @@ class Person(EventPart):
     home_address: Address | None = None
     safe_address: SafeAddress | None = None
     phone: str | None = None
-    safe_to_call: bool | None = None
+    safe_to_call: YesNo | None = None
     registered_gp: str | None = None
     school: str | None = None
     works_for: Annotated[tuple[AgencyId, ...], Field(max_length=MOST_EMPLOYERS)] = ()
@@ -231,7 +223,7 @@ class Event(EventPart):
     correlation_id: str | None = None
     causation_id: str | None = None
     supersedes_event_id: EventId | None = None
-    sequence: int | None = Field(default=None, ge=0, le=2**63 - 1)  # an Avro long
+    sequence: Whole | None = Field(default=None, ge=0, le=2**63 - 1)  # an Avro long
     occurred_at: Time
     recorded_at: Time
     published_at: Time
@@ -307,8 +299,8 @@ class ChildAtIncident(EventPart):
     """One child's part in the incident. `words`: the voice of the child."""
 
     subject_ref: Code
-    present: bool
-    spoken_to: bool
+    present: YesNo
+    spoken_to: YesNo
     words: str | None = None
 
 
@@ -321,7 +313,7 @@ class EncompassPayload(EventPart):
     circumstances: str | None = None
     officer_notes: str | None = None
     risk_grade: RiskGrade | None = None
-    previous_incidents: int | None = Field(default=None, ge=0, le=100_000)
+    previous_incidents: Whole | None = Field(default=None, ge=0, le=100_000)
     suspect_history: str | None = None
     referrer: str | None = None
     children: tuple[ChildAtIncident, ...]
@@ -362,9 +354,9 @@ class ProtectionPlanPayload(EventPart):
 
     plan_type: PlanType
     snomed_code: Code
-    start_date: date
-    end_date: date | None = None
-    delete_date: date | None = None
+    start_date: Day
+    end_date: Day | None = None
+    delete_date: Day | None = None
     authority_name: Code
     office_phone: Code
     emergency_duty_phone: Code
@@ -398,15 +390,15 @@ class EdAttendancePayload(EventPart):
     provider_ods: Code
     arrived_at: Time
     left_at: Time | None = None
-    left_before_seen: bool
+    left_before_seen: YesNo
     concern_code: Code
     concern_text: str | None = None
     presenting_complaint: str | None = None
     diagnosis: str | None = None
     sexual_health: str | None = None
     parent_health: str | None = None
-    attendances_last_year: int | None = Field(default=None, ge=0, le=1000)
-    plan_known: bool
+    attendances_last_year: Whole | None = Field(default=None, ge=0, le=1000)
+    plan_known: YesNo
 
 
 class EdAttendance(Event):
@@ -437,13 +429,13 @@ class TemporaryAccommodationPayload(EventPart):
     """Where the household was placed, and who agreed that others are told."""
 
     application_reference: Code
-    placed_on: date
+    placed_on: Day
     placed_in_authority: Code
     accommodation_kind: AccommodationKind
     reason_for_homelessness: str | None = None
     address_line: str | None = None
     postcode: str | None = None
-    agreed_on: date
+    agreed_on: Day
     agreed_by: AgreedBy
 
 
@@ -474,7 +466,7 @@ class DatedAddress(EventPart):
 
     lines: tuple[str, ...]
     postcode: str | None = None
-    from_date: date | None = None
+    from_date: Day | None = None
 
 
 class IdentityChangePayload(EventPart):
@@ -525,12 +517,9 @@ def from_json(text: str | bytes) -> Event:
     Read an event from JSON: the Avro record with plain values, as pydantic writes them.
 
     Raises:
-        BadInput: Says which field, and what was expected of it; never the value.
+        BadInput: Says which field or which place, and what was expected there; never the value.
     """
-    try:
-        plain = json.loads(text)
-    except (ValueError, RecursionError) as exc:  # RecursionError: nesting without end
-        raise BadInput(f"this is not JSON: {exc}") from None
+    plain = strict_json.parse(text)
     found = plain.get("event_type") if isinstance(plain, dict) else None
     cls = EVENT_CLASSES.get(found) if isinstance(found, str) else None
     if cls is None:

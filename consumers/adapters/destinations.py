@@ -29,6 +29,8 @@ from safebus.schemas.errors import BadInput, BadRegister
 from safebus.schemas.frozen_model import FrozenModel
 from safebus.schemas.identifiers import agency_id
 from safebus.schemas.nearest import or_the_known
+from safebus.schemas.plain_text import text_of
+from safebus.schemas.plain_types import YesNo
 from safebus.streams.register import yaml_text
 
 
@@ -45,7 +47,7 @@ class Webhook(FrozenModel):
     transport: Literal["webhook"]
     url: str
     secrets_file: Path
-    allow_private: bool = False
+    allow_private: YesNo = False
 
 
 class Postgres(FrozenModel):
@@ -101,11 +103,7 @@ def read(path: Path) -> Destinations:
         BadInput: It cannot be read at all, is no YAML, has a partner twice, or names somebody who can be no partner.
     """
     try:
-        plain: Any = yaml_text.parse(str(path), path.read_text("utf-8")).data
-    except OSError as exc:
-        raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"`{path}` is not UTF-8; save it as UTF-8") from None
+        plain: Any = yaml_text.parse(str(path), text_of(path)).data
     except BadRegister as exc:
         raise BadInput(str(exc)) from None
     if not isinstance(plain, dict):
@@ -231,9 +229,4 @@ def _database(dsn: str) -> tuple[str, str]:
 
 
 def _secret(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").strip()
-    except OSError as exc:
-        raise BadInput(f"`{path}` cannot be read: {exc.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"`{path}` is not UTF-8; save it as UTF-8") from None
+    return text_of(path).strip()

@@ -20,6 +20,7 @@ from safebus.schemas.errors import BadInput
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.events import Event, from_json
 from safebus.schemas.keys import PersonKey
+from safebus.schemas.plain_text import bytes_of
 from safebus.streams.register.changes import changes_of
 from safebus.streams.register.store import Register
 from safebus.streams.register.to_confirm import to_confirm
@@ -78,10 +79,11 @@ def policy_try(
 
 
 def _event(file: Path) -> Event:
+    data = bytes_of(file)
     try:
-        return from_json(file.read_text("utf-8"))
-    except OSError as exc:
-        raise BadInput(f"`{file}` cannot be read: {exc.strerror}") from None
+        return from_json(data)
+    except BadInput as exc:
+        raise BadInput(f"`{file}`: {exc}") from None
 
 
 @dataclass(frozen=True)

@@ -56,16 +56,20 @@ def publish(
 def _read(files: list[Path]) -> list[Event]:
     from safebus.schemas.errors import BadInput
     from safebus.schemas.events import from_json
+    from safebus.schemas.plain_text import bytes_of
 
     events: list[Event] = []
     problems: list[str] = []
     for file in files:
         try:
-            events.append(from_json(file.read_text("utf-8")))
-        except OSError as exc:
-            problems.append(f"{file}: cannot be read: {exc.strerror}")
+            data = bytes_of(file)
         except BadInput as exc:
-            problems.append(f"{file}: {exc}")
+            problems.append(str(exc))
+            continue
+        try:
+            events.append(from_json(data))
+        except BadInput as exc:
+            problems.append(f"`{file}`: {exc}")
     if problems:
         raise BadInput("\n".join(problems))
     return events

@@ -50,7 +50,7 @@ def register_load(
     from safebus.deploy.service.operations import Act
     from safebus.schemas.event_schemas import event_schemas
     from safebus.schemas.uk_day import uk_day
-    from safebus.streams.register.changes import changes_of, left_out, likely_slips
+    from safebus.streams.register.changes import changes_of, left_out, likely_slips, not_read
     from safebus.streams.register.follow import current_register
     from safebus.streams.register.to_confirm import confirmed, to_confirm
     from safebus.streams.register.write import as_records
@@ -63,6 +63,8 @@ def register_load(
     changed = [c for c in changes if c.what != "same"]
     rows = [{"what": c.what, "kind": c.entry.kind, "record": c.entry.record_id, "from": c.entry.where} for c in changed]
     show(rows, output, columns=["what", "kind", "record", "from"])
+    if unread := not_read(folder):
+        say(f"not read, as they are no YAML: {', '.join(unread)}")
     for line in likely_slips((c.entry for c in changed), register, today=uk_day(clock())):
         say(f"look again: {line}")
     asked = to_confirm((c.entry for c in changed), register, event_schemas())

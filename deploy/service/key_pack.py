@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from safebus.deploy.service import key_files
 from safebus.schemas.errors import BadInput
+from safebus.schemas.plain_types import Moment, Whole
 
 _FIRST: Final = "safebus keys backup"
 _VERSION: Final = 1
@@ -50,8 +51,8 @@ class Shares(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     begin: str
-    needed: int
-    number: int
+    needed: Whole
+    number: Whole
 
 
 class Header(BaseModel):
@@ -63,7 +64,7 @@ class Header(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    made: datetime
+    made: Moment
     keys: dict[str, str]
     shares: Shares
 

@@ -8,7 +8,6 @@ understand it differently; XML that declares anything (a DTD, an entity) is refu
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder  # parsing itself is defusedxml's
 
@@ -16,10 +15,9 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
 from safebus.producers.importers.outcome import ImportReason
+from safebus.schemas import strict_json
 from safebus.schemas.errors import Refused
-
-MAX_BYTES = 1024 * 1024  # the largest real message has 20 kB
-MAX_DEPTH = 64  # the deepest real message has 12 levels
+from safebus.schemas.strict_json import MAX_BYTES, MAX_DEPTH
 
 
 def read_json(data: bytes) -> Any:
@@ -29,23 +27,10 @@ def read_json(data: bytes) -> Any:
     Raises:
         Refused: TOO_LARGE, TOO_DEEP or NOT_JSON.
     """
-    _bounded(data)
     try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=_no_name_twice, parse_constant=_no_such_number)
-        # A lone surrogate is a string to Python and to nobody else: it could not be written down again.
-        json.dumps(document, ensure_ascii=False).encode("utf-8")
-    except RecursionError:
-        raise Refused(ImportReason.TOO_DEEP, f"the JSON is nested deeper than {MAX_DEPTH} levels") from None
-    except UnicodeError:
-        raise Refused(ImportReason.NOT_JSON, "the text is not UTF-8, which JSON between systems is") from None
-    except json.JSONDecodeError as exc:
-        raise Refused(
-            ImportReason.NOT_JSON, f"this is not JSON from line {exc.lineno}, column {exc.colno} on"
-        ) from None
-    except ValueError:  # an integer of more digits than Python reads
-        raise Refused(ImportReason.NOT_JSON, "a number has too many digits; expected what a program can hold") from None
-    _shallow(document)
-    return document
+        return strict_json.parse(data)
+    except strict_json.BadJson as exc:
+        raise Refused(ImportReason(exc.why), str(exc)) from None
 
 
 def read_xml(data: bytes) -> Element:
@@ -96,30 +81,3 @@ class _Shallow(TreeBuilder):
 def _bounded(data: bytes) -> None:
     if len(data) > MAX_BYTES:
         raise Refused(ImportReason.TOO_LARGE, f"found {len(data)} bytes, expected at most {MAX_BYTES}")
-
-
-def _shallow(document: Any) -> None:
-    level, depth = [document], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise Refused(ImportReason.TOO_DEEP, f"the JSON is nested deeper than {MAX_DEPTH} levels")
-        level = [
-            below
-            for value in level
-            if isinstance(value, dict | list)
-            for below in (value.values() if isinstance(value, dict) else value)
-        ]
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Refused(
-            ImportReason.NOT_JSON, "a name stands twice in one object; expected each once (RFC 8259, section 4)"
-        )
-    return found
-
-
-def _no_such_number(_: str) -> Any:
-    raise Refused(ImportReason.NOT_JSON, "found NaN or Infinity; JSON has no such number")

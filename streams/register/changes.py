@@ -16,6 +16,7 @@ from safebus.schemas.classes import PROSE
 from safebus.schemas.errors import BadInput, BadRegister
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.keys import PersonKey
+from safebus.schemas.plain_text import text_of
 from safebus.streams.register.cross_checks import cross_check
 from safebus.streams.register.entries import Entry, read_folder
 from safebus.streams.register.governance import TOKEN_KEY
@@ -39,24 +40,53 @@ def read_files(folder: Path) -> dict[str, str]:
     Name -> text of every YAML file below a folder.
 
     Raises:
-        BadInput: There is no such folder, no YAML file in it, or one that would not be read: a withdrawal in it would
-            not be heard.
+        BadInput: There is no such folder, no YAML file in it, one that cannot be read, or one that would not be read: a
+            withdrawal in it would not be heard.
     """
     if not folder.is_dir():
         raise BadInput(f"`{folder}` does not exist; give a folder of YAML files")
-    odd = [p for p in sorted(folder.rglob("*")) if p.is_file() and _is_meant(p) and p.suffix != ".yaml"]
+    found, odd = _sorted_out(folder)
     if odd:
         names = ", ".join(f"`{p.relative_to(folder)}`" for p in odd)
-        raise BadInput(f"{names}: a register folder is read from files named *.yaml; rename it, or take it out")
-    files = {str(p.relative_to(folder)): p.read_text("utf-8") for p in sorted(folder.rglob("*.yaml"))}
-    if not files:
+        raise BadInput(
+            f"{names}: a register folder is read from files named *.yaml or *.yml, "
+            "and no link to a folder is followed; rename it, or take it out"
+        )
+    if not found:
         raise BadInput(f"`{folder}` holds no *.yaml file; a register folder has partners, bases and agreements")
+    problems, files = [], {}
+    for path in found:
+        try:
+            files[str(path.relative_to(folder))] = text_of(path)
+        except BadInput as exc:
+            problems.append(str(exc))
+    if problems:
+        raise BadRegister(problems)
     return files
 
 
-def _is_meant(path: Path) -> bool:
-    """Is it YAML under another name?"""
-    return bool({suffix.casefold() for suffix in path.suffixes} & {".yaml", ".yml"})
+def not_read(folder: Path) -> list[str]:
+    """Names of files below a folder that are no YAML, such as a README; hidden ones, which programs keep, aside."""
+    found, _ = _sorted_out(folder)
+    others = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    others -= {path.relative_to(folder) for path in found}
+    return sorted(str(path) for path in others if not any(part.startswith(".") for part in path.parts))
+
+
+def _sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
+    """(Files that are read, what looks as if it were meant to be and is not read.)"""
+    found, odd = [], []
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            odd += [path] if path.is_symlink() else []
+        elif path.suffix.casefold() in _SUFFIXES:
+            found.append(path)
+        elif _SUFFIXES & {suffix.casefold().rstrip("~") for suffix in path.suffixes}:
+            odd.append(path)
+    return found, odd
+
+
+_SUFFIXES = frozenset({".yaml", ".yml"})
 
 
 def changes_of(folder: Path, register: Register, key: PersonKey, *, now: datetime | None = None) -> list[Change]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +21,7 @@ from safebus.schemas.events import NhsNumber, Upn
 from safebus.schemas.identifiers import derived_id, is_a_process
 from safebus.schemas.keys import PersonKey
 from safebus.schemas.nearest import did_you_mean, or_the_known
+from safebus.schemas.plain_types import Day, YesNo
 from safebus.streams.register import yaml_text
 from safebus.streams.register.governance import TWO_PERSONS, RegisteredDestination, TwoPersons
 from safebus.streams.register.releases import release_problems
@@ -56,11 +56,11 @@ class PersonInFolder(BaseModel):
     superseded_numbers: tuple[NhsNumber, ...] = ()
     given_name: str | None = None
     family_name: str | None = None
-    date_of_birth: date | None = None
-    adopted: bool = False
-    restricted: bool = False
-    lives_independently: bool = False
-    competent_since: date | None = None
+    date_of_birth: Day | None = None
+    adopted: YesNo = False
+    restricted: YesNo = False
+    lives_independently: YesNo = False
+    competent_since: Day | None = None
 
 
 #: The scheme of a person whom the register knows by name and date of birth only.

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.plain_types import Moment, Whole, YesNo
 
 
 class RegisteredDestination(FrozenModel):
@@ -43,9 +44,9 @@ class DeliveriesWord(FrozenModel):
     """
 
     partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
-    paused: bool
-    until: AwareDatetime | None = None
-    said_at: AwareDatetime
+    paused: YesNo
+    until: Moment | None = None
+    said_at: Moment
 
     def pauses(self, now: datetime) -> bool:
         """Nothing is handed over at this time."""
@@ -74,7 +75,7 @@ class TokenKey(FrozenModel):
         fingerprint, digest_fingerprint: Of that generation; whoever holds another does not go on.
     """
 
-    generation: int = Field(ge=2, le=999)
+    generation: Whole = Field(ge=2, le=999)
     fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$")
     digest_fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$")
 

@@ -3,12 +3,17 @@ What does this YAML say, and on which line?
 
 An information-governance lead edits agreements by hand, so every complaint must name file, line, what was found and
 what was expected. PyYAML gives marks for nodes; this keeps them beside the plain values.
+
+PyYAML reads YAML 1.1, in which `NO` is false, `0123` is 83 and `12:30` is 750. What YAML 1.2 reads otherwise is no
+value here: whoever wrote it says which of the two it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar
 
 import yaml
@@ -16,6 +21,11 @@ from pydantic import BaseModel, ValidationError
 
 from safebus.schemas.errors import BadRegister
 from safebus.schemas.nearest import or_the_known
+
+#: Numbers that YAML 1.1 reads in eights, sixteens, twos or sixties, and 1.2 otherwise.
+_NUMBER_OF_TWO_KINDS = re.compile(r"[-+]?0[0-9].*|.*[_:xb].*")
+#: Values that aliases may add to those that stand in a file.
+MOST_REPEATED = 1000
 
 M = TypeVar("M", bound=BaseModel)
 YamlPath = tuple[str | int, ...]
@@ -57,6 +67,7 @@ def parse(name: str, text: str) -> YamlText:
     try:
         node = loader.get_single_node()
         lines: dict[YamlPath, int] = {}
+        _few_repeats(name, node)
         data = _plain(loader, node, (), lines, name) if node is not None else None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
@@ -68,12 +79,29 @@ def parse(name: str, text: str) -> YamlText:
     return YamlText(name=name, data=data, lines=lines)
 
 
+def _few_repeats(name: str, node: yaml.Node | None) -> None:
+    """An alias (`*name`) stands for a part again, which may hold aliases in turn: ten lines could fill a machine."""
+    sizes: dict[int, int] = {}
+
+    def size(of: yaml.Node) -> int:
+        if id(of) not in sizes:
+            sizes[id(of)] = 0  # what contains itself is without end, and found to be so when it is read
+            below = [each for pair in of.value for each in (pair if isinstance(of, yaml.MappingNode) else (pair,))]
+            sizes[id(of)] = 1 + sum(map(size, below)) if isinstance(of, yaml.CollectionNode) else 1
+        return sizes[id(of)]
+
+    if node is not None and size(node) - len(sizes) > MOST_REPEATED:
+        raise BadRegister([f"`{name}`: aliases (`*name`) repeat more than {MOST_REPEATED} values; write them out"])
+
+
 def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], name: str) -> Any:
     lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node))
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: a name is expected before `:`"])
+            key = key_node.value  # as it is written: `no` is a name here
             if key in found:
                 raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: `{key}` stands twice; keep one"])
             found[key] = _plain(loader, value_node, (*path, key), lines, name)
@@ -81,10 +109,23 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_plain(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)  # there are three kinds of nodes
+    if hint := _two_ways(node):
+        raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: {hint}"])
     try:
         return loader.construct_object(node)
     except ValueError as exc:  # a date such as 2026-02-30
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value cannot be read: {exc}"]) from None
+
+
+def _two_ways(node: yaml.ScalarNode) -> str:
+    """What to do where YAML 1.1 and 1.2 read a plain word as two things; empty: they do not."""
+    word, kind = node.value, node.tag.rpartition(":")[2]
+    if kind == "bool" and word.casefold() not in ("true", "false"):
+        return f"found `{word}`, which some programs read as yes or no; write true or false, or put text in quotes"
+    if kind in ("int", "float") and _NUMBER_OF_TWO_KINDS.fullmatch(word):  # it may be somebody's, so it is not repeated
+        return "programs read this number in more than one way; write 83, not 0123 or 8_3; put an identifier in quotes"
+    return ""
 
 
 def read(text: YamlText, data: Any, at: YamlPath, model: type[M], what: str) -> M:
@@ -128,8 +169,8 @@ def _complaint(text: YamlText, at: YamlPath, what: str, problem: Any, model: typ
         hint = or_the_known(str(problem["input"]), expected, said="expected one of")
         return f"{place}: `{field}`: found `{problem['input']}`{hint}"
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"].startswith("date"):
-        message = "expected a date as 2026-11-22"
+    if problem["type"] == "string_type" and isinstance(problem["input"], int | float | date):
+        message = "expected text, and this is read as a number, a date, or yes or no; put it in quotes"
     return f"{place}: `{field}`: {message}" if field else f"{place}: {message}"
 
 

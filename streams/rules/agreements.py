@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from safebus.schemas.classes import NEVER, DataClass
 from safebus.schemas.events import PersonRole
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.plain_types import Day, Whole
 from safebus.streams.rules.bases import DUTY, OrgType
 from safebus.streams.rules.consent import Meaning
 
@@ -99,7 +100,7 @@ class Flow(FrozenModel):
     flow: str
     effect: Literal["permit", "refuse"] = "permit"
     event_type: str
-    schema_version: int = Field(default=1, ge=1)
+    schema_version: Whole = Field(default=1, ge=1)
     sender: tuple[str, ...] = Field(alias="from", min_length=1)
     to: tuple[str, ...] = Field(min_length=1)
     purpose: str
@@ -155,7 +156,7 @@ class Party(FrozenModel):
     partner: str
     controller_role: Literal["controller", "joint", "processor"] = "controller"
     signed_by: str
-    signed_on: date
+    signed_on: Day
 
 
 class Agreement(FrozenModel):
@@ -167,14 +168,14 @@ class Agreement(FrozenModel):
     """
 
     agreement: str = Field(pattern=r"^[a-z][a-z0-9-]{1,59}$")
-    version: int = Field(ge=1)
+    version: Whole = Field(ge=1)
     title: str
     status: Status
     territory: str = "england"
-    effective_from: date
-    review_by: date
-    expires_on: date | None = None
-    grace_days: int = Field(default=30, ge=0, le=180)
+    effective_from: Day
+    review_by: Day
+    expires_on: Day | None = None
+    grace_days: Whole = Field(default=30, ge=0, le=180)
     parties: tuple[Party, ...] = Field(min_length=2)
     flows: tuple[Flow, ...] = Field(min_length=1)
 

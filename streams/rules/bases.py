@@ -14,6 +14,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.plain_types import Day, YesNo
 
 #: Where a law can be law. Checked when a register is loaded, not when it is read: an old log stays readable.
 TERRITORIES = ("england", "wales", "scotland", "northern-ireland")
@@ -63,12 +64,12 @@ class Basis(FrozenModel):
     title: str
     source: str
     territory: tuple[str, ...] = Field(min_length=1)
-    in_force_from: date | None
-    in_force_to: date | None = None
+    in_force_from: Day | None
+    in_force_to: Day | None = None
     available_to: tuple[OrgType, ...] = ()
     recipient_flag: str | None = None
-    needs_sch1: bool = False
-    claims_consent: bool = False
+    needs_sch1: YesNo = False
+    claims_consent: YesNo = False
 
     def waits_for_consent(self) -> bool:
         """May nobody rest on it before someone agreed?"""

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import AwareDatetime
-
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.plain_types import Moment
 from safebus.schemas.tokens import Token
 
 
@@ -103,8 +102,8 @@ class ConsentEntry(FrozenModel):
     meaning: Meaning
     purpose: str
     state: State
-    decided_at: AwareDatetime
-    expires_at: AwareDatetime | None = None
+    decided_at: Moment
+    expires_at: Moment | None = None
     recipients: tuple[str, ...] = ()
     expressed_by: str = ""
     method: str

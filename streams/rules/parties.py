@@ -12,6 +12,7 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.plain_types import Day, YesNo
 from safebus.schemas.tokens import Token
 from safebus.streams.rules.bases import OrgType
 
@@ -32,7 +33,7 @@ class Partner(FrozenModel):
     territory: str = "england"
     flags: tuple[str, ...] = ()
     call: str
-    suspended: bool = False
+    suspended: YesNo = False
 
 
 class KnownPerson(FrozenModel):
@@ -58,15 +59,15 @@ class KnownPerson(FrozenModel):
     family_alike: tuple[Token, ...] = ()
     given_alike: tuple[Token, ...] = ()
     superseded: tuple[Token, ...] = ()
-    adopted: bool = False
-    restricted: bool = False
-    lives_independently: bool = False
-    competent_since: date | None = None
+    adopted: YesNo = False
+    restricted: YesNo = False
+    lives_independently: YesNo = False
+    competent_since: Day | None = None
 
 
 class _Dated(FrozenModel):
-    starts_on: date | None = None
-    ends_on: date | None = None
+    starts_on: Day | None = None
+    ends_on: Day | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> _Dated:

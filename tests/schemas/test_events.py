@@ -130,23 +130,23 @@ def test_the_smallest_event_of_each_type_is_read(event_type: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "this is not JSON: Expecting value"),
-        ("{'CANARY': 1}", "this is not JSON: Expecting property name"),
-        (b"\xff\xfe\xfd", "this is not JSON: "),
-        ("[" * 100_000, "this is not JSON: maximum recursion depth"),
-        ('{"a":' * 100_000, "this is not JSON: maximum recursion depth"),
-        ('{"sequence": ' + "9" * 5000 + "}", "this is not JSON: Exceeds the limit"),
+        ("", "this is not JSON from line 1, column 1 on"),
+        ("{'CANARY': 1}", "this is not JSON from line 1, column 2 on"),
+        (b"\xff\xfe\xfd", "this is UTF-16; save it as UTF-8"),
+        ("[" * 100_000, "the JSON is nested deeper than 64 levels"),
+        ('{"a":' * 100_000, "the JSON is nested deeper than 64 levels"),
+        ('{"sequence": ' + "9" * 5000 + "}", "a number has too many digits; expected what a program can hold"),
         ("[]", "`event_type` is missing or of another shape, expected one of police.encompass.v1"),
         ("{}", "`event_type` is missing or of another shape, expected one of police.encompass.v1"),
         ('{"event_type": {"given_name": "CANARY"}}', "`event_type` is missing or of another shape"),
         ('{"event_type": "Canary Jane"}', "`event_type` is missing or of another shape"),
-        ('{"event_type": "\\ud800"}', "`event_type` is missing or of another shape"),
+        ('{"event_type": "\\ud800"}', "a text has half a character"),
         (
             '{"event_type": "police.encompas.v1"}',
             "`event_type` is `police.encompas.v1`, expected one of police.encompass",
         ),
-        (json.dumps(a_plain_event(purpose="\ud800")), "`event`: Invalid JSON"),
-        (json.dumps(a_plain_event() | {"deep": None})[:-5] + "[" * 900 + "]" * 900 + "}", "`event`: Invalid JSON"),
+        (json.dumps(a_plain_event(purpose="\ud800")), "a text has half a character"),
+        (json.dumps(a_plain_event() | {"deep": None})[:-5] + "[" * 900 + "]" * 900 + "}", "the JSON is nested deeper"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -172,9 +172,9 @@ WRONG = [
     (a_plain_event(event_id="CANARY"), "`event_id`: an event id is a UUID in lower case with hyphens, such as "),
     (a_plain_event(lifecycle="CANARY"), "`lifecycle`: Input should be 'NEW', 'UPDATE', 'CORRECT' or 'RETRACT'"),
     (a_plain_event(occurred_at="CANARY"), "`occurred_at`: write the time as in `2026-11-03T08:00:00Z`"),
-    (a_plain_event(occurred_at="CAN-ARY"), "`occurred_at`: Input should be a valid datetime"),
-    (a_plain_event(occurred_at="2026-01-05T21:00:00"), "`occurred_at`: Input should have timezone info"),
-    (a_plain_event(occurred_at="2026-01-05"), "`occurred_at`: Input should have timezone info"),
+    (a_plain_event(occurred_at="CAN-ARY"), "`occurred_at`: write the time as in `2026-11-03T08:00:00Z`"),
+    (a_plain_event(occurred_at="2026-01-05T21:00:00"), "`occurred_at`: the time has no zone; write it as in"),
+    (a_plain_event(occurred_at="2026-01-05"), "`occurred_at`: write the time as in `2026-11-03T08:00:00Z`"),
     (
         a_plain_event(occurred_at="0001-01-01T00:00:00+01:00"),
         "`occurred_at`: the time lies outside the years 1 to 9999",
@@ -210,7 +210,7 @@ WRONG = [
     ),
     (
         a_plain_event(subjects=[CHILD | {"date_of_birth": "CANARY"}]),
-        "`subjects.0.date_of_birth`: Input should be a valid date",
+        "`subjects.0.date_of_birth`: expected a date as 2026-11-22",
     ),
     (a_plain_event(subjects=[CHILD | {"school": 7}]), "`subjects.0.school`: Input should be a valid string"),
     (a_plain_event(subjects="CANARY"), "`subjects`: Input should be a valid array"),
@@ -270,7 +270,7 @@ def test_a_number_is_no_time(number: object) -> None:
 
 def test_a_naive_time_is_refused() -> None:
     """Nobody knows when it was: British clocks change."""
-    with pytest.raises(ValidationError, match="timezone"):
+    with pytest.raises(ValidationError, match="the time has no zone"):
         an_event(occurred_at=datetime(2026, 1, 5, 21, 0))  # noqa: DTZ001
 
 

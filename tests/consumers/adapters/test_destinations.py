@@ -151,7 +151,7 @@ def test_every_transport_has_its_adapter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ("{transport: webhook, url: 'https://a.example', secrets_file: bytes}", "is not UTF-8"),
+        ("{transport: webhook, url: 'https://a.example', secrets_file: bytes}", "this is UTF-16; save it as UTF-8"),
         ("{transport: webhook, url: 'https://a.example', secrets_file: none}", "cannot be read"),
         ("{transport: folder, folder: loop}", "leads to itself"),
         ("{transport: postgres, dsn_file: port}", "cannot be read"),

@@ -11,7 +11,7 @@ import pytest
 from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.schemas.errors import BadInput, BadRegister
 from safebus.schemas.keys import PersonKey
-from safebus.streams.register.changes import changes_of, left_out, likely_slips, read_files
+from safebus.streams.register.changes import changes_of, left_out, likely_slips, not_read, read_files
 from safebus.streams.register.store import Register
 from safebus.streams.register.write import as_records, check_consent, consent_record, ending_record, register_of
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
@@ -207,7 +207,35 @@ def test_a_slip_that_would_silently_stop_sharing_is_pointed_at(
     assert not any(said in line for line in likely_slips(ENTRIES, Register(), today=NOW.date()))
 
 
-@pytest.mark.parametrize("name", ["withdrawals.yml", "dangers.YAML", "more/family.yaml.txt"])
+def test_every_yaml_file_is_read_however_its_name_ends_and_the_others_are_named(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    for name in ("partners.yaml", "withdrawals.yml", "more/dangers.YAML", ".hidden.yaml"):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbfconsents: []\n")
+    for name in ("README.md", "more/people.csv", ".DS_Store"):
+        (tmp_path / name).write_text("about this folder")
+
+    assert read_files(tmp_path) == dict.fromkeys(
+        (".hidden.yaml", "more/dangers.YAML", "partners.yaml", "withdrawals.yml"), "consents: []\n"
+    )
+    assert not_read(tmp_path) == ["README.md", "more/people.csv"]
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "people.yaml").write_bytes("a: 1\nname: Siobh\xe1n\n".encode("cp1252"))
+
+    with pytest.raises(BadRegister, match=r"people\.yaml`: line 2, column 12: byte 0xE1 is not UTF-8"):
+        read_files(tmp_path)
+
+
+def test_a_link_to_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "partners.yaml").write_text("partners: []\n")
+    (tmp_path / "there").symlink_to(DEMO_REGISTER)
+
+    with pytest.raises(BadInput, match=r"`there`: .* no link to a folder is followed"):
+        read_files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["withdrawals.yml~", "dangers.YAML.bak", "more/family.yaml.txt"])
 def test_a_file_that_would_not_be_read_is_named(tmp_path: Path, name: str) -> None:
     """A withdrawal in it would not be heard."""
     (tmp_path / "partners.yaml").write_text("partners: []\n")

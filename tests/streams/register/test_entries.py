@@ -102,7 +102,8 @@ def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
         ),
         (
             "people:\n  - {alias: ava, nhs_number: 9990079196}\n",
-            "`x.yaml` line 2: person: `nhs_number`: Input should be a valid string",
+            "`x.yaml` line 2: person: `nhs_number`: expected text, and this is read as a number, a date, or yes or no; "
+            "put it in quotes",
         ),
         (
             FAMILY + "  - {alias: bump, local: {fordshire-mash: '7'}, unborn_of: eva}\n",
