@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Final
 
 from safebus.schemas import codec, gate, headers, topics
 from safebus.schemas.errors import BadInput, Refused
@@ -97,8 +100,7 @@ class Publisher:
             )
         if not case:
             raise BadInput("`case` is empty; give your own reference of the case, it never leaves this process")
-        value = codec.encode(event)
-        self._as_the_gate_sees_it(value)
+        value = checked(event)
         about = headers.cloud_event(id=event.event_id, source=self._agency, type=event.event_type)
         return Message(self._topic, self.case_key(case), value, about)
 
@@ -106,14 +108,43 @@ class Publisher:
         """The opaque key of a case: HMAC-SHA-256 (RFC 2104), cut to 128 bits."""
         return hmac.new(self._secret, case.encode(), hashlib.sha256).hexdigest()[:32].encode()
 
-    @staticmethod
-    def _as_the_gate_sees_it(value: bytes) -> None:
-        # Refuse here what the bus would put in quarantine, while the person who can mend it is still looking.
-        try:
-            codec.decode(value)
-        except Refused as exc:
-            limits = gate.DEFAULT_LIMITS
-            raise BadInput(
-                f"the bus would refuse this event: {exc.detail} ({exc.reason}; at most {limits.value_bytes} bytes, "
-                f"{limits.items} items in a list, {limits.string_chars} characters in a text)"
-            ) from None
+
+def checked(event: Event) -> bytes:
+    """
+    The bytes of an event, if the bus takes them: what it would put in quarantine is refused while the person who can
+    mend it is still looking.
+
+    Raises:
+        BadInput: It would be refused; says what to mend.
+    """
+    value = codec.encode(event)
+    try:
+        received = codec.decode(value)
+    except Refused as exc:
+        limits = gate.DEFAULT_LIMITS
+        raise BadInput(
+            f"the bus would refuse this event: {exc.detail} ({exc.reason}; at most {limits.value_bytes} bytes, "
+            f"{limits.items} items in a list, {limits.string_chars} characters in a text)"
+        ) from None
+    if found := next(_what_acts(received.record, ""), None):
+        raise BadInput(f"{found}, which is no text and acts on whatever shows it; remove it")
+    return value
+
+
+#: Control characters but for tab and what ends a line or page, and what turns the direction of the text that follows: a
+#: terminal obeys the first, a reader is deceived by the second. The bus lets them in and shows them escaped, because an
+#: alert that does not come is worse; here somebody can still mend it.
+#: Source: Unicode, Cc; Unicode Standard Annex 9, explicit directional embeddings, overrides and isolates.
+_ACTS: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _what_acts(value: object, path: str) -> Iterator[str]:
+    if isinstance(value, str):
+        if not value.isprintable() and (found := _ACTS.search(value)):
+            yield f"`{path}` has the character U+{ord(found.group()):04X}"
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _what_acts(each, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _what_acts(each, f"{path}.{number}")

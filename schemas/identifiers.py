@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 import uuid
 
+from nhs_number.constants import REGION_RESERVED, REGION_SYNTHETIC, REGION_UNALLOCATED, Region
 from nhs_number.validate import is_valid as _is_valid_nhs
 
 from safebus.schemas.errors import BadIdentifier
@@ -30,16 +32,44 @@ def nhs_number(text: str) -> str:
         Ten digits, without spaces.
 
     Raises:
-        BadIdentifier: It is not ten digits, the check digit does not fit, or it is a Scottish one (CHI) without a date.
+        BadIdentifier: It is not ten digits, the check digit does not fit, it is a Scottish one (CHI) without a date,
+            all its digits are alike, or it lies in a range that was never issued.
 
-    Source: NHS Data Dictionary, NHS NUMBER (modulus 11).
+    Source: NHS Data Dictionary, NHS NUMBER (modulus 11); ranges: PyPI's nhs-number.
     """
-    digits = text.replace(" ", "")
+    digits = _of_our_digits(text.replace(" ", ""))
     if not re.fullmatch(r"[0-9]{10}", digits):
         raise BadIdentifier(f"an NHS number has 10 digits; found {len(digits)} characters; check the source record")
+    _not_alike(digits, "NHS number")
+    if _in(REGION_UNALLOCATED, digits) or _in(REGION_RESERVED, digits):
+        raise BadIdentifier("this NHS number lies in a range that was never issued; check the source record")
     if not _is_valid_nhs(digits):
         raise BadIdentifier("the check digit of this NHS number does not fit (modulus 11); check the source record")
     return digits
+
+
+def for_trying_only(number: str) -> bool:
+    """Is this NHS number, which `nhs_number` took, of the range that is kept for tests and never issued (9...)?"""
+    return _in(REGION_SYNTHETIC, number)
+
+
+def _in(region: Region, number: str) -> bool:
+    return bool(region.contains_number(number))  # type: ignore[no-untyped-call]  # the library has no annotations
+
+
+def _of_our_digits(text: str) -> str:
+    """Digits of another script look right and are other characters."""
+    for character in text:
+        if character.isdigit() and not character.isascii():
+            name = unicodedata.name(character).replace(" DIGIT", "").rpartition(" ")[0].lower()
+            raise BadIdentifier(f"found {name} digits; expected 0-9: type the number again")
+    return text
+
+
+def _not_alike(digits: str, what: str) -> None:
+    """What is typed where a number is not known has a check digit that fits, and would match whoever else has it."""
+    if len(set(digits)) == 1:
+        raise BadIdentifier(f"all digits are alike: that is nobody's {what}; leave it out")
 
 
 def upn(text: str) -> str:
@@ -51,13 +81,50 @@ def upn(text: str) -> str:
 
     Source: Department for Education, Unique pupil numbers guide; weights 2..13, modulus 23.
     """
+    _of_our_digits(text)
     if not _UPN.fullmatch(text):
         raise BadIdentifier("a UPN is a letter, 11 digits and a digit or letter; found another shape")
     # A temporary UPN ends in a letter, which counts as its place in the same alphabet.
     values = [_UPN_LETTERS.find(c) if c.isalpha() else int(c) for c in text[1:]]
     if -1 in values or _UPN_LETTERS[sum(i * v for i, v in enumerate(values, start=2)) % 23] != text[0]:
         raise BadIdentifier("the check letter of this UPN does not fit (modulus 23); check the source record")
+    _not_alike("".join(filter(str.isdigit, text)), "UPN")
     return text
+
+
+#: What is typed where nobody knows the reference, without what is only spelling.
+_NO_REFERENCE = frozenset(
+    (
+        *("na", "nk", "nil", "none", "null", "unk", "unknown", "notknown", "notgiven", "notapplicable"),
+        *("noref", "noreference", "new", "pending", "tbc", "tba"),
+    )
+)
+
+
+def local_id(text: str) -> str:
+    """
+    Check an agency's own reference of a person.
+
+    Raises:
+        BadIdentifier: A placeholder, which would match whoever else has it; or blanks around it, with which it would
+            match nobody.
+    """
+    plain = "".join(c for c in text.casefold() if c.isalnum())
+    if plain in _NO_REFERENCE or not plain.strip("0x") or (len(plain) > 3 and not plain.strip("9")):
+        raise BadIdentifier("this stands for nobody, as it is typed where a reference is not known; leave it out")
+    if text != text.strip():
+        raise BadIdentifier("there are blanks around this reference; leave them out")
+    return text
+
+
+def of_scheme(scheme: str, text: str) -> str:
+    """
+    Check an identifier of a person by its kind: `nhs`, `upn`, or an agency's own (`local:<agency>`).
+
+    Raises:
+        BadIdentifier: As its kind says.
+    """
+    return {"nhs": nhs_number, "upn": upn}.get(scheme, local_id)(text)
 
 
 def agency_id(text: str) -> str:

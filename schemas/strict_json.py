@@ -133,7 +133,7 @@ def _names(text: str) -> Iterator[tuple[str, int, bool]]:
     """Every name of every object, its position, and whether it stood there before."""
     around: list[set[str] | None] = []  # the names so far of each object that is open; None: a list
     expected = False
-    for piece in _PIECE.finditer(text):
+    for piece in _PIECE.finditer(text):  # pragma: no branch  # whoever asks has found what is asked for before its end
         sign = piece.group()
         if sign == "{":
             around.append(set())

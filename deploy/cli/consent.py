@@ -51,7 +51,7 @@ def consent_record(
     """Record what someone agreed to or took back. The person's identifier is asked for, never an argument."""
     from safebus.deploy.service import settings
     from safebus.deploy.service.operations import Act
-    from safebus.schemas.identifiers import nhs_number
+    from safebus.schemas.identifiers import of_scheme
     from safebus.streams.register.follow import current_register
     from safebus.streams.register.write import check_consent, consent_record
 
@@ -62,7 +62,7 @@ def consent_record(
 
     def asked(scheme: str, whose: str) -> str:
         value = typer.prompt(f"{scheme} identifier{whose}", err=True, hide_input=True).strip()
-        return key.token(scheme, nhs_number(value) if scheme == "nhs" else value)
+        return key.token(scheme, of_scheme(scheme, value))
 
     token = asked(scheme, "")
     by_token = asked(by_scheme, " of who said it") if by_scheme is not None else None

@@ -42,18 +42,21 @@ def publish(
     needs_reason(execute, reason)
     found = settings.load()
     events = _read(files)
-    if not execute:
-        say(f"dry run: {len(events)} events fit their schemas; --execute --reason ... publishes them")
-        return
     agencies = sorted({e.publisher.agency for e in events})
     if len(agencies) != 1:
         raise BadInput(f"these files are of {', '.join(agencies)}; publish each agency's events by themselves")
+    if not execute:
+        _ask_for_the_topic(found, agencies[0])
+        say(f"dry run: {len(events)} events fit their schemas; --execute --reason ... publishes them")
+        return
+    run(lambda: _has_its_topic(found, agencies[0]))
     put_on_record(found, Act("publish", tuple(e.event_id for e in events), reason))
     run(lambda: _publish(found, agencies[0], events, case))
     say("accepted by the broker; `safebus explain EVENT_ID` says what was decided")
 
 
 def _read(files: list[Path]) -> list[Event]:
+    from safebus.producers.publisher import checked
     from safebus.schemas.errors import BadInput
     from safebus.schemas.events import from_json
     from safebus.schemas.plain_text import bytes_of
@@ -67,12 +70,45 @@ def _read(files: list[Path]) -> list[Event]:
             problems.append(str(exc))
             continue
         try:
-            events.append(from_json(data))
+            event = from_json(data)
+            checked(event)
+            events.append(event)
         except BadInput as exc:
             problems.append(f"`{file}`: {exc}")
     if problems:
         raise BadInput("\n".join(problems))
     return events
+
+
+def _ask_for_the_topic(found: Settings, agency: str) -> None:
+    """As the execution would; on a desk without a broker it is said that none was asked."""
+    from safebus.schemas.errors import BadInput, NotReachable
+
+    try:
+        found.bootstrap()
+    except BadInput as exc:
+        say(f"not asked whether `{agency}` may publish on this bus: {exc}")
+        return
+    try:
+        run(lambda: _has_its_topic(found, agency))
+    except NotReachable as exc:
+        say(f"not asked whether `{agency}` may publish on this bus: {exc}")
+
+
+async def _has_its_topic(found: Settings, agency: str) -> None:
+    from safebus.schemas import topics
+    from safebus.schemas.errors import BadInput
+    from safebus.schemas.kafka.topic_list import topics_there
+    from safebus.schemas.nearest import did_you_mean
+
+    there = await topics_there(found.connection())
+    if (topic := topics.published_by(agency)) not in there:
+        known = [name.removeprefix(topic.removesuffix(agency)) for name in there if topics.is_published(name)]
+        raise BadInput(
+            f"`{agency}` does not publish on this bus: it has no topic `{topic}`, or this "
+            f"certificate may not see it{did_you_mean(agency, known)}; `safebus topics apply` makes it for a partner "
+            "of the register"
+        )
 
 
 async def _publish(found: Settings, agency: str, events: list[Event], case: str) -> None:

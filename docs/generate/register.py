@@ -10,7 +10,7 @@ from docs.generate.markdown import page as whole
 from docs.generate.models import about, fields
 from safebus.schemas.classes import MASKS
 from safebus.streams.register.entries import PersonInFolder
-from safebus.streams.register.governance import RegisteredDestination, TwoPersons
+from safebus.streams.register.governance import PEOPLE, People, RegisteredDestination, TwoPersons
 from safebus.streams.rules import agreements
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import ConsentEntry
@@ -31,6 +31,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "consents": ConsentEntry,
     "destinations": RegisteredDestination,
     "two_persons": TwoPersons,
+    PEOPLE: People,
 }
 _PERSON = {
     "person_id": ("person", "an `alias` of `people`"),

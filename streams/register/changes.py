@@ -99,7 +99,9 @@ def changes_of(folder: Path, register: Register, key: PersonKey, *, now: datetim
     Raises:
         BadRegister: Everything that does not fit, with file and line.
     """
-    entries = read_folder(read_files(folder), key, event_schemas(), tied=register.tied())
+    entries = read_folder(
+        read_files(folder), key, event_schemas(), tied=register.tied(), real_people=register.real_people
+    )
     problems = cross_check(entries, register)
     if now is not None:
         problems += _decided_later(entries, now)

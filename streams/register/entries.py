@@ -17,13 +17,13 @@ from pydantic import BaseModel, ConfigDict
 from safebus.schemas.classes import NEVER
 from safebus.schemas.errors import BadRegister, BadSchema
 from safebus.schemas.event_schemas import EventSchemas
-from safebus.schemas.events import NhsNumber, Upn
-from safebus.schemas.identifiers import derived_id, is_a_process
+from safebus.schemas.events import LocalId, NhsNumber, Upn
+from safebus.schemas.identifiers import derived_id, for_trying_only, is_a_process
 from safebus.schemas.keys import PersonKey
 from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.schemas.plain_types import Day, YesNo
 from safebus.streams.register import yaml_text
-from safebus.streams.register.governance import TWO_PERSONS, RegisteredDestination, TwoPersons
+from safebus.streams.register.governance import PEOPLE, TWO_PERSONS, People, RegisteredDestination, TwoPersons
 from safebus.streams.register.releases import release_problems
 from safebus.streams.register.store import KINDS
 from safebus.streams.register.yaml_text import YamlPath, YamlText
@@ -31,7 +31,7 @@ from safebus.streams.rules import alike
 from safebus.streams.rules.agreements import Agreement
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import Capacity, ConsentEntry
-from safebus.streams.rules.identity import confirm_tokens, fold, near_dates
+from safebus.streams.rules.identity import confirm_tokens, fold, named, near_dates
 from safebus.streams.rules.parties import (
     Affiliation,
     Danger,
@@ -51,7 +51,7 @@ class PersonInFolder(BaseModel):
     alias: str
     nhs_number: NhsNumber | None = None
     upn: Upn | None = None
-    local: dict[str, str] = {}
+    local: dict[str, LocalId] = {}
     unborn_of: str | None = None
     superseded_numbers: tuple[NhsNumber, ...] = ()
     given_name: str | None = None
@@ -89,6 +89,7 @@ class _Reading:
     numbers: dict[str, str] = field(default_factory=dict)
     owners: dict[tuple[str, str], str] = field(default_factory=dict)  # (scheme, token) -> alias
     names: dict[str, PersonInFolder] = field(default_factory=dict)  # by person id
+    tried: list[str] = field(default_factory=list)  # what to say of numbers that are nobody's, if people are real
 
     def add(self, entry: Entry) -> None:
         same = self.standing.setdefault(entry.record_id, entry)
@@ -99,7 +100,12 @@ class _Reading:
 
 
 def read_folder(
-    files: Mapping[str, str], key: PersonKey, schemas: EventSchemas, *, tied: Collection[str] = ()
+    files: Mapping[str, str],
+    key: PersonKey,
+    schemas: EventSchemas,
+    *,
+    tied: Collection[str] = (),
+    real_people: bool = False,
 ) -> list[Entry]:
     """
     Read a register folder.
@@ -107,6 +113,7 @@ def read_folder(
     Args:
         files: Name -> text of every `*.yaml` in it.
         tied: Ids of those who are so in the register already (`Register.tied`).
+        real_people: The register says that this bus is about real people; the folder may say so too.
 
     Raises:
         BadRegister: Every problem found, one line each.
@@ -127,6 +134,9 @@ def read_folder(
     for text in texts:
         if isinstance(text.data, dict) and "agreement" in text.data:
             _try(reading, lambda text=text: _agreement(reading, text))  # type: ignore[misc]
+    said = next((entry.body for entry in reading.entries if isinstance(entry.body, People)), None)
+    if said.are == "real" if said is not None else real_people:
+        reading.problems += reading.tried
     if reading.problems:
         raise BadRegister(reading.problems)
     noted = {*tied, *(person_id for entry in reading.entries for person_id in _noted(entry.body))}
@@ -239,6 +249,11 @@ def _person(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
         )
     if body.nhs_number:
         reading.numbers[body.alias] = body.nhs_number
+    if any(for_trying_only(each) for each in (body.nhs_number, *body.superseded_numbers) if each):
+        reading.tried.append(
+            f"{text.where(at)}: person `{body.alias}` has an NHS number that is for trying only and nobody's, and this "
+            "bus is about real people; give theirs"
+        )
     person_id = next(iter(tokens.values()))
     theirs = {*tokens.items(), *(("nhs", key_of) for key_of in _superseded(reading, body))}
     for scheme, token in sorted(theirs):
@@ -282,7 +297,7 @@ def _tokens(reading: _Reading, body: PersonInFolder) -> dict[str, str]:
         found["upn"] = key.token("upn", body.upn)
     for agency, number in sorted(body.local.items()):
         found[f"local:{agency}"] = key.token(f"local:{agency}", number)
-    if not found and body.family_name and body.date_of_birth:
+    if not found and named(body.family_name) and body.date_of_birth:
         # Known by name alone: no event matches this token, but a suspect of that name is not overlooked.
         names = f"{fold(body.family_name)}|{fold(body.given_name)}|{body.date_of_birth.isoformat()}"
         found[BY_NAME] = key.token(BY_NAME, names)
@@ -373,6 +388,10 @@ def _two_persons(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> N
     reading.add(Entry(TWO_PERSONS, TWO_PERSONS, body, text.where(at)))
 
 
+def _people_here(reading: _Reading, text: YamlText, row: Any, at: YamlPath) -> None:
+    reading.add(Entry(PEOPLE, PEOPLE, yaml_text.read(text, row, at, People, PEOPLE), text.where(at)))
+
+
 _SECTIONS: dict[str, PartReader] = {
     "partners": _partner,
     "bases": _basis,
@@ -386,6 +405,7 @@ _SECTIONS: dict[str, PartReader] = {
     "consents": _tie("consent", ConsentEntry),
     "destinations": _destination,
     "two_persons": _two_persons,
+    PEOPLE: _people_here,
 }
 
 

@@ -1,15 +1,15 @@
 """
 What of the register says nothing about any event, and how the bus is run?
 
-Where each partner's notifications go and whether now, what one person alone may not change, and which secret is in
-use. No answer rests on it.
+Where each partner's notifications go and whether now, what one person alone may not change, which secret is in use,
+and whether people or made-up ones are on it. But for the last, no answer rests on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -65,6 +65,21 @@ class TwoPersons(FrozenModel):
 
 
 TWO_PERSONS = "two_persons"
+
+
+class People(FrozenModel):
+    """
+    Whom this bus is about.
+
+    Attributes:
+        are: `real`: identifiers of ranges that were never issued to anybody stand for nobody, neither in the register
+            nor in an event. `invented`: they are what one tries with, as on a bus that says nothing.
+    """
+
+    are: Literal["real", "invented"]
+
+
+PEOPLE: Final = "people_here"
 
 
 class TokenKey(FrozenModel):

@@ -21,9 +21,11 @@ from safebus.schemas.errors import BadRegister
 from safebus.schemas.events import what_is_wrong
 from safebus.streams.register.governance import (
     IDS_FOLLOW_AFTER,
+    PEOPLE,
     TOKEN_KEY,
     TWO_PERSONS,
     DeliveriesWord,
+    People,
     RegisteredDestination,
     TokenKey,
     TwoPersons,
@@ -57,6 +59,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "destination": RegisteredDestination,
     "deliveries": DeliveriesWord,
     "two_persons": TwoPersons,
+    PEOPLE: People,
     TOKEN_KEY: TokenKey,
 }
 
@@ -208,6 +211,12 @@ class Register:
         """What an operator last said of the deliveries to a partner."""
         found = self.entry(f"deliveries/{partner}")
         return found if isinstance(found, DeliveriesWord) and found.partner == partner else None
+
+    @property
+    def real_people(self) -> bool:
+        """This bus is about real people."""
+        found = self.entry(PEOPLE)
+        return isinstance(found, People) and found.are == "real"
 
     @property
     def two_persons(self) -> TwoPersons | None:

@@ -16,6 +16,7 @@ from datetime import date
 from typing import Final
 
 from safebus.schemas.events import Event, IdentityEvent, Person, PersonRole
+from safebus.schemas.identifiers import for_trying_only
 from safebus.schemas.keys import PersonKey
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.parties import KnownPerson
@@ -125,6 +126,12 @@ NOBODYS_NAMES: Final = frozenset(
             "unkwown",
             "unnamed",
             "unidentified",
+            "baby",
+            "infant",
+            "newborn",
+            "neonate",
+            "forename",
+            "surname",
             "none",
             "nil",
             "null",
@@ -221,6 +228,9 @@ def match_one(person: Person, own: Mapping[str, str], event: Event, register: Lo
     """
     asked = [*own.items(), *_superseded(event, person, key)]
     ids = frozenset(pid for scheme, token in asked for pid in register.persons_with(scheme, token))
+    if register.real_people and person.nhs_number and for_trying_only(person.nhs_number):
+        detail = "the NHS number of a subject is of a range for trying only and nobody's; give theirs"
+        return Doubt(Aside.TEST_NUMBER, "nhs", detail, ids)
     if not ids:
         strongest = next(iter(own.values()), None)
         return Match(None, strongest or key.token("event", f"{event.event_id}|{person.ref}"))

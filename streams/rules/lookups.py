@@ -38,6 +38,11 @@ class Lookups(Protocol):
         """The generation of the bus's secret under which is decided (`schemas.keys`)."""
         ...
 
+    @property
+    def real_people(self) -> bool:
+        """This bus is about real people: what stands for nobody is no identifier (`identifiers.for_trying_only`)."""
+        ...
+
     def generation_for_ids(self, published_at: datetime) -> int:
         """The generation that gives the decisions about an event of that time, and their notifications, their ids."""
         ...

@@ -296,6 +296,7 @@ class Aside(StrEnum):
     MAYBE_KNOWN = "MAYBE_KNOWN"
     IDENTITY_AMBIGUOUS = "IDENTITY_AMBIGUOUS"
     IDENTITY_MISMATCH = "IDENTITY_MISMATCH"
+    TEST_NUMBER = "TEST_NUMBER"
 
 
 #: Everything that the worker sets events aside for; the `detail` beside it says where and what was found.
@@ -344,6 +345,9 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     ),
     Aside.IDENTITY_AMBIGUOUS: words("the identifiers of a subject point to several people, or several subjects to one"),
     Aside.IDENTITY_MISMATCH: words("name or date of birth do not confirm the identifier of a subject"),
+    Aside.TEST_NUMBER: words(
+        "a subject goes by an NHS number that is for trying only and nobody's, and this bus is about real people"
+    ),
 }
 
 

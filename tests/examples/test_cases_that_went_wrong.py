@@ -471,8 +471,8 @@ def test_a_plan_type_with_the_code_of_another_is_refused(tmp_path: Path) -> None
     with pytest.raises(BadInput) as refused:
         decide("213-plan-mismatched-snomed", tmp_path)
 
-    assert str(refused.value) == (
-        "`payload`: `snomed_code` is not the code of this `plan_type`; LOOKED_AFTER is 764841000000100"
+    assert str(refused.value).endswith(
+        "event.json`: `payload`: `snomed_code` is not the code of this `plan_type`; LOOKED_AFTER is 764841000000100"
     )
 
 

@@ -25,6 +25,7 @@ from a_case import (
     with_entry,
     with_restricted_record,
 )
+from a_register import put
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.events import Confidentiality, Handling, Person, PersonRole, PlanType
@@ -262,6 +263,14 @@ def test_r24_a_number_that_belongs_to_another_name_is_for_a_person_to_look_at() 
     assert "subjects.0 (CHILD) IDENTITY_MISMATCH nobody is told" in to_look_at(decided)
     assert not [a for a in decided.record.answers if a.subject_token == id_of(AVA)]
     assert it_reaches(decided, "fordshire-mash", BEN)
+
+
+def test_r24_on_a_bus_of_real_people_a_number_for_trying_is_for_a_person_to_look_at() -> None:
+    register = put(the_register(), "people_here", "people_here", {"are": "real"})
+
+    assert set_aside(story.attendance(), register) == SetAside(
+        "TEST_NUMBER", "the NHS number of a subject is of a range for trying only and nobody's; give theirs"
+    )
 
 
 def test_r24_with_a_doubt_about_the_only_child_nothing_is_decided() -> None:

@@ -174,6 +174,27 @@ async def test_publishing_is_a_dry_run_until_it_is_meant(bus: Bus, tmp_path: Pat
     assert "9990079197" not in wrong.stderr
 
 
+async def test_a_dry_run_says_all_that_the_execution_would_refuse(bus: Bus, tmp_path: Path) -> None:
+    event = incident()
+    stranger, large = tmp_path / "stranger.json", tmp_path / "large.json"
+    stranger.write_text(event.model_dump_json().replace("fordshire-police", "fordshire-polise"), "utf-8")
+    body = json.loads(event.model_dump_json())
+    body["payload"]["circumstances"] = "x" * 20_001
+    large.write_text(json.dumps(body), "utf-8")
+    for file, said in (
+        (stranger, "`fordshire-polise` does not publish on this bus: it has no topic `in.fordshire-polise`"),
+        (stranger, "did you mean `fordshire-police`?"),
+        (
+            large,
+            "the bus would refuse this event: `payload.circumstances` has 20001 characters, expected at most 20000",
+        ),
+    ):
+        dry = safebus(bus, "publish", str(file), "--case", "c")
+        meant = safebus(bus, "publish", str(file), "--case", "c", "--execute", "--reason", "test")
+        assert (dry.returncode, meant.returncode) == (1, 1)
+        assert said in " ".join(dry.stderr.split()) and said in " ".join(meant.stderr.split())
+
+
 async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
     topics = json.loads(safebus(bus, "topics", "plan", "-o", "json").stdout)
     doctor = safebus(bus, "doctor")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
 
 from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
-from safebus.producers.publisher import Publisher
+from safebus.producers.publisher import Publisher, checked
 from safebus.schemas import codec
 from safebus.schemas.errors import BadInput, NotReachable
 from safebus.schemas.events import OperationEncompass
@@ -71,3 +72,32 @@ async def test_no_broker_is_said_in_one_line() -> None:
     with pytest.raises(NotReachable, match=r"no broker answers at `127.0.0.1:1`"):
         async with Publisher(Connection("127.0.0.1:1"), agency="fordshire-police", case_secret=SECRET):
             pass
+
+
+@pytest.mark.parametrize(
+    ("name", "character"),
+    [
+        ("O\x92Hara", "U+0092"),
+        ("Ava\x1b[2J", "U+001B"),
+        ("\u202etraH", "U+202E"),
+        ("a\u2066b", "U+2066"),
+        ("a\x7f", "U+007F"),
+    ],
+)
+def test_characters_that_act_are_refused_while_somebody_can_mend_them(name: str, character: str) -> None:
+    event = incident()
+    odd = event.model_copy(update={"subjects": (event.subjects[0].model_copy(update={"family_name": name}),)})
+    odd = odd.model_copy(update={"payload": odd.payload.model_copy(update={"children": odd.payload.children[:1]})})
+
+    with pytest.raises(BadInput, match=rf"^`subjects\.0\.family_name` has the character {re.escape(character)},"):
+        checked(odd)
+
+
+@pytest.mark.parametrize(
+    "name", ["Zo\xeb S\xfailleabh\xe1in", "a\u200db", "\u0627\u0644", "two\r\nlines\ta tab\x0c", "\U0001f600"]
+)
+def test_what_somebody_may_be_called_is_no_such_character(name: str) -> None:
+    event = incident()
+    odd = event.model_copy(update={"payload": event.payload.model_copy(update={"circumstances": name})})
+
+    assert checked(odd)

@@ -39,6 +39,7 @@ _WHAT_THE_WORLD_ALLOWS: dict[str, st.SearchStrategy[Any]] = {
     "superseded_nhs_number": st.none() | st.sampled_from(NHS_NUMBERS),
     "purpose": st.from_regex(r"[a-z][a-z0-9_]{0,59}", fullmatch=True),
     "upn": st.none() | st.sampled_from(UPNS),
+    "local_id": st.none() | st.from_regex(r"[A-Z]{2}-[1-9][0-9]{0,5}", fullmatch=True),
     "sequence": st.none() | st.integers(0, 2**63 - 1),
     "previous_incidents": st.none() | st.integers(0, 100_000),
     "attendances_last_year": st.none() | st.integers(0, 1000),
@@ -83,6 +84,7 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
     record["subjects"] = subjects
     if "plan_type" in record["payload"]:
         record["payload"]["snomed_code"] = PLAN_CODES[PlanType(record["payload"]["plan_type"])]
+    _put_in_order(record)
     if record["supersedes_event_id"] == record["event_id"]:
         record["supersedes_event_id"] = None
     if record["lifecycle"] != "NEW" and record["supersedes_event_id"] is None:
@@ -92,6 +94,21 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
         told = zip(record["payload"]["children"], draw(st.permutations(about)), strict=False)
         record["payload"]["children"] = [child | {"subject_ref": ref} for child, ref in told]
     return record
+
+
+def _put_in_order(record: dict[str, Any]) -> None:
+    names = ("occurred_at", "recorded_at", "published_at")
+    record |= dict(zip(names, sorted(record[name] for name in names), strict=True))
+    payload, last = record["payload"], record["published_at"]
+    for first, then in (("start_date", "end_date"), ("start_date", "delete_date"), ("arrived_at", "left_at")):
+        if payload.get(then) is not None:
+            payload[then] = max(payload[first], payload[then])
+    for name in ("arrived_at", "left_at", "died_at"):
+        if payload.get(name) is not None:
+            payload[name] = min(payload[name], last)
+    for person in record["subjects"]:
+        born = person["date_of_birth"]
+        person["date_of_birth"] = born and min(born, last.date(), (payload.get("died_at") or last).date())
 
 
 def events(event_type: str) -> st.SearchStrategy[Event]:

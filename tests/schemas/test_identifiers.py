@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safebus.schemas.errors import BadIdentifier
-from safebus.schemas.identifiers import agency_id, derived_id, event_id, nhs_number, upn
+from safebus.schemas.identifiers import (
+    agency_id,
+    derived_id,
+    event_id,
+    for_trying_only,
+    local_id,
+    nhs_number,
+    of_scheme,
+    upn,
+)
 
 LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
 
@@ -39,10 +48,8 @@ def test_nhs_numbers_whose_check_digit_does_not_fit_are_refused(number: str) -> 
         "999007919",
         "99900791966",
         "999-007-9196",
-        "９９９００７９１９６",
         "9990079196\n",
         "999007919X",
-        "٩٩٩٠٠٧٩١٩٦",
     ],
 )
 def test_an_nhs_number_is_ten_ascii_digits(text: str) -> None:
@@ -50,6 +57,65 @@ def test_an_nhs_number_is_ten_ascii_digits(text: str) -> None:
         nhs_number(text)
 
     assert text == "" or text not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("９９９００７９１９６", "fullwidth"),
+        ("٩٩٩٠٠٧٩١٩٦", "arabic-indic"),
+        ("99900791９6", "fullwidth"),
+        ("999007919²", "superscript"),
+    ],
+)
+def test_digits_of_another_script_are_named_as_what_they_are(text: str, script: str) -> None:
+    for check in (nhs_number, upn):
+        with pytest.raises(BadIdentifier, match=f"^found {script} digits; expected 0-9: type the number again$"):
+            check(text)
+
+
+@pytest.mark.parametrize("number", [*(str(digit) * 10 for digit in range(10)), "999 999 9999"])
+def test_digits_that_are_all_alike_are_nobodys_number(number: str) -> None:
+    """Their check digit fits, so all who typed them would be one child."""
+    with pytest.raises(BadIdentifier, match=r"^all digits are alike: that is nobody's NHS"):
+        nhs_number(number)
+
+
+@pytest.mark.parametrize("number", ["5000000008", "0000000051", "3113000009", "8700000004"])
+def test_a_number_of_a_range_that_was_never_issued_is_refused(number: str) -> None:
+    with pytest.raises(BadIdentifier, match="lies in a range that was never issued"):
+        nhs_number(number)
+
+
+def test_numbers_that_are_for_trying_only_are_known() -> None:
+    assert for_trying_only("9990079196") and for_trying_only("9000000009")
+    assert not for_trying_only("4010232137")
+
+
+@pytest.mark.parametrize(
+    "text", ["N/A", "n.k.", "Unknown", "not known", "-", "", "0", "0000", "xxx", "9999", "TBC", "None"]
+)
+def test_what_is_typed_where_a_reference_is_not_known_is_none(text: str) -> None:
+    """All who have it would be one child."""
+    with pytest.raises(BadIdentifier, match="this stands for nobody"):
+        local_id(text)
+
+
+def test_blanks_around_a_reference_are_said() -> None:
+    """With them it would match nobody, and no one would be told."""
+    with pytest.raises(BadIdentifier, match="there are blanks around this reference"):
+        local_id("MX-1 ")
+
+
+@pytest.mark.parametrize("text", ["1", "9", "99", "100", "MX-1", "N-7", "x1", "\u4e00"])
+def test_an_agencys_own_reference_has_the_shape_it_likes(text: str) -> None:
+    assert local_id(text) == of_scheme("local:fordshire-mash", text) == text
+
+
+def test_an_identifier_is_checked_by_its_kind() -> None:
+    assert of_scheme("nhs", "999 007 9196") == "9990079196"
+    with pytest.raises(BadIdentifier, match="UPN"):
+        of_scheme("upn", "A000000000000")
 
 
 def test_an_nhs_number_written_in_groups_is_the_same_number() -> None:
@@ -62,7 +128,9 @@ def test_each_nine_digits_have_at_most_one_check_digit(stem: int) -> None:
     digits = f"{stem:09}"
     weighted = sum(w * int(d) for w, d in zip(range(10, 1, -1), digits, strict=True))
     check = (11 - weighted % 11) % 11
-    expected = [] if check == 10 else [digits + str(check)]
+    issued = not 500_000_000 <= stem <= 599_999_999 and not 860_000_000 <= stem <= 899_999_999
+    alike = len({*digits, str(check)}) == 1
+    expected = [] if check == 10 or alike or not issued else [digits + str(check)]
 
     assert [digits + str(last) for last in range(10) if _accepts(nhs_number, digits + str(last))] == expected
 
@@ -84,7 +152,9 @@ def test_each_twelve_signs_have_exactly_one_check_letter(digits: str, last: str)
     values = [int(d) for d in digits] + [int(last) if last.isdigit() else LETTERS.index(last)]
     letter = LETTERS[sum(weight * value for weight, value in zip(range(2, 14), values, strict=True)) % 23]
 
-    assert [a for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if _accepts(upn, a + digits + last)] == [letter]
+    alike = len({*digits, *filter(str.isdigit, last)}) == 1  # typed where none is known
+    expected = [] if alike else [letter]
+    assert [a for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if _accepts(upn, a + digits + last)] == expected
 
 
 @pytest.mark.parametrize("text", ["A313000026001", "X313000026002", "W31300002601B", "A31300002601I", "W31300002601O"])

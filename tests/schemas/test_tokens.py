@@ -45,6 +45,7 @@ SAYS_NOTHING_OF_WHO = {
     "agreement_id flow consent_meaning labels view_schema takes_back role",
     "Operation": "operation_id certificate system_user what about reason request seconds",
     "Origin": "topic",
+    "People": "",
     "Partner": "partner name sector territory flags call",
     "Quarantined": "quarantine_id reason detail topic",
     "Reason": "code rule about",

@@ -67,13 +67,13 @@ def test_people_are_found_by_alias_whichever_file_they_stand_in() -> None:
             "zzzz: 1\n",
             "`x.yaml` line 1: unknown section `zzzz`; known are partners, bases, event_rules, people, involvements, "
             "affiliations, subscriptions, dangers, may_speak_for, consents, destinations, "
-            "two_persons, agreement",
+            "two_persons, people_here, agreement",
         ),
         (
             "- 1\n",
             "`x.yaml` line 1: no sections; known are partners, bases, event_rules, people, involvements, "
             "affiliations, subscriptions, dangers, may_speak_for, consents, "
-            "destinations, two_persons, or a file with one `agreement`",
+            "destinations, two_persons, people_here, or a file with one `agreement`",
         ),
         ("partners: haven\n", "`x.yaml` line 1: `partners` must be a list"),
         ("people:\npeople:\n", "`x.yaml` line 2: `people` stands twice; keep one"),
