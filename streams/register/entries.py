@@ -20,6 +20,7 @@ from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.events import LocalId, NhsNumber, Upn
 from safebus.schemas.identifiers import derived_id, for_trying_only, is_a_process
 from safebus.schemas.keys import PersonKey
+from safebus.schemas.names import fold, named
 from safebus.schemas.nearest import did_you_mean, or_the_known
 from safebus.schemas.plain_types import Day, YesNo
 from safebus.streams.register import yaml_text
@@ -31,7 +32,7 @@ from safebus.streams.rules import alike
 from safebus.streams.rules.agreements import Agreement
 from safebus.streams.rules.bases import Basis, EventRule
 from safebus.streams.rules.consent import Capacity, ConsentEntry
-from safebus.streams.rules.identity import confirm_tokens, fold, named, near_dates
+from safebus.streams.rules.identity import confirm_tokens, near_dates
 from safebus.streams.rules.parties import (
     Affiliation,
     Danger,

@@ -25,7 +25,8 @@ from typing import Final
 
 from safebus.schemas.bus_records import Accused
 from safebus.schemas.keys import PersonKey
-from safebus.streams.rules.identity import NOBODYS_NAMES, confirm_tokens, named, near_dates
+from safebus.schemas.names import LETTERS, NOBODYS_NAMES, named
+from safebus.streams.rules.identity import confirm_tokens, near_dates
 from safebus.streams.rules.parties import KnownPerson
 
 _MOST_WORDS: Final = 6  # of one name
@@ -217,17 +218,11 @@ def _words(name: str | None) -> list[str]:
     """The words of a name, also as one word, without what is only spelling."""
     kept = (named(name) or "").casefold().replace("'", "")
     if not kept.isascii():
-        plain = unicodedata.normalize("NFKD", kept.translate(_LETTERS))
+        plain = unicodedata.normalize("NFKD", kept.translate(LETTERS))
         kept = "".join(c for c in plain if c not in "'\u2019" and unicodedata.category(c) not in ("Mn", "Cf"))
     words = [word for word in re.split(r"[\W_]+", kept) if word and word not in NOBODYS_NAMES][:_MOST_WORDS]
     joined = ["".join(words)] if len(words) > 1 else []  # Anne Marie is Annemarie
     return [word[:_MOST_LETTERS] for word in (*words, *joined)]
-
-
-#: Letters that are no other letter with a mark, as English keyboards write them.
-_LETTERS: Final = str.maketrans(
-    {"\u0142": "l", "\u00f8": "o", "\u0111": "d", "\u00e6": "ae", "\u0153": "oe", "\u00fe": "th"}
-)
 
 
 def _family(words: list[str], key: PersonKey) -> set[str]:

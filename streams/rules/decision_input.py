@@ -17,10 +17,11 @@ from safebus.schemas.bus_records import Accused, Earlier, Reason
 from safebus.schemas.codec import Received
 from safebus.schemas.events import Address, Confidentiality, Event, OperationEncompass, Person, PersonRole, SafeAddress
 from safebus.schemas.keys import PersonKey
+from safebus.schemas.names import fold
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.rules import adversary, safe_places
 from safebus.streams.rules.adversary import Sides
-from safebus.streams.rules.identity import Matched, confirm_tokens, fold
+from safebus.streams.rules.identity import Matched, confirm_tokens
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.plausible import implausible
 from safebus.streams.rules.reasons import Code, why

@@ -26,7 +26,8 @@ from typing import Final, Protocol
 from safebus.schemas.bus_records import Accused, DecisionRecord, Earlier, Episode, Holder, Outcome
 from safebus.schemas.events import TAKES_BACK, Event, IdentityEvent, Lifecycle
 from safebus.schemas.keys import PersonKey
-from safebus.streams.rules.identity import fold, tokens
+from safebus.schemas.names import fold
+from safebus.streams.rules.identity import tokens
 
 #: More than any real episode has: people accused, agencies of one of them, references that are joined. What is beyond
 #: is not kept, and those who follow are held until a person has looked: a record must stay one that can be written.

@@ -9,12 +9,11 @@ they are decided about as if the doubtful one were not known.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
 
+from safebus.schemas import names
 from safebus.schemas.events import Event, IdentityEvent, Person, PersonRole
 from safebus.schemas.identifiers import for_trying_only
 from safebus.schemas.keys import PersonKey
@@ -103,70 +102,16 @@ def confirm_tokens(
     """
     What names and a date of birth must give to confirm a number; each by itself, where it is given.
 
-    Spelling is folded: capitals, accents however composed, hyphens, apostrophes and spaces make no other person, and
-    neither do middle names. Source: PDS traces by number with name and date of birth.
+    What is the same name is `schemas.names`' to say: two names agree there if and only if their tokens do here.
     """
     found: dict[str, str] = {}
-    if folded := fold(named(family_name)):
-        found["family_name"] = key.token("family_name", folded)
-    if first := first_name(given_name):
+    if family := names.family_name(family_name):
+        found["family_name"] = key.token("family_name", family)
+    if first := names.first_name(given_name):
         found["given_name"] = key.token("given_name", first)
     if born is not None:
         found["date_of_birth"] = key.token("date_of_birth", born.isoformat())
     return found
-
-
-#: What is typed where a name is not known: whole, and word by word.
-_NOT_A_NAME: Final = frozenset(("n/k", "n/a", "nk", "not known", "not given", "not stated", "no name", "none given"))
-NOBODYS_NAMES: Final = frozenset(
-    {
-        *(
-            "unknown",
-            "unkown",
-            "unkwown",
-            "unnamed",
-            "unidentified",
-            "baby",
-            "infant",
-            "newborn",
-            "neonate",
-            "forename",
-            "surname",
-            "none",
-            "nil",
-            "null",
-            "male",
-            "female",
-            "man",
-            "woman",
-        ),
-        *("boy", "girl", "adult", "person", "suspect", "perpetrator", "offender", "anonymous", "anon", "tbc", "tba"),
-        *("xx", "xxx", "xxxx", "mr", "mrs", "ms", "miss", "mx"),
-    }
-)
-
-
-def named(name: str | None) -> str | None:
-    """A name, if it is one: what is filled in because a name is not known says nothing."""
-    if name is not None and name.isascii() and name.isalpha():  # most are one word
-        word = name.casefold()
-        return None if word in NOBODYS_NAMES or word in _NOT_A_NAME else name
-    plain = unicodedata.normalize("NFKD", name or "").casefold()
-    words = "".join(c if c.isalnum() else " " for c in plain).split()
-    return name if plain.strip() not in _NOT_A_NAME and any(word not in NOBODYS_NAMES for word in words) else None
-
-
-def first_name(given_name: str | None) -> str:
-    """The first word of a first name that is one, folded."""
-    words = (fold(word) for word in (named(given_name) or "").split())
-    return next((word for word in words if word and word not in NOBODYS_NAMES), "")
-
-
-def fold(text: str | None) -> str:
-    """A name without what is only spelling."""
-    if text is not None and text.isascii() and text.isalnum():
-        return text.casefold()  # the same, for most names, without looking at each letter
-    return "".join(c for c in unicodedata.normalize("NFKD", text or "").casefold() if c.isalnum())
 
 
 def near_dates(born: date | None, key: PersonKey) -> frozenset[str]:

@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from safebus.schemas.events import Event, Person, PersonRole
 from safebus.schemas.keys import PersonKey
+from safebus.schemas.names import named
 from safebus.streams.rules import alike
-from safebus.streams.rules.identity import Matched, named
+from safebus.streams.rules.identity import Matched
 from safebus.streams.rules.lookups import Lookups
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from safebus.schemas.classes import DataClass
 from safebus.schemas.event_schemas import EventSchema
-from safebus.streams.rules.identity import fold
+from safebus.schemas.names import fold
 
 #: What no publisher can put words in: ids, and names that must be those of the register for anything to go out.
 _NEEDED: Final = frozenset({"event_id", "event_type", "publisher.agency", "purpose"})

@@ -139,8 +139,12 @@ def _same_name(one: str, other: str) -> bool:
 
 
 def _same_first(one: str, other: str) -> bool:
-    """Middle names make no other person."""
-    return _same_name(one.split(" ")[0], other.split(" ")[0])
+    """Middle names make no other person, and neither does a hyphen where the other has a space."""
+    return _same_name(_first(one), _first(other))
+
+
+def _first(given: str) -> str:
+    return given.replace("-", " ").strip().split(" ")[0]
 
 
 def _same_day(one: Any, other: Any) -> bool:
@@ -149,7 +153,7 @@ def _same_day(one: Any, other: Any) -> bool:
 
 def _twin_of(world: Row, subject: Row, given: dict[str, str], person: Row) -> bool:
     """Does nothing but one number tell this person from another of the same name and birth date?"""
-    if len(given) > 1 or (_folded((subject.get("given_name") or "").split(" ")[0]) and person.get("given_name")):
+    if len(given) > 1 or (_folded(_first(subject.get("given_name") or "")) and person.get("given_name")):
         return False
     return any(
         other["alias"] != person["alias"]
@@ -484,7 +488,7 @@ def _a_day(value: Any) -> str:
 
 
 def _first_word(row: Row) -> str:
-    return _folded((row.get("given_name") or "").split(" ")[0])
+    return _folded(_first(row.get("given_name") or ""))
 
 
 def _both(one: Row, other: Row, name: str, same: Callable[[str, str], bool]) -> bool:

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from a_register import KEY, demo, put
+from hypothesis import given
+from hypothesis import strategies as st
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.events import Event, Person, PersonRole
+from safebus.schemas.names import Name, agree
 from safebus.streams.register.store import Register
 from safebus.streams.rules.identity import Doubt, Match, Matched, confirm_tokens, match_all, match_one, tokens
 from safebus.streams.rules.reasons import Aside
@@ -77,6 +80,24 @@ def test_one_detail_that_contradicts_the_number_is_a_mismatch(field: str, said: 
     )
 
     assert matched(person(nhs_number="9990079196", **said)) == doubt
+
+
+@given(*(st.text(max_size=8) | st.sampled_from(["Anne-Marie", "Anne Marie", "O'Brien", "O’BRIEN", ""]) for _ in "1234"))
+def test_names_confirm_in_the_rules_as_they_agree_for_importers(g1: str, f1: str, g2: str, f2: str) -> None:
+    """One notion of the same name: `schemas.names`."""
+    one, other = confirm_tokens(f1, None, KEY, given_name=g1), confirm_tokens(f2, None, KEY, given_name=g2)
+    both = one.keys() & other.keys()
+
+    assert agree(Name(g1, f1), Name(g2, f2)) is (all(one[part] == other[part] for part in both) if both else None)
+
+
+def test_a_hyphen_in_a_first_name_is_no_other_person() -> None:
+    confirm = confirm_tokens("Hart", None, KEY, given_name="Anne-Marie")
+    token = KEY.token("nhs", "9990554331")
+    known = {"person_id": "anne", "tokens": {"nhs": token}, "confirm": confirm}
+    register = put(demo(), "person/anne", "person", known)
+
+    assert matched(person(nhs_number="9990554331", given_name="ANNE MARIE"), register) == Match("anne", "anne")
 
 
 def test_a_person_registered_without_a_name_is_known_by_the_number_alone() -> None:
