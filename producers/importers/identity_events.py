@@ -149,8 +149,13 @@ def strictest(labels: Iterable[tuple[object, object]]) -> Confidentiality:
                 "`meta.security` carries a label other than v3-Confidentiality U, L, M, N, R or V; "
                 "a person must read what it asks for",
             )
-        found = max(found, Confidentiality(code), key=_STRICTER_LAST.index)
+        found = stricter(found, Confidentiality(code))
     return found
+
+
+def stricter(one: Confidentiality, other: Confidentiality) -> Confidentiality:
+    """The one of two labels that asks for more."""
+    return max(one, other, key=_STRICTER_LAST.index)
 
 
 def _event_id(change: FeedMessage, agency: str) -> str:

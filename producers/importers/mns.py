@@ -4,9 +4,12 @@ What does a signal of NHS England's Multicast Notification Service say?
 A signal is a pointer: something happened to this NHS number, the record is over there. It comes as a FHIR R4 Bundle
 or as a CloudEvent; the two "differ in their presentation only", so the same signal gives the same event from either.
 
-    pds-death-notification-2  -> DEATH
-    nhs-number-change-2       -> NUMBER_CHANGED
+    pds-death-notification-2  -> RECORD_CHANGED: a death status changed; it may have been taken back
+    nhs-number-change-2       -> NUMBER_CHANGED: it was replaced, or is no longer valid
     pds-record-change-2       -> RECORD_CHANGED
+
+So an event says "this changed, look it up at the source", and no more. What an importer finds that is given the source
+to ask is in `mns_records`.
 
 A number change names one number and does not say whether it is the old or the new one. So `superseded_nhs_number`
 stays empty: who needs the other number reads the record at `data_reference`.
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -39,6 +42,8 @@ from safebus.producers.importers.identity_events import (
     nhs_number,
     strictest,
 )
+from safebus.producers.importers.known_types import checked_type
+from safebus.producers.importers.orders import check_told
 from safebus.producers.importers.outcome import Imported, ImportReason, Outcome, answer
 from safebus.producers.importers.reading import read_json
 from safebus.schemas.errors import Refused
@@ -46,38 +51,40 @@ from safebus.schemas.events import (
     Confidentiality,
     IdentityChange,
     IdentityChangePayload,
+    IdentityEvent,
     Lifecycle,
     Person,
     PersonRole,
-)
-
-CHANGES = {
-    "pds-death-notification-2": IdentityChange.DEATH,
-    "nhs-number-change-2": IdentityChange.NUMBER_CHANGED,
-    "pds-record-change-2": IdentityChange.RECORD_CHANGED,
-}
-
-#: Other signals of the service, so that a refusal can name what it found. Source: signal-schemas/examples/.
-KNOWN = frozenset(
-    {
-        "gpreg-change-gp-req-1",
-        "imms-vaccination-record-change-1",
-        "imms-vaccinations-1",
-        "nhshco-hc-complete-1",
-        "pathology-laboratory-reporting-test-result-stored-1",
-        "patientflags-change-1",
-        "pdm-resource-change-1",
-        "pds-change-of-gp-2",
-        "proxy-role-change-1",
-    }
 )
 
 _RECORD_OF_A_PATIENT = re.compile(r".*/Patient/([^/?#]+)([/?#].*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class _Signal:
-    """What both forms of a signal say."""
+class Signal:
+    """
+    What both forms of a signal say, checked.
+
+    Attributes:
+        number: Whom it is about.
+        becomes: What the list of types says of its type.
+    """
+
+    id: str
+    event_type: str
+    source: str
+    number: str
+    occurred_at: datetime
+    published_at: datetime
+    data_reference: str | None
+    record_version: str | None
+    confidentiality: Confidentiality
+    becomes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """The same as it stands there."""
 
     id: str
     event_type: str
@@ -92,7 +99,7 @@ class _Signal:
 
 def import_signal(data: bytes, *, agency: str, received_at: datetime) -> Outcome:
     """
-    Read one signal, as a FHIR R4 Bundle or as a CloudEvent in JSON.
+    Read one signal, as a FHIR R4 Bundle or as a CloudEvent in JSON, and say no more than it does.
 
     Args:
         agency: Who publishes it on the bus: `in.<agency>` is its topic.
@@ -102,28 +109,64 @@ def import_signal(data: bytes, *, agency: str, received_at: datetime) -> Outcome
         BadInput: `agency` or `received_at` cannot be used. Nothing is raised for what the signal holds.
     """
     checked_agency(agency, received_at)
-    return answer(lambda: _import(data, agency, received_at))
+    return answer(lambda: Imported(pointer(read_signal(data, received_at=received_at), agency=agency)))
 
 
-def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
-    signal = _signal(read_json(data))
-    number = nhs_number(signal.subject, "`subject`")
-    pointed_at = _RECORD_OF_A_PATIENT.fullmatch(signal.data_reference or "")
+def read_signal(data: bytes, *, received_at: datetime) -> Signal:
+    """
+    Read one signal.
+
+    Raises:
+        Refused: With an `ImportReason`.
+    """
+    raw = _signal(read_json(data))
+    number = nhs_number(raw.subject, "`subject`")
+    pointed_at = _RECORD_OF_A_PATIENT.fullmatch(raw.data_reference or "")
     if pointed_at and pointed_at[1] != number:
         raise Refused(
             ImportReason.IDENTITY_CONFLICT,
             "the subject and the record pointed at are not the same NHS number; expected one person, and chose neither",
         )
-    change = FeedMessage(
+    occurred_at = instant(raw.occurred_at, "time of the occurrence", received_at=received_at)
+    published_at = instant(raw.published_at, "time of the signal", received_at=received_at)
+    check_told(occurred_at, told_at=published_at, change="time of the occurrence", telling="time of the signal")
+    return Signal(
+        id=raw.id,
+        event_type=raw.event_type,
+        source=raw.source,
+        number=number,
+        occurred_at=min(occurred_at, published_at),
+        published_at=published_at,
+        data_reference=raw.data_reference,
+        record_version=raw.record_version,
+        confidentiality=raw.confidentiality,
+        becomes=checked_type("mns", raw.event_type),
+    )
+
+
+def pointer(signal: Signal, *, agency: str) -> IdentityEvent:
+    """
+    What the signal says by itself: something changed, look it up at the source.
+
+    Raises:
+        Refused: See `event_of`.
+    """
+    person = Person(ref="person", role=PersonRole.PERSON, nhs_number=signal.number)
+    return event_of(told_by(signal, person, IdentityChange(signal.becomes["signal"])), agency=agency)
+
+
+def told_by(signal: Signal, person: Person, change: IdentityChange) -> FeedMessage:
+    """A message about this person, with everything else from the signal."""
+    return FeedMessage(
         feed="mns",
         source_id=signal.id,
         lifecycle=Lifecycle.NEW,
-        occurred_at=instant(signal.occurred_at, "time of the occurrence", received_at=received_at),
-        published_at=instant(signal.published_at, "time of the signal", received_at=received_at),
+        occurred_at=signal.occurred_at,
+        published_at=signal.published_at,
         confidentiality=signal.confidentiality,
-        subjects=(Person(ref="person", role=PersonRole.PERSON, nhs_number=number),),
+        subjects=(person,),
         payload=IdentityChangePayload(
-            change=CHANGES[signal.event_type],
+            change=change,
             source_event_type=signal.event_type,
             source_event_id=signal.id,
             source_system=signal.source,
@@ -131,26 +174,25 @@ def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
             record_version=signal.record_version,
         ),
     )
-    return Imported(event_of(change, agency=agency))
 
 
-def _signal(document: Any) -> _Signal:
+def _signal(document: Any) -> _Raw:
     if isinstance(document, dict) and "resourceType" in document:
         return _from_bundle(document)
     if isinstance(document, dict) and "specversion" in document:
         return _from_cloudevent(document)
     raise Refused(
         ImportReason.NOT_A_SIGNAL,
-        "expected one JSON object with `resourceType` (a FHIR signal) or `specversion` (a CloudEvent)",
+        "expected one JSON object with `resourceType` (a FHIR signal) or `specversion` (a CloudEvent), one in a file",
     )
 
 
-def _from_cloudevent(document: dict[str, Any]) -> _Signal:
+def _from_cloudevent(document: dict[str, Any]) -> _Raw:
     if document["specversion"] != "1.0":
         raise Refused(ImportReason.NOT_A_SIGNAL, "`specversion` is not `1.0`; expected a CloudEvent 1.0")
-    event_type = _supported(document.get("type"))
+    event_type = _type(document.get("type"))
     time = _text(document.get("time"), "time")
-    return _Signal(
+    return _Raw(
         id=_text(document.get("id"), "id"),
         event_type=event_type,
         source=_text(document.get("source"), "source"),
@@ -163,7 +205,7 @@ def _from_cloudevent(document: dict[str, Any]) -> _Signal:
     )
 
 
-def _from_bundle(document: dict[str, Any]) -> _Signal:
+def _from_bundle(document: dict[str, Any]) -> _Raw:
     problem = next(_validator().iter_errors(document), None)
     if problem is not None:
         raise Refused(ImportReason.NOT_A_SIGNAL, _without_values(problem))
@@ -179,9 +221,9 @@ def _from_bundle(document: dict[str, Any]) -> _Signal:
     identifier = subject["valueReference"]["identifier"]
     if identifier.get("system", NHS_NUMBER_SYSTEM) != NHS_NUMBER_SYSTEM:
         raise Refused(ImportReason.BAD_IDENTIFIER, f"`subject` is not of system `{NHS_NUMBER_SYSTEM}`")
-    return _Signal(
+    return _Raw(
         id=_text(document["id"], "id"),
-        event_type=_supported(context[0]["valueString"]),
+        event_type=_type(context[0]["valueString"]),
         source=_text(context[1]["valueUri"], "source"),
         subject=_text(identifier["value"], "subject"),
         occurred_at=occurrence[1]["valueInstant"],
@@ -192,14 +234,9 @@ def _from_bundle(document: dict[str, Any]) -> _Signal:
     )
 
 
-def _supported(event_type: object) -> str:
+def _type(event_type: object) -> str:
     text = _text(event_type, "event type")
-    if text not in CHANGES:
-        found = f"`{text}`" if text in KNOWN else "an event type that is not in the service's list"
-        raise Refused(
-            ImportReason.UNSUPPORTED_EVENT_TYPE,
-            f"found {found}, for which there is no notification; expected one of {', '.join(CHANGES)}",
-        )
+    checked_type("mns", text)
     return text
 
 

@@ -21,12 +21,14 @@ import re
 from datetime import datetime
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
-from safebus.producers.importers import patients
 from safebus.producers.importers.fhir_times import instant
 from safebus.producers.importers.identity_events import FeedMessage, checked_agency, event_of, strictest
-from safebus.producers.importers.nems_changes import BIRTH, READERS, Context
+from safebus.producers.importers.known_types import checked_type
+from safebus.producers.importers.nems_changes import READERS, Context
+from safebus.producers.importers.orders import check_told
 from safebus.producers.importers.outcome import Imported, ImportReason, Outcome, answer
 from safebus.producers.importers.reading import read_xml
+from safebus.producers.importers.stated import Stated, Told, of_routing
 from safebus.producers.importers.stu3 import Stu3Message, extensions, labels, message, the, value, values
 from safebus.schemas.errors import Refused
 from safebus.schemas.events import IdentityChangePayload, Lifecycle
@@ -35,18 +37,6 @@ _HEADER_EXTENSIONS = "https://fhir.nhs.uk/STU3/StructureDefinition/Extension-"
 _SEQUENCE = re.compile(r"[0-9]{1,18}")  # what Avro's long holds
 
 LIFECYCLES = {"new": Lifecycle.NEW, "update": Lifecycle.UPDATE, "delete": Lifecycle.RETRACT}
-
-#: Other events of the service, so that a refusal can name what it found. Source: pages/messages/messages/.
-KNOWN = frozenset(
-    {
-        "blood-spot-test-outcome-1",
-        "newborn-hearing-1",
-        "nipe-outcome-1",
-        "pds-change-of-gp-1",
-        "professional-contacts-1",
-        "vaccinations-1",
-    }
-)
 
 
 def import_message(data: bytes, *, agency: str, received_at: datetime) -> Outcome:
@@ -68,21 +58,26 @@ def _import(data: bytes, agency: str, received_at: datetime) -> Imported:
     found = message(read_xml(data))
     header = found.header
     event_type = the(header, "event/code")
-    if event_type not in READERS:
-        named = f"`{event_type}`" if event_type in KNOWN else "an event type that is not in the service's list"
-        raise Refused(
-            ImportReason.UNSUPPORTED_EVENT_TYPE,
-            f"found {named}, for which there is no notification; expected one of {', '.join(READERS)}",
-        )
+    reader = checked_type("nems", event_type)["message"]
     published_at = instant(the(header, "timestamp"), "MessageHeader.timestamp", received_at=received_at)
-    about = READERS[event_type](
-        Context(found, _subject(found), _routing(header, event_type), published_at, received_at)
+    changed_at = _changed_at(header, published_at, received_at)
+    about = READERS[reader](
+        Context(
+            found,
+            _subject(found),
+            _routing(header, optional=reader == "birth"),
+            Told(changed_at, published_at),
+            received_at,
+        )
+    )
+    check_told(
+        changed_at, told_at=published_at, change="MessageHeader.meta.lastUpdated", telling="MessageHeader.timestamp"
     )
     change = FeedMessage(
         feed="nems",
         source_id=the(header, "id"),
         lifecycle=_lifecycle(header),
-        occurred_at=_occurred_at(header, published_at, received_at),
+        occurred_at=min(changed_at, published_at),
         published_at=published_at,
         confidentiality=strictest(labels(found.bundle, header, *found.by_reference.values())),
         subjects=about.subjects,
@@ -105,16 +100,15 @@ def _subject(found: Stu3Message) -> Element:
     return found.resolve(the(communication, "subject/reference"), "Patient", "Communication.subject")
 
 
-def _routing(header: Element, event_type: str) -> patients.Stated | None:
+def _routing(header: Element, *, optional: bool) -> Stated | None:
     demographics = extensions(header, f"{_HEADER_EXTENSIONS}RoutingDemographics-1")
     # A birth can be registered without details of the mother; every other message is routed by these.
-    optional = event_type == BIRTH
     if len(demographics) > 1 or not (demographics or optional):
         raise Refused(
             ImportReason.AMBIGUOUS if demographics else ImportReason.MISSING_FIELD,
             f"`MessageHeader.routingDemographics`: found {len(demographics)}, expected one",
         )
-    stated = patients.of_routing(demographics[0]) if demographics else None
+    stated = of_routing(demographics[0]) if demographics else None
     if stated is not None and not stated.numbers and not optional:
         raise Refused(ImportReason.MISSING_FIELD, "`MessageHeader.routingDemographics` holds no NHS number")
     return stated
@@ -134,14 +128,12 @@ def _lifecycle(header: Element) -> Lifecycle:
     return LIFECYCLES[codes[0]]
 
 
-def _occurred_at(header: Element, published_at: datetime, received_at: datetime) -> datetime:
+def _changed_at(header: Element, published_at: datetime, received_at: datetime) -> datetime:
     """When the record changed. Source: generic requirements, `meta.lastUpdated`: "the point in time that ..."."""
     updated = value(header, "meta/lastUpdated")
     if updated is None:
         return published_at
-    changed_at = instant(updated, "MessageHeader.meta.lastUpdated", received_at=received_at)
-    # A change cannot come after the message that tells of it.
-    return min(changed_at, published_at)
+    return instant(updated, "MessageHeader.meta.lastUpdated", received_at=received_at)
 
 
 def _sequence(header: Element) -> int | None:

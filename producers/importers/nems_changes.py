@@ -15,21 +15,30 @@ from datetime import datetime
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
 from safebus.producers.importers import patients
-from safebus.producers.importers.fhir_times import instant_if_whole
-from safebus.producers.importers.homes import SEVERAL, home_of
+from safebus.producers.importers.deaths import DEATH_STATUSES, Deceased
+from safebus.producers.importers.fhir_times import Days, days, instant_if_whole
+from safebus.producers.importers.homes import LATER, SEVERAL, UNSURE, home_of, starts_later
+from safebus.producers.importers.orders import check_died
 from safebus.producers.importers.outcome import ImportReason
-from safebus.producers.importers.stu3 import Stu3Message, all_at, extensions, the, value, values
+from safebus.producers.importers.stated import Stated, Told, of_patient
+from safebus.producers.importers.stu3 import (
+    Stu3Message,
+    addresses,
+    all_at,
+    extensions,
+    several_days,
+    the,
+    value,
+    values,
+)
 from safebus.schemas.errors import Refused
 from safebus.schemas.events import DatedAddress, IdentityChange, Person, PersonRole
 
-BIRTH = "pds-birth-notification-1"
-
+_DIED = "Patient.deceasedDateTime"
 _DEATH_STATUS = "https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-DeathNotificationStatus-1"
 _STILLBIRTH = "237364002"  # SNOMED CT, the code of the stillborn-indicator Observation
 _LIVE = "1"  # Source: EMS-PDS-StillBornIndicator-1
-
-# Source: CodeSystem CareConnect-DeathNotificationStatus-1, version 1.1.0: informal, formal, removed.
-DEATH_STATUSES = {"1": IdentityChange.DEATH, "2": IdentityChange.DEATH, "U": IdentityChange.DEATH_REMOVED}
+_SAYS_NOTHING = ("entered-in-error", "cancelled")  # Source: FHIR STU3, Observation.status
 
 
 @dataclass(frozen=True)
@@ -52,26 +61,32 @@ class Context:
     Attributes:
         patient: Whom the message's Communication is about; of a birth, the mother.
         routing: The header's routing demographics, about the same person.
+        told: When the record changed, and when the message was sent.
     """
 
     message: Stu3Message
     patient: Element
-    routing: patients.Stated | None
-    published_at: datetime
+    routing: Stated | None
+    told: Told
     received_at: datetime
+
+
+_NO_HOME = {SEVERAL: ImportReason.AMBIGUOUS, UNSURE: ImportReason.AMBIGUOUS, LATER: ImportReason.CONTRADICTION}
 
 
 def address_changed(context: Context) -> About:
     """
-    A message of this type without one certain new home is no message.
+    A message of this type without one certain new home is no message, and neither is one that tells of the next.
 
     Source: pds_change_of_address_1.md: the current address has use `home`, the previous one use `old`.
     """
     person, left_out = _person(context)
-    home, doubt = home_of(context.patient, as_of=context.published_at)
-    if home is None:
-        reason = ImportReason.AMBIGUOUS if doubt == SEVERAL else ImportReason.MISSING_FIELD
-        raise Refused(reason, f"`Patient.address` of use `home`: {doubt or 'none is given'}; expected the new one")
+    given = addresses(context.patient)
+    home, doubt = home_of(given, as_of=context.told.at)
+    if home is None or starts_later(given, as_of=context.told.at):
+        doubt = doubt or (LATER if home else "none is given")
+        reason = _NO_HOME.get(doubt, ImportReason.MISSING_FIELD)
+        raise Refused(reason, f"`Patient.address` of use `home`: {doubt}; expected the one where they live now")
     version = value(context.patient, "meta/versionId")
     return About(IdentityChange.ADDRESS_CHANGED, (person,), left_out, version, new_address=home)
 
@@ -86,31 +101,51 @@ def died_or_not(context: Context) -> About:
 
     Source: pds_death_notification_1.md, table of event message types.
     """
-    codes = {
-        code
-        for outer in extensions(context.patient, _DEATH_STATUS)
-        for inner in extensions(outer, "deathNotificationStatus")
-        for code in values(inner, "valueCodeableConcept/coding/code")
-    }
-    if len(codes) != 1 or not codes <= DEATH_STATUSES.keys():
+    deceased = _deceased(context.patient)
+    change = deceased.by_status()
+    if change is None:
         raise Refused(
-            ImportReason.BAD_VALUE if codes else ImportReason.MISSING_FIELD,
+            ImportReason.MISSING_FIELD,
             f"`Patient.extension(deathNotificationStatus)`: expected one of {', '.join(DEATH_STATUSES)}",
         )
-    change = DEATH_STATUSES[codes.pop()]
-    died = value(context.patient, "deceasedDateTime")
-    if (died is not None and change is IdentityChange.DEATH_REMOVED) or (
-        value(context.patient, "deceasedBoolean") == ("true" if change is IdentityChange.DEATH_REMOVED else "false")
-    ):
-        raise Refused(
-            ImportReason.CONTRADICTION,
-            "the death notification status and `Patient.deceased` say opposite things; chose neither",
-        )
     person, left_out = _person(context)
-    died_at = instant_if_whole(died, "Patient.deceasedDateTime", received_at=context.received_at) if died else None
-    if died and died_at is None:
-        left_out = (*left_out, "time of death: only a day or less is given")
+    died_at = None
+    if deceased.when:
+        died_at = instant_if_whole(deceased.when, _DIED, received_at=context.received_at)
+        _check_death(context, days(deceased.when, _DIED), died_at)
+        left_out = left_out if died_at else (*left_out, "time of death: only a day or less is given")
     return About(change, (person,), left_out, value(context.patient, "meta/versionId"), died_at=died_at)
+
+
+def _check_death(context: Context, died: Days, died_at: datetime | None) -> None:
+    stated = [of_patient(context.patient, told=context.told), *([context.routing] if context.routing else [])]
+    told = context.told
+    check_died(died, died_at, patients.births_in(stated), changed_at=told.changed_at, told_at=told.at)
+    # Source: CareConnect-DeathNotificationStatus-1, systemEffectiveDate: since when the status holds.
+    effective = several_days(
+        (
+            text
+            for outer in extensions(context.patient, _DEATH_STATUS)
+            for inner in extensions(outer, "systemEffectiveDate")
+            for text in values(inner, "valueDateTime")
+        ),
+        "Patient.extension(systemEffectiveDate)",
+    )
+    if any(each.last < died.first for each in effective):
+        raise Refused(ImportReason.CONTRADICTION, "the death status holds from before the death; chose neither")
+
+
+def _deceased(patient: Element) -> Deceased:
+    return Deceased(
+        statuses=frozenset(
+            code
+            for outer in extensions(patient, _DEATH_STATUS)
+            for inner in extensions(outer, "deathNotificationStatus")
+            for code in values(inner, "valueCodeableConcept/coding/code")
+        ),
+        boolean=value(patient, "deceasedBoolean"),
+        when=value(patient, "deceasedDateTime"),
+    )
 
 
 def born(context: Context) -> About:
@@ -123,7 +158,12 @@ def born(context: Context) -> About:
 
     Source: pds_birth_notification_1.md, bundle structure and Stillborn Indicator (1..1).
     """
-    links = {text for link in all_at(context.patient, "link") for text in values(link, "other/reference")}
+    links = {
+        text
+        for link in all_at(context.patient, "link")
+        if value(link, "type") not in ("replaced-by", "replaces")  # another record of hers, not her child
+        for text in values(link, "other/reference")
+    }
     if len(links) != 1:
         reason = ImportReason.AMBIGUOUS if links else ImportReason.MISSING_FIELD
         raise Refused(reason, f"`Patient.link` of the mother: found {len(links)}, expected one RelatedPerson")
@@ -137,31 +177,35 @@ def born(context: Context) -> About:
         None,
         ref="child",
         role=PersonRole.CHILD,
-        as_of=context.published_at,
-        received_at=context.received_at,
+        told=context.told,
     )
     if child.nhs_number is None:
         raise Refused(ImportReason.MISSING_FIELD, "the baby has no NHS number; expected one in `Patient.identifier`")
     mother, mother_left_out = _person(context, mother=True)
     if mother.nhs_number == child.nhs_number:
         raise Refused(ImportReason.IDENTITY_CONFLICT, "mother and baby have the same NHS number; expected two")
+    _older(mother, child)
     left_out = (*child_left_out, *mother_left_out)
     return About(IdentityChange.BIRTH, (child, mother), left_out, value(baby, "meta/versionId"))
+
+
+def _older(mother: Person, child: Person) -> None:
+    if mother.date_of_birth and child.date_of_birth and mother.date_of_birth >= child.date_of_birth:
+        raise Refused(ImportReason.CONTRADICTION, "the mother was not born before the baby; chose neither date")
 
 
 def _live(found: Stu3Message, baby: Element) -> None:
     indicators = {
         code
         for node in found.of_kind("Observation")
-        if _STILLBIRTH in values(node, "code/coding/code")
+        if _STILLBIRTH in values(node, "code/coding/code") and value(node, "status") not in _SAYS_NOTHING
         for code in values(node, "valueCodeableConcept/coding/code")
     }
     if not indicators:
         raise Refused(
             ImportReason.MISSING_FIELD, "the stillborn indicator is missing; expected one `Observation` with it"
         )
-    dead = extensions(baby, _DEATH_STATUS) or all_at(baby, "deceasedDateTime") or all_at(baby, "deceasedBoolean")
-    if indicators != {_LIVE} or dead:
+    if indicators != {_LIVE} or _deceased(baby).is_dead():
         raise Refused(
             ImportReason.NOT_A_LIVE_BIRTH,
             "the message does not say that the baby lives; a person must tell those concerned",
@@ -175,16 +219,16 @@ def _person(context: Context, *, mother: bool = False) -> tuple[Person, tuple[st
         ref="mother" if mother else "person",
         role=PersonRole.PARENT_CARER if mother else PersonRole.PERSON,
         relationship="mother" if mother else None,
-        as_of=context.published_at,
-        received_at=context.received_at,
+        told=context.told,
     )
     if person.nhs_number is None and not mother:
         raise Refused(ImportReason.MISSING_FIELD, "`Patient.identifier` holds no NHS number")
     return person, left_out
 
 
+#: What the readers are called in the list of types (`event_types.yaml`).
 READERS: dict[str, Callable[[Context], About]] = {
-    "pds-change-of-address-1": address_changed,
-    "pds-death-notification-1": died_or_not,
-    BIRTH: born,
+    "address": address_changed,
+    "death": died_or_not,
+    "birth": born,
 }

@@ -32,7 +32,10 @@ class ImportReason(StrEnum):
     # It can be read, and we have no notification for what it says.
     UNSUPPORTED_EVENT_TYPE = "UNSUPPORTED_EVENT_TYPE"
     UNKNOWN_LABEL = "UNKNOWN_LABEL"
+    UNKNOWN_MODIFIER = "UNKNOWN_MODIFIER"
     NOT_A_LIVE_BIRTH = "NOT_A_LIVE_BIRTH"
+    # The source that it points at has no such record.
+    NOT_AT_SOURCE = "NOT_AT_SOURCE"
     # Something in it is missing or wrong.
     MISSING_FIELD = "MISSING_FIELD"
     BAD_IDENTIFIER = "BAD_IDENTIFIER"
@@ -73,6 +76,17 @@ class NotImported:
     def describe(self) -> str:
         """One line for an operator, without any value about a person."""
         return f"not imported: {self.reason}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class NotNow:
+    """A message about which the source could not be asked. Nothing became of it: it is imported again later."""
+
+    detail: str
+
+    def describe(self) -> str:
+        """One line for an operator, without any value about a person."""
+        return f"not now: {self.detail}"
 
 
 Outcome = Imported | NotImported

@@ -12,94 +12,32 @@ always agree. What is done then:
 
 A name or a birth date that differs is left out rather than chosen. The bus confirms both against its own register:
 given neither, it relies on the number, which agrees; given the wrong one, it would doubt the right person, or tell
-someone a wrong age. What is left out is said in `Imported.left_out`.
+someone a wrong age. What is left out is said in `Imported.left_out`. What differs is for `schemas.names` to say:
+spelling does not, nor does what one side leaves out. A name that the Patient had before still says that it is them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from functools import reduce
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
-from safebus.producers.importers.fhir_times import CLOCKS_DIFFER_BY, day
+from safebus.producers.importers.called import GivenName, called
+from safebus.producers.importers.fhir_times import Days
 from safebus.producers.importers.homes import home_of
-from safebus.producers.importers.identity_events import NHS_NUMBER_SYSTEM, nhs_number
+from safebus.producers.importers.identity_events import nhs_number
+from safebus.producers.importers.orders import check_born
 from safebus.producers.importers.outcome import ImportReason
-from safebus.producers.importers.stu3 import all_at, extensions, value, values
+from safebus.producers.importers.stated import Stated, Told, of_patient
+from safebus.producers.importers.stu3 import addresses, values
 from safebus.schemas.errors import BadIdentifier, Refused
 from safebus.schemas.events import Address, Person, PersonRole
 from safebus.schemas.identifiers import nhs_number as checked_number
+from safebus.schemas.names import Name, agree
 from safebus.schemas.uk_day import uk_day
 
-_VERIFICATION = "https://fhir.hl7.org.uk/STU3/StructureDefinition/Extension-CareConnect-NHSNumberVerificationStatus-1"
-_VERIFIED = "01"  # Source: CareConnect-NHSNumberVerificationStatus-1, "Number present and verified"
-_BIRTH_TIME = "http://hl7.org/fhir/StructureDefinition/patient-birthTime"
 _ODS_ORGANIZATION = re.compile(r".*/Organization/([A-Z0-9]{3,10})", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Stated:
-    """
-    What one part of a message says of a person.
-
-    Attributes:
-        where: That part, as a refusal names it.
-        names: Given names and family name. More than one: it contradicts itself.
-        births: Likewise.
-    """
-
-    where: str
-    numbers: frozenset[str]
-    names: frozenset[tuple[str, str]]
-    births: frozenset[date]
-
-
-def of_routing(demographics: Element) -> Stated:
-    """What the header's routing demographics say."""
-    return Stated(
-        where="MessageHeader.routingDemographics",
-        numbers=_compact(
-            text for part in extensions(demographics, "nhsNumber") for text in values(part, "valueIdentifier/value")
-        ),
-        names=_names(node for part in extensions(demographics, "name") for node in all_at(part, "valueHumanName")),
-        births=_days(
-            (text for part in extensions(demographics, "birthDateTime") for text in values(part, "valueDateTime")),
-            "MessageHeader.routingDemographics.birthDateTime",
-        ),
-    )
-
-
-def of_patient(patient: Element) -> Stated:
-    """
-    What the Patient says.
-
-    Raises:
-        Refused: UNVERIFIED_IDENTITY or BAD_TIME.
-    """
-    identifiers = [node for node in all_at(patient, "identifier") if value(node, "system") == NHS_NUMBER_SYSTEM]
-    for node in identifiers:
-        for status in extensions(node, _VERIFICATION):
-            if values(status, "valueCodeableConcept/coding/code") != [_VERIFIED]:
-                raise Refused(
-                    ImportReason.UNVERIFIED_IDENTITY,
-                    f"the verification status of an NHS number in `Patient.identifier` is not `{_VERIFIED}` (verified)",
-                )
-    names = all_at(patient, "name")
-    official = [node for node in names if value(node, "use") == "official"]
-    times = [
-        text
-        for node in all_at(patient, "birthDate")
-        for part in extensions(node, _BIRTH_TIME)
-        for text in values(part, "valueDateTime")
-    ]
-    return Stated(
-        where="Patient",
-        numbers=_compact(text for node in identifiers for text in values(node, "value")),
-        names=_names(official or [node for node in names if value(node, "use") is None]),
-        births=_days([*values(patient, "birthDate"), *times], "Patient.birthDate"),
-    )
 
 
 def person(
@@ -108,8 +46,7 @@ def person(
     *,
     ref: str,
     role: PersonRole,
-    as_of: datetime,
-    received_at: datetime,
+    told: Told,
     relationship: str | None = None,
 ) -> tuple[Person, tuple[str, ...]]:
     """
@@ -117,45 +54,66 @@ def person(
 
     Args:
         routing: The header's routing demographics, if they are about this person.
-        as_of: When the feed said it: the home is the one of that moment.
 
     Returns:
         The person, and what was left out with the reason.
 
     Raises:
-        Refused: See the table above; also BAD_TIME and AMBIGUOUS.
+        Refused: See the table above; also BAD_TIME, CONTRADICTION and AMBIGUOUS.
     """
-    own = of_patient(patient)
+    own = of_patient(patient, told=told)
     stated = [own, *([routing] if routing else [])]
     number = _number(stated, ref)
     _confirmed(stated)
-    left_out = []
-    names = own.names or (routing.names if routing else frozenset())
-    if len({_folded(name) for one in stated for name in one.names}) > 1:
-        left_out.append(f"name of `{ref}`: the message gives more than one")
-        names = frozenset()
-    given, family = min(names, default=("", ""))
-    births = {born for one in stated for born in one.births}
-    if len(births) > 1:
-        left_out.append(f"date of birth of `{ref}`: the message gives more than one")
-    born = births.pop() if len(births) == 1 else None
-    if born and born > uk_day(received_at + CLOCKS_DIFFER_BY):
-        raise Refused(ImportReason.BAD_TIME, f"the date of birth of `{ref}` is after the message was received")
-    home, doubt = home_of(patient, as_of=as_of)
+    name, left_out = _name(stated, ref, told)
+    births = births_in(stated)
+    check_born(births, by=told.changed_at, who=ref, what="the change of the record")
+    check_born(births, by=told.at, who=ref, what="the message")
+    born = _one_birth(births)
+    if births and (born is None or born.day is None):
+        why = "the message gives more than one" if born is None else "it gives no certain day"
+        left_out.append(f"date of birth of `{ref}`: {why}")
+    home, doubt = home_of(addresses(patient), as_of=told.at)
     if doubt:
         left_out.append(f"home address of `{ref}`: {doubt}")
     found = Person(
         ref=ref,
         role=role,
-        given_name=given or None,
-        family_name=family or None,
-        date_of_birth=born,
+        given_name=name.given or None,
+        family_name=name.family or None,
+        date_of_birth=born.day if born else None,
         relationship=relationship,
         nhs_number=number,
         home_address=Address(lines=home.lines, postcode=home.postcode) if home else None,
         registered_gp=_registered_gp(patient),
     )
     return found, tuple(left_out)
+
+
+def births_in(stated: Iterable[Stated]) -> tuple[Days, ...]:
+    """Every date of birth that is given, in one part or another."""
+    return tuple(born for one in stated for born in one.births)
+
+
+def _one_birth(births: tuple[Days, ...]) -> Days | None:
+    """What all of them may mean; None: there is none, or they contradict each other."""
+    found: Days | None = births[0] if births else None
+    return reduce(lambda one, other: one & other if one is not None else None, births[1:], found)
+
+
+def _name(stated: list[Stated], ref: str, told: Told) -> tuple[Name, list[str]]:
+    """What to call them, and what of names was left out."""
+    own, routing = stated[0], stated[1].names if len(stated) > 1 else ()
+    taken, doubt = called(own.names or routing, on=uk_day(told.at))
+    if taken and own.names and routing and not _agree_somewhere(own.names, routing):
+        taken, doubt = None, "the message gives more than one"
+    return taken or Name(None, None), [f"name of `{ref}`: {doubt}"] if doubt else []
+
+
+def _agree_somewhere(mine: Iterable[GivenName], theirs: Iterable[GivenName]) -> bool:
+    """Nothing is known to differ, or one of theirs is one of mine."""
+    found = [agree(one.name, other.name) for one in mine for other in theirs]
+    return True in found or False not in found
 
 
 def _number(stated: list[Stated], ref: str) -> str | None:
@@ -177,11 +135,14 @@ def _confirmed(stated: list[Stated]) -> None:
     if len(stated) < 2:
         return
     patient, routing = stated
-    pairs = (
-        ({_folded(name) for name in patient.names}, {_folded(name) for name in routing.names}),
-        (set(patient.births), set(routing.births)),
-    )
-    verdicts = [mine == theirs for mine, theirs in pairs if mine and theirs]
+    named = [agree(one.name, other.name) for one in patient.names for other in routing.names]
+    verdicts = [True in named] if not {True, False}.isdisjoint(named) else []
+    mine, theirs = _one_birth(patient.births), _one_birth(routing.births)
+    if patient.births and routing.births:
+        exact = all(each is not None and each.is_exact() for each in (mine, theirs))
+        agree_on_it = mine is not None and theirs is not None and (mine & theirs) is not None
+        # That the year agrees says little; that it differs says much.
+        verdicts += [agree_on_it] if exact or not agree_on_it else []
     if verdicts and not any(verdicts):
         raise Refused(
             ImportReason.IDENTITY_CONFLICT,
@@ -194,28 +155,6 @@ def _registered_gp(patient: Element) -> str | None:
     references = values(patient, "generalPractitioner/reference")
     found = {match[1] for text in references if (match := _ODS_ORGANIZATION.fullmatch(text))}
     return found.pop() if len(found) == 1 else None
-
-
-def _name(node: Element) -> tuple[str, str]:
-    return " ".join(values(node, "given")), value(node, "family") or ""
-
-
-def _names(nodes: Iterable[Element]) -> frozenset[tuple[str, str]]:
-    return frozenset(name for node in nodes if any(name := _name(node)))
-
-
-def _folded(name: tuple[str, str]) -> tuple[str, str]:
-    # Demographics are kept in capitals here and not there; a middle name is given here and not there.
-    given, family = name
-    return (given.casefold().split() or [""])[0], " ".join(family.casefold().split())
-
-
-def _days(texts: Iterable[str], where: str) -> frozenset[date]:
-    return frozenset(found for text in texts if (found := day(text, where)) is not None)
-
-
-def _compact(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(text.replace(" ", "") for text in texts)
 
 
 def _passes(number: str) -> bool:

@@ -19,6 +19,8 @@ from safebus.schemas import strict_json
 from safebus.schemas.errors import Refused
 from safebus.schemas.strict_json import MAX_BYTES, MAX_DEPTH
 
+_INVALID_TOKEN = 4  # Source: expat.h, XML_ERROR_INVALID_TOKEN
+
 
 def read_json(data: bytes) -> Any:
     """
@@ -52,7 +54,11 @@ def read_xml(data: bytes) -> Element:
     except ParseError as exc:
         # The parser's own text can repeat a name from the message; its position cannot.
         line, column = exc.position
-        raise Refused(ImportReason.NOT_XML, f"this is not XML from line {line}, column {column + 1} on") from None
+        why = "it is not UTF-8, or not allowed there" if exc.code == _INVALID_TOKEN else "it is not whole"
+        raise Refused(
+            ImportReason.NOT_XML,
+            f"this is not XML from line {line}, column {column + 1} on: {why}; ask the source for the message",
+        ) from None
     except (ValueError, LookupError):
         raise Refused(ImportReason.NOT_XML, "the XML names an encoding that is not read here; expected UTF-8") from None
     if not isinstance(root, Element):
@@ -78,6 +84,13 @@ class _Shallow(TreeBuilder):
         return super().end(tag)
 
 
+def _looks_like(data: bytes) -> str:
+    """What it may be instead, where that can be seen."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
+        return ": it looks like UTF-16"
+    return ": it may be Windows-1252, as some editors save"
+
+
 def _bounded(data: bytes) -> None:
     if len(data) > MAX_BYTES:
-        raise Refused(ImportReason.TOO_LARGE, f"found {len(data)} bytes, expected at most {MAX_BYTES}")
+        raise Refused(ImportReason.TOO_LARGE, f"it is larger than {MAX_BYTES} bytes; no message of the NHS is")

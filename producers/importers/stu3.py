@@ -10,14 +10,21 @@ Source: FHIR STU3 (3.0), XML Representation; MessageHeader; Bundle, "message".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from xml.etree.ElementTree import Element  # the type alone: parsing is defusedxml's, in `reading`
 
+from safebus.producers.importers.called import GivenName
+from safebus.producers.importers.fhir_times import Days, days
+from safebus.producers.importers.homes import GivenAddress
 from safebus.producers.importers.outcome import ImportReason
 from safebus.schemas.errors import Refused
+from safebus.schemas.names import Name
+from safebus.schemas.uk_day import uk_day
 
 FHIR = "{http://hl7.org/fhir}"
+_ASK = "a person must read what it asks for"
 
 
 @dataclass(frozen=True)
@@ -57,10 +64,16 @@ def message(root: Element) -> Stu3Message:
     Take a message apart into its header and what the header leads to.
 
     Raises:
-        Refused: NOT_A_MESSAGE.
+        Refused: NOT_A_MESSAGE or UNKNOWN_MODIFIER.
     """
     if root.tag != FHIR + "Bundle" or values(root, "type") != ["message"]:
         raise Refused(ImportReason.NOT_A_MESSAGE, "expected a FHIR `Bundle` whose `type` is `message`")
+    for rule in ("modifierExtension", "implicitRules"):
+        if root.find(f".//{FHIR}{rule}") is not None:
+            # FHIR R4 2.5.1.0.1: whoever does not understand one must not act on what it stands in.
+            raise Refused(
+                ImportReason.UNKNOWN_MODIFIER, f"`{rule}` may turn what it stands in into its opposite; {_ASK}"
+            )
     header: Element | None = None
     named: dict[str, Element] = {}
     for number, entry in enumerate(all_at(root, "entry")):
@@ -119,6 +132,45 @@ def the(parent: Element, path: str) -> str:
 def extensions(parent: Element, url: str) -> list[Element]:
     """The extensions of an element that carry this url."""
     return [node for node in all_at(parent, "extension") if node.get("url") == url]
+
+
+def several_days(texts: Iterable[str], where: str) -> tuple[Days, ...]:
+    """What dates may mean; errors as `fhir_times.days`."""
+    return tuple(days(text, where) for text in texts)
+
+
+def period(parent: Element, where: str) -> tuple[Days | None, Days | None]:
+    """(start, end) of its `period`; errors as `fhir_times.days`."""
+    start, end = value(parent, "period/start"), value(parent, "period/end")
+    return (
+        days(start, f"{where}.period.start") if start else None,
+        days(end, f"{where}.period.end") if end else None,
+    )
+
+
+def ended(parent: Element, at: datetime) -> bool:
+    """Was its period over at that moment?"""
+    _, end = period(parent, _name(parent, "period"))
+    return end is not None and end.last < uk_day(at)
+
+
+def given_name(node: Element, where: str) -> GivenName:
+    """A HumanName."""
+    start, end = period(node, where)
+    return GivenName(Name(" ".join(values(node, "given")), value(node, "family")), value(node, "use"), start, end)
+
+
+def addresses(patient: Element) -> tuple[GivenAddress, ...]:
+    """The addresses of a Patient."""
+    return tuple(_address(node) for node in all_at(patient, "address"))
+
+
+def _address(node: Element) -> GivenAddress:
+    lines = [text for part in ("line", "city", "district") for text in values(node, part)] or values(node, "text")
+    start, end = period(node, "Patient.address")
+    return GivenAddress(
+        tuple(lines), value(node, "postalCode"), value(node, "use"), value(node, "type") == "postal", start, end
+    )
 
 
 def labels(*resources: Element) -> Iterator[tuple[str | None, str | None]]:

@@ -20,10 +20,12 @@ REAL = Path(__file__).parents[2] / "data" / "real" / "nems"
 ADDRESS = (REAL / "PDS-Change-Of-Address-ems-example.xml").read_text()
 FORMAL = (REAL / "PDS-Death-Notification-formal-ems-example.xml").read_text()
 REMOVED = (REAL / "PDS-Death-Notification-removed-ems-example.xml").read_text()
-BIRTH = (REAL / "BirthNotificationWithMother.xml").read_text()
+#: As published it was sent a month before the change that it tells of, which is set aside.
+SENT_TOO_EARLY = (REAL / "BirthNotificationWithMother.xml").read_text()
+BIRTH = SENT_TOO_EARLY.replace('lastUpdated value="2017-11-01T15:00:33', 'lastUpdated value="2017-10-02T20:13:00')
 FHIR = "{http://hl7.org/fhir}"
 HEADER_EXTENSION = "https://fhir.nhs.uk/STU3/StructureDefinition/Extension-"
-CANARY = "canary-7f3a"
+CANARY = "canary73651"  # no type of message has five digits on end
 
 
 def swapped(text: str, *pairs: tuple[str, str]) -> bytes:

@@ -54,7 +54,7 @@ EVENTS: Mapping[str, IdentityEvent] = {
     "mns/cloudevent-pds-death-2.json": signalled(
         "236a1d4a-5d69-4fa9-9c7f-e72bf505aa5b",
         IdentityChangePayload(
-            change=IdentityChange.DEATH,
+            change=IdentityChange.RECORD_CHANGED,
             source_event_type="pds-death-notification-2",
             source_event_id="236a1d4a-5d69-4fa9-9c7f-e72bf505aa5b",
             source_system=SPINE,
@@ -64,7 +64,7 @@ EVENTS: Mapping[str, IdentityEvent] = {
     "mns/pds-death-notification-2.json": signalled(
         "963b28e0-067a-4a3f-bee8-f613c23541b2",
         IdentityChangePayload(
-            change=IdentityChange.DEATH,
+            change=IdentityChange.RECORD_CHANGED,
             source_event_type="pds-death-notification-2",
             source_event_id="963b28e0-067a-4a3f-bee8-f613c23541b2",
             source_system=SPINE,
