@@ -7,7 +7,7 @@ Which options and exit codes do all commands share?
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 import typer
@@ -76,10 +76,10 @@ def needs_reason(execute: bool, reason: str) -> None:
 
 def parse_time(text: str | None, default: datetime) -> datetime:
     """
-    A time as people write it: ISO 8601, UTC when no zone is given.
+    A time as people write it: ISO 8601; one without a zone is meant as the clock on a wall in London, and that is said.
 
     Raises:
-        typer.Exit: It is none; says what was expected.
+        typer.Exit: It is none, or one that a clock on a wall never shows or shows twice; says what was expected.
     """
     if text is None:
         return default
@@ -89,4 +89,16 @@ def parse_time(text: str | None, default: datetime) -> datetime:
         raise stop(
             USAGE, f"`{text}` is no time; expected ISO 8601, such as 2026-11-22T09:30 or 2026-11-22T09:30+00:00"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if found.tzinfo else _in_london(found, text)
+
+
+def _in_london(typed: datetime, text: str) -> datetime:
+    from safebus.schemas.errors import BadInput
+    from safebus.schemas.uk_day import at_home
+
+    try:
+        at = at_home(typed)
+    except BadInput as exc:
+        raise stop(USAGE, f"`{text}` {exc}") from None
+    say(f"`{text}` has no zone: read as London time, {at:%Y-%m-%d %H:%M} UTC")
+    return at

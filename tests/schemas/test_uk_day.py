@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safebus.schemas.uk_day import uk_day
+from safebus.schemas.errors import BadInput
+from safebus.schemas.uk_day import at_home, uk_day
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,3 +56,33 @@ def test_nobody_takes_the_day_of_a_moment_in_another_way(room: str) -> None:
     ]
 
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("2026-06-01T09:30", "2026-06-01T08:30:00+00:00"),
+        ("2026-11-22T09:30", "2026-11-22T09:30:00+00:00"),
+        ("2026-06-01", "2026-05-31T23:00:00+00:00"),
+        ("2026-03-29T00:59:59", "2026-03-29T00:59:59+00:00"),
+        ("2026-03-29T02:00", "2026-03-29T01:00:00+00:00"),
+        ("2026-10-25T00:59:59", "2026-10-24T23:59:59+00:00"),
+        ("2026-10-25T02:00", "2026-10-25T02:00:00+00:00"),
+        ("0001-01-01T00:00", "0001-01-01T00:01:15+00:00"),
+        ("9999-12-31T23:59", "9999-12-31T23:59:00+00:00"),
+    ],
+)
+def test_a_time_that_somebody_types_is_that_of_the_clock_on_the_wall(typed: str, meant: str) -> None:
+    assert at_home(datetime.fromisoformat(typed)) == datetime.fromisoformat(meant)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("2026-03-29T01:30", "is left out when clocks go forward in London; write it with `+00:00` or `+01:00`"),
+        ("2026-10-25T01:30", "is twice when clocks go back in London; write it with `+01:00` (before) or"),
+    ],
+)
+def test_a_time_that_no_clock_shows_once_is_refused(typed: str, said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        at_home(datetime.fromisoformat(typed))
