@@ -84,13 +84,6 @@ class _Shallow(TreeBuilder):
         return super().end(tag)
 
 
-def _looks_like(data: bytes) -> str:
-    """What it may be instead, where that can be seen."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
-        return ": it looks like UTF-16"
-    return ": it may be Windows-1252, as some editors save"
-
-
 def _bounded(data: bytes) -> None:
     if len(data) > MAX_BYTES:
         raise Refused(ImportReason.TOO_LARGE, f"it is larger than {MAX_BYTES} bytes; no message of the NHS is")

@@ -1,17 +1,25 @@
 """
 What becomes of a file that an importer is given?
 
-An event on the agency's topic, or the sealed original in quarantine with its reason. Nothing is dropped.
+An event on the agency's topic, or the sealed original in quarantine with its reason. Nothing is dropped: what could not
+be looked up at its source stays where it is, and is named. What two files of one run have in common is said, too: the
+same content counts once, and of two contents under one message id the bus sets the later one aside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from safebus.producers.importers import mns, nems
-from safebus.producers.importers.outcome import Imported, NotImported
+from safebus.producers.importers.input_files import InputFile
+from safebus.producers.importers.looking_up import Lookup, looked_up
+from safebus.producers.importers.outcome import Imported, NotImported, NotNow
+from safebus.producers.importers.reading import MAX_BYTES
 from safebus.producers.publisher import Publisher
 from safebus.schemas import codec, headers, sealing, topics
 from safebus.schemas.bus_records import Quarantined
@@ -19,15 +27,26 @@ from safebus.schemas.identifiers import derived_id
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
 
+#: What a line says became of a file, beside the changes that events tell of.
+QUARANTINED: Final = "QUARANTINED"
+NOT_NOW: Final = "NOT NOW"
+
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """What became of one file. `event_id` None: it went to quarantine."""
+    """
+    What became of one file.
+
+    Attributes:
+        event_id: None: it went to quarantine, or could not be looked up now (`NOT_NOW`).
+        contradicts: Another file of the run has its message id and says something else.
+    """
 
     file: str
     outcome: str
     detail: str
     event_id: str | None
+    contradicts: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,13 +64,30 @@ class Sink:
     seal_to: bytes
 
 
+@dataclass(frozen=True)
+class _Found:
+    """
+    What becomes of a file.
+
+    Attributes:
+        same_as: The path of one with the same message, which counts for both.
+        id_of: The path of one with the same message id and another content.
+    """
+
+    file: InputFile
+    outcome: Imported | NotImported | NotNow
+    same_as: str | None = None
+    id_of: str | None = None
+
+
 async def import_all(
     kind: str,
-    files: Mapping[str, bytes],
+    files: Sequence[InputFile],
     *,
     agency: str,
     to: Sink | None,
     now: datetime,
+    lookup: Lookup | None = None,
 ) -> list[ImportedFile]:
     """
     Import files.
@@ -59,38 +95,80 @@ async def import_all(
     Args:
         kind: `mns` or `nems`.
         to: None: say what would become of them, and send nothing.
+        lookup: Asks the source what signals of MNS point at; None: they say "this changed, look it up".
 
     Raises:
         NotReachable: The broker did not acknowledge; import them again, an event counts once.
     """
-    read = mns.import_signal if kind == "mns" else nems.import_message
-    found = {name: read(data, agency=agency, received_at=now) for name, data in files.items()}
+    found = _told_apart([each async for each in _read(kind, files, agency, now, lookup)])
     if to is not None:
-        await _send(found, files, agency, to, now)
-    return [_line(name, outcome) for name, outcome in found.items()]
+        await _send(found, agency, to, now)
+    return [_line(each) for each in found]
 
 
-def _line(name: str, outcome: Imported | NotImported) -> ImportedFile:
-    if isinstance(outcome, Imported):
-        event = outcome.event
-        return ImportedFile(name, event.payload.change, f"{event.lifecycle} {event.event_id}", event.event_id)
-    return ImportedFile(name, "QUARANTINED", f"{outcome.reason}: {outcome.detail}", None)
+async def _read(
+    kind: str, files: Sequence[InputFile], agency: str, now: datetime, lookup: Lookup | None
+) -> AsyncIterator[_Found]:
+    if kind == "mns" and lookup is not None:
+        async for file, outcome in looked_up(files, agency=agency, now=now, lookup=lookup):
+            yield _Found(file, outcome)
+        return
+    read = mns.import_signal if kind == "mns" else nems.import_message
+    for file in files:
+        yield _Found(file, read(file.data, agency=agency, received_at=now))
 
 
-async def _send(
-    found: Mapping[str, Imported | NotImported],
-    files: Mapping[str, bytes],
-    agency: str,
-    to: Sink,
-    now: datetime,
-) -> None:
+def _told_apart(found: Iterable[_Found]) -> list[_Found]:
+    """The same, with what files have in common."""
+    kept: list[_Found] = []
+    contents: dict[tuple[bytes, str], str] = {}
+    events: dict[str, tuple[Imported, str]] = {}
+    for each in found:
+        path, outcome = each.file.path, each.outcome
+        # Set aside it is two entries: whoever looks at one folder looks for its own.
+        content = (each.file.digest(), "" if isinstance(outcome, Imported) else each.file.place)
+        if content in contents:
+            kept.append(replace(each, same_as=contents[content]))
+            continue
+        contents[content] = path
+        first = events.setdefault(outcome.event.event_id, (outcome, path)) if isinstance(outcome, Imported) else None
+        if first is None or first[0] is outcome:
+            kept.append(each)
+        elif isinstance(outcome, Imported) and first[0].event == outcome.event:
+            kept.append(replace(each, same_as=first[1]))
+        else:
+            kept.append(replace(each, id_of=first[1]))
+    return kept
+
+
+def _line(each: _Found) -> ImportedFile:
+    path, outcome = each.file.path, each.outcome
+    if isinstance(outcome, NotNow):
+        return ImportedFile(path, NOT_NOW, outcome.detail, None)
+    if isinstance(outcome, NotImported):
+        also = "; given twice, one entry" if each.same_as else ""
+        return ImportedFile(path, QUARANTINED, f"{outcome.reason}: {outcome.detail}{also}", None)
+    event = outcome.event
+    detail = f"{event.lifecycle} {event.event_id}"
+    if each.same_as:
+        detail += f"; the same message as `{each.same_as}`, counts once"
+    if each.id_of:
+        # Which of them came first only the bus knows: one may have been published last week.
+        detail += f"; the message id of `{each.id_of}`, which says something else: the bus sets the later one aside"
+    if outcome.left_out:
+        detail += f"; left out: {'; '.join(outcome.left_out)}"
+    return ImportedFile(path, event.payload.change, detail, event.event_id, contradicts=each.id_of is not None)
+
+
+async def _send(found: Sequence[_Found], agency: str, to: Sink, now: datetime) -> None:
+    once = [each for each in found if each.same_as is None]
     outbound = Writer(to.connection, client_id=f"importer-{agency}")
     await outbound.start()
     try:
         await outbound.send_all(
-            quarantined(name, files[name], outcome, agency=agency, seal_to=to.seal_to, now=now)
-            for name, outcome in found.items()
-            if isinstance(outcome, NotImported)
+            quarantined(each.file, each.outcome, agency=agency, to=to, now=now)
+            for each in once
+            if isinstance(each.outcome, NotImported)
         )
     finally:
         await outbound.stop()
@@ -98,16 +176,22 @@ async def _send(
         # One person's events stay in order; the number leaves this process only as a keyed token.
         await publisher.publish_all(
             [
-                (o.event, o.event.subjects[0].nhs_number or o.event.event_id)
-                for o in found.values()
-                if isinstance(o, Imported)
+                (each.outcome.event, each.outcome.event.subjects[0].nhs_number or each.outcome.event.event_id)
+                for each in once
+                if isinstance(each.outcome, Imported)
             ]
         )
 
 
-def quarantined(name: str, data: bytes, outcome: NotImported, *, agency: str, seal_to: bytes, now: datetime) -> Message:
-    """A file that could not be imported, sealed, as the quarantine holds it. Offset -1: it never was on a topic."""
-    where = f"import/{agency}/{derived_id('import', name, str(len(data)))}"
+def quarantined(file: InputFile, outcome: NotImported, *, agency: str, to: Sink, now: datetime) -> Message:
+    """
+    A file that could not be imported, sealed, as the quarantine holds it. Offset -1: it never was on a topic.
+
+    What is larger than any message is not sealed: it stays where it is, and the entry says how large it is.
+    """
+    # Keyed: under a plain digest of a message one could try every NHS number.
+    known_by = hmac.new(to.case_secret, file.place.encode("utf-8", "surrogateescape") + file.digest(), hashlib.sha256)
+    where = f"import/{agency}/{derived_id('import', known_by.hexdigest())}"
     entry = Quarantined(
         quarantine_id=derived_id("quarantine", where, outcome.reason),
         reason=outcome.reason,
@@ -116,8 +200,10 @@ def quarantined(name: str, data: bytes, outcome: NotImported, *, agency: str, se
         partition=-1,
         offset=-1,
         at=now,
-        size=len(data),
-        sealed=sealing.seal(data, public_key=seal_to, context=f"{where}/-1/-1"),
+        size=file.size,
+        sealed=sealing.seal(
+            file.data if file.size <= MAX_BYTES else b"", public_key=to.seal_to, context=f"{where}/-1/-1"
+        ),
     )
     about = headers.cloud_event(id=entry.quarantine_id, source=agency, type="safebus.quarantined")
     return Message(topics.QUARANTINE, where.encode(), codec.encode_record(entry), about)

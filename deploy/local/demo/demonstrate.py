@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from safebus.deploy.service import key_files, logs, settings
 from safebus.deploy.service.rules_digest import rules_digest
 from safebus.deploy.service.terminal import clock, say
 from safebus.deploy.service.topic_plan import partners_of, wanted
+from safebus.producers.importers.input_files import read_files
 from safebus.producers.importers.sending import ImportedFile, Sink, import_all
 from safebus.producers.publisher import Publisher
 from safebus.schemas.errors import BadInput, BrokenPromise
@@ -173,9 +174,9 @@ async def _real_inputs(stage: RunningDemo) -> list[ImportedFile]:
     secret = stage.settings.case_secret("nhs-england")
     to = Sink(stage.connection, secret, stage.settings.seal_public())
     for kind, pattern in (("mns", "*.json"), ("nems", "*.xml")):
-        files = {
-            f.name: f.read_bytes() for f in sorted((REAL / kind).glob(pattern)) if f.name != "fhirsignal.schema.json"
-        }
+        paths = [f for f in sorted((REAL / kind).glob(pattern)) if f.name != "fhirsignal.schema.json"]
+        files, _ = read_files(paths)
+        files = [replace(each, path=Path(each.path).name) for each in files]
         lines += await import_all(kind, files, agency="nhs-england", to=to, now=clock())
     ids = {line.event_id for line in lines if line.event_id}
     set_aside = sum(line.event_id is None for line in lines)

@@ -171,3 +171,66 @@ def test_import_is_a_dry_run_that_tells_each_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(files)
     assert "dry run" in done.stderr
+
+
+def test_import_names_the_files_that_it_cannot_read_and_takes_the_others(tmp_path: Path) -> None:
+    good = DEMO_REGISTER.parent / "real" / "mns" / "pds-record-change-2.json"
+    done = safebus(tmp_path, "import", "mns", "missing.json", str(tmp_path), str(good))
+    alone = safebus(tmp_path, "import", "mns", "missing.json")
+
+    assert (done.returncode, alone.returncode) == (3, 1)
+    assert done.stdout.splitlines()[0] == "missing.json  NOT READ  there is no such file; look at the path"
+    assert "it is a folder" in done.stdout.splitlines()[1]
+    assert "RECORD_CHANGED" in done.stdout.splitlines()[2]
+    assert "a bug" not in done.stderr + alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nems", "x.xml", "--pds", "https://pds.example.com", "--pds-token", "t"], "--pds is for mns"),
+        (["mns", "x.json", "--pds", "https://pds.example.com"], "go together"),
+        (["mns", "x.json", "--pds-token", "t"], "go together"),
+        (["mns", "x.json", "--pds", "https://pds.example.com", "--pds-token", "none"], "cannot be read: No such file"),
+        (["mns", "x.json", "--pds", "http://pds.example.com", "--pds-token", "token"], "begin with `https://`"),
+        (["mns", "x.json", "--pds", "https://pds.example.com", "--pds-token", "bad"], "holds no access token"),
+        (["fax", "x.json"], "expected mns or nems"),
+    ],
+)
+def test_import_says_what_is_wrong_with_its_options(tmp_path: Path, words: list[str], said: str) -> None:
+    (tmp_path / "token").write_text("eyJ.a.b\n")
+    (tmp_path / "bad").write_bytes(b"two words\xe9")
+    done = safebus(tmp_path, "import", *(str(tmp_path / w) if w in ("token", "bad") else w for w in words))
+
+    assert said in done.stderr
+    assert "a bug" not in done.stderr
+
+
+def test_import_looks_nothing_up_before_it_is_on_record(tmp_path: Path) -> None:
+    """A dry run asks nobody about anybody: nothing answers at this address, and it does not notice."""
+    (tmp_path / "token").write_text("eyJ.a.b")
+    file = DEMO_REGISTER.parent / "real" / "mns" / "pds-death-notification-2.json"
+    url = ["--pds", "http://127.0.0.1:9/FHIR/R4", "--pds-token", str(tmp_path / "token")]
+    done = safebus(tmp_path, "import", "mns", str(file), *url)
+
+    assert (done.returncode, "RECORD_CHANGED" in done.stdout) == (0, True)
+    assert "nothing was looked up" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("now", "code", "said"),
+    [
+        ("2026-06-22T12:00", 0, "`2026-06-22T12:00` has no zone: read as London time, 2026-06-22 11:00 UTC"),
+        ("2026-06-22T12:00Z", 0, ""),
+        ("2026-10-25T01:30", 2, "is twice when clocks go back in London"),
+        ("2026-03-29T01:30", 2, "is left out when clocks go forward in London"),
+        ("noon", 2, "is no time; expected ISO 8601"),
+    ],
+)
+def test_a_time_without_a_zone_is_read_as_london_and_said(tmp_path: Path, now: str, code: int, said: str) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(story.incident().model_dump_json(), "utf-8")
+    done = safebus(tmp_path, "policy", "try", str(file), "--register", str(DEMO_REGISTER), "--now", now)
+
+    assert (done.returncode in ((0, 3) if code == 0 else (code,)), said in done.stderr) == (True, True)
+    assert ("zone" in done.stderr) == ("has no zone" in said)
