@@ -3,7 +3,8 @@ When was this, as FHIR writes it?
 
 FHIR allows a part of a date (`2017`, `2017-10`) where a day is not known. A part is not an error and not a day: it
 reads as the days that it may mean, and nothing is filled in. What is no date at all is refused, and so is a time that
-has not come yet, and a time without a zone: an hour in summer is another day to a birth at midnight.
+has not come yet, and a time without a zone: an hour in summer is another day to a birth at midnight. `t` and `z` in
+lower case mean what they mean in capitals (RFC 3339).
 
 Source: FHIR STU3 and R4, Data Types: date, dateTime, instant.
 """
@@ -63,7 +64,7 @@ def instant(text: str, where: str, *, received_at: datetime) -> datetime:
     Raises:
         Refused: BAD_TIME, if it is no date with time and offset, or more than a day after `received_at`.
     """
-    found = _instant(text, where)
+    found = _instant(text.upper(), where)
     if found - received_at > CLOCKS_DIFFER_BY:
         raise Refused(ImportReason.BAD_TIME, f"`{where}` is more than a day after the message was received")
     return found
@@ -78,7 +79,7 @@ def instant_if_whole(text: str, where: str, *, received_at: datetime) -> datetim
     if _DATE.fullmatch(text):
         return None
     found = instant(text, where, received_at=received_at)
-    return None if datetime.fromisoformat(text).time() == time.min else found
+    return None if datetime.fromisoformat(text.upper()).time() == time.min else found
 
 
 def days(text: str, where: str) -> Days:
@@ -89,6 +90,7 @@ def days(text: str, where: str) -> Days:
         Refused: BAD_TIME, if it is no date, or a time without a zone.
     """
     if not _DATE.fullmatch(text):
+        text = text.upper()
         moment = _instant(text, where)
         written = date.fromisoformat(text[:10])
         home = uk_day(moment) if datetime.fromisoformat(text).utcoffset() == timedelta() else written

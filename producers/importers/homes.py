@@ -61,7 +61,7 @@ def home_of(given: Sequence[GivenAddress], *, as_of: datetime) -> tuple[DatedAdd
     if not present:
         later = any(_later(each, today) for each in homes)
         why = LATER if later else "every home address given has ended"
-        return None, why if homes else None
+        return None, why if homes else ("none that is given is said to be a home" if given else None)
     if any(not _surely_present(each, today) for each in present):
         return None, UNSURE
     home = _latest(present)

@@ -118,13 +118,13 @@ def checked_agency(agency: str, received_at: datetime) -> None:
 
 def nhs_number(text: str, where: str) -> str:
     """
-    Ten digits that pass their own check.
+    Ten digits that pass their own check. White space of any kind between them is how they are written.
 
     Raises:
         Refused: BAD_IDENTIFIER.
     """
     try:
-        return identifiers.nhs_number(text)
+        return identifiers.nhs_number("".join(text.split()))
     except BadIdentifier as exc:
         raise Refused(ImportReason.BAD_IDENTIFIER, f"{where}: {exc}") from None
 

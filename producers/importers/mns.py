@@ -181,6 +181,12 @@ def _signal(document: Any) -> _Raw:
         return _from_bundle(document)
     if isinstance(document, dict) and "specversion" in document:
         return _from_cloudevent(document)
+    if isinstance(document, dict) and (inside := {"Body", "body", "Message"} & document.keys()):
+        # MNS delivers to queues of SQS, to which a topic of SNS may stand before.
+        raise Refused(
+            ImportReason.NOT_A_SIGNAL,
+            f"this is the envelope of a queue; give what stands in its `{min(inside)}`, as a file of its own",
+        )
     raise Refused(
         ImportReason.NOT_A_SIGNAL,
         "expected one JSON object with `resourceType` (a FHIR signal) or `specversion` (a CloudEvent), one in a file",

@@ -18,6 +18,7 @@ from safebus.producers.importers import patients
 from safebus.producers.importers.deaths import DEATH_STATUSES, Deceased
 from safebus.producers.importers.fhir_times import Days, days, instant_if_whole
 from safebus.producers.importers.homes import LATER, SEVERAL, UNSURE, home_of, starts_later
+from safebus.producers.importers.identity_events import NHS_NUMBER_SYSTEM
 from safebus.producers.importers.orders import check_died
 from safebus.producers.importers.outcome import ImportReason
 from safebus.producers.importers.stated import Stated, Told, of_patient
@@ -222,7 +223,9 @@ def _person(context: Context, *, mother: bool = False) -> tuple[Person, tuple[st
         told=context.told,
     )
     if person.nhs_number is None and not mother:
-        raise Refused(ImportReason.MISSING_FIELD, "`Patient.identifier` holds no NHS number")
+        raise Refused(
+            ImportReason.MISSING_FIELD, f"`Patient.identifier` holds no NHS number of system `{NHS_NUMBER_SYSTEM}`"
+        )
     return person, left_out
 
 

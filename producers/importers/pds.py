@@ -231,15 +231,15 @@ def _period(given: _Period, where: str) -> tuple[Days | None, Days | None]:
 
 
 def _name(given: _Name) -> GivenName:
-    words = " ".join(word for word in given.given if word)
-    return GivenName(Name(words, given.family), given.use, *_period(given.period, "Patient.name"))
+    words = " ".join(" ".join(word for word in given.given if word).split())
+    return GivenName(Name(words, (given.family or "").strip()), given.use, *_period(given.period, "Patient.name"))
 
 
 def _address(given: _Address) -> GivenAddress:
     # PDS gives five lines, of which those that are not filled are empty.
     lines = tuple(text.strip() for text in (*given.line, given.city, given.district) if text and text.strip())
     start, end = _period(given.period, "Patient.address")
-    return GivenAddress(lines, given.postcode, given.use, given.type == "postal", start, end)
+    return GivenAddress(lines, (given.postcode or "").strip() or None, given.use, given.type == "postal", start, end)
 
 
 def _practices(given: Sequence[_Reference]) -> Iterator[Practice]:

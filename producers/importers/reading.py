@@ -19,7 +19,11 @@ from safebus.schemas import strict_json
 from safebus.schemas.errors import Refused
 from safebus.schemas.strict_json import MAX_BYTES, MAX_DEPTH
 
-_INVALID_TOKEN = 4  # Source: expat.h, XML_ERROR_INVALID_TOKEN
+#: Source: expat.h, XML_ERROR_INVALID_TOKEN and XML_ERROR_UNDEFINED_ENTITY.
+_NOT_WELL_FORMED = {
+    4: "it is not UTF-8, or not allowed there",
+    11: "an entity such as `&nbsp;`, which is of HTML and not of XML",
+}
 
 
 def read_json(data: bytes) -> Any:
@@ -54,7 +58,7 @@ def read_xml(data: bytes) -> Element:
     except ParseError as exc:
         # The parser's own text can repeat a name from the message; its position cannot.
         line, column = exc.position
-        why = "it is not UTF-8, or not allowed there" if exc.code == _INVALID_TOKEN else "it is not whole"
+        why = _NOT_WELL_FORMED.get(exc.code, "it is not whole")
         raise Refused(
             ImportReason.NOT_XML,
             f"this is not XML from line {line}, column {column + 1} on: {why}; ask the source for the message",

@@ -114,4 +114,4 @@ def _names(nodes: Iterable[Element], where: str) -> tuple[GivenName, ...]:
 
 
 def _compact(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(text.replace(" ", "") for text in texts)
+    return frozenset("".join(text.split()) for text in texts)

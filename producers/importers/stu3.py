@@ -24,6 +24,7 @@ from safebus.schemas.names import Name
 from safebus.schemas.uk_day import uk_day
 
 FHIR = "{http://hl7.org/fhir}"
+_IN_FHIR = 'in the namespace "http://hl7.org/fhir"'
 _ASK = "a person must read what it asks for"
 
 
@@ -67,7 +68,7 @@ def message(root: Element) -> Stu3Message:
         Refused: NOT_A_MESSAGE or UNKNOWN_MODIFIER.
     """
     if root.tag != FHIR + "Bundle" or values(root, "type") != ["message"]:
-        raise Refused(ImportReason.NOT_A_MESSAGE, "expected a FHIR `Bundle` whose `type` is `message`")
+        raise Refused(ImportReason.NOT_A_MESSAGE, f"expected a FHIR `Bundle`, {_IN_FHIR}, whose `type` is `message`")
     for rule in ("modifierExtension", "implicitRules"):
         if root.find(f".//{FHIR}{rule}") is not None:
             # FHIR R4 2.5.1.0.1: whoever does not understand one must not act on what it stands in.
