@@ -103,7 +103,7 @@ async def import_all(
     found = _told_apart([each async for each in _read(kind, files, agency, now, lookup)])
     if to is not None:
         await _send(found, agency, to, now)
-    return [_line(each) for each in found]
+    return [_line(each, agency=agency, to=to) for each in found]
 
 
 async def _read(
@@ -141,12 +141,13 @@ def _told_apart(found: Iterable[_Found]) -> list[_Found]:
     return kept
 
 
-def _line(each: _Found) -> ImportedFile:
+def _line(each: _Found, *, agency: str, to: Sink | None) -> ImportedFile:
     path, outcome = each.file.path, each.outcome
     if isinstance(outcome, NotNow):
         return ImportedFile(path, NOT_NOW, outcome.detail, None)
     if isinstance(outcome, NotImported):
-        also = "; given twice, one entry" if each.same_as else ""
+        also = f"; entry {_entry_id(each.file, outcome, agency=agency, to=to)}" if to else ""
+        also += "; given twice, one entry" if each.same_as else ""
         return ImportedFile(path, QUARANTINED, f"{outcome.reason}: {outcome.detail}{also}", None)
     event = outcome.event
     detail = f"{event.lifecycle} {event.event_id}"
@@ -189,11 +190,9 @@ def quarantined(file: InputFile, outcome: NotImported, *, agency: str, to: Sink,
 
     What is larger than any message is not sealed: it stays where it is, and the entry says how large it is.
     """
-    # Keyed: under a plain digest of a message one could try every NHS number.
-    known_by = hmac.new(to.case_secret, file.place.encode("utf-8", "surrogateescape") + file.digest(), hashlib.sha256)
-    where = f"import/{agency}/{derived_id('import', known_by.hexdigest())}"
+    where = _origin(file, agency=agency, to=to)
     entry = Quarantined(
-        quarantine_id=derived_id("quarantine", where, outcome.reason),
+        quarantine_id=_entry_id(file, outcome, agency=agency, to=to),
         reason=outcome.reason,
         detail=outcome.detail,
         topic=where,
@@ -207,3 +206,13 @@ def quarantined(file: InputFile, outcome: NotImported, *, agency: str, to: Sink,
     )
     about = headers.cloud_event(id=entry.quarantine_id, source=agency, type="safebus.quarantined")
     return Message(topics.QUARANTINE, where.encode(), codec.encode_record(entry), about)
+
+
+def _entry_id(file: InputFile, outcome: NotImported, *, agency: str, to: Sink) -> str:
+    return derived_id("quarantine", _origin(file, agency=agency, to=to), outcome.reason)
+
+
+def _origin(file: InputFile, *, agency: str, to: Sink) -> str:
+    """What stands for path and content. Keyed: under a plain digest of a message one could try every NHS number."""
+    known_by = hmac.new(to.case_secret, file.place.encode("utf-8", "surrogateescape") + file.digest(), hashlib.sha256)
+    return f"import/{agency}/{derived_id('import', known_by.hexdigest())}"

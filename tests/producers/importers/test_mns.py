@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a_change import changed, changes, paths
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,31 +25,6 @@ DEATH: dict[str, Any] = json.loads((REAL / "pds-death-notification-2.json").read
 RECORD: dict[str, Any] = json.loads((REAL / "pds-record-change-2.json").read_text())
 CLOUD: dict[str, Any] = json.loads((REAL / "cloudevent-pds-death-2.json").read_text())
 CANARY = "canary73651"  # no type of message has five digits on end
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def paths(value: Any, *, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where every value inside stands."""
-    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path for step, inside in steps for path in ((*at, step), *paths(inside, at=(*at, step)))]
-
-
-def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """The document with another value there; `...` takes it out."""
-    document = copy.deepcopy(document)
-    place = document
-    for step in path[:-1]:
-        place = place[step]
-    if value is ...:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = value
-    return document
 
 
 def context(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -233,11 +209,7 @@ def test_what_the_caller_got_wrong_is_an_error(agency: str, received_at: datetim
 @settings(max_examples=300, deadline=None)
 def test_no_change_to_a_signal_makes_the_importer_raise(signal: Signal, data: st.DataObject) -> None:
     """And whatever is imported goes through the gate, twice the same."""
-    document: Any = data.draw(st.sampled_from([DEATH, RECORD, CLOUD]))
-    for _ in range(data.draw(st.integers(1, 3))):
-        where = paths(document)
-        if where:
-            document = changed(document, data.draw(st.sampled_from(where)), data.draw(json_values | st.just(...)))
+    document: Any = data.draw(changes(data.draw(st.sampled_from([DEATH, RECORD, CLOUD]))))
     text = json.dumps(document).encode()
 
     outcome = signal(text)

@@ -88,6 +88,7 @@ async def test_what_cannot_be_imported_is_an_entry_for_each_path(sink: tuple[Sin
     found = [entry for entry in await quarantine.entries(to.connection) if entry.at == at]
 
     assert [line.outcome for line in lines] == ["QUARANTINED"] * 5
+    assert {line.detail.split("; entry ")[1][:36] for line in lines} == {entry.quarantine_id for entry in found}
     assert "given twice, one entry" in lines[-1].detail
     assert sorted((entry.reason, entry.size) for entry in found) == [
         ("NOT_JSON", 1),
