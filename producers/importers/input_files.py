@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from safebus.producers.importers.reading import MAX_BYTES
+from safebus.schemas.strict_json import MAX_BYTES
 
 
 @dataclass(frozen=True)

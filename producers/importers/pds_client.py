@@ -32,8 +32,8 @@ from yarl import URL
 
 from safebus.producers.importers.outcome import ImportReason
 from safebus.producers.importers.pds import NotAPatient, PdsRecord, read_patient
-from safebus.producers.importers.reading import MAX_BYTES
 from safebus.schemas.errors import BadInput, NotReachable, Refused
+from safebus.schemas.strict_json import MAX_BYTES
 
 ATTEMPTS: Final = 4
 _PAUSES_S: Final = (1.0, 2.0, 4.0)  # before the second, third, fourth attempt, where the answer does not say

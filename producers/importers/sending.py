@@ -19,13 +19,13 @@ from safebus.producers.importers import mns, nems
 from safebus.producers.importers.input_files import InputFile
 from safebus.producers.importers.looking_up import Lookup, looked_up
 from safebus.producers.importers.outcome import Imported, NotImported, NotNow
-from safebus.producers.importers.reading import MAX_BYTES
 from safebus.producers.publisher import Publisher
 from safebus.schemas import codec, headers, sealing, topics
 from safebus.schemas.bus_records import Quarantined
 from safebus.schemas.identifiers import derived_id
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.strict_json import MAX_BYTES
 
 #: What a line says became of a file, beside the changes that events tell of.
 QUARANTINED: Final = "QUARANTINED"
