@@ -33,6 +33,8 @@ class Parcel:
         body: All that the partner gets, ready for JSON. It is about a person, so it is not in the `repr`.
         digest: Stands for the content: a repeat has the same, another digest under the same id is never accepted.
         made_at: When the bus decided it. Give it wherever it is known: a repeat is then the same to the byte.
+        repeated: It was handed over before, and a person sends it once more. Marked beside the content, never in it,
+            and only where a partner that does not look for a mark is not disturbed by it.
 
     Raises:
         BadIdentifier: `notification_id` is not a UUID in lower case.
@@ -47,6 +49,7 @@ class Parcel:
     digest: str
     kind: ParcelKind
     made_at: datetime | None = None
+    repeated: bool = False
 
     def __post_init__(self) -> None:
         identifiers.event_id(self.notification_id)

@@ -23,6 +23,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 import h11
 from standardwebhooks import Webhook
@@ -32,6 +33,10 @@ from safebus.consumers.adapters.addresses import check_url
 from safebus.consumers.adapters.http_answers import answer_of, no_answer, not_connected
 from safebus.consumers.adapters.one_post import LookUp, OnePost, connect, look_up
 from safebus.schemas.errors import BadInput
+
+#: This header says that the partner was handed it before, and a person sends it once more; a server that does not know
+#: it passes over it. Source: RFC 6648, for a name without `X-`.
+REPEATED: Final = "safebus-repeated"
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,11 +137,12 @@ class WebhookAdapter:
         return answer_of(head.status, head.retry_after, now=now)
 
     def _headers(self, parcel: Parcel, content: bytes, *, now: datetime) -> dict[str, str]:
+        mark = {REPEATED: "true"} if parcel.repeated else {}
         # Its own id for a withdrawal: a partner drops what it has seen the id of.
         # No full stop in it: full stops part what is signed.
         webhook_id = parcel.notification_id + ("" if parcel.kind == "notification" else "-withdrawn")
         text = content.decode()
-        return {
+        return mark | {
             "content-type": "application/json; charset=utf-8",
             "content-length": str(len(content)),
             "accept-encoding": "identity",

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import structlog
 
@@ -36,6 +36,9 @@ from safebus.schemas.keys import DigestKey
 
 log = structlog.get_logger()
 
+#: Of one that is parked: the partner was handed it before.
+REPEATED: Final = "sb_repeated"
+
 
 @dataclass
 class Delivery:
@@ -51,6 +54,7 @@ class Delivery:
         first_sent: When it was first tried; None: not yet, or its destination was held since.
         redriven: Why a person sends it again; None: it is tried by itself.
         parked: It stands among what is parked already.
+        repeated: It was handed over before, and a person sends it once more.
         taken_back: What takes it back has come.
     """
 
@@ -63,6 +67,7 @@ class Delivery:
     first_sent: datetime | None = None
     redriven: str | None = None
     parked: bool = False
+    repeated: bool = False
     taken_back: bool = False
 
     @classmethod
@@ -154,7 +159,8 @@ class Attempts:
                 meanwhile.append(no_more)
             return not meanwhile
 
-        answer = await hand_over(self._adapter, parcel_of(delivery.known, view, delivery.digest), may_go=may_go)
+        parcel = parcel_of(delivery.known, view, delivery.digest, repeated=delivery.repeated)
+        answer = await hand_over(self._adapter, parcel, may_go=may_go)
         if answer.reply is Reply.HELD_BACK:
             delivery.attempt, delivery.first_sent = delivery.attempt - 1, first
             return await self._held_back(meanwhile[0], answer, delivery)
@@ -174,7 +180,7 @@ class Attempts:
         )
 
     def _paused(self, delivery: Delivery) -> Step | None:
-        """An operator wants nothing handed over now; what a person sends by hand, they know of."""
+        """An operator wants nothing handed over now. What a person sends by hand, `parked.redrive` judges."""
         word = self._recheck.word(self._partner, self._clock())
         return stages.put_off() if delivery.phase is Phase.OPEN and word is not None and word.paused else None
 
@@ -267,6 +273,7 @@ class Attempts:
         about = [
             *headers.cloud_event(id=n.notification_id, source=self._partner, type=n.event_type),
             ("sb_reason", step.reason.encode()),
+            *([(REPEATED, b"1")] if delivery.repeated else []),
         ]
         parked = Message(topics.parked_for(self._partner), n.subject_token.encode(), delivery.value, about)
         await self._outbound.send_all([parked])

@@ -16,13 +16,14 @@ from safebus.consumers.delivery.ledger import Delivered
 from safebus.schemas.bus_records import Notification
 
 
-def parcel_of(notification: Notification, view: dict[str, Any], digest: str) -> Parcel:
+def parcel_of(notification: Notification, view: dict[str, Any], digest: str, *, repeated: bool = False) -> Parcel:
     """
     A notification with its released fields.
 
     Args:
         notification: Its token as it is known here: what a partner keeps under one case stays so when the bus's secret
             changes.
+        repeated: As the parcel has it.
     """
     n = notification
     return Parcel(
@@ -48,6 +49,7 @@ def parcel_of(notification: Notification, view: dict[str, Any], digest: str) -> 
         digest=digest,
         kind="notification",
         made_at=n.decided_at,
+        repeated=repeated,
     )
 
 

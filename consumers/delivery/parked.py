@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from safebus.consumers.adapters.adapter import HELD_BACK, Adapter
-from safebus.consumers.delivery.attempt import Attempts, Delivery
+from safebus.consumers.delivery.attempt import REPEATED, Attempts, Delivery
 from safebus.consumers.delivery.circuit import Circuit
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts
@@ -25,12 +25,13 @@ from safebus.schemas.own_records import Strange, own_record
 
 @dataclass(frozen=True)
 class Parked:
-    """One delivery that a person must look at."""
+    """One delivery that a person must look at. `repeated`: the partner had it before."""
 
     notification: Notification
     value: bytes
     reason: str
     at: datetime
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ async def waiting(
         if isinstance(notification, Strange):
             on_strange(notification)
             continue
-        reason = (dict(message.headers).get("sb_reason") or b"").decode("utf-8", "replace")
+        marks = dict(message.headers)
+        reason = (marks.get("sb_reason") or b"").decode("utf-8", "replace")
         at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
-        found[notification.notification_id] = Parked(notification, message.value, reason, at)
+        found[notification.notification_id] = Parked(notification, message.value, reason, at, REPEATED in marks)
     ledger = Ledger(connection, None, partner=partner, transport="operator", on_strange=on_strange)
     await ledger.load()
     settled = {key for key in found if (e := ledger.ended(key)) is not None and e.stage is not Stage.PARKED}
@@ -90,11 +92,16 @@ async def redrive(
     adapter: Adapter,
     recheck: Recheck,
     clock: Callable[[], datetime],
+    although_paused: bool = False,
 ) -> AsyncGenerator[Said, None]:
     """
     Try these once more, one after another, as the courier would, with the same receipts.
 
-    What is parked stays parked unless the partner takes it or the register no longer permits it.
+    What is parked stays parked unless the partner takes it or the register no longer permits it. It ends where an
+    operator has paused the deliveries, be it meanwhile.
+
+    Args:
+        although_paused: Whoever sends these knows that deliveries are paused, and wants these to go.
     """
     outbound = Writer(connection, client_id="operator")
     await outbound.start()
@@ -112,15 +119,23 @@ async def redrive(
             jitter=lambda: 0.0,
         )
         for delivery in deliveries:
+            if not although_paused and is_paused(recheck, partner, clock()):
+                return
             yield _said(delivery, await attempts.make(delivery, still_ours=_always))
     finally:
         await adapter.close()
         await outbound.stop()
 
 
+def is_paused(recheck: Recheck, partner: str, now: datetime) -> bool:
+    """By the register as it was last read: does an operator want nothing handed over now?"""
+    word = recheck.word(partner, now)
+    return word is not None and word.paused
+
+
 def again(parked: Parked, key: DigestKey, reason: str) -> Delivery:
     """A parked one, as a person sends it again."""
-    return Delivery.of(parked.notification, parked.value, key, redriven=reason, parked=True)
+    return Delivery.of(parked.notification, parked.value, key, redriven=reason, parked=True, repeated=parked.repeated)
 
 
 async def _always() -> bool:

@@ -24,7 +24,7 @@ from safebus.deploy.cli.options import (
     stop,
 )
 from safebus.deploy.cli.output import show
-from safebus.deploy.cli.redriving import DESTINATIONS, send_again
+from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, STAYS, pause_of, say_if_paused, send_again
 from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def deliveries_redrive(
     since: str | None = typer.Option(None, "--from", help="parked since, ISO 8601; default: whenever"),
     until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
     answer: str = typer.Option("", "--answer", help="only those that the partner answered so last, such as 403"),
+    although_paused: bool = ALTHOUGH_PAUSED,
     execute: bool = EXECUTE,
     reason: str = REASON,
 ) -> None:
@@ -127,13 +128,15 @@ def deliveries_redrive(
         waiting = [p for p in waiting if p.notification.notification_id in said]
     if not execute:
         say(f"dry run: {len(waiting)} parked deliveries to {partner} would be tried; --execute --reason ... does it")
+        say_if_paused(found, partner, then=STAYS)
         return
     if not waiting:
         say(f"nothing of that kind is parked for {partner}")
         return
     key = found.digest_key()
     act = Act("deliveries redrive", (partner, *(p.notification.notification_id for p in waiting)), reason, len(waiting))
-    raise send_again(found, partner, destinations, [parked.again(p, key, reason) for p in waiting], act)
+    again = [parked.again(p, key, reason) for p in waiting]
+    raise send_again(found, partner, destinations, again, act, although_paused=although_paused)
 
 
 @app.command(
@@ -154,6 +157,7 @@ def deliveries_again(
         False, "--restored", help="the partner lost what it was handed in that time: hand it over once more"
     ),
     destinations: Path | None = typer.Option(None, "--destinations", help="YAML; with --restored"),
+    although_paused: bool = ALTHOUGH_PAUSED,
     output: Form = FORM,
     execute: bool = EXECUTE,
     reason: str = REASON,
@@ -162,7 +166,8 @@ def deliveries_again(
     Put on a partner's topic what was permitted, stands neither there nor at the partner, and is owed.
 
     With --restored: a partner went back to an earlier copy of its system; what it was handed since goes to it once
-    more, under the same ids and in the same order, each asked of the register as of now.
+    more, under the same ids and in the same order, each asked of the register as of now. A web server gets it with the
+    header `safebus-repeated: true`.
 
     Needs what the worker may do. Its adapter asks the register before it hands anything over. Exit code 3: some cannot
     be made again.
@@ -185,18 +190,21 @@ def deliveries_again(
     connection, key = found.connection(), found.person_key()
     if restored != (destinations is not None):
         raise stop(USAGE, "--restored and --destinations FILE belong together; give both or neither")
+    if although_paused and not restored:
+        raise stop(USAGE, "--although-paused goes with --restored; what is put on the topic waits for the pause to end")
 
-    async def main() -> list[Owed]:
+    async def main() -> tuple[str | None, list[Owed]]:
         register = await current_register(connection, key=key)
         if register.partner(partner) is None:
             raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
+        paused = pause_of(register, partner)
         if restored:
             wanted = await handed_over(connection, partner, since=start, until=end)
             span = {"since": start - DECIDED_BEFORE, "until": end}
-            return await made_again(connection, partner, wanted, **span, key=key, schemas=event_schemas())
-        return await owed(connection, partner, since=start, until=end, key=key, schemas=event_schemas())
+            return paused, await made_again(connection, partner, wanted, **span, key=key, schemas=event_schemas())
+        return paused, await owed(connection, partner, since=start, until=end, key=key, schemas=event_schemas())
 
-    what = run(main)
+    paused, what = run(main)
     rows = [
         {
             "notification_id": each.notification_id,
@@ -209,7 +217,19 @@ def deliveries_again(
     show(rows, output, columns=["notification_id", "event_id", "decided_at", "state"])
     can = [each for each in what if each.output is not None]
     if restored and destinations is not None:
-        _hand_over_once_more(found, partner, destinations, can, len(what), execute=execute, reason=reason)
+        _hand_over_once_more(
+            found,
+            partner,
+            destinations,
+            can,
+            len(what),
+            execute=execute,
+            reason=reason,
+            although_paused=although_paused,
+            paused=paused,
+        )
+    if paused:
+        say(f"{paused}: what is put on the topic waits there until they go on, and is asked again then")
     if not execute:
         say(
             f"dry run: {len(can)} of {len(what)} would be put on the topic of {partner}; --execute --reason ... does it"
@@ -225,7 +245,16 @@ def deliveries_again(
 
 
 def _hand_over_once_more(
-    found: Settings, partner: str, destinations: Path, can: Sequence[Owed], of: int, *, execute: bool, reason: str
+    found: Settings,
+    partner: str,
+    destinations: Path,
+    can: Sequence[Owed],
+    of: int,
+    *,
+    execute: bool,
+    reason: str,
+    although_paused: bool,
+    paused: str | None,
 ) -> None:
     from safebus.consumers.delivery.attempt import Delivery
     from safebus.deploy.service import logs
@@ -236,15 +265,19 @@ def _hand_over_once_more(
     logs.set_up(found.log_level)
     if not execute or not can:
         say(f"dry run: {len(can)} of {of} would be handed to {partner} once more; --execute --reason ... does it")
+        if paused:
+            say(f"{paused}: {STAYS}")
         raise typer.Exit(SOME if len(can) < of else DONE)
     digests = found.person_key().digests
     values = [each.output.value for each in can if each.output is not None]
     again = [
-        Delivery.of(codec.decode_record(value, Notification), value, digests, redriven=f"restored: {reason}")
+        Delivery.of(
+            codec.decode_record(value, Notification), value, digests, redriven=f"restored: {reason}", repeated=True
+        )
         for value in values
     ]
     act = Act("deliveries again", (partner, *(each.notification_id for each in can)), reason, len(can))
-    raise send_again(found, partner, destinations, again, act)
+    raise send_again(found, partner, destinations, again, act, although_paused=although_paused)
 
 
 async def _send(found: Settings, what: Sequence[Owed]) -> None:

@@ -11,7 +11,7 @@ from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
-from safebus.deploy.cli.redriving import DESTINATIONS, send_again
+from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, STAYS, say_if_paused, send_again
 from safebus.deploy.service.terminal import say, tell
 
 app = typer.Typer(
@@ -85,6 +85,7 @@ def parked_redrive(
     partner: str = typer.Argument(...),
     notification_id: str = typer.Argument(...),
     destinations: Path = DESTINATIONS,
+    although_paused: bool = ALTHOUGH_PAUSED,
     execute: bool = EXECUTE,
     reason: str = REASON,
 ) -> None:
@@ -101,7 +102,8 @@ def parked_redrive(
         say(
             f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it"
         )
+        say_if_paused(found, partner, then=STAYS)
         return
     delivery = parked.again(one, found.digest_key(), reason)
     act = Act("parked redrive", (partner, notification_id), reason, number=1)
-    raise send_again(found, partner, destinations, [delivery], act)
+    raise send_again(found, partner, destinations, [delivery], act, although_paused=although_paused)

@@ -10,7 +10,7 @@ import typer
 
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.on_record import written_down
-from safebus.deploy.cli.options import DONE, SOME
+from safebus.deploy.cli.options import DONE, SOME, stop
 from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:
@@ -18,18 +18,58 @@ if TYPE_CHECKING:
     from safebus.consumers.delivery.parked import Said
     from safebus.deploy.service.operations import Act
     from safebus.deploy.service.settings import Settings
+    from safebus.streams.register.store import Register
 
 DESTINATIONS = typer.Option(..., "--destinations", help="YAML: where each partner wants its notifications")
+ALTHOUGH_PAUSED = typer.Option(
+    False, "--although-paused", help="deliveries to this partner are paused, and these are to go all the same"
+)
 
 #: So many in a row that are not taken: it is not the message, and the others need not be tried.
 STOP_AFTER: Final = 3
 
 
+def pause_of(register: Register, partner: str) -> str | None:
+    """That deliveries to a partner are paused, since when and until when, in words; None: they are not."""
+    word = register.deliveries_word(partner)
+    if word is None or not word.pauses(clock()):
+        return None
+    until = f"until {word.until:%Y-%m-%d %H:%M} UTC" if word.until else "until somebody resumes them"
+    return f"deliveries to {partner} are paused, since {word.said_at:%Y-%m-%d %H:%M} UTC and {until}"
+
+
+def say_if_paused(found: Settings, partner: str, *, then: str) -> None:
+    """
+    For a dry run.
+
+    Args:
+        then: What follows from it.
+    """
+    from safebus.streams.register.follow import current_register
+
+    paused = pause_of(run(lambda: current_register(found.connection())), partner)
+    if paused:
+        say(f"{paused}: {then}")
+
+
+#: What comes of a pause where something would be sent by hand.
+STAYS: Final = "nothing is sent, and what is parked stays parked, unless --although-paused is given"
+
+
 def send_again(
-    found: Settings, partner: str, destinations: Path, deliveries: Sequence[Delivery], act: Act
+    found: Settings,
+    partner: str,
+    destinations: Path,
+    deliveries: Sequence[Delivery],
+    act: Act,
+    *,
+    although_paused: bool,
 ) -> typer.Exit:
     """
     Put on record, then send these again, one after another; says what became of each.
+
+    A pause holds for what a person sends, too: who paused had a reason, and whoever sends may not know of it. With
+    `although_paused` they say that they do.
 
     Returns:
         To be raised: exit code 3 where some were not handed over.
@@ -51,6 +91,9 @@ def send_again(
             await reader.start()
             place = places.opened(there, clock=clock)
             check_destination(reader.now, partner, place, must=True)
+            paused = pause_of(reader.now, partner)
+            if paused and not although_paused:
+                raise stop(SOME, f"{paused}: {STAYS}")
             await written_down(found, act)
             tried = parked.redrive(
                 found.connection(),
@@ -59,13 +102,12 @@ def send_again(
                 adapter=place.adapter,
                 recheck=RegisterRecheck(reader),
                 clock=clock,
+                although_paused=although_paused,
             )
-            in_a_row = 0
             async for each in tried:
                 say(f"{each.notification_id}: {each.text}" if len(deliveries) > 1 else each.text)
                 said.append(each)
-                in_a_row = 0 if each.handed_over or not each.refused else in_a_row + 1
-                if in_a_row == STOP_AFTER:
+                if _stopped(said):
                     await tried.aclose()
                     break
         finally:
@@ -77,6 +119,11 @@ def send_again(
     if len(deliveries) > 1:
         say(f"{done} of {len(deliveries)} handed over to {partner}")
     if len(said) < len(deliveries):
-        left = len(deliveries) - len(said)
-        say(f"{STOP_AFTER} in a row were not taken, so {left} were not tried; run it again later")
+        why = f"{STOP_AFTER} in a row were not taken" if _stopped(said) else "somebody paused deliveries meanwhile"
+        say(f"{why}, so {len(deliveries) - len(said)} were not tried; run it again later")
     return typer.Exit(DONE if done == len(deliveries) else SOME)
+
+
+def _stopped(said: Sequence[Said]) -> bool:
+    """The last in a row were not taken."""
+    return len(said) >= STOP_AFTER and all(each.refused for each in said[-STOP_AFTER:])

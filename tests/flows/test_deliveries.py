@@ -88,6 +88,37 @@ async def test_a_partner_that_lost_what_it_was_handed_gets_exactly_that_again(bu
     assert {rows[each]["reason"] for each in lost} == {"redriven: restored: their backup of last night"}
 
 
+async def test_nothing_is_sent_by_hand_to_a_partner_that_another_operator_has_paused(bus: Bus) -> None:
+    """Unless whoever sends it says that they know."""
+    parked = await publish(bus, in_the_way=True)
+    destinations = bus.partners.destinations(RECIPIENTS)
+    await bus.register_destination(ASH, destinations)
+    file = bus.partners.drop_folder(ASH) / f"{parked}.json"
+    file.unlink()
+    redrive = ("parked", "redrive", ASH, parked, "--destinations", str(destinations))
+    many = ("deliveries", "redrive", ASH, "--destinations", str(destinations))
+    again = ("deliveries", "again", ASH, "--from", utc_now().isoformat(), "--to", utc_now().isoformat())
+    execute = ("--execute", "--reason", "it was mended")
+    paused = safebus(bus, "partners", "pause", ASH, "--execute", "--reason", "they move offices")
+    try:
+        said = {
+            words: (done.returncode, "are paused, since" in done.stderr)
+            for words in ((*redrive, *execute), (*many, *execute), redrive, many, again)
+            for done in [safebus(bus, *words)]
+        }
+        there = file.exists()
+        knowing = safebus(bus, *redrive, "--although-paused", *execute)
+    finally:
+        resumed = safebus(bus, "partners", "resume", ASH, "--execute", "--reason", "they have moved")
+        await bus.register_end(f"destination/{ASH}")
+
+    assert (paused.returncode, resumed.returncode) == (0, 0)
+    assert list(said.values()) == [(3, True), (3, True), (0, True), (0, True), (0, True)]
+    assert not there
+    assert (knowing.returncode, file.exists()) == (0, True), knowing.stderr
+    file.unlink()
+
+
 def test_restored_needs_to_know_where(bus: Bus) -> None:
     done = safebus(bus, "deliveries", "again", ASH, "--restored")
 

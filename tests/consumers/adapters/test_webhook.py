@@ -128,6 +128,25 @@ async def test_a_repeat_carries_the_same_id_and_the_same_bytes(partner: Partner)
     assert partner.bytes_taken == {envelope(parcel(made_at=NOON), now=now())}
 
 
+async def test_one_that_a_person_sends_once_more_is_marked_beside_what_is_signed(partner: Partner) -> None:
+    """So the partner files it under the same id, and can see that it is none of today's."""
+    marks: list[str | None] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        marks.append(request.headers.get("safebus-repeated"))
+        return web.Response(status=202)
+
+    partner.respond = note
+    made = {"made_at": NOON}
+    async with adapter(settings(partner.port)) as opened:
+        for each in (parcel(**made), parcel(**made, repeated=True)):
+            assert (await handed(opened, each)).reply is Reply.ACCEPTED
+
+    assert marks == [None, "true"]
+    assert partner.asked == [ID, ID]
+    assert len(partner.bytes_taken) == 1
+
+
 async def test_a_withdrawal_is_not_taken_for_a_repeat_of_the_alert(partner: Partner) -> None:
     """It has the alert's notification id; under the same webhook-id a partner would drop it."""
     async with adapter(settings(partner.port)) as opened:

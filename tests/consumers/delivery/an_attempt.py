@@ -91,6 +91,7 @@ class Partner:
         refusal, refusal_meanwhile: What the register says, and what it says once the adapter is ready.
         others: There is another one that could be asked.
         paused: An operator says so once the adapter is ready.
+        repeated: Of each parcel, whether it is marked so.
         done: What was asked and written, in order.
     """
 
@@ -103,6 +104,7 @@ class Partner:
     others: bool = False
     paused: bool = False
     done: list[str] = field(default_factory=list)
+    repeated: list[bool] = field(default_factory=list)
     tally: CountedReplies = field(default_factory=CountedReplies)
     transport: str = "folder"
 
@@ -135,6 +137,7 @@ class Partner:
     async def prepare(self, parcel: Parcel) -> AsyncIterator[Effect]:
         assert parcel.body["fields"] == {"name": "Zoë"}
         self.done.append("ready")
+        self.repeated.append(parcel.repeated)
         await self.while_it_waits()
 
         async def effect() -> PartnerAnswer:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from a_parcel import ID
-from an_attempt import KEY, NOON, ON_CONSENT, PARTNER, WITHDRAWN, Partner, delivery
+from an_attempt import KEY, NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Partner, delivery
 
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import parked
@@ -111,9 +113,9 @@ async def test_what_the_bus_did_not_park_is_named_and_hides_nothing(partner: Par
 
 async def test_one_that_was_handed_over_and_is_sent_again_is_parked_if_it_is_not_taken(partner: Partner) -> None:
     """A partner was restored from yesterday's copy: what it does not take again must be in sight."""
-    partner.answers = [Reply.ACCEPTED, Reply.REFUSED]
+    partner.answers = [Reply.ACCEPTED, Reply.REFUSED, Reply.ACCEPTED]
     await partner.make(delivery())
-    deliveries = [delivery(redriven="restored")]
+    deliveries = [replace(delivery(redriven="restored"), repeated=True)]
     said = [
         each
         async for each in parked.redrive(
@@ -123,3 +125,30 @@ async def test_one_that_was_handed_over_and_is_sent_again_is_parked_if_it_is_not
 
     assert said == [Said(ID, False, "the partner answered its code; it is parked", True)]
     assert await listed(partner) == [(ID, "refused_by_partner")]
+    assert (await redrive(partner)).handed_over
+    assert partner.repeated == [False, True, True]
+
+
+@pytest.mark.parametrize(("although_paused", "tried"), [(False, 1), (True, 2)])
+async def test_a_pause_that_comes_in_between_holds_for_what_a_person_sends(
+    partner: Partner, although_paused: bool, tried: int
+) -> None:
+    """Whoever paused the partner had a reason, and whoever sends four hundred may not know of it."""
+    partner.answers = [Reply.ACCEPTED, Reply.ACCEPTED]
+    partner.paused = True  # once the first is ready to go
+    another = ON_A_DUTY.model_copy(update={"notification_id": ID.replace("0001", "0002")})
+    deliveries = [delivery(redriven="mended"), delivery(another, redriven="mended")]
+    said = [
+        each
+        async for each in parked.redrive(
+            partner.connection,
+            PARTNER,
+            deliveries,
+            adapter=partner,
+            recheck=partner,
+            clock=lambda: NOON,
+            although_paused=although_paused,
+        )
+    ]
+
+    assert [each.handed_over for each in said] == [True] * tried
