@@ -243,12 +243,17 @@ class Attempts:
             jitter=self._jitter(),
         )
 
-    async def come_again(self, delivery: Delivery) -> bool:
-        """It ended before, under the same id: the same bytes need nothing more, others need a person."""
+    async def come_again(self, delivery: Delivery, *, same: Callable[[str], Awaitable[bool]]) -> bool:
+        """
+        It ended before, under the same id: the same content needs nothing more, other content needs a person.
+
+        Args:
+            same: Asked of other bytes than these, by their digest: do they say the same all the same?
+        """
         ended = self._ledger.ended(delivery.notification.notification_id)
         if ended is None:
             return False
-        step = stages.come_again(same=ended.digest == delivery.digest)
+        step = stages.come_again(same=ended.digest == delivery.digest or await same(ended.digest))
         if step is not None:
             await self._carry_out(step, delivery)
         return True

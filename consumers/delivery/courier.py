@@ -23,6 +23,7 @@ from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery.attempt import Attempts
 from safebus.consumers.delivery.cases import Case, Cases, Item
 from safebus.consumers.delivery.circuit import Circuit, Head, State
+from safebus.consumers.delivery.decided_twice import says_the_same
 from safebus.consumers.delivery.ledger import Ledger, Receipts
 from safebus.consumers.delivery.measures import CourierFacts, OpenState, PartnerTopic, Pile
 from safebus.consumers.delivery.notices import Notices
@@ -76,6 +77,7 @@ class Courier:
         self.partner, self.transport = partner, adapter.transport
         self.facts = CourierFacts()
         self._adapter, self._recheck, self._key, self._clock = adapter, recheck, key, clock
+        self._connection = connection
         self._outbound = Writer(connection, client_id=f"adapter-{partner}", linger_ms=0)
         self._ledger = Ledger(
             connection,
@@ -246,10 +248,13 @@ class Courier:
             return
         first_sent, attempt = self._ledger.waited(notification.notification_id)
         item = Item.of(notification, waiting.value, self._key, attempt=attempt, first_sent=first_sent, waiting=waiting)
-        if await self._attempts.come_again(item):
+        if await self._came_again(item):
             self._source.dealt_with(waiting)
         else:
             self._cases.add(item)
+
+    async def _came_again(self, item: Item) -> bool:
+        return await self._attempts.come_again(item, same=partial(says_the_same, self._connection, self._key, item))
 
     def _strange(self, on: PartnerTopic, found: Strange) -> None:
         """Nobody of the bus wrote it: it is said, and the others go on."""
@@ -304,7 +309,7 @@ class Courier:
         """Try the first of a case; it leaves its queue when it has ended, and only then may its offset be committed."""
         item = case.queue[0]
         try:
-            if await self._attempts.come_again(item):  # it ended meanwhile, under the same id
+            if await self._came_again(item):  # it ended meanwhile, under the same id
                 self._done_with(case, item)
                 return
             step = await self._attempts.make(

@@ -99,8 +99,8 @@ TABLE: Final = (
     Line(Met.AT_FAULT,      "no to this one, others are taken",   "refused_while_others_are_taken", _PARKED, None),
     Line(Met.ALL_REFUSED,   "no to all that it was asked",        "all_refused",            _HELD,        None),
     #    of one that has ended                                                              ended
-    Line(Met.SAME_BYTES,    "the same id and bytes again",        "",                       ended=None),
-    Line(Met.OTHER_BYTES,   "its id again, with other bytes",     "same_id_other_content",  ended=_PARKED),
+    Line(Met.SAME_BYTES,    "the same id and content again",      "",                       ended=None),
+    Line(Met.OTHER_BYTES,   "its id again, with other content",   "same_id_other_content",  ended=_PARKED),
 )
 # fmt: on
 

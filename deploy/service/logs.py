@@ -19,8 +19,9 @@ import structlog
 LOGGABLE = frozenset(
     {
         "event", "level", "timestamp",
-        "event_id", "event_type", "source", "partner", "transport", "topic", "partition", "offset", "first_offset",
-        "register_offset", "notification_id", "reason", "answer", "attempt", "permitted", "refused", "waiting",
+        "event_id", "event_type", "source", "partner", "transport", "topic", "partition", "offset", "first_partition",
+        "first_offset", "register_offset", "notification_id", "reason", "answer", "attempt", "permitted", "refused",
+        "waiting",
         "topics", "error", "exit_code", "pid", "count", "decided", "redone", "repeats", "quarantined", "events",
         "port", "right", "owed", "held", "days", "percent", "state", "seconds",
     }

@@ -2,10 +2,11 @@
 Was this event decided before, and from where?
 
 `decisions` has as many partitions as every `in.*` topic, and a decision is written to the partition number of its
-source. So whoever is given a source partition reads the tail of that one decisions partition and knows.
+source. So whoever is given a source partition reads the tail of that one decisions partition and knows. A repeat under
+another case comes on another partition: known too, where one worker has both; else `consumers.delivery` recognises it.
 
     same origin, same bytes             a redo after a crash: carry out what is on record
-    same id, other origin, same bytes   the publisher's repeat: drop and count
+    same id, other origin, same bytes   the publisher's repeat, under whatever case: drop and count
     same id, other bytes                quarantine
 
 The same tail tells what an event's episode led to before (`streams.rules.episode`): whom it kept out, and who was sent
@@ -65,9 +66,12 @@ class Dedupe:
             await self._read_tail(partition)
 
     def find(self, partition: int, source: str, event_id: str) -> KnownDecision | None:
-        """What is known of an event of this agency."""
-        found = self._decided[partition].headers.get((source, event_id))
-        return None if found is None else KnownDecision.from_header(found)
+        """
+        What is known of an event of this agency.
+
+        Also where it was decided on another partition of this worker: whoever publishes it again may give another case.
+        """
+        return self.before(partition, source, {}).decision(event_id)
 
     def add(self, partition: int, record: DecisionRecord, decided: KnownDecision) -> None:
         """Remember one more, as it is written, and forget the oldest beyond the window."""

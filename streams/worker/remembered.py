@@ -115,7 +115,7 @@ class Before:
 
     def tokens(self, event_id: str) -> tuple[str, ...] | None:
         """Of the episodes of this event; None: it is not remembered."""
-        found = self._known(event_id)
+        found = self.decision(event_id)
         return None if found is None else found.episodes
 
     def episode(self, token: str) -> Episode | None:
@@ -137,7 +137,7 @@ class Before:
 
     def adds_to(self, event_id: str) -> str | None:
         """The id of the event that this one adds to or corrects."""
-        found = self._known(event_id)
+        found = self.decision(event_id)
         return None if found is None else found.adds_to
 
     def followers(self, event_id: str) -> Sequence[str]:
@@ -155,7 +155,8 @@ class Before:
         """Where this event of the agency was decided."""
         return next((at for at in self._partitions() if (self.source, event_id) in self.decided[at].headers), None)
 
-    def _known(self, event_id: str) -> KnownDecision | None:
+    def decision(self, event_id: str) -> KnownDecision | None:
+        """What is remembered of the decision about this event."""
         at = self.partition_of(event_id)
         return None if at is None else KnownDecision.from_header(self.decided[at].headers[self.source, event_id])
 

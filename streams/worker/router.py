@@ -207,6 +207,7 @@ class Router:
             topic=origin.topic,
             partition=origin.partition,
             offset=origin.offset,
+            first_partition=known.origin.partition,
             first_offset=known.origin.offset,
         )
         return Became("repeated")

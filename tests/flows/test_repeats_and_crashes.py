@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections import Counter
 from typing import Any
 
 import pytest
-from a_bus import Bus
+from a_bus import Bus, utc_now
+from test_commands import safebus
 
 from safebus.deploy.local.demo import story, watch
+from safebus.producers.publisher import Publisher
 from safebus.schemas import codec, sealing, topics
 from safebus.schemas.bus_records import Notification
 from safebus.schemas.events import OperationEncompass
 from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.writer import partition_of
 
 pytestmark = pytest.mark.flow
 
@@ -42,6 +46,36 @@ async def test_a_publishers_repeat_is_dropped(bus: Bus) -> None:
 
     assert (await decisions_by_event(bus))[event.event_id] == 1
     assert len(await on_topic(bus, "ash-primary", event.event_id)) == 1
+
+
+async def test_the_same_event_under_another_case_is_a_repeat_and_accuses_nobody(bus: Bus) -> None:
+    """Whoever types another `--case` puts it on another partition; it is decided and handed over once all the same."""
+    since, event = utc_now(), another()
+    [first] = await bus.publish(event)
+    await bus.settled(event)
+    elsewhere = await other_partition(bus, event, first.partition)
+    changed = event.model_copy(update={"purpose": "something_else"})
+    [other] = await bus.publish(changed, case=elsewhere)
+    seen = await bus.until(lambda s: any(q.offset == other.offset for q in s.quarantined.values()), "the other content")
+    counted = safebus(bus, "reconcile", "--from", since.isoformat(), "--to", utc_now().isoformat(), "-o", "json")
+
+    assert (await decisions_by_event(bus))[event.event_id] == 1
+    assert len(await on_topic(bus, "ash-primary", event.event_id)) == 1
+    about = [q for q in seen.quarantined.values() if q.partition == other.partition and q.at >= since]
+    assert [(q.reason, q.offset) for q in about] == [("ID_REUSED", other.offset)]
+    assert counted.returncode == 0, counted.stdout
+    police = json.loads(counted.stdout)["agencies"]["fordshire-police"]
+    assert (police["decided"], police["repeats"]) == (1, 1)
+
+
+async def other_partition(bus: Bus, event: OperationEncompass, first: int) -> str:
+    """Publish it once more under a case that stands on another partition; returns that case."""
+    secret = bus.settings.case_secret("fordshire-police")
+    publisher = Publisher(bus.connection, agency="fordshire-police", case_secret=secret)
+    case = next(str(n) for n in range(1000) if partition_of(publisher.case_key(str(n))) != first)
+    [again] = await bus.publish(event, case=case)
+    assert again.partition != first
+    return case
 
 
 async def test_the_same_id_with_other_content_goes_to_quarantine(bus: Bus) -> None:

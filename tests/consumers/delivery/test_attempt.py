@@ -195,16 +195,23 @@ async def test_each_probe_of_one_on_a_consent_has_its_answer_on_record(partner: 
 
 async def test_the_same_again_needs_nothing_and_other_bytes_under_its_id_need_a_person(partner: Partner) -> None:
     other = delivery(ON_A_DUTY.model_copy(update={"flow": "another"}))
-    new = await partner.attempts.come_again(delivery())
+    asked: list[str] = []
+
+    async def same(digest: str) -> bool:
+        asked.append(digest)
+        return len(asked) == 1
+
+    new = await partner.attempts.come_again(delivery(), same=same)
     partner.answers = [Reply.ACCEPTED]
     await partner.make(delivery())
     partner.done.clear()
-    same = await partner.attempts.come_again(delivery())
+    again = [await partner.attempts.come_again(each, same=same) for each in (delivery(), other)]
     after_same = list(partner.done)
-    others = await partner.attempts.come_again(other)
+    others = await partner.attempts.come_again(other, same=same)
 
-    assert (new, same, others) == (False, True, True)
+    assert (new, again, others) == (False, [True, True], True)
     assert (after_same, partner.done) == ([], [PARKED, RECEIPTS])
+    assert asked == [delivery().digest] * 2  # not of the very same bytes
     last = (await partner.receipts())[-1]
     assert said(last) == (Stage.PARKED, 0, "not_sent", "same_id_other_content")
     assert last.output_digest == other.digest

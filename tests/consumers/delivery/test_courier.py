@@ -63,20 +63,24 @@ class School:
     key: PersonKey = KEY
     running: asyncio.Future[None] | None = None
 
-    async def send(self, event: Event) -> str:
+    async def send(self, event: Event, *, at: datetime = NOON) -> str:
         """Decide about an event and put the school's notification on its topic; returns its id."""
         register = await current_register(self.connection, key=self.key)
         received = codec.decode(codec.encode(event))
         origin = Origin(topic=f"in.{event.publisher.agency}", partition=0, offset=0)
-        outcome = sharing.share(received, register, origin=origin, now=NOON, key=self.key, rules_digest="test")
+        outcome = sharing.share(received, register, origin=origin, now=at, key=self.key, rules_digest="test")
         assert isinstance(outcome, sharing.Shared)
         [output] = [o for o in outcome.outputs if o.notification.recipient == PARTNER]
+        return await self.put(output.notification)
+
+    async def put(self, notification: Notification) -> str:
+        """Put one on the school's topic as it stands; returns its id."""
+        key, value = notification.subject_token.encode(), codec.encode_record(notification)
         outbound = Writer(self.connection, client_id="test")
         await outbound.start()
-        n = output.notification
-        await outbound.send_all([Message(topics.notifications_for(PARTNER), n.subject_token.encode(), output.value)])
+        await outbound.send_all([Message(topics.notifications_for(PARTNER), key, value)])
         await outbound.stop()
-        return n.notification_id
+        return notification.notification_id
 
     async def write(self, entry: Entry) -> None:
         await write_records(self.connection, as_records([entry], at=NOON, by="test", reason="test"), key=self.key)
@@ -148,6 +152,24 @@ async def test_it_arrives_once_and_a_restart_does_not_repeat_it(school: School) 
     assert again == notification_id
     assert school.files() == sorted([f"{notification_id}.json", f"{marker}.json"])
     assert stages(receipts) == [Stage.HANDED_OVER, Stage.HANDED_OVER]
+
+
+async def test_one_event_that_two_workers_decided_arrives_once_and_nobody_is_accused(school: School) -> None:
+    """Published under two cases, it came on two partitions. What says something else under its id needs a person."""
+    first = await school.send(story.incident())
+    async with school.courier():
+        await school.until(lambda found: Stage.HANDED_OVER in stages(found))
+        second = await school.send(story.incident(), at=NOON + timedelta(seconds=1))
+        marker = await school.send(story.moved_to_temporary_accommodation(1))
+        seen = await school.until(lambda found: any(r.notification_id == marker for r in found))
+        [bytes_of_first, *_] = [m.value async for m in read_topic(school.connection, topics.notifications_for(PARTNER))]
+        changed = codec.decode_record(bytes_of_first, Notification).model_copy(update={"urgency": "ROUTINE"})
+        await school.put(changed)
+        parked = await school.until(lambda found: Stage.PARKED in stages(found))
+
+    assert (first, [r.stage for r in seen if r.notification_id == first]) == (second, [Stage.HANDED_OVER])
+    assert [r.reason for r in parked if r.stage is Stage.PARKED] == ["same_id_other_content"]
+    assert len(school.files()) == 2
 
 
 async def test_what_arrives_holds_the_released_fields_and_how_to_ask_back(school: School) -> None:

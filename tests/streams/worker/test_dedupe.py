@@ -98,6 +98,16 @@ async def test_a_takeover_knows_what_another_worker_decided(connection: Connecti
     assert dedupe.find(1, "ash", "event-3") is None
 
 
+async def test_a_repeat_under_another_case_is_known_wherever_this_worker_decided_it(connection: Connection) -> None:
+    await write(connection, 1)
+    dedupe = Dedupe(connection, key=KEY)
+    await dedupe.read_tails({1, 2})
+    dedupe.add(1, a_record(2), decided(2))
+
+    assert [dedupe.find(2, "ash", f"event-{n}") for n in (1, 2, 3)] == [decided(1), decided(2), None]
+    assert dedupe.find(2, "beech", "event-1") is None
+
+
 async def test_a_second_takeover_adds_what_came_in_between(connection: Connection) -> None:
     dedupe = Dedupe(connection, key=KEY)
     await dedupe.read_tails({1})
