@@ -49,6 +49,7 @@ class Standing:
         last_handed_over: None: not among the receipts that were looked at.
         asked_again_at: When it is asked again at the latest, as far as a receipt says.
         why: Until when it is paused; what the last receipt says of what is open.
+        paused_until: PAUSED: when it ends by itself; None: when somebody ends it.
     """
 
     partner: str
@@ -59,6 +60,7 @@ class Standing:
     last_handed_over: datetime | None = None
     asked_again_at: datetime | None = None
     why: str = ""
+    paused_until: datetime | None = None
 
 
 async def standings(
@@ -152,4 +154,5 @@ def _standing(
         how, since = How.SUSPENDED, None
     # A held destination is asked again and again, and no receipt says so each time.
     again = [r.again_at for r in open_ones if r.again_at is not None and r.again_at > now]
-    return Standing(partner, how, since, undelivered, oldest, last, min(again, default=None), "; ".join(why))
+    until = word.until if word is not None and paused else None
+    return Standing(partner, how, since, undelivered, oldest, last, min(again, default=None), "; ".join(why), until)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from safebus.deploy.cli import kept as kept_topics
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.on_record import SECOND, put_on_record, write_to_register
 from safebus.deploy.cli.options import (
@@ -59,8 +60,18 @@ def partners_list(
 
 @app.command("show", epilog=example("safebus partners show ash-primary"))
 def partners_show(partner: str = typer.Argument(...), output: Form = FORM) -> None:
-    """Say how the deliveries to one partner stand."""
-    show([_row(each) for each in _standings(partner)], output, columns=_COLUMNS)
+    """Say how the deliveries to one partner stand; while they are paused, until when its topic keeps what waits."""
+    from safebus.consumers.audit.standing import How
+    from safebus.deploy.service import settings
+
+    [standing] = _standings(partner)
+    row, columns = _row(standing), _COLUMNS
+    if standing.how is How.PAUSED:
+        kept = run(lambda: kept_topics.kept_for(settings.load(), [partner]))[partner]
+        row["kept_until"], columns = kept_topics.until_when(kept, standing), [*_COLUMNS, "kept_until"]
+        for line in kept_topics.in_words(kept, standing, until=standing.paused_until, now=clock()):
+            say(line)
+    show([row], output, columns=columns)
 
 
 def _standings(partner: str | None, since: datetime | None = None) -> list[Standing]:
@@ -160,15 +171,19 @@ def _say_word(
     record = deliveries_record(partner, register, paused=paused, until=until, at=clock(), by=by, reason=reason)
     [standing] = _standings(partner)
     would = "be paused" if paused else "go on, and what waits be tried now"
+    kept = run(lambda: kept_topics.kept_for(found, [partner] if paused else []))
+    known = [line for each in kept.values() for line in kept_topics.in_words(each, standing, until=until, now=clock())]
     if not execute:
         say(f"dry run: deliveries to {partner} would {would}; {standing.undelivered} are not delivered")
+        for line in known:
+            say(line)
         say("--execute --reason ... does it")
         return
     write_to_register(found, register, [record], Act(what, (partner,), reason), key=key, second=second)
     if paused:
-        again = f"safebus deliveries again {partner}"
-        say(f"paused; {standing.undelivered} wait, and what comes is kept as long as its topic keeps it; after that")
-        say(f"`{again}` makes it again")
+        say(f"paused; {standing.undelivered} wait, and what comes waits with them")
+        for line in known:
+            say(line)
     else:
         say(f"resumed; {standing.undelivered} are tried now, each asked again")
 

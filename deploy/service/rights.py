@@ -99,13 +99,19 @@ def of_registrar(name: str = "registrar") -> list[Right]:
 
 
 def of_auditor(name: str = "auditor") -> list[Right]:
-    """Reads everything, and writes nothing but that it looked."""
+    """
+    Reads everything, and writes nothing but that it looked.
+
+    It sees how far workers and adapters have got, and how long what waits for a partner is kept.
+    """
     every = ("in.", "out.", "receipts.", "parked.")
     return [
         *_topics(name, READ, *every, prefixed=True),
+        *_topics(name, DESCRIBE_CONFIGS, "out.", prefixed=True),
         *_topics(name, READ, topics.REGISTER, topics.DECISIONS, topics.QUARANTINE, topics.OPERATIONS),
         *_topics(name, WRITE, topics.OPERATIONS),
         Right(name, DESCRIBE, Of.GROUP, GROUP),
+        Right(name, DESCRIBE, Of.GROUP, "adapter-", prefixed=True),
     ]
 
 

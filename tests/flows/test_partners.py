@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from a_bus import Bus
+from a_bus import Bus, utc_now
 from test_commands import incident, notification_id, safebus
 
 from safebus.deploy.local.demo.demonstrate import RECIPIENTS
@@ -40,12 +41,20 @@ async def test_while_a_partner_is_paused_nothing_is_handed_over_and_all_of_it_af
             "the others to have it",
         )
         paused = standing(bus)
+        longer = safebus(bus, "partners", "pause", ASH, "--until", (utc_now() + timedelta(days=8)).isoformat())
         there = (bus.partners.drop_folder(ASH) / f"{mine}.json").exists()
     finally:
         word(bus, "resume", ASH)
     await bus.settled(event)
 
     assert (paused["how"], paused["why"]) == ("paused", "until it is resumed")
+    if bus.broker.name == "kafka":  # the embedded one keeps all that it has
+        kept = datetime.fromisoformat(paused["kept_until"])
+        assert kept - datetime.fromisoformat(paused["oldest"]) == timedelta(days=7)
+        assert f"keeps the oldest that waits until {kept:%Y-%m-%d %H:%M} UTC at least" in longer.stderr
+        assert "the pause is longer than that" in longer.stderr
+    else:
+        assert "keeps what waits, whatever its age" in longer.stderr
     assert paused["undelivered"] >= 1 and paused["oldest"]
     assert not there
     assert (bus.partners.drop_folder(ASH) / f"{mine}.json").exists()

@@ -52,12 +52,14 @@ CAN = {
     "auditor": (
         "reads in.*, out.*, receipts.*, parked.*, register, decisions, quarantine, operations",
         "writes operations",
-        "sees the offsets of safebus-worker",
+        "sees settings of out.*",
+        "sees the offsets of safebus-worker, adapter-*",
     ),
     "op-anna": (
         "reads in.*, out.*, receipts.*, parked.*, register, decisions, quarantine, operations",
         "writes operations, receipts.*, parked.*",
-        "sees the offsets of safebus-worker",
+        "sees settings of out.*",
+        "sees the offsets of safebus-worker, adapter-*",
     ),
     "somebody": (),
 }
