@@ -287,6 +287,7 @@ class Operation(BusRecord):
         number: Of what was shown, changed or sent.
         request: Keyed digest of what is to be changed, where a second person must ask for the same.
         seconds: The operation that this person asks for, too.
+        to: Whom something was assigned to.
     """
 
     SCHEMA: ClassVar[str] = "operation"
@@ -300,6 +301,7 @@ class Operation(BusRecord):
     reason: str
     request: str | None = None
     seconds: str | None = None
+    to: str | None = None
 
 
 class Stage(StrEnum):

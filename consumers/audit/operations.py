@@ -44,9 +44,10 @@ async def entries(
     *,
     trusted: Sequence[Certificate],
     on_strange: Callable[[Strange], None] = lambda _: None,
+    wanted: Callable[[Operation], bool] = lambda _: True,
 ) -> list[OnRecord]:
     """
-    Every operation, in the order in which they were written.
+    Every operation that is wanted, in the order in which they were written.
 
     Args:
         trusted: Who issues the certificates of this bus; none: what a record says of a certificate cannot be proven.
@@ -57,6 +58,8 @@ async def entries(
         operation = own_record(message, Operation)
         if isinstance(operation, Strange):
             on_strange(operation)
+            continue
+        if not wanted(operation):
             continue
         at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
         marks = dict(message.headers)

@@ -1,67 +1,82 @@
-"""What is in quarantine, and how does an operator open one original?"""
+"""What is in quarantine, and how does an operator open one original, or see its fields?"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from safebus.schemas import sealing, topics
+from safebus.consumers.delivery.parcels import plain
+from safebus.schemas import codec, sealing, strict_json, topics
 from safebus.schemas.bus_records import Quarantined
-from safebus.schemas.errors import BadInput
+from safebus.schemas.errors import BadInput, Refused
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.own_records import Strange, own_record
 
 
+@dataclass(frozen=True)
+class InQuarantine:
+    """
+    One entry.
+
+    Attributes:
+        last_at: When it was last set aside, by the broker's clock: a redo does so again under the same id.
+    """
+
+    entry: Quarantined
+    last_at: datetime
+
+
 async def entries(
     connection: Connection, *, on_strange: Callable[[Strange], None] = lambda _: None
-) -> list[Quarantined]:
+) -> list[InQuarantine]:
     """
-    Every entry, oldest first. A redo writes the same entry again under the same id; it stands here once.
+    Every entry, oldest first. What was set aside again under the same id stands here once, as it was written first.
 
     Args:
         on_strange: Told of each record that the bus did not write.
     """
-    found: dict[str, Quarantined] = {}
+    found: dict[str, InQuarantine] = {}
     async for message in read_topic(connection, topics.QUARANTINE):
         entry = own_record(message, Quarantined)
         if isinstance(entry, Strange):
             on_strange(entry)
             continue
-        found.setdefault(entry.quarantine_id, entry)
-    return sorted(found.values(), key=lambda entry: entry.at)
+        first = found.get(entry.quarantine_id)
+        at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
+        found[entry.quarantine_id] = InQuarantine(first.entry if first else entry, at)
+    return sorted(found.values(), key=lambda each: each.entry.at)
 
 
-async def find(connection: Connection, quarantine_id: str) -> Quarantined:
+async def find(connection: Connection, quarantine_id: str) -> InQuarantine:
     """
     One entry.
 
     Raises:
         BadInput: There is no such entry.
     """
-    entry = next((e for e in await entries(connection) if e.quarantine_id == quarantine_id), None)
-    if entry is None:
+    found = next((e for e in await entries(connection) if e.entry.quarantine_id == quarantine_id), None)
+    if found is None:
         raise BadInput(f"nothing is in quarantine under `{quarantine_id}`; `safebus quarantine list` shows what is")
-    return entry
+    return found
 
 
 def open_original(entry: Quarantined, *, private_keys: Sequence[bytes], to: Path) -> int:
     """
     Write the original of an entry into a file that only its owner can read.
 
-    Args:
-        private_keys: One of which it was sealed to: the pair may have been changed since.
-
     Returns:
         How many bytes; 0 when the original was too large to be sealed and stands at its origin only.
 
     Raises:
-        BadInput: The file exists, or no key is the one it was sealed to.
+        BadInput: The file exists; and as `original`.
     """
-    context = f"{entry.topic}/{entry.partition}/{entry.offset}"
-    data = _opened(entry.sealed, private_keys, context)
+    data = original(entry, private_keys=private_keys)
     try:
         handle = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -71,8 +86,44 @@ def open_original(entry: Quarantined, *, private_keys: Sequence[bytes], to: Path
     return len(data)
 
 
-def _opened(sealed: bytes, private_keys: Sequence[bytes], context: str) -> bytes:
+def original(entry: Quarantined, *, private_keys: Sequence[bytes]) -> bytes:
+    """
+    What was set aside, opened in memory; nothing where it was too large to be sealed.
+
+    Args:
+        private_keys: One of which it was sealed to: the pair may have been changed since.
+
+    Raises:
+        BadInput: No key is the one it was sealed to.
+    """
+    context = f"{entry.topic}/{entry.partition}/{entry.offset}"
     for key in private_keys[:-1]:
         with contextlib.suppress(BadInput):
-            return sealing.unseal(sealed, private_key=key, context=context)
-    return sealing.unseal(sealed, private_key=private_keys[-1], context=context)
+            return sealing.unseal(entry.sealed, private_key=key, context=context)
+    return sealing.unseal(entry.sealed, private_key=private_keys[-1], context=context)
+
+
+def decoded(data: bytes) -> dict[str, Any]:
+    """
+    An original as a person can read it.
+
+    Returns:
+        `event`: its fields, where it can be read as one; else `why_not`, and `json` or `text` where it is that, as what
+        was imported is, or `begins`: its first 64 bytes, in hex. JSON that could be read as two things is text.
+    """
+    try:
+        schema, fields = codec.decode_plain(data)
+    except Refused as exc:
+        return {"why_not": f"{exc.reason}: {exc.detail}"} | _as_text(data)
+    return {"event_type": schema.event_type, "event": plain(fields)}
+
+
+def _as_text(data: bytes) -> dict[str, Any]:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"begins": data[:64].hex(" ")}
+    try:
+        return {"json": strict_json.parse(text)}
+    except BadInput:
+        return {"text": text}

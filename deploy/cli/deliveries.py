@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.hands import of_parked
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import (
     DONE,
@@ -28,9 +29,11 @@ from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, STAYS, p
 from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from safebus.consumers.audit.in_hand import InHand
     from safebus.consumers.audit.owed import Owed
+    from safebus.consumers.delivery.parked import Parked
     from safebus.deploy.service.settings import Settings
 
 #: Decisions of so long before the span are looked through, too: a topic keeps a notification for 7 days, and what was
@@ -107,7 +110,8 @@ def deliveries_redrive(
     reason: str = REASON,
 ) -> None:
     """
-    Try all that is parked for a partner again, or a part of it, oldest first. The register is asked before each.
+    Try all that is parked for a partner and not closed again, or a part of it, oldest first. The register is asked
+    before each.
 
     It ends when three in a row are not taken. Exit code 3: some were not handed over.
     """
@@ -126,6 +130,10 @@ def deliveries_redrive(
         last = run(lambda: last_receipts(found.connection(), partner, since=first, until=clock()))
         said = {each.notification_id for each in last if each.answer == answer}
         waiting = [p for p in waiting if p.notification.notification_id in said]
+    hands = of_parked(found, partner, waiting)
+    waiting, closed = _without_closed(waiting, hands)
+    if closed:
+        say(f"{closed} of them are closed and left out; `safebus parked redrive` takes one by its id")
     if not execute:
         say(f"dry run: {len(waiting)} parked deliveries to {partner} would be tried; --execute --reason ... does it")
         say_if_paused(found, partner, then=STAYS)
@@ -242,6 +250,14 @@ def deliveries_again(
     else:
         say(f"nothing is owed to {partner}")
     raise typer.Exit(SOME if len(can) < len(what) else DONE)
+
+
+def _without_closed(waiting: Sequence[Parked], hands: Mapping[str, InHand]) -> tuple[list[Parked], int]:
+    """Those that somebody still has to look at, and how many others: a person has said that these need nothing more."""
+    from safebus.consumers.audit.in_hand import State
+
+    left = [p for p in waiting if hands[p.notification.notification_id].state is not State.CLOSED]
+    return left, len(waiting) - len(left)
 
 
 def _hand_over_once_more(

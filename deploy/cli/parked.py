@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.hands import ALL, COLUMNS, TO, assign_or_close, columns_of, of_parked, without_closed
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
 from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, STAYS, say_if_paused, send_again
 from safebus.deploy.service.terminal import say, tell
+
+if TYPE_CHECKING:
+    from safebus.consumers.audit.in_hand import InHand
+    from safebus.deploy.service.settings import Settings
 
 app = typer.Typer(
     name="parked",
@@ -23,8 +29,8 @@ app = typer.Typer(
 
 
 @app.command("list", epilog=example("safebus parked list ash-primary"))
-def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None:
-    """List what is parked for a partner and not handed over since."""
+def parked_list(partner: str = typer.Argument(...), every: bool = ALL, output: Form = FORM) -> None:
+    """List what is parked for a partner and neither handed over nor closed since, and who looks after it."""
     from safebus.consumers.delivery import parked
     from safebus.deploy.service import settings
     from safebus.schemas.own_records import Strange
@@ -32,6 +38,7 @@ def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None
     found = settings.load()
     strange: list[Strange] = []
     waiting = run(lambda: parked.waiting(found.connection(), partner, on_strange=strange.append))
+    hands = of_parked(found, partner, waiting)
     rows = [
         {
             "notification_id": p.notification.notification_id,
@@ -39,10 +46,12 @@ def parked_list(partner: str = typer.Argument(...), output: Form = FORM) -> None
             "event_type": p.notification.event_type,
             "reason": p.reason,
             "parked_at": p.at.isoformat(timespec="seconds"),
+            **columns_of(hands[p.notification.notification_id]),
         }
         for p in waiting
     ]
-    show(rows, output, columns=["notification_id", "event_id", "event_type", "reason", "parked_at"])
+    columns = ["notification_id", "event_id", "event_type", "reason", "parked_at", *COLUMNS]
+    show(without_closed(rows, every=every), output, columns=columns)
     say_strange(strange)
 
 
@@ -69,10 +78,56 @@ def parked_show(
     one = run(lambda: parked.find(connection, partner, notification_id))
     out = json.loads(one.notification.model_dump_json(exclude={"view"}))
     out["parked_because"] = one.reason
+    out |= columns_of(of_parked(found, partner, [one])[one.notification.notification_id])
     if show_released:
         put_on_record(found, Act("parked show", (partner, one.notification.notification_id), reason, number=1))
         out["view"] = plain(read_view(one.notification, run(lambda: current_register(connection))))
     tell(json.dumps(out, indent=2))
+
+
+@app.command(
+    "assign",
+    epilog=example('safebus parked assign ash-primary NOTIFICATION --to op-anna --execute --reason "knows the school"'),
+)
+def parked_assign(
+    partner: str = typer.Argument(...),
+    notification_ids: list[str] = typer.Argument(..., metavar="NOTIFICATION..."),
+    to: str = TO,
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+) -> None:
+    """Say who looks after parked deliveries. One that was closed is open again."""
+    found, hands = _hands(partner)
+    assign_or_close(
+        found, "parked assign", hands, notification_ids, partner=partner, to=to, execute=execute, reason=reason
+    )
+
+
+@app.command(
+    "close",
+    epilog=example('safebus parked close ash-primary NOTIFICATION --execute --reason "told by telephone"'),
+)
+def parked_close(
+    partner: str = typer.Argument(...),
+    notification_ids: list[str] = typer.Argument(..., metavar="NOTIFICATION..."),
+    execute: bool = EXECUTE,
+    reason: str = REASON,
+) -> None:
+    """
+    Say that parked deliveries need nobody any more, and why. They stay parked, and are not handed over.
+
+    One that is sent again and not taken is open again.
+    """
+    found, hands = _hands(partner)
+    assign_or_close(found, "parked close", hands, notification_ids, partner=partner, execute=execute, reason=reason)
+
+
+def _hands(partner: str) -> tuple[Settings, dict[str, InHand]]:
+    from safebus.consumers.delivery import parked
+    from safebus.deploy.service import settings
+
+    found = settings.load()
+    return found, of_parked(found, partner, run(lambda: parked.waiting(found.connection(), partner)))
 
 
 @app.command(

@@ -39,6 +39,7 @@ class Act:
     number: int | None = None
     request: str | None = None
     seconds: str | None = None
+    to: str | None = None
 
 
 async def put_on_record(found: Settings, act: Act, *, clock: Callable[[], datetime]) -> Operation:
@@ -61,6 +62,7 @@ async def put_on_record(found: Settings, act: Act, *, clock: Callable[[], dateti
         reason=act.reason,
         request=act.request,
         seconds=act.seconds,
+        to=act.to,
     )
     value = codec.encode_record(operation)
     about = headers.cloud_event(id=operation.operation_id, source="operator", type="safebus.operation")

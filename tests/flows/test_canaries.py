@@ -65,6 +65,7 @@ SHOWS = {
     "parked list": "parked list ash-primary",
     "parked show": "parked show ash-primary {parked}",
     "quarantine list": "quarantine list",
+    "quarantine show": "quarantine show {quarantined}",
     "operations list": "operations list",
 }
 #: Those that start something, know of no event, or need a broker with rights; what acts is in test_on_record.
@@ -73,6 +74,7 @@ NOT_TYPED = {
     "demo", "up", "worker", "deliver", "bench", "keys init", "keys export", "rights plan", "rights apply",
     "topics apply", "register load", "register end", "register revive", "register lift", "parked redrive",
     "quarantine open", "schemas release", "partners pause", "partners resume", "partners test", "deliveries redrive",
+    "parked assign", "parked close", "quarantine assign", "quarantine close",
     "keys backup", "keys restore", "keys drill", "keys rotate", "keys switch",
 }  # fmt: skip
 FORMS = ("table", "json", "csv")
@@ -139,6 +141,7 @@ class Told:
     events: list[Event]
     register: Path
     parked: str
+    quarantined: str
 
 
 @pytest.fixture(scope="module")
@@ -181,10 +184,10 @@ async def told(bus: WatchedBus) -> Told:
             and {(THERE, Stage.PARKED), (MASH, Stage.HANDED_OVER), (DOWN, Stage.WAITING)} <= stages
         )
 
-    await watch.until(
+    seen = await watch.until(
         bus.connection, done, what="it", clock=utc_now, check=bus.processes.check, patience=timedelta(minutes=4)
     )
-    return Told(bus, canaries, planted, events, bus.folder / "register", parked)
+    return Told(bus, canaries, planted, events, bus.folder / "register", parked, next(iter(seen.quarantined)))
 
 
 def every_free_text() -> set[str]:
@@ -234,6 +237,7 @@ async def on_terminals(it: Told) -> list[tuple[str, bytes]]:
         "event_id": it.events[0].event_id,
         "register": it.register,
         "parked": it.parked,
+        "quarantined": it.quarantined,
         **{name: it.canaries.word(f"--{name}") for name in ("case", "method", "reason")},
     }
     root: Any = typer.main.get_command(app)

@@ -11,6 +11,7 @@ from a_bus import Bus, utc_now
 from test_commands import incident, notification_id, safebus
 
 from safebus.deploy.local.demo.demonstrate import RECIPIENTS
+from safebus.deploy.service.operations import system_user
 from safebus.schemas.bus_records import Stage
 
 pytestmark = pytest.mark.flow
@@ -123,3 +124,88 @@ def test_restored_needs_to_know_where(bus: Bus) -> None:
     done = safebus(bus, "deliveries", "again", ASH, "--restored")
 
     assert done.returncode == 2 and "--destinations FILE belong together" in done.stderr
+
+
+async def test_what_is_parked_is_assigned_closed_and_open_again_when_it_is_refused_again(bus: Bus) -> None:
+    """And a bulk redrive leaves out what is closed: a person has said that it needs nothing more."""
+    since = utc_now()
+    closed, other = [await publish(bus, in_the_way=True) for _ in range(2)]
+    destinations = bus.partners.destinations(RECIPIENTS)
+    await bus.register_destination(ASH, destinations)
+
+    def rows(*more: str) -> dict[str, tuple[str, str]]:
+        done = safebus(bus, "parked", "list", ASH, "-o", "json", *more)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stderr)
+        mine = (row for row in json.loads(done.stdout) if row["notification_id"] in (closed, other))
+        return {row["notification_id"]: (row["state"], row["assigned_to"]) for row in mine}
+
+    said: list[str] = []
+    because = ("--execute", "--reason", "told by telephone")
+    dry = safebus(bus, "parked", "assign", ASH, closed, "--to", "op-ben")
+    new = rows()
+    assigned = safebus(bus, "parked", "assign", ASH, closed, other, "--to", "op-ben", *because)
+    in_hand = rows()
+    done = safebus(bus, "parked", "close", ASH, closed, *because)
+    twice = safebus(bus, "parked", "close", ASH, closed, *because)
+    unknown = safebus(bus, "parked", "close", ASH, other, "another", *because)
+    without, all_of_them = rows(), rows("--all")
+    redrive = ("--destinations", str(destinations), "--execute", "--reason", "mended")
+    many = safebus(bus, "deliveries", "redrive", ASH, "--from", since.isoformat(), *redrive)
+    after_many = rows("--all")
+    one = safebus(bus, "parked", "redrive", ASH, closed, *redrive)
+    again = rows()
+    for each in (closed, other):
+        (bus.partners.drop_folder(ASH) / f"{each}.json").unlink()
+    last = safebus(bus, "parked", "redrive", ASH, closed, *redrive)
+    after = rows("--all")
+    await bus.register_end(f"destination/{ASH}")
+
+    assert (dry.returncode, "1 would be assigned to op-ben" in dry.stderr) == (0, True)
+    assert new == {closed: ("open", ""), other: ("open", "")}
+    assert assigned.returncode == 0 and in_hand == {closed: ("assigned", "op-ben"), other: ("assigned", "op-ben")}
+    assert (done.returncode, twice.returncode, unknown.returncode) == (0, 1, 1)
+    assert "closed already, by `" in twice.stderr and "nothing is there under `another`" in unknown.stderr
+    assert without == {other: ("assigned", "op-ben")} and "1 are closed and not shown; --all shows them" in said[2]
+    assert all_of_them == {closed: ("closed", "op-ben"), other: ("assigned", "op-ben")}
+    assert many.returncode == 3 and "1 of them are closed and left out" in many.stderr
+    assert after_many == all_of_them
+    assert one.returncode == 3 and again == {closed: ("open again", "op-ben"), other: ("assigned", "op-ben")}
+    assert last.returncode == 0 and after == {other: ("assigned", "op-ben")}
+
+
+async def test_what_is_in_quarantine_is_shown_as_fields_assigned_and_closed(bus: Bus) -> None:
+    event = incident()
+    await bus.publish(event)
+    await bus.settled(event)
+    [reused] = await bus.publish(event.model_copy(update={"purpose": "something_else"}))
+    seen = await bus.until(
+        lambda s: any(q.offset == reused.offset and q.reason == "ID_REUSED" for q in s.quarantined.values()), "it"
+    )
+    mine = next(k for k, q in seen.quarantined.items() if q.offset == reused.offset and q.reason == "ID_REUSED")
+
+    def shown(*more: str) -> dict[str, Any]:
+        done = safebus(bus, "quarantine", "show", mine, *more)
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    def listed_ids(*more: str) -> set[str]:
+        return {r["quarantine_id"] for r in json.loads(safebus(bus, "quarantine", "list", "-o", "json", *more).stdout)}
+
+    plain, opened = shown(), shown("--show-original", "--reason", "the agency asks")
+    assigned = safebus(bus, "quarantine", "assign", mine, "--execute", "--reason", "I ring them")
+    in_hand = shown()
+    closed = safebus(bus, "quarantine", "close", mine, "--execute", "--reason", "they published a correction")
+    done = shown()
+
+    assert (plain["reason"], plain["state"], "original" in plain, "sealed" in plain) == (
+        "ID_REUSED",
+        "open",
+        False,
+        False,
+    )
+    assert opened["original"]["event"]["purpose"] == "something_else"
+    assert (assigned.returncode, closed.returncode) == (0, 0), (assigned.stderr, closed.stderr)
+    assert (in_hand["state"], in_hand["assigned_to"]) == ("assigned", system_user())
+    assert (done["state"], done["last_word"]) == ("closed", "they published a correction")
+    assert mine not in listed_ids() and mine in listed_ids("--all")

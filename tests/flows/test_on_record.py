@@ -55,7 +55,7 @@ def commands_that_act() -> set[str]:
         inner = getattr(command, "commands", {"": command})
         for sub, one in inner.items():
             options = {option for each in one.params for option in each.opts}
-            if options & {"--execute", "--show-released"} or (name, sub) in WITH_REASON:
+            if options & {"--execute", "--show-released", "--show-original"} or (name, sub) in WITH_REASON:
                 found.add(f"{name} {sub}".strip())
     return found
 
@@ -108,6 +108,11 @@ async def acts(bus: Bus, folder: Path) -> dict[str, tuple[list[str], str]]:
     return {
         "explain": (["explain", event.event_id, "-o", "json", "--show-released"], ""),
         "parked show": (["parked", "show", "ash-primary", parked, "--show-released"], ""),
+        "quarantine show": (["quarantine", "show", quarantined, "--show-original"], ""),
+        "quarantine assign": (["quarantine", "assign", quarantined, *execute], ""),
+        "quarantine close": (["quarantine", "close", quarantined, *execute], ""),
+        "parked assign": (["parked", "assign", "ash-primary", parked, "--to", "op-anna", *execute], ""),
+        "parked close": (["parked", "close", "ash-primary", parked, *execute], ""),
         "quarantine open": (["quarantine", "open", quarantined, "--to", str(folder / "original")], ""),
         "keys backup": (
             ["keys", "backup", "--to", str(folder / "new.keys"), "--shares-to", str(folder / "new-shares")],

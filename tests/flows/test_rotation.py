@@ -139,7 +139,7 @@ def make_what_follows(bus: Bus) -> None:
 
 def opened(bus: Bus, folder: Path) -> set[bytes]:
     """What stands in quarantine, as an operator opens it."""
-    for entry in asyncio.run(quarantine.entries(bus.connection)):
+    for entry in (each.entry for each in asyncio.run(quarantine.entries(bus.connection))):
         if entry.reason == "NOT_SINGLE_OBJECT":
             words = ["quarantine", "open", entry.quarantine_id, "--to", str(folder / entry.quarantine_id)]
             done = safebus(bus, *words, "--reason", "the publisher asked")

@@ -21,6 +21,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from safebus.deploy.service import key_files
+from safebus.deploy.service.operations import Act, put_on_record
 from safebus.deploy.service.settings import Settings
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import BusRecord, Notification, Operation, Quarantined, Receipt, Stage
@@ -120,6 +121,32 @@ async def test_an_agencys_credential_speaks_for_no_other_agency(bus: SecuredBus)
     await bus.until(counted, "the forged event to be set aside")
     assert not bus.delivered(SCHOOL, forged.event_id) and not bus.delivered(HAVEN, forged.event_id)
     assert place in bus.run("operations", "list", name="auditor").stderr
+
+
+async def test_an_agencys_credential_takes_nothing_off_the_lists_that_operators_look_at(bus: SecuredBus) -> None:
+    """It may write to `operations`, for what it does itself; `operations list` shows that it tried."""
+    thief = stolen(bus, HOUSING)
+    await write(thief, topics.published_by(HOUSING), b"junk of this test's own")
+
+    def listed() -> dict[str, str]:
+        rows = json.loads(bus.run("quarantine", "list", "-o", "json", name="auditor").stdout)
+        return {row["quarantine_id"]: row["state"] for row in rows if row["size"] == len(b"junk of this test's own")}
+
+    async def is_there() -> bool:
+        return bool(listed())
+
+    await bus.until(is_there, "it to be set aside")
+    [mine] = listed()
+    act = Act("quarantine close", (mine,), "nothing to see here")
+    operation = await put_on_record(thief, act, clock=lambda: datetime.now(UTC))
+    seen = listed()
+    closing = ("quarantine", "close", mine, "--execute", "--reason", "I rang them")
+    closed = bus.run(*closing, name="op-anna")
+
+    assert seen == {mine: "open"}
+    tried = json.loads(bus.run("operations", "list", "--about", mine, "-o", "json", name="auditor").stdout)
+    assert [(row["operation_id"], row["who"]) for row in tried][:1] == [(operation.operation_id, HOUSING)]
+    assert (closed.returncode, listed()) == (0, {}), closed.stderr
 
 
 async def test_an_agencys_credential_speaks_for_that_agency_and_nobody_can_tell(bus: SecuredBus) -> None:

@@ -43,7 +43,7 @@ SAYS_NOTHING_OF_WHO = {
     "MaySpeakFor": "source",
     "Notification": "notification_id decision_id event_id event_type lifecycle recipient publisher purpose urgency "
     "agreement_id flow consent_meaning labels view_schema takes_back role",
-    "Operation": "operation_id certificate system_user what about reason request seconds",
+    "Operation": "operation_id certificate system_user what about reason request seconds to",
     "Origin": "topic",
     "People": "",
     "Partner": "partner name sector territory flags call",
