@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from safebus.consumers.adapters.adapter import HELD_BACK, PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import ALREADY_THERE, HELD_BACK, PartnerAnswer, Reply
 from safebus.consumers.delivery import retry
 from safebus.consumers.delivery.circuit import Fault, Verdict
 from safebus.consumers.delivery.measures import OpenState
@@ -235,7 +235,30 @@ def on_record(step: Step, *, redriven: str | None) -> str:
 
 def code_of(reason: str) -> str:
     """What `on_record` wrote, without the person's words."""
-    return reason.partition(f"; {_REDRIVEN}")[0]
+    return "" if reason.startswith(_REDRIVEN) else reason.partition(f"; {_REDRIVEN}")[0]
+
+
+#: Before the person's words, where the partner had it before.
+RESTORED: Final = "restored: "
+
+
+def sent_again_because(reason: str) -> str | None:
+    """Why a person sent it again, in their words as they are on record; None: it was tried by itself."""
+    _, mark, why = reason.partition(_REDRIVEN)
+    return why.removeprefix(RESTORED) if mark else None
+
+
+def meaning(receipt: Receipt) -> str:
+    """What a receipt tells, in words."""
+    code = code_of(receipt.reason)
+    if receipt.stage is Stage.NOTICE_HANDED_OVER:
+        told = code.startswith("consent_")
+        return (
+            "it was told that the consent has ended" if told else "it did not take that the consent has ended: tell it"
+        )
+    if receipt.stage is Stage.HANDED_OVER:
+        return "the partner had it already" if receipt.answer == ALREADY_THERE else _LINES[Reply.ACCEPTED].means
+    return next((line.means for line in TABLE if line.reason == code != ""), _LINES[Met.NOT_PERMITTED].means)
 
 
 _WAITS_FOR: Final = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from safebus.deploy.cli import one_delivery
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.hands import of_parked
 from safebus.deploy.cli.on_record import put_on_record
@@ -89,6 +90,9 @@ def deliveries_list(
     ]
     columns = ["notification_id", "event_id", "stage", "at", "attempt", "answer", "reason", "waits_for"]
     show(rows, output, columns=columns)
+
+
+app.command("show", epilog=one_delivery.EXAMPLE)(one_delivery.deliveries_show)
 
 
 @app.command(
@@ -273,6 +277,7 @@ def _hand_over_once_more(
     paused: str | None,
 ) -> None:
     from safebus.consumers.delivery.attempt import Delivery
+    from safebus.consumers.delivery.stages import RESTORED
     from safebus.deploy.service import logs
     from safebus.deploy.service.operations import Act
     from safebus.schemas import codec
@@ -288,7 +293,7 @@ def _hand_over_once_more(
     values = [each.output.value for each in can if each.output is not None]
     again = [
         Delivery.of(
-            codec.decode_record(value, Notification), value, digests, redriven=f"restored: {reason}", repeated=True
+            codec.decode_record(value, Notification), value, digests, redriven=f"{RESTORED}{reason}", repeated=True
         )
         for value in values
     ]

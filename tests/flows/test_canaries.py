@@ -60,6 +60,7 @@ SHOWS = {
     "replay verify": "replay verify",
     "deliveries again": "deliveries again haven",
     "deliveries list": "deliveries list ash-primary",
+    "deliveries show": "deliveries show {parked}",
     "partners list": "partners list",
     "partners show": "partners show ash-primary",
     "parked list": "parked list ash-primary",

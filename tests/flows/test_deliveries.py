@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -118,6 +119,55 @@ async def test_nothing_is_sent_by_hand_to_a_partner_that_another_operator_has_pa
     assert not there
     assert (knowing.returncode, file.exists()) == (0, True), knowing.stderr
     file.unlink()
+
+
+async def test_one_delivery_is_shown_with_all_that_happened_to_it_and_who_sent_it_again(bus: Bus) -> None:
+    mine = await publish(bus, in_the_way=True)
+    destinations = bus.partners.destinations(RECIPIENTS)
+    await bus.register_destination(ASH, destinations)
+    parked = safebus(bus, "deliveries", "show", mine, "-o", "json")
+    (bus.partners.drop_folder(ASH) / f"{mine}.json").unlink()
+    redrive = ("--destinations", str(destinations), "--execute", "--reason", "it was taken away")
+    redriven = safebus(bus, "parked", "redrive", ASH, mine, *redrive)
+    done = safebus(bus, "deliveries", "show", mine, "--partner", ASH, "-o", "json")
+    text = safebus(bus, "deliveries", "show", mine)
+    nobody, no_id = (safebus(bus, "deliveries", "show", each) for each in (str(uuid.uuid4()), "4711"))
+    await bus.register_end(f"destination/{ASH}")
+
+    assert (redriven.returncode, parked.returncode, done.returncode) == (0, 0, 0), parked.stderr
+    before, after = json.loads(parked.stdout), json.loads(done.stdout)
+    assert before["partner"].startswith(f"{ASH} (")
+    assert before["of"].startswith("police.encompass.v1, NEW, from fordshire-police")
+    assert before["decision"].startswith("PERMIT, ") and before["because"] and before["agreement"]
+    assert before["stands"] == "PARKED: a person must look at this message"
+    assert before["in hand"].startswith("open since ")
+    assert [(r["stage"], r["answer"], r["means"], r["by"]) for r in after["receipts"]] == [
+        ("PARKED", "other_content", "it has other content of this id", ""),
+        ("HANDED_OVER", "written", "the partner has it", system_user()),
+    ]
+    assert after["stands"] == "HANDED_OVER: done"
+    assert f"by {system_user()} (`parked redrive`): it was taken away" in after["sent again"]
+    assert "the partner has it" in text.stdout and mine in text.stdout
+    assert nobody.returncode == 1 and "no delivery `" in nobody.stderr
+    assert no_id.returncode == 2 and "`4711` is no id of a notification" in no_id.stderr
+
+
+async def test_one_that_was_not_tried_yet_says_what_it_waits_for(bus: Bus) -> None:
+    event = incident()
+    mine = await notification_id(bus, event, ASH)
+    safebus(bus, "partners", "pause", ASH, "--execute", "--reason", "they move offices")
+    try:
+        await bus.publish(event)
+        await bus.until(lambda s: any(r.event_id == event.event_id for r in s.receipts), "the others to have it")
+        shown = safebus(bus, "deliveries", "show", mine, "-o", "json")
+    finally:
+        safebus(bus, "partners", "resume", ASH, "--execute", "--reason", "they have moved")
+    await bus.settled(event)
+
+    assert shown.returncode == 0, shown.stderr
+    row = json.loads(shown.stdout)
+    assert row["stands"].startswith(f"deliveries to {ASH} are paused, since")
+    assert row["waits for"].startswith("on its topic since ") and row["receipts"] == []
 
 
 def test_restored_needs_to_know_where(bus: Bus) -> None:

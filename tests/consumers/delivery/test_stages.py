@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.generate import delivery_states
-from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
+from safebus.consumers.adapters.adapter import ALREADY_THERE, PartnerAnswer, Reply
 from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.circuit import Fault, Verdict
 from safebus.consumers.delivery.measures import OpenState
 from safebus.consumers.delivery.retry import GIVE_UP_AFTER
 from safebus.consumers.delivery.stages import ENDED, FOLLOWS, TABLE, Met, Phase, Step
-from safebus.schemas.bus_records import Reason, Stage
+from safebus.schemas.bus_records import Reason, Receipt, Stage
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TRANSIENT = [Reply.BUSY, Reply.UNKNOWN]
@@ -224,3 +224,58 @@ def test_the_picture_shows_each_line_of_the_table() -> None:
     for met, to in of_the_table.items():
         arrows = [line for line in drawn if met in line.partition(": ")[2].split(", ")]
         assert {line.split("--> ")[1].split(":")[0] for line in arrows} == to
+
+
+def receipt(stage: Stage, reason: str, answer: str = "its code") -> Receipt:
+    return Receipt(
+        notification_id="n",
+        event_id="e",
+        partner="ash",
+        transport="folder",
+        stage=stage,
+        attempt=1,
+        at=NOON,
+        answer=answer,
+        reason=reason,
+        subject_token="t",
+        purpose="p",
+        consent_meaning=None,
+        output_digest="d",
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "means"),
+    [
+        (receipt(Stage.HANDED_OVER, ""), "the partner has it"),
+        (receipt(Stage.HANDED_OVER, "redriven: mended", ALREADY_THERE), "the partner had it already"),
+        (receipt(Stage.WAITING, "answer_unknown"), "no answer came: it may be there"),
+        (
+            receipt(Stage.PARKED, "refused_by_partner; redriven: other_content; redriven: x"),
+            "it does not take this one",
+        ),
+        (receipt(Stage.STOPPED, "CONSENT_WITHDRAWN (R12)"), "the register no longer permits it"),
+        (receipt(Stage.NOTICE_HANDED_OVER, "consent_withdrawn"), "it was told that the consent has ended"),
+        (
+            receipt(Stage.NOTICE_HANDED_OVER, "refused_by_partner"),
+            "it did not take that the consent has ended: tell it",
+        ),
+    ],
+)
+def test_each_receipt_says_in_words_what_it_tells(what: Receipt, means: str) -> None:
+    assert stages.meaning(what) == means
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("", None),
+        ("partner_busy", None),
+        ("redriven: mended", "mended"),
+        ("partner_busy; redriven: mended; redriven: twice", "mended; redriven: twice"),
+        ("redriven: restored: last night", "last night"),
+    ],
+)
+def test_why_a_person_sent_it_again_is_told_from_what_came_of_it(reason: str, why: str | None) -> None:
+    assert stages.sent_again_because(reason) == why
+    assert stages.code_of(reason) == ("partner_busy" if reason.startswith("partner_busy") else "")
