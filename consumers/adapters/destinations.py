@@ -164,12 +164,14 @@ class Opened:
     Attributes:
         place: Where it is, as the register names it; never a secret.
         unclear: Why that cannot be told from what was read; empty: it can.
+        changed: Does its file of secrets say something else by now? `BadInput`: it cannot be read.
     """
 
     transport: str
     place: str
     adapter: Adapter
     unclear: str = ""
+    changed: Callable[[], bool] = lambda: False
 
 
 def opened(destination: Folder | Webhook | Postgres, *, clock: Callable[[], datetime]) -> Opened:
@@ -191,18 +193,19 @@ def opened(destination: Folder | Webhook | Postgres, *, clock: Callable[[], date
         case Webhook():
             from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings
 
-            secrets = tuple(_secret(destination.secrets_file).split())
+            text, changed = _followed(destination.secrets_file)
+            secrets = tuple(text.split())
             settings = WebhookSettings(url=destination.url, secrets=secrets, allow_private=destination.allow_private)
             url = urlsplit(destination.url)
             place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
-            return Opened(destination.transport, place, WebhookAdapter(settings, clock=clock))
+            return Opened(destination.transport, place, WebhookAdapter(settings, clock=clock), changed=changed)
         case Postgres():
             from safebus.consumers.adapters.postgres import PostgresAdapter, PostgresSettings
 
-            dsn = _secret(destination.dsn_file)
+            dsn, changed = _followed(destination.dsn_file)
             place, unclear = _database(dsn)
             made = PostgresAdapter(PostgresSettings(dsn=dsn, table=destination.table))
-            return Opened(destination.transport, f"{place} {destination.table}", made, unclear)
+            return Opened(destination.transport, f"{place} {destination.table}", made, unclear, changed)
 
 
 #: Parameters of a DSN that say nothing of where it goes.
@@ -228,5 +231,7 @@ def _database(dsn: str) -> tuple[str, str]:
     return f"{hosts}/{database}", ""
 
 
-def _secret(path: Path) -> str:
-    return text_of(path).strip()
+def _followed(path: Path) -> tuple[str, Callable[[], bool]]:
+    """What a file says, and whether it says something else by now."""
+    text = text_of(path).strip()
+    return text, lambda: text_of(path).strip() != text

@@ -15,8 +15,6 @@ Source: Standard Webhooks 1.0.0.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +26,7 @@ from typing import Final
 import h11
 from standardwebhooks import Webhook
 
+from safebus.consumers.adapters import signing_secrets
 from safebus.consumers.adapters.adapter import Effect, Parcel, PartnerAnswer, canonical
 from safebus.consumers.adapters.addresses import check_url
 from safebus.consumers.adapters.http_answers import answer_of, no_answer, not_connected
@@ -67,7 +66,7 @@ class WebhookSettings:
         if not self.secrets:
             raise BadInput("a webhook needs at least one secret; found none")
         for number, secret in enumerate(self.secrets, start=1):
-            _check_secret(secret, number=number)
+            signing_secrets.check(secret, number=number)
 
     def __repr__(self) -> str:
         host = check_url(self.url, allow_private=self.allow_private).raw_host
@@ -170,12 +169,3 @@ def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a time zone was given to the webhook adapter; give one in UTC")
     return moment.astimezone(UTC)
-
-
-def _check_secret(secret: str, *, number: int) -> None:
-    try:
-        size = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
-    except (binascii.Error, ValueError):
-        size = 0
-    if not secret.startswith("whsec_") or not 24 <= size <= 64:
-        raise BadInput(f"webhook secret {number} is not `whsec_` and 24 to 64 bytes in base64; ask the partner again")

@@ -52,6 +52,7 @@ async def entries(
     Args:
         trusted: Who issues the certificates of this bus; none: what a record says of a certificate cannot be proven.
         on_strange: Told of each record that the bus did not write, or that names somebody who did not sign it.
+        wanted: Says which are looked at; who signed the others is not looked at either.
     """
     found: dict[str, OnRecord] = {}
     async for message in read_topic(connection, topics.OPERATIONS):

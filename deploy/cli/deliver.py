@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +17,13 @@ if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` ans
     from asyncio import Event
 
     from safebus.consumers.adapters.destinations import Destinations
-    from safebus.consumers.delivery.courier import Courier
     from safebus.deploy.service.adapter_rights import AdapterRights
+    from safebus.deploy.service.couriers import Couriers
     from safebus.deploy.service.settings import Settings
-    from safebus.schemas.errors import SafebusError
-    from safebus.schemas.kafka.allowed import Right
     from safebus.streams.register.follow import RegisterReader
 
 app = typer.Typer()
 
-#: How long a courier that may not read or write its topics waits until it tries again, seconds.
-_ASK_AGAIN_S = 5.0
 #: How long a partner's folder and files may take to be looked at, seconds.
 _LOOKS_FOR_S = 10.0
 
@@ -73,7 +69,6 @@ def deliver(
 async def _deliver(found: Settings, there: Destinations, chosen: Collection[str], health_port: int | None) -> None:
     import asyncio
     import random
-    from functools import partial
 
     import structlog
 
@@ -84,6 +79,7 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
     from safebus.deploy.service import rights
     from safebus.deploy.service.adapter_rights import AdapterRights
     from safebus.deploy.service.certificates import renewing
+    from safebus.deploy.service.couriers import Couriers
     from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
     from safebus.schemas.errors import BadInput, NotAllowed
     from safebus.streams.register.follow import RegisterReader
@@ -101,12 +97,15 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
     receipts = Receipts(connection)  # read once for all of them
     looking = OwnThreads(within_s=_LOOKS_FOR_S)
 
-    async def courier_for(partner: str) -> Courier:
+    async def place_for(partner: str) -> places.Opened:
         try:  # anew, for it may have been mended since; and beside all others, for a folder may answer nothing
             place = await looking.run(lambda: places.opened(places.read(there.file).of(partner), clock=clock))
         except NoAnswer:
             raise BadInput(f"the folder or the files of `{partner}` do not answer; is the share there?") from None
         check_destination(await reader.catch_up(), partner, place, must=False)
+        return place
+
+    def courier_for(partner: str, place: places.Opened) -> Courier:
         return Courier(
             connection,
             partner=partner,
@@ -120,114 +119,35 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
 
     seen = AdapterRights(connection, chosen)
     await seen.look()
-    couriers: dict[str, Courier] = {}
-    wrong: dict[str, SafebusError] = {}
-    for partner in chosen:
-        try:
-            couriers[partner] = await courier_for(partner)
-        except BadInput as exc:  # a secret that is missing, a place that is not registered: that partner's trouble
-            wrong[partner] = exc
-            structlog.get_logger().error("courier.not_begun", partner=partner, error=str(exc))
-    if not couriers:
-        raise next(iter(wrong.values()))
+    couriers = Couriers(place_for=place_for, courier_for=courier_for, lacking=seen.of, stop=asked_to_stop)
+    await couriers.begin(chosen)
     try:
         async with (
             renewing(connection.tls, found.tls_ca, found.tls_cert, clock=clock),
-            _watched_couriers(found, health_port, couriers, wrong, seen, reader, asked_to_stop) as told,
+            _watched(found, health_port, couriers, seen, reader, asked_to_stop),
             asyncio.TaskGroup() as group,
         ):
             watching = group.create_task(seen.watch())
-            delivering = [
-                group.create_task(
-                    _keep(partner, couriers, wrong, courier_for, told, partial(seen.of, partner), asked_to_stop)
-                )
-                for partner in chosen
-            ]
+            delivering = [group.create_task(couriers.keep(partner)) for partner in chosen]
             await asyncio.wait(delivering)
             watching.cancel()
     finally:
         await reader.stop()
-    structlog.get_logger().info("deliver.stopped", count=len(couriers))
-
-
-async def _keep(
-    partner: str,
-    couriers: dict[str, Courier],
-    wrong: dict[str, SafebusError],
-    courier_for: Callable[[str], Awaitable[Courier]],
-    told: Callable[[Courier], None],
-    lacking: Callable[[], Awaitable[Sequence[Right]]],
-    asked_to_stop: Event,
-) -> None:
-    """
-    Deliver to one partner until stopped. While something of its own is wrong, it waits and all others go on.
-
-    Args:
-        couriers: Of all partners, as whoever watches sees them; a new one takes the place of one that ended.
-        wrong: Why a partner's courier could not begin, for as long as it cannot.
-        told: Tells the metrics of a new one.
-        lacking: Asks the broker which rights on this partner's topics are missing.
-    """
-    import structlog
-
-    from safebus.schemas.errors import BadInput, BadRegister, NotReachable, SafebusError
-    from safebus.schemas.kafka.connection import is_about_a_right
-
-    begun = partner in couriers
-    while not asked_to_stop.is_set():
-        try:
-            if begun:
-                await couriers[partner].run(asked_to_stop)
-        except Exception as exc:
-            # By the broker's own word: whatever the client makes of a right that is gone, it may be a failed assertion.
-            # Where no broker answers that, it is nobody's own trouble, and the process ends.
-            missing = await lacking()
-            if isinstance(exc, BadRegister):
-                raise  # nobody may be handed anything
-            # The message of a foreign error may quote a notification.
-            said = f": {exc}" if isinstance(exc, SafebusError) else ""
-            what = f": it lacks {', '.join(map(str, missing))}, or that is not there" if missing else said
-            event = "courier.not_allowed" if missing or is_about_a_right(exc) else "courier.begins_again"
-            structlog.get_logger().error(event, partner=partner, error=f"{type(exc).__name__}{what}")
-        begun = False
-        while not begun and not await _asked_within(asked_to_stop, _ASK_AGAIN_S):
-            try:
-                couriers[partner] = await courier_for(partner)
-            except (BadInput, NotReachable) as exc:  # its file or its destination: its trouble, until that is mended
-                if isinstance(exc, BadRegister):
-                    raise
-                if str(exc) != str(wrong.get(partner)):
-                    structlog.get_logger().error("courier.not_begun", partner=partner, error=str(exc))
-                wrong[partner] = exc
-            else:
-                begun = True
-                wrong.pop(partner, None)
-                told(couriers[partner])
-
-
-async def _asked_within(asked_to_stop: Event, seconds: float) -> bool:
-    """Wait so long, or until asked to stop; returns whether that was."""
-    import asyncio
-    import contextlib
-
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asked_to_stop.wait(), seconds)
-    return asked_to_stop.is_set()
+    structlog.get_logger().info("deliver.stopped", count=len(couriers.running))
 
 
 @asynccontextmanager
-async def _watched_couriers(
+async def _watched(
     found: Settings,
     health_port: int | None,
-    couriers: Mapping[str, Courier],
-    wrong: Mapping[str, SafebusError],
+    couriers: Couriers,
     seen: AdapterRights,
     reader: RegisterReader,
     asked_to_stop: Event,
-) -> AsyncIterator[Callable[[Courier], None]]:
-    """Others can see how these couriers are, where that is asked for; gives what tells them of a new one."""
+) -> AsyncIterator[None]:
+    """Others can see how these couriers are, where that is asked for."""
     if health_port is None:
-        yield lambda _: None
+        yield
         return
     import asyncio
 
@@ -237,7 +157,7 @@ async def _watched_couriers(
 
     pulse = Progress()
     numbers = metrics.DeliverNumbers(
-        couriers.values(),
+        couriers.running.values(),
         pulse,
         clock=clock,
         rules_digest=rules_digest(),
@@ -246,12 +166,16 @@ async def _watched_couriers(
     )
 
     def trouble() -> list[str]:
-        return [*(f"a destination for `{partner}` ({exc})" for partner, exc in wrong.items()), *map(str, seen.lacking)]
+        return [
+            *(f"a destination for `{partner}` ({exc})" for partner, exc in couriers.wrong.items()),
+            *map(str, seen.lacking),
+        ]
 
-    state = health.DeliverHealth(couriers.values(), pulse, asked_to_stop, clock, trouble)
+    state = health.DeliverHealth(couriers.running.values(), pulse, asked_to_stop, clock, trouble)
     fresh = asyncio.create_task(health.keep_fresh(reader, pulse))
     try:
         async with health.serving(health_port, state, numbers.exposition):
-            yield numbers.watch
+            couriers.told = numbers.watch
+            yield
     finally:
         fresh.cancel()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from safebus.deploy.cli import kept as kept_topics
+from safebus.deploy.cli import partner_secrets
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.on_record import SECOND, put_on_record, write_to_register
 from safebus.deploy.cli.options import (
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="partners",
-    help="How deliveries to partners stand; pause, resume and test them.",
+    help="How deliveries to partners stand; pause, resume and test them, change a secret.",
     no_args_is_help=True,
     epilog=example(
         "safebus partners list", 'safebus partners pause ash-primary --execute --reason "they move offices"'
     ),
 )
+
+app.add_typer(partner_secrets.app)
 
 _COLUMNS = ["partner", "how", "since", "undelivered", "oldest", "last_handed_over", "asked_again_at", "why"]
 
@@ -60,18 +63,34 @@ def partners_list(
 
 @app.command("show", epilog=example("safebus partners show ash-primary"))
 def partners_show(partner: str = typer.Argument(...), output: Form = FORM) -> None:
-    """Say how the deliveries to one partner stand; while they are paused, until when its topic keeps what waits."""
+    """
+    Say how the deliveries to one partner stand, and whether the secret of its webhook is being changed.
+
+    While they are paused, also until when its topic keeps what waits.
+    """
     from safebus.consumers.audit.standing import How
     from safebus.deploy.service import settings
 
     [standing] = _standings(partner)
-    row, columns = _row(standing), _COLUMNS
+    row, columns = _row(standing) | {"secret": _secret_change(partner)}, [*_COLUMNS, "secret"]
     if standing.how is How.PAUSED:
         kept = run(lambda: kept_topics.kept_for(settings.load(), [partner]))[partner]
-        row["kept_until"], columns = kept_topics.until_when(kept, standing), [*_COLUMNS, "kept_until"]
+        row["kept_until"], columns = kept_topics.until_when(kept, standing), [*columns, "kept_until"]
         for line in kept_topics.in_words(kept, standing, until=standing.paused_until, now=clock()):
             say(line)
     show([row], output, columns=columns)
+
+
+def _secret_change(partner: str) -> str:
+    from safebus.consumers.audit.secrets_changed import last_change
+    from safebus.deploy.service import settings
+    from safebus.schemas.errors import NotReachable
+
+    found = settings.load()
+    try:
+        return run(lambda: last_change(found.connection(), partner, trusted=found.issuers()))
+    except NotReachable as exc:  # a certificate that may not read what others did sees the rest all the same
+        return f"not known: {exc}"
 
 
 def _standings(partner: str | None, since: datetime | None = None) -> list[Standing]:

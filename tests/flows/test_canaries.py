@@ -76,6 +76,7 @@ NOT_TYPED = {
     "topics apply", "register load", "register end", "register revive", "register lift", "parked redrive",
     "quarantine open", "schemas release", "partners pause", "partners resume", "partners test", "deliveries redrive",
     "parked assign", "parked close", "quarantine assign", "quarantine close",
+    "partners rotate-secret",
     "keys backup", "keys restore", "keys drill", "keys rotate", "keys switch",
 }  # fmt: skip
 FORMS = ("table", "json", "csv")
