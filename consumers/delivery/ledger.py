@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from safebus.consumers.delivery.outstanding import Delivered, Outstanding
 from safebus.consumers.delivery.stages import ENDED, NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, code_of
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Notification, Receipt, Stage
@@ -32,17 +32,6 @@ class Ended(NamedTuple):
 
     stage: Stage
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """What a partner may hold, and what is needed to tell it that the consent was withdrawn."""
-
-    digest: str
-    event_id: str
-    subject_token: str
-    purpose: str
-    consent_meaning: str | None
 
 
 class Receipts:
@@ -156,7 +145,7 @@ class Ledger:
         self._receipts = receipts or Receipts(connection, window=window)
         self._receipts.follow(self._topic, self)
         self._ended: OrderedDict[str, Ended] = OrderedDict()
-        self._on_consent: dict[str, Delivered] = {}
+        self._on_consent = Outstanding()
         self._waited: dict[str, tuple[datetime, int]] = {}
         self._maybe_there: set[str] = set()  # tried, and nobody knows whether the partner took it
         self._under_way: set[str] = set()  # an attempt was begun, and no answer to it is written
@@ -192,8 +181,9 @@ class Ledger:
         old = Ledger(self._connection, None, partner=self._partner, transport=self._transport, window=_OLD_WINDOW)
         await self._receipts.read_before_the_tail(self._topic, old)
         for key, delivered in old._on_consent.items():
-            if key not in self._noticed and key not in self._ended:  # else its later receipts have said what counts
-                self._on_consent.setdefault(key, delivered)
+            # Else its later receipts have said what counts.
+            if key not in self._noticed and key not in self._ended and key not in self._on_consent:
+                self._on_consent[key] = delivered
                 self.consents += 1
 
     def ended(self, notification_id: str) -> Ended | None:
@@ -215,7 +205,7 @@ class Ledger:
         """(when it was first tried, how often): a restart does not begin its 72 hours again."""
         return self._waited.get(notification_id, (None, 0))
 
-    def on_consent(self) -> dict[str, Delivered]:
+    def on_consent(self) -> Outstanding:
         """What was handed over on somebody's consent and not yet followed by a notice of its end."""
         return self._on_consent
 
@@ -297,7 +287,7 @@ class Ledger:
         self._waited.pop(key, None)
         if receipt.stage is Stage.NOTICE_HANDED_OVER:
             self._noticed.add(key)
-            self._on_consent.pop(key, None)
+            self._on_consent.discard(key)
             self._only_begun.discard(key)
         elif receipt.stage in ENDED:
             new = key not in self._ended and key not in self._maybe_there
@@ -319,7 +309,7 @@ class Ledger:
             self._only_begun.add(key)
         elif key in self._only_begun and key not in self._under_way:  # the partner's answer was no
             self._only_begun.discard(key)
-            del self._on_consent[key]
+            self._on_consent.discard(key)
             return
         else:
             return

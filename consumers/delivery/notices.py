@@ -7,6 +7,7 @@ out beside the alerts, never before them: a partner that refuses or does not ans
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -14,8 +15,9 @@ import structlog
 
 from safebus.consumers.adapters.adapter import Adapter, PartnerAnswer, Reply, hand_over
 from safebus.consumers.delivery import retry, stages
-from safebus.consumers.delivery.ledger import Delivered, Ledger
+from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts, Told
+from safebus.consumers.delivery.outstanding import Delivered, Outstanding, Voice
 from safebus.consumers.delivery.parcels import notice_of
 from safebus.consumers.delivery.recheck import Recheck
 from safebus.schemas.keys import DigestKey
@@ -25,6 +27,10 @@ log = structlog.get_logger()
 LOOK_EVERY = timedelta(seconds=2)
 #: Some consents end by their date, without any change of the register.
 LOOK_AT_ALL_EVERY = timedelta(minutes=1)
+#: So many are looked at in one go, some milliseconds, before whatever else is to be done gets its turn.
+LOOKED_AT_ONCE = 200
+#: Of the time at most one part in so many goes into looking at them, however many there are.
+ONE_PART_IN = 5
 
 
 class Notices:
@@ -61,13 +67,9 @@ class Notices:
             offset, count, at = self._looked
             if (offset, count) == (register_offset, seen) and now - at < LOOK_AT_ALL_EVERY:
                 return
-        # A receipt that the bus did not write, with what is no token, ends nothing.
-        readable = [n for n, delivered in there.items() if self._key.reads(delivered.subject_token)]
-        ended = {
-            notification_id: how
-            for notification_id in readable
-            if (how := self._how_ended(there[notification_id], now))
-        }
+        ended = await self._ended(there, now)
+        # Where there are very many, there would be time for nothing else.
+        self._not_before = now + max(LOOK_EVERY, ONE_PART_IN * (self._clock() - now))
         if ended:
             await self._ledger.load()  # another process of this partner, or an operator, may have told it
         for notification_id, how in ended.items():
@@ -77,11 +79,22 @@ class Notices:
                 return
         self._looked = register_offset, seen, now  # what came meanwhile is looked at in the next round
 
-    def _how_ended(self, delivered: Delivered, now: datetime) -> str | None:
+    async def _ended(self, there: Outstanding, now: datetime) -> dict[str, str]:
+        """Whose consent has ended, and how. There may be very many, and alerts do not wait until all are looked at."""
+        ended: dict[str, str] = {}
+        for number, voice in enumerate(there.voices()):
+            if number % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            # A receipt that the bus did not write, with what is no token, ends nothing.
+            if self._key.reads(voice.subject_token) and (how := self._how_ended(voice, now)):
+                ended[voice.notification_id] = how
+        return ended
+
+    def _how_ended(self, voice: Voice, now: datetime) -> str | None:
         return self._recheck.consent_ended(
-            person=self._key.plain(delivered.subject_token),
-            meaning=delivered.consent_meaning or "",
-            purpose=delivered.purpose,
+            person=self._key.plain(voice.subject_token),
+            meaning=voice.consent_meaning or "",
+            purpose=voice.purpose,
             partner=self._partner,
             now=now,
         )

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from safebus.consumers.adapters.adapter import Parcel
-from safebus.consumers.delivery.ledger import Delivered
+from safebus.consumers.delivery.outstanding import Delivered
 from safebus.schemas.bus_records import Notification
 
 
