@@ -7,16 +7,17 @@ receipts say. Nothing moves for anyone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 
 from safebus.consumers.delivery.stages import waits_for
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Receipt, Stage
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group_offsets import committed_by
+from safebus.schemas.kafka.group_offsets import committed_by_each
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader
 from safebus.schemas.own_records import own_record
@@ -81,45 +82,65 @@ async def standings(
         NotReachable: The broker does not say.
     """
     wanted = sorted(partners)
-    names = {f(p) for p in wanted for f in (topics.notifications_for, topics.receipts_from)}
-    found = []
-    async with Reader(connection, names.__contains__, committed=False) as reader:
+    out = {topics.notifications_for(partner): partner for partner in wanted}
+    told = {topics.receipts_from(partner): partner for partner in wanted}
+    async with Reader(connection, (out | told).__contains__, committed=False) as reader:
         first = {} if since is None else await reader.offsets_at(since)
-        for partner in wanted:
-            mine = [p for p in reader.partitions if p.topic == topics.notifications_for(partner)]
-            if not mine:
-                found.append(Standing(partner, How.NO_TOPIC, why=f"`{topics.notifications_for(partner)}` is not there"))
-                continue
-            done = await committed_by(connection, f"adapter-{partner}", mine)
-            undelivered = {p: n for p in mine if (n := reader.ends[p] - max(done.get(p, 0), reader.begins[p])) > 0}
-            oldest = await _oldest(reader, {p: reader.ends[p] - n for p, n in undelivered.items()})
-            receipts = await _last_receipts(reader, partner, first)
-            found.append(_standing(partner, register, sum(undelivered.values()), oldest, receipts, now))
+        groups: dict[str, list[Partition]] = {partner: [] for partner in wanted}
+        for partition in reader.partitions:
+            if partition.topic in out:
+                groups[out[partition.topic]].append(partition)
+        undelivered = await _undelivered(connection, groups, reader)
+        for partition in reader.partitions:
+            tail = max(reader.begins[partition], reader.ends[partition] - _TAIL)
+            at = reader.ends[partition] - undelivered.get(partition, 0)
+            reader.seek(partition, min(tail, first.get(partition, tail)) if partition.topic in told else at)
+        oldest, receipts = await _read(reader, told)
+    found = []
+    for partner in wanted:
+        mine = groups[partner]
+        if not mine:
+            found.append(Standing(partner, How.NO_TOPIC, why=f"`{topics.notifications_for(partner)}` is not there"))
+            continue
+        many = sum(undelivered.get(partition, 0) for partition in mine)
+        since_when = min((oldest[p] for p in mine if p in oldest), default=None)
+        said = sorted(receipts.get(partner, ()), key=lambda receipt: receipt.at)
+        found.append(_standing(partner, register, many, since_when, said, now))
     return found
 
 
-async def _oldest(reader: Reader, first: Mapping[Partition, int]) -> datetime | None:
-    times = []
-    for partition, offset in first.items():
-        reader.seek(partition, offset)
-        if (record := await reader.peek(partition)) is not None:
-            times.append(datetime.fromtimestamp(record.timestamp / 1000, UTC))
-    return min(times, default=None)
+async def _undelivered(
+    connection: Connection, groups: Mapping[str, Sequence[Partition]], reader: Reader
+) -> dict[Partition, int]:
+    """How many notifications each group has not dealt with, where there are any."""
+    asked = {f"adapter-{partner}": mine for partner, mine in groups.items() if mine}
+    done = await committed_by_each(connection, asked)
+    return {
+        partition: left
+        for group, mine in asked.items()
+        for partition in mine
+        if (left := reader.ends[partition] - max(done[group].get(partition, 0), reader.begins[partition])) > 0
+    }
 
 
-async def _last_receipts(reader: Reader, partner: str, first: Mapping[Partition, int]) -> list[Receipt]:
-    found: list[Receipt] = []
-    for partition in reader.partitions:
-        if partition.topic != topics.receipts_from(partner):
-            continue
-        tail = max(reader.begins[partition], reader.ends[partition] - _TAIL)
-        reader.seek(partition, min(tail, first.get(partition, tail)))
-        while records := await reader.take_some(partition):
-            for record in records:
-                receipt = own_record(record, Receipt, belongs=lambda r: r.partner == partner)
+async def _read(reader: Reader, told: Mapping[str, str]) -> tuple[dict[Partition, datetime], dict[str, list[Receipt]]]:
+    """When the first that comes of each partition of notifications came there; and the receipts, by partner."""
+    oldest: dict[Partition, datetime] = {}
+    receipts: dict[str, list[Receipt]] = {}
+    while records := await reader.take_any():
+        for record in records:
+            if (partner := told.get(record.topic)) is not None:
+                receipt = own_record(record, Receipt, belongs=partial(_is_of, partner))
                 if isinstance(receipt, Receipt):
-                    found.append(receipt)
-    return sorted(found, key=lambda receipt: receipt.at)
+                    receipts.setdefault(partner, []).append(receipt)
+            elif (here := Partition(record.topic, record.partition)) not in oldest:
+                oldest[here] = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+                reader.seek(here, reader.ends[here])  # the others behind it need not be read
+    return oldest, receipts
+
+
+def _is_of(partner: str, receipt: Receipt) -> bool:
+    return receipt.partner == partner
 
 
 def _standing(

@@ -111,7 +111,7 @@ def of_auditor(name: str = "auditor") -> list[Right]:
         *_topics(name, READ, topics.REGISTER, topics.DECISIONS, topics.QUARANTINE, topics.OPERATIONS),
         *_topics(name, WRITE, topics.OPERATIONS),
         Right(name, DESCRIBE, Of.GROUP, GROUP),
-        Right(name, DESCRIBE, Of.GROUP, "adapter-", prefixed=True),
+        Right(name, DESCRIBE, Of.GROUP, "adapter-", prefixed=True),  # how far the deliveries to each partner are
     ]
 
 

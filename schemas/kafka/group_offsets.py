@@ -1,13 +1,14 @@
 """
-How far has a group got?
+How far has a group got, or each of many?
 
-Asked from outside of the group, so nothing moves in it.
+Asked from outside of the groups, so nothing moves in them; by one client, however many they are.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -17,6 +18,9 @@ from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAv
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.partitions import Partition
+
+#: Groups that are asked for at the same time; each is two small questions on one connection.
+_AT_ONCE = 100
 
 
 async def committed_by(
@@ -31,11 +35,43 @@ async def committed_by(
     Raises:
         NotReachable: The broker does not say, or hides it.
     """
-    tps = [TopicPartition(*partition) for partition in partitions]
+    return (await committed_by_each(connection, {group: partitions}, patience_s=patience_s))[group]
+
+
+async def committed_by_each(
+    connection: Connection, groups: Mapping[str, Sequence[Partition]], *, patience_s: float = 30.0
+) -> dict[str, dict[Partition, int]]:
+    """
+    As `committed_by`, of many groups at once.
+
+    Raises:
+        NotReachable: The broker does not say of one of them, or hides it.
+    """
     admin = AIOKafkaAdminClient(request_timeout_ms=int(patience_s * 1000), **connection.settings())
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def of(group: str) -> dict[Partition, int]:
+        tps = [TopicPartition(*partition) for partition in groups[group]]
+        async with places, _said_plainly(connection, group):
+            found = await _once_there(lambda: _offsets(admin, group, tps), patience_s)
+        return {Partition(*tp): at.offset for tp, at in found.items() if at.offset >= 0}
+
     try:
-        await admin.start()
-        found = await _once_there(lambda: _offsets(admin, group, tps), patience_s)
+        async with _said_plainly(connection, next(iter(groups), "")):
+            await admin.start()
+        async with asyncio.TaskGroup() as asking:
+            found = {group: asking.create_task(of(group)) for group in groups}
+    except* NotReachable as several:
+        raise several.exceptions[0] from several.exceptions[0].__cause__
+    finally:
+        await admin.close()
+    return {group: asked.result() for group, asked in found.items()}
+
+
+@asynccontextmanager
+async def _said_plainly(connection: Connection, group: str) -> AsyncIterator[None]:
+    try:
+        yield
     except GroupAuthorizationFailedError as exc:
         raise NotReachable(
             f"this certificate may not see how far `{group}` is; ask for DESCRIBE on that group"
@@ -44,9 +80,6 @@ async def committed_by(
         raise NotReachable(
             f"`{connection.bootstrap}` does not say how far `{group}` is ({type(exc).__name__})"
         ) from exc
-    finally:
-        await admin.close()
-    return {Partition(*tp): at.offset for tp, at in found.items() if at.offset >= 0}
 
 
 async def _offsets(admin: Any, group: str, tps: Sequence[TopicPartition]) -> dict[TopicPartition, Any]:

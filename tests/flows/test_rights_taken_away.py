@@ -225,6 +225,17 @@ async def test_what_an_auditor_may_not_see_is_said(bus: SecuredBus) -> None:
     assert "rights of `auditor`: lacks READ on topic `in.fordshire-housing`" in done["doctor"].stdout
 
 
+async def test_an_auditor_and_an_operator_see_how_each_partner_stands(bus: SecuredBus) -> None:
+    event_id = await bus.publish(incident())
+    await bus.until_delivered(SCHOOL, event_id)
+    for name in ("auditor", "op-anna"):
+        done = bus.run("partners", "list", "-o", "json", name=name)
+        rows = {row["partner"]: row for row in json.loads(done.stdout or "[]")}
+
+        assert done.returncode == 0, done.stderr
+        assert rows[SCHOOL]["last_handed_over"]
+
+
 async def test_a_worker_without_what_every_event_needs_says_what_and_ends(bus: SecuredBus) -> None:
     bus.end("worker")
     for taken in (

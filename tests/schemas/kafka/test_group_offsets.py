@@ -19,7 +19,7 @@ from aiokafka.errors import (
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group_offsets import committed_by
+from safebus.schemas.kafka.group_offsets import committed_by, committed_by_each
 from safebus.schemas.kafka.partitions import Partition
 
 
@@ -111,3 +111,25 @@ async def test_a_coordinator_that_never_comes_is_an_error_in_bounded_time(
 async def test_no_broker_is_said() -> None:
     with pytest.raises(NotReachable, match=r"`127\.0\.0\.1:1` does not say how far `group` is"):
         await committed_by(Connection("127.0.0.1:1"), "group", [Partition("topic", 0)])
+
+
+async def test_many_groups_are_asked_for_by_one_client(
+    connection: Connection, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for each was 1 200 connections for 600 partners."""
+    start, started = AIOKafkaAdminClient.start, [0]
+
+    async def counted(self: AIOKafkaAdminClient) -> None:
+        started[0] += 1
+        await start(self)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "start", counted)
+    groups = {fresh: all_of(fresh)} | {f"{fresh}-{n}": all_of(fresh) for n in range(150)}
+    found = await committed_by_each(connection, groups)
+
+    assert found == {fresh: {Partition(fresh, 2): 7}} | {f"{fresh}-{n}": {} for n in range(150)}
+    assert started == [1]
+
+
+async def test_no_group_is_no_question(connection: Connection) -> None:
+    assert await committed_by_each(connection, {}) == {}
