@@ -48,6 +48,7 @@ class Receipts:
         self._next: dict[Partition, int] = {}
         self._tails: dict[Partition, int] = {}  # where we began to read; what is before was not
         self._reading = asyncio.Lock()
+        self._read_at: datetime | None = None
 
     def follow(self, topic: str, ledger: Ledger) -> None:
         """Whatever is read of this topic goes there, and nowhere else any more."""
@@ -55,12 +56,17 @@ class Receipts:
         # It knows nothing yet, so the topic is read from its tail again.
         self._next = {partition: at for partition, at in self._next.items() if partition.topic != topic}
 
-    async def load(self, topic: str) -> None:
+    def read_since(self, when: datetime) -> bool:
+        """Were all of them read at this time or later?"""
+        return self._read_at is not None and self._read_at >= when
+
+    async def load(self, topic: str, *, now: datetime | None = None) -> None:
         """
         Read what came since the last time, and at first the tail; of all at once, while all can be read.
 
         Args:
             topic: The one that must be read to its end.
+            now: For `read_since`.
 
         Raises:
             NotReachable: It was not; whoever goes on without could deliver twice.
@@ -71,6 +77,7 @@ class Receipts:
             except NotReachable:
                 # Another one that may not be read, or is gone, is its own partner's trouble.
                 await self._load([topic], topic)
+            self._read_at = now or self._read_at
 
     async def _load(self, wanted: Collection[str], must: str) -> None:
         begun_with = dict(self._ledgers)
@@ -168,6 +175,14 @@ class Ledger:
         Others write receipts about this partner too: an operator who redrives, a process that had a partition before.
         """
         await self._receipts.load(self._topic)
+
+    def loaded_since(self, when: datetime) -> bool:
+        """Was what others wrote by then looked for?"""
+        return self._receipts.read_since(when)
+
+    async def look_for_others(self, now: datetime) -> None:
+        """As `load`; for all partners of this process at once, so that few of them have to."""
+        await self._receipts.load(self._topic, now=now)
 
     async def load_older_consents(self) -> None:
         """

@@ -27,6 +27,8 @@ log = structlog.get_logger()
 LOOK_EVERY = timedelta(seconds=2)
 #: Some consents end by their date, without any change of the register.
 LOOK_AT_ALL_EVERY = timedelta(minutes=1)
+#: How long it may take until this process knows what an operator handed over beside it.
+LOOK_FOR_OTHERS_EVERY = timedelta(minutes=1)
 #: So many are looked at in one go, some milliseconds, before whatever else is to be done gets its turn.
 LOOKED_AT_ONCE = 200
 #: Of the time at most one part in so many goes into looking at them, however many there are.
@@ -55,12 +57,20 @@ class Notices:
 
     def due(self, now: datetime) -> bool:
         """There may be somebody to tell."""
-        return bool(self._ledger.on_consent()) and (self._not_before is None or now >= self._not_before)
+        if self._not_before is not None and now < self._not_before:
+            return False
+        return bool(self._ledger.on_consent()) or self._others_may_have_written(now)
+
+    def _others_may_have_written(self, now: datetime) -> bool:
+        """An operator hands over by hand what is parked, and this process hears of it by its receipts alone."""
+        return not self._ledger.loaded_since(now - LOOK_FOR_OTHERS_EVERY)
 
     async def round(self) -> None:
         """Look whose consent has ended, and tell the partner."""
         now = self._clock()
         self._not_before = now + LOOK_EVERY
+        if self._others_may_have_written(now):
+            await self._ledger.look_for_others(now)
         register_offset = await self._recheck.refresh()
         there, seen = self._ledger.on_consent(), self._ledger.consents
         if self._looked is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from an_attempt import KEY, PARTNER
 
-from safebus.consumers.delivery.ledger import Ledger
+from safebus.consumers.delivery.ledger import Ledger, Receipts
 from safebus.consumers.delivery.measures import CourierFacts
 from safebus.consumers.delivery.notices import LOOK_EVERY, ONE_PART_IN, Notices
 from safebus.consumers.delivery.outstanding import Delivered, Outstanding, Voice
@@ -111,8 +111,16 @@ def notices(register: Any, held: Ledger) -> Notices:
     )
 
 
+class JustRead(Receipts):
+    """Nobody has written anything since."""
+
+    def read_since(self, when: datetime) -> bool:
+        return True
+
+
 def ledger(count: int) -> Ledger:
-    found = Ledger(Connection("127.0.0.1:1"), None, partner=PARTNER, transport="folder")
+    nowhere = Connection("127.0.0.1:1")
+    found = Ledger(nowhere, None, partner=PARTNER, transport="folder", receipts=JustRead(nowhere))
     for number in range(count):
         found.on_consent()[uuid_of(number)] = delivered(number)
     return found
