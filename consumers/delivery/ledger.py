@@ -159,9 +159,14 @@ class Ledger:
         self._only_begun: set[str] = set()  # counts as taken for now: it ended, and was sent again without an answer
         self._noticed: set[str] = set()
         self._never: set[str] = set()  # stopped before any attempt
+        self._mine: set[tuple[int, int]] = set()  # written and noted here, and not read yet: partition, offset
 
     def read(self, message: Any) -> None:
         """Take in one record of the partner's topic; what the bus did not write there is believed by nobody."""
+        if (message.partition, message.offset) in self._mine:
+            # Noted when it was written. Once more, it would take back what was noted after it.
+            self._mine.discard((message.partition, message.offset))
+            return
         found = own_record(message, Receipt, belongs=lambda receipt: receipt.partner == self._partner)
         if isinstance(found, Strange):
             self._on_strange(found)
@@ -286,7 +291,7 @@ class Ledger:
         ]
         message = Message(self._topic, receipt.notification_id.encode(), codec.encode_record(receipt), about)
         assert self._outbound is not None  # only who delivers writes
-        await self._outbound.send_all([message])
+        self._mine.update(await self._outbound.send_all([message]))
         self._note(receipt)
 
     def _note(self, receipt: Receipt) -> None:

@@ -21,10 +21,10 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @asynccontextmanager
-async def demo_bus(tmp_path: Path) -> AsyncIterator[tuple[Connection, Register]]:
-    with open_broker("embedded", data_dir=tmp_path / "broker") as broker:
+async def demo_bus(tmp_path: Path, *, broker: str = "embedded") -> AsyncIterator[tuple[Connection, Register]]:
+    with open_broker(broker, data_dir=tmp_path / "broker") as opened:
         entries = [c.entry for c in changes_of(DEMO_REGISTER, Register(), KEY)]
-        make_topics(broker, wanted(partners_of(entries)))
-        connection = Connection(broker.bootstrap)
+        make_topics(opened, wanted(partners_of(entries)))
+        connection = Connection(opened.bootstrap)
         await write_records(connection, as_records(entries, at=NOON, by="test", reason="test"), key=KEY)
         yield connection, register_of(entries, at=NOON)

@@ -130,6 +130,18 @@ async def test_what_another_process_handed_over_is_seen_without_a_restart(connec
         assert set(running.on_consent()) == {ID}
 
 
+async def test_what_it_wrote_itself_takes_nothing_back_when_it_is_read_later(connection: Connection) -> None:
+    """It reads while it writes: half of what it wrote looks like an attempt without an answer, and is no such thing."""
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.WAITING, UNDER_WAY, answer="not_yet")
+        await note(ledger, Stage.WAITING, "partner_busy", answer="503")
+        began, *_ = [m async for m in read_topic(connection, TOPIC)]
+        ledger.read(began)
+        await note(ledger, Stage.STOPPED, "CONSENT_WITHDRAWN (R12)", answer=NOT_SENT)
+
+        assert ledger.on_consent() == {}
+
+
 REDRIVEN = "; redriven: they asked"
 
 
