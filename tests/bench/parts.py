@@ -5,7 +5,8 @@ Which parts does the bench have, and how much of each?
     flat      whether that grows with agreements, partners and consents
     worker    the worker on Apache Kafka, beside a plain librdkafka loop
     sizes     the same worker with a small and with a large register
-    deliver   `safebus deliver` by folder, webhook and PostgreSQL, beside a plain loop of the same calls
+    deliver   `safebus deliver` by folder, webhook and PostgreSQL, beside a plain loop of the same calls; and a
+              connection for each POST beside a kept one
     replay    `safebus replay verify`, beside the worker that decided
     explain   `safebus explain` of one event among many, the first time and again
     soak      half an hour at 70 % of what the worker can do: memory, and how long records wait
@@ -151,7 +152,8 @@ def _pace_and_cost(
 
 
 def deliver(amount: Amount, progress: Progress) -> list[Row]:
-    """Each transport beside a plain loop of the same calls."""
+    """Each transport beside a plain loop of the same calls, and a connection for each POST beside a kept one."""
+    from tests.bench import connections
     from tests.bench.bus import open_bus
     from tests.bench.delivery import in_turns
     from tests.bench.worker import worker_round
@@ -160,7 +162,12 @@ def deliver(amount: Amount, progress: Progress) -> list[Row]:
     with _folder() as folder, open_bus(folder, events=amount.delivered) as bus:
         worker_round(bus)
         found = in_turns(bus, folder / "systems", amount.rounds, progress)
-    return [
+        posts = connections.in_turns(folder / "posts", amount.delivered, amount.rounds, progress)
+    anew = [
+        compared("deliver", what, unit, ours, beside="on a kept connection", beside_rounds=kept)
+        for (what, unit), (ours, kept) in posts.items()
+    ]
+    return anew + [
         compared(
             "deliver",
             f"safebus deliver by {transport}",

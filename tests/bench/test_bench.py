@@ -13,7 +13,7 @@ import pytest
 from safebus.schemas.bus_records import Outcome
 from safebus.schemas.errors import SafebusError
 from safebus.schemas.keys import PersonKey
-from tests.bench import keep, world
+from tests.bench import connections, keep, world
 from tests.bench.commands import ran
 from tests.bench.meter import Meter, used
 from tests.bench.rows import Row, compared
@@ -171,6 +171,15 @@ def test_quick_measures_the_rules_without_a_broker(tmp_path: Path) -> None:
     }
     assert all(row["value"] > 0 for p in parts for row in p["rows"])
     assert sorted(f.name for f in (tmp_path / "kept").iterdir()) == ["bench.svg", "flat.json", "pure.json"]
+
+
+def test_a_connection_for_each_post_is_measured_beside_a_kept_one(tmp_path: Path) -> None:
+    """By http and by https; what the figures are is not asked here."""
+    found = connections.in_turns(tmp_path / "posts", 10, 2, lambda _: None)
+
+    assert {what.rpartition(", ")[2] for what, _ in found} == {"http", "https"}
+    assert {unit for _, unit in found} == {"POSTs/s", "us of processor"}
+    assert all(len(rounds) == 2 and min(rounds) > 0 for both in found.values() for rounds in both)
 
 
 def test_a_part_that_does_not_exist_is_named() -> None:
