@@ -28,6 +28,7 @@ class Notification(BusRecord):
         takes_back: The notification that this one takes back or corrects: to be found, and deleted or replaced.
         bare: It says that the other was wrong, and nothing else.
         role: Of the person it is about; only the bus reads it.
+        whom_to_ask: Who knows which person is meant, where the view does not tell its recipient.
     """
 
     SCHEMA: ClassVar[str] = "notification"
@@ -53,6 +54,7 @@ class Notification(BusRecord):
     takes_back: str | None = None
     bare: YesNo = False
     role: str = ""
+    whom_to_ask: str | None = None
 
 
 class Origin(BusRecord):
@@ -109,6 +111,8 @@ class Answer(BusRecord):
         subject_index: Which of the event's subjects it is about, from 0; -1: recorded before there was this field.
         view_fields: Every field of the view, as `path` or `path: mask`.
         consent_meaning, labels, restricted, takes_back, bare: As the notification has them.
+        told_apart_by: What of the view tells the recipient which person is meant, as view paths that do so together.
+        unclear: Nothing of the view does. It goes all the same, and says whom to ask.
     """
 
     decision_id: str
@@ -136,6 +140,8 @@ class Answer(BusRecord):
     restricted: YesNo = False
     takes_back: str | None = None
     bare: YesNo = False
+    told_apart_by: tuple[str, ...] = ()
+    unclear: YesNo = False
 
 
 class ToSee(BusRecord):

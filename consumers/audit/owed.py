@@ -14,7 +14,7 @@ from datetime import datetime
 from safebus.consumers.audit.replay.decision_heads import events_at
 from safebus.consumers.audit.replay.time_span import CLOCKS_APART
 from safebus.schemas import codec, topics
-from safebus.schemas.bus_records import DecisionRecord, Origin, Outcome, Receipt, Stage
+from safebus.schemas.bus_records import DecisionRecord, Notification, Origin, Outcome, Receipt, Stage
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.kafka.connection import Connection
@@ -114,6 +114,21 @@ async def last_receipts(connection: Connection, partner: str, *, since: datetime
         if isinstance(receipt, Receipt) and since <= receipt.at < until:
             found[receipt.notification_id] = receipt
     return sorted(found.values(), key=lambda receipt: receipt.at)
+
+
+async def unclear(connection: Connection, partner: str, *, since: datetime) -> frozenset[str]:
+    """
+    Ids of what its topic keeps of what a partner was sent since then that does not say to it which person is meant.
+
+    Raises:
+        NotReachable: Its topic cannot be read.
+    """
+    found = set()
+    async for message in read_topic(connection, topics.notifications_for(partner), since=since):
+        sent = own_record(message, Notification, belongs=lambda n: n.recipient == partner)
+        if isinstance(sent, Notification) and sent.whom_to_ask is not None:
+            found.add(sent.notification_id)
+    return frozenset(found)
 
 
 async def handed_over(connection: Connection, partner: str, *, since: datetime, until: datetime) -> dict[str, Receipt]:

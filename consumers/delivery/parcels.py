@@ -15,6 +15,12 @@ from safebus.consumers.adapters.adapter import Parcel
 from safebus.consumers.delivery.outstanding import Delivered
 from safebus.schemas.bus_records import Notification
 
+#: To whoever cannot tell it from what they may have; `whom_to_ask` stands beside it.
+WHO_IS_MEANT: Final = (
+    "what you may have of this does not say which person is meant: ask `whom_to_ask`, naming `event_id`, before you "
+    "act on it or file it; do not take it for the nearest name"
+)
+
 
 def parcel_of(notification: Notification, view: dict[str, Any], digest: str, *, repeated: bool = False) -> Parcel:
     """
@@ -45,7 +51,8 @@ def parcel_of(notification: Notification, view: dict[str, Any], digest: str, *, 
             "decided_at": plain(n.decided_at),
             "fields": plain(view),
         }
-        | ({"takes_back": n.takes_back} if n.takes_back else {}),
+        | ({"takes_back": n.takes_back} if n.takes_back else {})
+        | ({"whom_to_ask": n.whom_to_ask, "what_to_do": WHO_IS_MEANT} if n.whom_to_ask else {}),
         digest=digest,
         kind="notification",
         made_at=n.decided_at,

@@ -52,7 +52,9 @@ app = typer.Typer(
 @app.command(
     "list",
     epilog=example(
-        "safebus deliveries list ash-primary", "safebus deliveries list ash-primary --stage WAITING -o json"
+        "safebus deliveries list ash-primary",
+        "safebus deliveries list ash-primary --stage WAITING -o json",
+        "safebus deliveries list ash-primary --unclear",
     ),
 )
 def deliveries_list(
@@ -61,10 +63,13 @@ def deliveries_list(
     until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
     stage: str = typer.Option("", "--stage", help="HANDED_OVER, WAITING, HELD, PARKED, STOPPED or NOTICE_HANDED_OVER"),
     answer: str = typer.Option("", "--answer", help="what the partner answered last, such as 403 or 23514"),
+    unclear: bool = typer.Option(
+        False, "--unclear", help="only what does not say to the partner which person is meant, of what its topic keeps"
+    ),
     output: Form = FORM,
 ) -> None:
     """List the deliveries to a partner by their last receipt, oldest first; and what each waits for."""
-    from safebus.consumers.audit.owed import last_receipts
+    from safebus.consumers.audit import owed
     from safebus.consumers.delivery.stages import waits_for
     from safebus.deploy.service import settings
     from safebus.schemas.bus_records import Stage
@@ -73,7 +78,11 @@ def deliveries_list(
     if stage and stage not in Stage.__members__:
         raise stop(USAGE, f"there is no stage `{stage}`{or_the_known(stage, Stage.__members__)}")
     start, end = parse_time(since, clock() - timedelta(days=1)), parse_time(until, clock())
-    found = run(lambda: last_receipts(settings.load().connection(), partner, since=start, until=end))
+    connection = settings.load().connection()
+    found = run(lambda: owed.last_receipts(connection, partner, since=start, until=end))
+    if unclear:
+        asked = run(lambda: owed.unclear(connection, partner, since=start - DECIDED_BEFORE))
+        found = [each for each in found if each.notification_id in asked]
     rows = [
         {
             "notification_id": each.notification_id,

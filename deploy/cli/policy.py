@@ -57,16 +57,26 @@ def policy_try(
                 "outcome": a["outcome"],
                 "about": _place(a, found),
                 "why": "; ".join(say_reason(Reason.model_validate(r)) for r in a["reasons"]),
+                "told_apart_by": _told_apart(a),
                 "fields": json.dumps(a["view"], ensure_ascii=False) if a["view"] else "",
             }
             for a in found.get("answers", [])
         ]
-        show(rows, output, columns=["recipient", "about", "outcome", "why", "fields"])
+        show(rows, output, columns=["recipient", "about", "outcome", "why", "told_apart_by", "fields"])
+        for one in found.get("answers", []):
+            if one["unclear"]:
+                about = _place(one, found)
+                say(f"{one['recipient']} cannot tell who is meant by {about}, and is told to ask {one['call']}")
         for seen in found.get("worklist", []):
             told = f", for {seen['recipient']}" if seen["recipient"] else ""
             say(f"a person must look at {seen['who']}{told}: {to_see_in_words(ToSee.model_validate(seen))}")
     if "quarantine" in found:
         raise stop(SOME, f"set aside: {found['quarantine']['reason']}: {found['quarantine']['detail']}")
+
+
+def _told_apart(answer: dict[str, Any]) -> str:
+    """What tells its recipient who is meant."""
+    return "NOTHING: who is meant is unclear" if answer["unclear"] else ", ".join(answer["told_apart_by"])
 
 
 def _place(answer: dict[str, Any], found: dict[str, Any]) -> str:

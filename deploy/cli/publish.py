@@ -42,6 +42,7 @@ def publish(
     needs_reason(execute, reason)
     found = settings.load()
     events = _read(files)
+    _say_who_is_unclear(events)
     agencies = sorted({e.publisher.agency for e in events})
     if len(agencies) != 1:
         raise BadInput(f"these files are of {', '.join(agencies)}; publish each agency's events by themselves")
@@ -109,6 +110,19 @@ async def _has_its_topic(found: Settings, agency: str) -> None:
             f"certificate may not see it{did_you_mean(agency, known)}; `safebus topics apply` makes it for a partner "
             "of the register"
         )
+
+
+def _say_who_is_unclear(events: list[Event]) -> None:
+    """It is published all the same: an alert that is lost costs more than one that somebody must ask about."""
+    from safebus.streams.rules.told_apart import unclear_to_all
+
+    for event in events:
+        for who in unclear_to_all(event):
+            say(
+                f"warning: {event.event_id}: nobody will be able to tell who is meant by {who}; give an NHS number, a "
+                "UPN, or the first name with two of family_name, date_of_birth, home_address. As it is, each who gets "
+                "it is told to ring you"
+            )
 
 
 async def _publish(found: Settings, agency: str, events: list[Event], case: str) -> None:

@@ -23,7 +23,7 @@ LOGGABLE = frozenset(
         "first_offset", "register_offset", "notification_id", "reason", "answer", "attempt", "permitted", "refused",
         "waiting",
         "topics", "error", "exit_code", "pid", "count", "decided", "redone", "repeats", "quarantined", "events",
-        "port", "right", "owed", "held", "days", "percent", "state", "seconds",
+        "port", "right", "owed", "held", "unclear", "days", "percent", "state", "seconds",
     }
 )  # fmt: skip
 

@@ -157,6 +157,14 @@ OWED: Final = Metric(
     "notifications",
     (Label("recipient", f"a partner with an `out.*` topic, or `{OTHER}`"),),
 )
+UNCLEAR: Final = Metric(
+    MetricKind.COUNTER,
+    "safebus_notifications_unclear_total",
+    "Notifications that do not say to their recipient which person is meant; `safebus deliveries list --unclear` shows "
+    "them",
+    "notifications",
+    (Label("recipient", f"a partner with an `out.*` topic, or `{OTHER}`"),),
+)
 TOPIC_DRIFT: Final = Metric(
     MetricKind.GAUGE,
     "safebus_topic_drift",
@@ -167,7 +175,7 @@ TOPIC_DRIFT: Final = Metric(
         Label("setting", "as Kafka names it, or the number of partitions", tuple(SETTINGS)),
     ),
 )
-OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, LAG, COMMIT_AGE, TOPIC_DRIFT)
+OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, UNCLEAR, LAG, COMMIT_AGE, TOPIC_DRIFT)
 
 ATTEMPTS: Final = Metric(
     MetricKind.COUNTER,

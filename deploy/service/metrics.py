@@ -144,6 +144,7 @@ class WorkerNumbers(Numbers):
         self._decisions = self._counter(metric_list.DECISIONS)
         self._quarantined = self._counter(metric_list.QUARANTINED)
         self._owed = self._counter(metric_list.OWED)
+        self._unclear = self._counter(metric_list.UNCLEAR)
         self._lag = self._gauge(metric_list.LAG)
         self._commit_age = self._gauge(metric_list.COMMIT_AGE)
         self._drift, self._topic_drift = drift, self._gauge(metric_list.TOPIC_DRIFT)
@@ -163,6 +164,8 @@ class WorkerNumbers(Numbers):
                 self._recipients |= frozenset(self._there.recipients)
             recipient = _known(answer.recipient, self._recipients)
             self._decisions.labels(_known(event_type, self._types), recipient, answer.outcome.value.lower()).inc()
+            if answer.unclear:
+                self._unclear.labels(recipient).inc()
 
     def set_aside(self, reason: str) -> None:
         """One event is put where a person looks."""
@@ -179,7 +182,8 @@ class WorkerNumbers(Numbers):
         self._show_topics()
         self._recipients |= frozenset(self._there.recipients)
         for recipient in sorted(self._recipients):
-            self._owed.labels(recipient)  # from zero on
+            for counter in (self._owed, self._unclear):
+                counter.labels(recipient)  # from zero on
         self._lag.clear()  # a partition that is another worker's by now is shown by that one
         for (topic, partition), waiting in sorted(self._pulse.lag.items()):
             self._lag.labels(GROUP, topic, str(partition)).set(waiting)

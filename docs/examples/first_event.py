@@ -7,7 +7,7 @@ visitor and a council have her in their care; nobody in it exists.
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from safebus import (
     ChildAtIncident,
@@ -30,7 +30,16 @@ event = OperationEncompass(
     recorded_at=now,
     published_at=now,
     publisher=Sender(agency="fordshire-police", org_scheme="CJS-OU", org_code="99", org_name="Fordshire Police"),
-    subjects=(Person(ref="child", role=PersonRole.CHILD, given_name="Ava", nhs_number="9990079196"),),
+    subjects=(
+        Person(
+            ref="child",
+            role=PersonRole.CHILD,
+            given_name="Ava",
+            family_name="Hart",
+            date_of_birth=date(2015, 3, 2),
+            nhs_number="9990079196",
+        ),
+    ),
     claimed_basis=ClaimedBasis(art6="A6-1-c", gateway="DAA21-49A"),
     purpose="safeguarding",
     payload=EncompassPayload(

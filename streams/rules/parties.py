@@ -17,13 +17,21 @@ from safebus.schemas.tokens import Token
 from safebus.streams.rules.bases import OrgType
 
 
+class Number(StrEnum):
+    """A national number of a person, by the field that holds it."""
+
+    NHS_NUMBER = "nhs_number"
+    UPN = "upn"
+
+
 class Partner(FrozenModel):
     """
     An organisation on the bus.
 
     Attributes:
         flags: What law says of it, as `s11_body`, `cda115_authority`.
-        call: Whom to ring when nothing may be sent: a role and a number.
+        call: Whom to ring when nothing may be sent, or who is meant is unclear: a role and a number.
+        numbers: By which it finds people in its own records; where nothing is said, what is usual in its sector.
     """
 
     partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
@@ -34,6 +42,7 @@ class Partner(FrozenModel):
     flags: tuple[str, ...] = ()
     call: str
     suspended: YesNo = False
+    numbers: tuple[Number, ...] | None = None
 
 
 class KnownPerson(FrozenModel):

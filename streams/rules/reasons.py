@@ -54,6 +54,9 @@ class Rule(Enum):
     R27 = words("a refusal is recorded like a permit")
     R28 = words("a refusal beats a permit")
     ADVERSARY = words("nothing goes to where the alleged perpetrator works or governs (safebus, absolute)")
+    TOLD_APART = words(
+        "whoever is told must be able to tell who is meant (safebus; PDS: number, name and date of birth; N02)"
+    )
     PLAUSIBLE = words("what cannot be as it says is looked at by a person (safebus; N02, N05)")
     # About fields; a mask may follow, after a comma.
     AGREEMENT = words("named by the agreement")
@@ -146,6 +149,10 @@ class Code(Enum):
     )
     NOT_A_CODE = _permit(
         Rule.PROSE, words("what stands in {about} is no known code, so it is taken for free text and withheld")
+    )
+    WHO_IS_UNCLEAR = _permit(
+        Rule.TOLD_APART,
+        words("what {about} may have does not say which person is meant; it goes all the same, and says whom to ask"),
     )
     UNKNOWN_PARTNER = _refusal(Rule.R01, words("{about} is not in the register"))
     PARTNER_SUSPENDED = _refusal(Rule.R01, words("{about} is suspended"))

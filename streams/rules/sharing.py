@@ -24,10 +24,11 @@ from safebus.streams.rules.decision import Verdict
 from safebus.streams.rules.decision_input import DecisionInput, EventFacts, facts_of
 from safebus.streams.rules.identity import match_all
 from safebus.streams.rules.lookups import Lookups
-from safebus.streams.rules.notifications import Output, output_of
+from safebus.streams.rules.notifications import Built, Output, built_for, output_of
 from safebus.streams.rules.reasons import Code, why
 from safebus.streams.rules.release import Plan, Restriction
 from safebus.streams.rules.routing import Interest, interested
+from safebus.streams.rules.told_apart import numbers_of, told_apart_by
 from safebus.streams.rules.views import groups_in
 
 
@@ -117,7 +118,7 @@ def share(
         worklist=worklist.of(facts, decided, [*taken_back.values()]),
         episode=episode.leaves(event, key, facts.earlier, facts.accused),
     )
-    return _with_outputs(record, received, facts.visible, plans, key)
+    return _with_outputs(record, received, facts, plans, key)
 
 
 def _plan(received: Received, flow: Flow, verdict: Verdict) -> Plan:
@@ -196,26 +197,33 @@ def _labels(received: Received, verdict: Verdict, plan: Plan) -> tuple[str, ...]
 def _with_outputs(
     record: DecisionRecord,
     received: Received,
-    visible: Mapping[str, Any],
+    facts: EventFacts,
     plans: Mapping[tuple[str, str], Plan],
     key: PersonKey,
 ) -> Shared:
     """Make what the permits let out, and note in them what is in it and its digests; tokens are dressed from here."""
-    event = received.event
     outputs: list[Output] = []
     answers: list[Answer] = []
     known = [answer.subject_token for answer in record.answers]
     record = tokens.dressed(record, key)
     for token, answer in zip(known, record.answers, strict=True):
         if answer.outcome is Outcome.PERMIT:
-            output = output_of(answer, record, received.schema, visible)
-            outputs.append(output)
-            proof: dict[str, Any] = {}
+            built = built_for(answer, received.schema, facts.visible)
             plan = plans.get((answer.recipient, token))
             if plan is not None and not answer.bare:
-                ref = event.subjects[answer.subject_index].ref
-                listing = plan.listing(output.built, groups_in(received.record, subject_ref=ref))
-                proof = listing._asdict()
-            answer = answer.model_copy(update=proof | {"output_digest": key.digest(output.value)})
+                answer = answer.model_copy(update=_seen(answer, plan, built, received, facts))
+            output = output_of(answer, record, facts.visible, built)
+            outputs.append(output)
+            answer = answer.model_copy(update={"output_digest": key.digest(output.value)})
         answers.append(answer)
     return Shared(record.model_copy(update={"answers": tuple(answers)}), tuple(outputs))
+
+
+def _seen(answer: Answer, plan: Plan, built: Built, received: Received, facts: EventFacts) -> dict[str, Any]:
+    """What its recipient sees, as the record says it: which fields, and what in them tells who is meant."""
+    ref = received.event.subjects[answer.subject_index].ref
+    recipient = facts.register.partner(answer.recipient)
+    assert recipient is not None  # nobody else is permitted anything
+    found = told_apart_by(built.values, numbers_of(recipient))
+    listing = plan.listing(built.values, groups_in(received.record, subject_ref=ref))
+    return listing._asdict() | {"told_apart_by": found, "unclear": not found}

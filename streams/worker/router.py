@@ -246,6 +246,7 @@ class Router:
             permitted=permitted,
             refused=sum(answer.outcome is Outcome.REFUSE for answer in record.answers),
             held=sum(answer.outcome is Outcome.HOLD for answer in record.answers),
+            unclear=sum(answer.unclear for answer in record.answers),
             register_offset=record.register_offset,
         )
         return Became(

@@ -20,9 +20,16 @@ pytestmark = pytest.mark.flow
 ASH = "ash-primary"
 
 
-async def publish(bus: Bus, *, in_the_way: bool) -> str:
-    """One incident, settled; returns the id of the school's notification."""
+async def publish(bus: Bus, *, in_the_way: bool, **not_known: None) -> str:
+    """
+    One incident, settled; returns the id of the school's notification.
+
+    Args:
+        not_known: What the police do not know of Ava.
+    """
     event = incident()
+    ava, *others = event.subjects
+    event = event.model_copy(update={"subjects": (ava.model_copy(update=not_known), *others)})
     mine = await notification_id(bus, event, ASH)
     if in_the_way:
         (bus.partners.drop_folder(ASH) / f"{mine}.json").write_text("{}", "utf-8")
@@ -40,6 +47,18 @@ def listed(bus: Bus, *more: str) -> dict[str, dict[str, Any]]:
     done = safebus(bus, "deliveries", "list", ASH, "-o", "json", *more)
     assert done.returncode == 0, done.stderr
     return {row["notification_id"]: row for row in json.loads(done.stdout)}
+
+
+async def test_what_did_not_say_who_is_meant_was_handed_over_and_is_found(bus: Bus) -> None:
+    clear = await publish(bus, in_the_way=False)
+    unclear = await publish(bus, in_the_way=False, family_name=None, date_of_birth=None, upn=None)
+    found = json.loads((bus.partners.drop_folder(ASH) / f"{unclear}.json").read_text("utf-8"))
+    explained = safebus(bus, "explain", found["event_id"])
+
+    assert {clear, unclear} <= listed(bus).keys()
+    assert listed(bus, "--unclear").keys() & {clear, unclear} == {unclear}
+    assert found["whom_to_ask"] == "Fordshire Police public protection desk, 01632 960101"
+    assert "WHO IS MEANT IS UNCLEAR: what ash-primary may have" in explained.stdout
 
 
 async def test_many_that_are_parked_are_tried_again_together(bus: Bus) -> None:

@@ -1253,3 +1253,50 @@ def told(world: Row, event: Row, now: datetime, before: Row) -> Answers | str:
                     answers[name, subject["ref"]] = ("PERMIT", view)
                     break
     return answers
+
+
+#: Who finds people by which number, as `docs/decisions/0020-*.md` says it.
+GOES_BY = {
+    "mash": {"nhs_number", "upn"},
+    "school": {"upn"},
+    **{kind: {"nhs_number"} for kind in ("health", "community_health", "emergency_department", "adult_care")},
+}
+PARENTS = "mother,father,parent,birth mother,birth father,birth parent,adoptive mother,adoptive father,adoptive parent,"
+PARENTS += "guardian,special guardian"
+#: Of `streams/rules/identity.py` and `alike.py`, those that worlds hold.
+NO_NAMES = {"unknown", "baby", "n/k"}
+NO_DATES = {"0001-01-01", "1900-01-01", "1901-01-01", "1970-01-01", "1980-01-01", "2000-01-01"}
+
+
+def can_tell(view: Row, recipient: Row) -> bool:
+    """Does a view, as JSON values, tell this partner which person is meant?"""
+    goes_by = set(recipient["numbers"]) if "numbers" in recipient else GOES_BY.get(recipient["sector"], set())
+    subject = view.get("subject") or {}
+    if _is_known(subject, goes_by):
+        return True
+    if not _is_a_name(subject.get("given_name")) and subject.get("role") != "UNBORN_CHILD":
+        return False
+    return any(
+        _is_known(other, goes_by)
+        for other in [*view.get("adults", []), *view.get("alleged_perpetrators", [])]
+        if other.get("role") == "PARENT_CARER" or (other.get("relationship") or "").lower() in PARENTS.split(",")
+    )
+
+
+def _is_known(person: Row, goes_by: set[str]) -> bool:
+    if any(len(person.get(number) or "") > 9 for number in goes_by):
+        return True
+    born, home = person.get("date_of_birth"), person.get("home_address") or {}
+    postcode = (home.get("postcode") or "").upper().replace(" ", "")
+    clues = [
+        _is_a_name(person.get("family_name")),
+        isinstance(born, str) and born not in NO_DATES,
+        bool(home.get("uprn"))
+        or (re.fullmatch("[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}", postcode) and not postcode.startswith("ZZ99"))
+        or any(re.search("[0-9]", line) and re.search("[A-Za-z]", line) for line in home.get("lines", [])),
+    ]
+    return _is_a_name(person.get("given_name")) and sum(map(bool, clues)) > 1
+
+
+def _is_a_name(text: str | None) -> bool:
+    return text is not None and len(_folded(text)) > 1 and text.strip().lower() not in NO_NAMES

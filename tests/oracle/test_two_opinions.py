@@ -46,13 +46,40 @@ def by_recipient_and_subject(record: dict[str, Any], world: dict[str, Any], told
     for token in dict.fromkeys(a["subject_token"] for a in record["answers"]):
         if token not in tokens:
             tokens[token] = nameless.pop(0)
-    found = {(a["recipient"], tokens[a["subject_token"]]): (a["outcome"], a.get("view")) for a in record["answers"]}
+    found = {
+        (a["recipient"], tokens[a["subject_token"]]): (a["outcome"], a.get("view"), _unclear(a))
+        for a in record["answers"]
+    }
     assert len(found) == len(record["answers"]), "two answers for one recipient and subject"
     return found
 
 
+def _unclear(answer: dict[str, Any]) -> bool | None:
+    """None: nobody is shown, so nobody is asked for."""
+    return None if answer["outcome"] != "PERMIT" or answer["bare"] else answer["unclear"]
+
+
 def as_bytes(answers: dict[Any, Any]) -> dict[Any, Any]:
-    return {key: (outcome, json.dumps(view, ensure_ascii=False)) for key, (outcome, view) in sorted(answers.items())}
+    return {
+        key: (outcome, json.dumps(view, ensure_ascii=False), unclear)
+        for key, (outcome, view, unclear) in sorted(answers.items())
+    }
+
+
+def with_who_is_clear(answers: dict[Any, Any], world: dict[str, Any]) -> dict[Any, Any]:
+    """The second opinion's answers, and whether each says who is meant."""
+    return {
+        key: (outcome, view, _cannot_tell(view, second_opinion.partner_of(world, key[0])))
+        for key, (outcome, view) in answers.items()
+    }
+
+
+def _cannot_tell(view: dict[str, Any] | None, recipient: dict[str, Any] | None) -> bool | None:
+    if view is None:
+        return None
+    assert recipient is not None
+    only_ids = {"event_id", "event_type", "lifecycle", "supersedes_event_id", "published_at"}
+    return None if set(view) == only_ids else not second_opinion.can_tell(view, recipient)
 
 
 def both(
@@ -66,10 +93,10 @@ def both(
     world = second_opinion.read_world(files.values())
     mine = second_opinion.opinion(world, told, now, first)
     if "quarantine" in record:
-        return second_opinion.SET_ASIDE, mine if isinstance(mine, str) else as_bytes(mine)
+        return second_opinion.SET_ASIDE, mine if isinstance(mine, str) else as_bytes(with_who_is_clear(mine, world))
     if isinstance(mine, str):
         return record["answers"], mine
-    return as_bytes(by_recipient_and_subject(record, world, told)), as_bytes(mine)
+    return as_bytes(by_recipient_and_subject(record, world, told)), as_bytes(with_who_is_clear(mine, world))
 
 
 def _world(world: World) -> dict[str, Any]:
@@ -108,7 +135,8 @@ def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
             seen["set aside"] += 1
         else:
             seen["of some, nobody is told"] += bool(second_opinion.who_is_who(_world(world), world.event).doubtful)
-            seen.update(outcome for outcome, _ in second.values())
+            seen.update(outcome for outcome, _, _ in second.values())
+            seen.update({True: "unclear", False: "clear", None: "shows nobody"}[each] for _, _, each in second.values())
         assert first == second
 
     agree()
@@ -119,6 +147,7 @@ def test_two_opinions_agree_on_every_answer_and_every_byte() -> None:
     assert seen["refused by the loader"] <= 40, seen
     assert seen["PERMIT"] >= 100 and seen["REFUSE"] >= 100 and seen["set aside"] >= 5, seen
     assert seen["HOLD"] >= 20 and seen["of some, nobody is told"] >= 10, seen
+    assert seen["unclear"] >= 40 and seen["clear"] >= 10, seen
     assert seen["follow-ups"] >= 50 and seen["taken back"] >= 10, seen
     print(dict(seen))
 
@@ -132,7 +161,7 @@ def test_they_agree_on_the_demonstration(number: int, hour: int) -> None:
     first, second = both(files, told, datetime(2026, 11, 21, hour, tzinfo=UTC))
 
     assert first == second
-    assert isinstance(second, dict) and any(outcome == "PERMIT" for outcome, _ in second.values())
+    assert isinstance(second, dict) and any(outcome == "PERMIT" for outcome, *_ in second.values())
 
 
 # ---- where the first opinion was not what the specification, or safety, asks: the smallest examples, kept ------------

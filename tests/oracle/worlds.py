@@ -149,12 +149,18 @@ def spread(draw: Draw, row: Row, today: date) -> Row:
     return row
 
 
+SECTORS = ("x", "mash", "school", "health", "adult_care", "police")
+
+
 def partners(draw: Draw) -> list[Row]:
     types = ("public_authority", "public_authority", "public_authority", "contracted_provider", "charity")
     found = []
     for name, usual in zip(PARTNERS, types, strict=True):
         org_type = one(draw, ORG_TYPES) if rarely(draw) else usual
-        row = {"partner": name, "name": name, "sector": "x", "org_type": org_type, "call": "the desk, 01632 960000"}
+        sector = one(draw, SECTORS)
+        row = {"partner": name, "name": name, "sector": sector, "org_type": org_type, "call": "the desk, 01632 960000"}
+        if rarely(draw, 20):
+            row["numbers"] = one(draw, ([], ["nhs_number"], ["upn", "nhs_number"]))
         if not rarely(draw, 20):
             row["flags"] = ["relevant"]
         if rarely(draw, 3):

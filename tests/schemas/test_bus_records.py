@@ -107,4 +107,4 @@ def versions_of(kind: type[BusRecord]) -> list[Any]:
 
 
 def test_the_first_decision_records_can_still_be_read() -> None:
-    assert len(bus_schemas("decision")) == 3
+    assert len(bus_schemas("decision")) == 4

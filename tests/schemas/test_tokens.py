@@ -28,7 +28,7 @@ SAYS_NOTHING_OF_WHO = {
     "Accused": "named_in works_for",
     "Affiliation": "partner relation",
     "Answer": "decision_id recipient interest agreement_id flow purpose consent_state call notification_id "
-    "output_digest view_fields consent_meaning labels takes_back",
+    "output_digest view_fields consent_meaning labels takes_back told_apart_by",
     "ConsentEntry": "purpose recipients expressed_by method",
     "Danger": "source",
     "DecisionRecord": "event_id event_type lifecycle source purpose input_digest rules_digest",
@@ -42,7 +42,7 @@ SAYS_NOTHING_OF_WHO = {
     "KnownPerson": "",
     "MaySpeakFor": "source",
     "Notification": "notification_id decision_id event_id event_type lifecycle recipient publisher purpose urgency "
-    "agreement_id flow consent_meaning labels view_schema takes_back role",
+    "agreement_id flow consent_meaning labels view_schema takes_back role whom_to_ask",
     "Operation": "operation_id certificate system_user what about reason request seconds to",
     "Origin": "topic",
     "People": "",

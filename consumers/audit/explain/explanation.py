@@ -13,7 +13,7 @@ from typing import Any
 from safebus.consumers.delivery.parcels import plain
 from safebus.consumers.delivery.stages import waits_for
 from safebus.schemas import topics
-from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Receipt, ToSee
+from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Reason, Receipt, ToSee
 from safebus.schemas.events import Lifecycle
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
@@ -21,6 +21,7 @@ from safebus.schemas.own_records import Strange, own_record
 from safebus.streams.register.store import Register
 from safebus.streams.rules.asked_again import read_view
 from safebus.streams.rules.reasons import SET_ASIDE, Aside, Code, say, source_of
+from safebus.streams.rules.told_apart import unclear
 
 
 async def views_of(
@@ -51,7 +52,7 @@ def as_dict(
     """
     said: dict[str, Any] = record.model_dump(mode="json")
     for answer, out in zip(record.answers, said["answers"], strict=True):
-        out["in_words"] = [f"{say(reason)} [{reason.rule}: {source_of(reason.rule)}]" for reason in answer.reasons]
+        out["in_words"] = [f"{say(each)} [{each.rule}: {source_of(each.rule)}]" for each in reasons_of(answer)]
         out["basis_in_words"] = basis_in_words(answer, register)
         out["deliveries"] = [
             r.model_dump(mode="json", include={"stage", "attempt", "at", "transport", "answer", "reason"})
@@ -63,6 +64,11 @@ def as_dict(
     for seen, out in zip(record.worklist, said["worklist"], strict=True):
         out["in_words"] = to_see_in_words(seen)
     return said
+
+
+def reasons_of(answer: Answer) -> list[Reason]:
+    """Why it was answered so; and that what goes does not say who is meant, which stands in a field of its own."""
+    return [*answer.reasons, *([found] if (found := unclear(answer)) is not None else [])]
 
 
 def basis_in_words(answer: Answer, register: Register) -> list[str]:
@@ -119,6 +125,10 @@ def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -
         f"{answer.outcome}  {name} ({answer.recipient}), about person {answer.subject_token[:8]}, as {answer.interest}"
     ]
     lines += [f"    because {say(r)}  [{r.rule}: {source_of(r.rule)}]" for r in answer.reasons]
+    if (found := unclear(answer)) is not None:
+        lines += [f"    WHO IS MEANT IS UNCLEAR: {say(found)}: {answer.call}  [{found.rule}: {source_of(found.rule)}]"]
+    if answer.told_apart_by:
+        lines.append(f"    who is meant is told by {', '.join(answer.told_apart_by)}")
     if answer.consent_state:
         at = "" if answer.consent_offset is None else f", register offset {answer.consent_offset}"
         lines.append(f"    consent: {answer.consent_state}{at}")

@@ -92,15 +92,14 @@ class DecidedBus:
 
     async def send(self, *outputs: Output | Notification) -> None:
         """Write notifications to their partners' topics."""
-        await self.outbound.send_all(
-            Message(
-                topics.notifications_for(n.recipient),
-                n.subject_token.encode(),
-                codec.encode_record(n),
-                headers.cloud_event(id=n.notification_id, source="safebus", type=n.event_type),
-            )
-            for n in (o.notification if isinstance(o, Output) else o for o in outputs)
-        )
+        for n in (o.notification if isinstance(o, Output) else o for o in outputs):
+            await self.send_value(n, codec.encode_record(n))
+
+    async def send_value(self, n: Notification, value: bytes) -> None:
+        """Write a notification in these bytes."""
+        about = headers.cloud_event(id=n.notification_id, source="safebus", type=n.event_type)
+        message = Message(topics.notifications_for(n.recipient), n.subject_token.encode(), value, about)
+        await self.outbound.send_all([message])
 
     async def decide(self, *, partition: int = 0) -> Shared:
         """An event, its decision and its notifications, as they should be."""

@@ -67,3 +67,20 @@ def test_a_name_with_a_new_line_begins_no_verdict_of_its_own() -> None:
     found = as_text(record, [], register).splitlines()
 
     assert sum(line.startswith("PERMIT") for line in found) == honest > 0
+
+
+def test_that_nobody_can_tell_who_is_meant_stands_with_the_answer_and_whom_to_ask() -> None:
+    ava, *others = story.incident().subjects
+    barely_known = ava.model_copy(update={"family_name": None, "date_of_birth": None, "upn": None})
+    record = decided(story.incident().model_copy(update={"subjects": (barely_known, *others)}))
+
+    text = as_text(record, [], demo())
+    school = text.split("PERMIT  Ash Primary")[1].split("PERMIT  ")[0]
+    says = "does not say which person is meant; it goes all the same, and says whom to ask"
+
+    assert "WHO IS MEANT IS UNCLEAR: what ash-primary may have " + says in school
+    assert "01632 960101  [TOLD_APART: " in school
+    assert text.count("WHO IS MEANT IS UNCLEAR") == 1 == sum(answer.unclear for answer in record.answers)
+    assert "who is meant is told by subject.nhs_number" in text
+    [words] = [a["in_words"] for a in as_dict(record, [], demo())["answers"] if a["unclear"]]
+    assert words[-1].startswith(f"what ash-primary may have {says}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from a_decided_bus import KEY, DecidedBus, decided_bus
 
-from safebus.consumers.audit.owed import Owed, owed
+from safebus.consumers.audit.owed import Owed, owed, unclear
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Receipt, Stage
@@ -121,3 +122,14 @@ async def test_a_decision_that_no_worker_wrote_makes_nothing(bus: DecidedBus) ->
     await bus.outbound.send_all([Message(topics.DECISIONS, shared.record.event_id.encode(), value, (), 0)])
 
     assert await of(bus, shared) == []
+
+
+async def test_what_does_not_say_who_is_meant_is_found_on_the_topic_of_whoever_got_it(bus: DecidedBus) -> None:
+    clear = await bus.decide()
+    [due] = [o.notification for o in clear.outputs if o.notification.recipient == HAVEN]
+    other = due.model_copy(update={"notification_id": str(uuid.uuid4()), "whom_to_ask": "the desk, 01632 960101"})
+    elsewhere = other.model_copy(update={"notification_id": str(uuid.uuid4()), "recipient": "ash-primary"})
+    await bus.send(other, elsewhere)
+    await bus.outbound.send_all([Message(topics.notifications_for(HAVEN), b"k", b"of nobody", (), 0)])
+
+    assert await unclear(bus.connection, HAVEN, since=bus.since) == {other.notification_id}

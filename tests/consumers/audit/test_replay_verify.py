@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from a_decided_bus import DecidedBus, decided_bus
+from a_decided_bus import KEY, DecidedBus, decided_bus
 
 from safebus.consumers.audit.replay.verify import Difference, Verified
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas import codec, topics
-from safebus.schemas.bus_records import Notification, Outcome
+from safebus.schemas.bus_records import DecisionRecord, Notification, Outcome
+from safebus.schemas.event_schemas import bus_schemas
 from safebus.schemas.kafka.writer import Message
 from safebus.streams.rules.sharing import Shared
 
@@ -203,3 +204,41 @@ async def test_only_so_many_differences_are_listed_and_the_others_counted(bus: D
 
     assert (len(found.differences), found.not_listed) == (2, len(shared.outputs) - 2)
     assert len(shared.outputs) > 2
+
+
+async def an_earlier_release_decides(bus: DecidedBus, **changes: object) -> Shared:
+    """What a release wrote and sent whose decisions and notifications do not say yet who is unclear."""
+    shared = await bus.shared(await bus.publish())
+    decision, notification = (
+        next(mark for mark in reversed(bus_schemas(name)) if mark != codec.fingerprint_of_bus(name))
+        for name in (DecisionRecord.SCHEMA, Notification.SCHEMA)
+    )
+    sent = [codec.encode_record(output.notification, under=notification) for output in shared.outputs]
+    digests = iter(map(KEY.digest, sent))
+    answers = tuple(
+        a.model_copy(update={"output_digest": next(digests)}) if a.output_digest else a for a in shared.record.answers
+    )
+    record = shared.record.model_copy(update={"answers": answers} | changes)
+    await bus.record(codec.encode_record(record, under=decision), event_id=record.event_id)
+    for output, value in zip(shared.outputs, sent, strict=True):
+        await bus.send_value(output.notification, value)
+    return shared
+
+
+async def test_what_an_earlier_release_decided_and_sent_is_still_the_same(bus: DecidedBus) -> None:
+    shared = await an_earlier_release_decides(bus)
+    await bus.decide()
+    found = await bus.verify()
+
+    outputs = 2 * len(shared.outputs)
+    assert found == Verified(decisions=2, identical=2, outputs=outputs, outputs_identical=outputs)
+
+
+async def test_what_differs_in_a_decision_of_an_earlier_release_is_named_and_nothing_it_could_not_say(
+    bus: DecidedBus,
+) -> None:
+    shared = await an_earlier_release_decides(bus, purpose="another")
+    found = await bus.verify()
+
+    assert only(found, shared) == ["purpose"]
+    assert (found.identical, found.outputs) == (0, len(shared.outputs))

@@ -210,6 +210,22 @@ async def test_what_arrives_holds_the_released_fields_and_how_to_ask_back(school
     }
 
 
+async def test_what_does_not_say_who_is_meant_says_whom_to_ask(school: School) -> None:
+    ava, *others = story.incident().subjects
+    barely_known = ava.model_copy(update={"family_name": None, "date_of_birth": None, "upn": None})
+    notification_id = await school.send(story.incident().model_copy(update={"subjects": (barely_known, *others)}))
+    async with school.courier():
+        await school.until(lambda r: Stage.HANDED_OVER in stages(r))
+    found = json.loads((school.folder / f"{notification_id}.json").read_text("utf-8"))
+
+    assert found["fields"]["subject"]["given_name"] == "Ava"
+    assert found["whom_to_ask"] == "Fordshire Police public protection desk, 01632 960101"
+    assert found["what_to_do"] == (
+        "what you may have of this does not say which person is meant: ask `whom_to_ask`, naming `event_id`, before "
+        "you act on it or file it; do not take it for the nearest name"
+    )
+
+
 async def test_a_destination_that_is_gone_is_held_and_what_waited_is_delivered_when_it_is_back(school: School) -> None:
     school.folder.rmdir()
     notification_id = await school.send(story.incident())

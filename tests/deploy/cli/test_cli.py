@@ -132,6 +132,42 @@ def test_policy_try_says_what_a_folder_gives_that_its_recipient_is_never_given(t
     assert [name for name in names if f"to be confirmed at load: {name}: `agreements/" in as_table.stderr] == names
 
 
+def of_whom_little_is_known(**changes: None) -> str:
+    """The incident, and nothing is known of Ava but her first name and what `changes` leaves."""
+    ava, *others = story.incident().subjects
+    left_out = {"family_name": None, "date_of_birth": None, "upn": None} | changes
+    others = [person for person in others if person.role in ("CHILD", "ALLEGED_PERPETRATOR")]
+    subjects = (ava.model_copy(update=left_out), *others)
+    return story.incident().model_copy(update={"subjects": subjects}).model_dump_json()
+
+
+def test_policy_try_says_who_could_not_tell_who_is_meant(tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(of_whom_little_is_known())
+    words = ("policy", "try", str(file), "--register", str(DEMO_REGISTER), "--now", "2026-11-22T12:00")
+
+    table, as_json = safebus(tmp_path, *words, "-o", "table"), safebus(tmp_path, *words)
+
+    said = "ash-primary cannot tell who is meant by subjects.0 (CHILD), and is told to ask Fordshire Police public"
+    assert (table.stderr.count("cannot tell who is meant"), table.stderr.count(said)) == (1, 1)
+    unclear = [a["recipient"] for a in json.loads(as_json.stdout)["answers"] if a["unclear"]]
+    assert unclear == ["ash-primary"]
+
+
+def test_publish_warns_of_whom_nobody_will_be_able_to_tell_who_it_is(tmp_path: Path) -> None:
+    """And publishes it, when it is told to: the warning is all that keeps it."""
+    file = tmp_path / "event.json"
+    file.write_text(of_whom_little_is_known(nhs_number=None, home_address=None))
+    clear = tmp_path / "clear.json"
+    clear.write_text(story.incident().model_dump_json())
+
+    done = safebus(tmp_path, "publish", str(file), str(clear), "--case", "-c")
+
+    said = f"warning: {story.incident().event_id}: nobody will be able to tell who is meant by subjects.0 (CHILD); give"
+    assert (done.returncode, done.stderr.count("warning: "), done.stderr.count(said)) == (0, 1, 1)
+    assert "2 events fit their schemas" in done.stderr
+
+
 def test_policy_try_before_the_duty_was_in_force_refuses(tmp_path: Path) -> None:
     """R09: s.49A came into force on 7 November 2025; an incident of the day before rests on nothing."""
     file = tmp_path / "event.json"

@@ -127,6 +127,21 @@ def test_a_workers_numbers_are_these() -> None:
     assert counts.quarantined == {"TRUNCATED": 2, "NO_RECIPIENT": 1}
 
 
+def test_what_does_not_say_who_is_meant_is_counted_for_whoever_got_it() -> None:
+    numbers = worker(Progress())
+    unclear = answer("haven", Outcome.PERMIT).model_copy(update={"unclear": True})
+    text, _ = numbers.exposition("")
+    numbers.answered(
+        ENCOMPASS, [unclear, answer("haven", Outcome.PERMIT), unclear.model_copy(update={"recipient": "x"})]
+    )
+
+    found = {key: value for key, value in shown(numbers).items() if "unclear" in key}
+    assert 'safebus_notifications_unclear_total{recipient="haven"} 0.0' in text.decode(), "or the first is no increase"
+    assert found == {
+        f'safebus_notifications_unclear_total{{recipient="{recipient}"}}': 1 for recipient in ("haven", OTHER)
+    }
+
+
 def test_a_partition_that_is_another_workers_by_now_is_not_shown() -> None:
     pulse = Progress()
     pulse.looked({(POLICE, 0): 2, (POLICE, 1): 5}, {}, now=90.0)

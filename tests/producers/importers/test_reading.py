@@ -14,14 +14,14 @@ SIGNAL = (CASES / "mns" / "samename" / "mon" / "signal.json").read_bytes()
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b'{"specversion":\n "\xe9"}', "not UTF-8 from line 2, byte 3 on: it may be Windows-1252"),
-        (SIGNAL.decode().encode("utf-16"), "not UTF-8 from line 1, byte 1 on: it looks like UTF-16"),
-        (b'{"a": "\\ud800"}', "half of a character"),
+        (b'{"specversion":\n "\xe9"}', "line 2, column 3: byte 0xE9 is not UTF-8"),
+        (SIGNAL.decode().encode("utf-16"), "this is UTF-16; save it as UTF-8"),
+        (b'{"a": "\\ud800"}', "half a character"),
         (b'{"a":\n 1,}', "not JSON from line 2, column 4 on"),
-        (SIGNAL[:-5], "ask the source for the whole message"),
+        (SIGNAL[:-5], "this is not JSON from line "),
         (b"", "not JSON from line 1, column 1 on"),
         (b"[" + SIGNAL + b"]", "expected one JSON object"),
-        (b" " * 1_048_577, "larger than 1048576 bytes"),
+        (b" " * 1_048_577, "found 1048577 bytes, expected at most 1048576"),
     ],
     ids=lambda value: str(value)[:30],
 )

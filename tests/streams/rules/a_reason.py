@@ -15,7 +15,7 @@ from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import Accused, Earlier, Holder, Notification, Reason
 from safebus.schemas.events import Address, Confidentiality, Event, Handling, Lifecycle
 from safebus.streams.register.store import Register, body_of
-from safebus.streams.rules import asked_again
+from safebus.streams.rules import asked_again, told_apart
 from safebus.streams.rules.consent import State
 
 AVA = KEY.token("nhs", "9990079196")
@@ -48,6 +48,15 @@ def decided_of(token: str, recipient: str, *, event: Any) -> Any:
 def _no_date(token: str) -> Any:
     known = demo().persons[token].model_dump(mode="json")
     return known | {"confirm": {name: t for name, t in known["confirm"].items() if name != "date_of_birth"}}
+
+
+def _unclear_to_the_school() -> Sequence[Reason]:
+    """Of Ava the police know a first name, and a number that no school has."""
+    ava, *others = INCIDENT.subjects
+    known = {"family_name": None, "date_of_birth": None, "upn": None}
+    event = INCIDENT.model_copy(update={"subjects": (ava.model_copy(update=known), *others)})
+    found = (a for a in share(event, demo()).record.answers if (a.recipient, a.subject_token) == ("ash-primary", AVA))
+    return [reason for answer in found if (reason := told_apart.unclear(answer)) is not None]
 
 
 def _young_victim() -> Event:
@@ -267,6 +276,7 @@ CASES: dict[str, Callable[[], Sequence[Reason]]] = {
     "BASIS_NOT_AVAILABLE": lambda: decided(to_schools(basis=BASIS | {"art6": "A6-1-ea"})),
     "GATEWAY_RECIPIENT": lambda: decided(to_schools(basis=BASIS | {"power_or_duty": "CDA98-115"})),
     "NO_POWER_OR_DUTY": lambda: decided(to_schools(basis={"art6": "A6-1-e", "confidentiality": "CLDC-OPI"})),
+    "WHO_IS_UNCLEAR": lambda: _unclear_to_the_school(),
     "NOT_YET_HAPPENED": lambda: decided(
         demo(), event=INCIDENT.model_copy(update={"occurred_at": NOON + timedelta(hours=1)})
     ),

@@ -1,5 +1,6 @@
 """What is sent for an answer on record? The same bytes, whoever makes them and under whichever rules."""
 
+import pytest
 from a_register import KEY, NOON, ORIGIN, demo
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from safebus.schemas import codec
 from safebus.schemas.bus_records import DecisionRecord, Notification
 from safebus.schemas.event_schemas import bus_schemas
 from safebus.schemas.events import Event
-from safebus.streams.rules.notifications import outputs_of
+from safebus.streams.rules.notifications import as_sent_then, outputs_of
 from safebus.streams.rules.sharing import Shared, share
 
 STORY = [event for event, _ in story.first_chapter()]
@@ -73,3 +74,76 @@ def test_a_redo_across_an_upgrade_sends_the_bytes_of_the_schema_it_was_decided_u
 
     assert outputs is not None
     assert [output.value for output in outputs] == then != [output.value for output in found.outputs]
+
+
+def test_whom_to_ask_follows_from_the_record_alone() -> None:
+    """A redo asks nobody whether the partner could tell: it says what was decided."""
+    first = decided(story.incident())
+    schema, plain = codec.decode_plain(codec.encode(story.incident()))
+    [school, *_] = [a for a in first.record.answers if a.notification_id]
+    unclear = school.model_copy(update={"unclear": True, "told_apart_by": ()})
+    [due] = [o for o in first.outputs if o.notification.decision_id == school.decision_id]
+    then = due.notification.model_copy(update={"whom_to_ask": school.call})
+    unclear = unclear.model_copy(update={"output_digest": KEY.digest(codec.encode_record(then))})
+    answers = tuple(unclear if a.decision_id == unclear.decision_id else a for a in first.record.answers)
+
+    again = outputs_of(first.record.model_copy(update={"answers": answers}), schema, plain, key=KEY)
+
+    assert again is not None
+    assert [o.notification for o in again if o.notification.decision_id == school.decision_id] == [then]
+
+
+def of_an_earlier_release(found: Shared, decision: bytes, notification: bytes) -> tuple[bytes, list[bytes]]:
+    """What a release with these schemas would have written: the decision, and its notifications."""
+    sent = [codec.encode_record(output.notification, under=notification) for output in found.outputs]
+    digests = iter(map(KEY.digest, sent))
+    answers = tuple(
+        answer.model_copy(update={"output_digest": next(digests)}) if answer.output_digest else answer
+        for answer in found.record.answers
+    )
+    record = found.record.model_copy(update={"answers": answers})
+    return codec.encode_record(record, under=decision), sent
+
+
+EARLIER = [
+    (decision, notification)
+    for decision in bus_schemas(DecisionRecord.SCHEMA)
+    for notification in bus_schemas(Notification.SCHEMA)
+    if decision != codec.fingerprint_of_bus(DecisionRecord.SCHEMA)
+]
+
+
+@pytest.mark.parametrize(("decision", "notification"), EARLIER, ids=lambda mark: mark.hex())
+def test_a_decision_of_an_earlier_release_that_is_made_again_is_the_same_to_the_byte(
+    decision: bytes, notification: bytes
+) -> None:
+    """Also of whom nobody could tell who was meant: that release did not say so, and could not."""
+    event = story.incident()
+    ava, *others = event.subjects
+    unclear = ava.model_copy(update={"family_name": None, "date_of_birth": None, "upn": None})
+    found = decided(event.model_copy(update={"subjects": (unclear, *others)}))
+    value, _ = of_an_earlier_release(found, decision, notification)
+    then = codec.decode_record(value, DecisionRecord)
+
+    made = as_sent_then(found.record, found.outputs, then, KEY)
+
+    assert any(answer.unclear for answer in found.record.answers)
+    assert codec.encode_record(made, like=value) == value
+
+
+def test_what_was_sent_otherwise_stays_different() -> None:
+    found = decided(story.incident())
+    decision, notification = EARLIER[0]
+    value, _ = of_an_earlier_release(found, decision, notification)
+    then = codec.decode_record(value, DecisionRecord)
+    forged, *rest = (a for a in then.answers if a.output_digest)
+    others = {forged.decision_id: forged.model_copy(update={"output_digest": KEY.digest(b"other bytes")})}
+    gone = {rest[0].decision_id}
+    answers = tuple(others.get(a.decision_id, a) for a in then.answers if a.decision_id not in gone)
+
+    made = as_sent_then(found.record, found.outputs, then.model_copy(update={"answers": answers}), KEY)
+
+    before = {a.decision_id: a.output_digest for a in found.record.answers}
+    after = {a.decision_id: a.output_digest for a in made.answers}
+    changed = {decision_id for decision_id in before if before[decision_id] != after[decision_id]}
+    assert changed == {a.decision_id for a in rest[1:]}

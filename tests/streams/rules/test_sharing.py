@@ -103,6 +103,7 @@ def test_the_notification_says_under_which_agreement_and_how_to_read_it() -> Non
         "takes_back": None,
         "bare": False,
         "role": "CHILD",
+        "whom_to_ask": None,
         "decided_at": NOON,
     }
 
