@@ -85,7 +85,7 @@ async def test_what_cannot_be_imported_is_an_entry_for_each_path(sink: tuple[Sin
     files, _ = read_files([*paths, paths[0]])
     lines = await import_all("mns", files, agency="nhs-england", to=to, now=at)
     await import_all("mns", files, agency="nhs-england", to=to, now=at)  # a redo
-    found = [entry for entry in await quarantine.entries(to.connection) if entry.at == at]
+    found = [each.entry for each in await quarantine.entries(to.connection) if each.entry.at == at]
 
     assert [line.outcome for line in lines] == ["QUARANTINED"] * 5
     assert {line.detail.split("; entry ")[1][:36] for line in lines} == {entry.quarantine_id for entry in found}
