@@ -2,7 +2,7 @@
 How does an event, or a record of the bus itself, become a message value and back?
 
 Value: C3 01, the schema's CRC-64-AVRO fingerprint (8 bytes, little-endian), then the Avro body.
-Source: Avro 1.11 specification, Single-object encoding.
+Source: Avro 1.12.0 specification, Single-object encoding.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Received:
 
     Attributes:
         value: The bytes as they were on the topic.
+        content: The bytes that the same event has from every encoder (`gate.decode`).
         record: The same content as plain Python values, under `schema`.
     """
 
@@ -43,10 +44,11 @@ class Received:
     record: dict[str, Any]
     schema: EventSchema
     value: bytes
+    content: bytes
 
     def digest(self, key: PersonKey | DigestKey) -> str:
-        """The keyed digest of its bytes, by which a decision knows what it was about."""
-        return key.digest(self.value)
+        """The keyed digest of its content, by which a decision knows what it was about."""
+        return key.digest(self.content)
 
 
 def encode(event: Event, *, schemas: EventSchemas | None = None) -> bytes:
@@ -68,13 +70,13 @@ def decode(value: bytes | None, *, schemas: EventSchemas | None = None, limits: 
         Refused: With a `gate.GateReason`. Values that Avro allows and the world does not (a bad check digit, a person
             referred to who is not there) are IMPOSSIBLE_VALUE and name the field.
     """
-    schema, record = decode_plain(value, schemas=schemas, limits=limits)
+    schema, record, content = _decoded(value, schemas, limits)
     try:
         event = EVENT_CLASSES[schema.event_type].model_validate(record)
     except ValidationError as exc:
         raise Refused(gate.GateReason.IMPOSSIBLE_VALUE, what_is_wrong(exc)) from None
     assert value is not None  # gate.decode refuses None
-    return Received(event=event, record=record, schema=schema, value=value)
+    return Received(event=event, record=record, schema=schema, value=value, content=content)
 
 
 def decode_plain(
@@ -86,12 +88,40 @@ def decode_plain(
     Raises:
         Refused: With a `gate.GateReason`.
     """
-    schema, record = gate.decode(value, schemas or event_schemas(), limits=limits or gate.DEFAULT_LIMITS)
+    schema, record, _ = _decoded(value, schemas, limits)
+    return schema, record
+
+
+def _decoded(
+    value: bytes | None, schemas: EventSchemas | None, limits: gate.Limits | None
+) -> tuple[EventSchema, dict[str, Any], bytes]:
+    schema, record, content = gate.decode(value, schemas or event_schemas(), limits=limits or gate.DEFAULT_LIMITS)
     # One spelling for everyone: a number that came in groups of three reaches partners as ten digits.
     for person in record["subjects"]:
         if person["nhs_number"]:
             person["nhs_number"] = person["nhs_number"].replace(" ", "")
-    return schema, record
+    return schema, record, content
+
+
+def content_of(value: bytes | None, *, schemas: EventSchemas | None = None, limits: gate.Limits | None = None) -> bytes:
+    """What an event's digest is made of: the bytes that it has from every encoder; of what is no event, its own."""
+    try:
+        return gate.content(value, schemas or event_schemas(), limits=limits or gate.DEFAULT_LIMITS)
+    except Refused:
+        return value or b""
+
+
+def is_digest_of(
+    digest: str | None,
+    value: bytes | None,
+    *,
+    key: PersonKey | DigestKey,
+    schemas: EventSchemas | None = None,
+    limits: gate.Limits | None = None,
+) -> bool:
+    """Was a decision that has this `input_digest` about the event with these bytes, whatever encoder wrote them?"""
+    # Most encoders write the content itself, and then nothing need be read.
+    return key.agrees(digest, value or b"") or key.agrees(digest, content_of(value, schemas=schemas, limits=limits))
 
 
 def encode_record(record: BusRecord, *, like: bytes | None = None, under: bytes | None = None) -> bytes:

@@ -6,7 +6,7 @@ Every event schema is the fields of `avro/envelope.avsc` followed by one field `
 takes those, and bytes written under any of them can still be read.
 
 A schema loads only if every leaf names a data class and nothing in it could be made to grow without bound
-(no recursion, no maps, unions only with null).
+(no recursion, no maps, no items that take no byte, unions only with null).
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from typing import Any
 
 import fastavro.schema as _fs
 
+from safebus.schemas import strict_avro
 from safebus.schemas.classes import DataClass
 from safebus.schemas.codes import codes_of
 from safebus.schemas.errors import BadSchema
 
-_PRIMITIVES = frozenset({"string", "boolean", "int", "long", "double", "bytes"})
+_PRIMITIVES = frozenset({"string", "boolean", "int", "long", "bytes"})  # a double may be no number, equal to nothing
 _MAX_DEPTH = 12
 
 AvroType = Any  # a parsed JSON schema: str, list or dict
@@ -70,8 +71,13 @@ class EventSchema:
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """8 bytes, little-endian. Source: Avro 1.11 specification, Schema Fingerprints (CRC-64-AVRO)."""
+        """8 bytes, little-endian. Source: Avro 1.12.0 specification, Schema Fingerprints (CRC-64-AVRO)."""
         return fingerprint_of(self.raw)
+
+    @cached_property
+    def read_strictly(self) -> Callable[[bytes], dict[str, Any]]:
+        """Reads a record by the letter of the specification: `strict_avro.reader_of`."""
+        return strict_avro.reader_of(self.parsed)
 
     @cached_property
     def coded(self) -> tuple[tuple[str, Callable[[str], bool]], ...]:
@@ -153,6 +159,8 @@ def _walk(
         names = (*open_names, record["name"])
         if record["name"] in open_names:
             raise BadSchema(f"`{path}` refers to `{record['name']}`, which contains it; recursive schemas are refused")
+        if not record["fields"]:
+            raise BadSchema(f"`{path}` is a record without fields; it takes no byte, so a list of them has no end")
         named[record["name"]] = record
         for sub in record["fields"]:
             step = sub["name"] if not inner else f"{inner}.{sub['name']}"

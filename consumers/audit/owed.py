@@ -202,7 +202,7 @@ def _again(
 
     if value is None:
         return cannot(f"the event is no longer kept at {where}; the agency can publish a correction")
-    if not key.agrees(record.input_digest, value):
+    if not codec.is_digest_of(record.input_digest, value, key=key, schemas=schemas):
         return cannot(f"other bytes stand at {where} than were decided")
     try:
         outputs = outputs_of(record, *codec.decode_plain(value, schemas=schemas), key=key)

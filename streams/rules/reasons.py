@@ -316,8 +316,14 @@ SET_ASIDE: Final[Mapping[GateReason | Aside, Words]] = {
     GateReason.TRAILING_BYTES: words("something follows the last field"),
     GateReason.INVALID_UTF8: words("a text is not UTF-8"),
     GateReason.BAD_INDEX: words("an enum or a union has no such branch"),
+    GateReason.BAD_BOOLEAN: words("a boolean is neither 00 nor 01"),
+    GateReason.BAD_BLOCK: words("a block of a list says another number of bytes than its items take"),
+    GateReason.OVERLONG_NUMBER: words("a number takes more bytes than it needs, which no encoder writes"),
+    GateReason.NUMBER_OUT_OF_RANGE: words("a number does not fit into the bits that its type has"),
     GateReason.IMPOSSIBLE_VALUE: words("a value cannot exist: a date, a length, a number that fails its check digit"),
-    GateReason.NOT_CANONICAL: words("the value is not what a plain Avro encoder would have written"),
+    GateReason.NOT_CANONICAL: words(
+        "a record of the bus's own is not what the bus writes; of events until 0.2, that a list came in blocks"
+    ),
     GateReason.TOO_MANY_ITEMS: words("a list is longer than any real one"),
     GateReason.TOO_LONG_STRING: words("a text is longer than any real one"),
     GateReason.TOO_MANY_HEADERS: words("the record has too many headers, or too long ones"),

@@ -180,7 +180,7 @@ class Router:
         """An event that can be decided about; or what became of one that was decided before, or is none."""
         on_record = before.get(origin)
         # Other bytes at the same place: the topic was made again, and this is another event.
-        if on_record is not None and self._keys.person.agrees(on_record.input_digest, record.value or b""):
+        if on_record is not None and self._is_what_was_decided(on_record, record.value):
             return self._redo(record.value, on_record, now)
         try:
             gate.check_wrapping(record.key, record.headers, limits=self._limits)
@@ -190,13 +190,18 @@ class Router:
             return self._reject(exc.reason, exc.detail, record.value, origin, now)
         return received
 
+    def _is_what_was_decided(self, on_record: DecisionRecord, value: bytes | None) -> bool:
+        return codec.is_digest_of(
+            on_record.input_digest, value, key=self._keys.person, schemas=self._schemas, limits=self._limits
+        )
+
     def _one(self, received: Received, origin: Origin, register: Lookups, now: datetime, holders: Holders) -> Became:
         """Decide about one event, or recognise that it came before."""
         event = received.event
         known = self._dedupe.find(origin.partition, event.publisher.agency, event.event_id)
         if known is None:
             return self._decide(received, origin, register, now, holders)
-        if not self._keys.person.agrees(known.input_digest, received.value):
+        if not self._keys.person.agrees(known.input_digest, received.content):
             detail = "this event id was used before for other content; publish a correction under a new id"
             return self._reject(Aside.ID_REUSED, detail, received.value, origin, now)
         self.counts.repeats += 1

@@ -28,7 +28,8 @@ POLICE, OTHER = "fordshire-police", "htest-police"
 SCHEMA = event_schemas().of("police.encompass.v1")
 HEAD = b"\xc3\x01" + SCHEMA.fingerprint
 KEY = b"c" * 32
-DECODING = frozenset({"TRUNCATED", "TRAILING_BYTES", "INVALID_UTF8", "BAD_INDEX", "IMPOSSIBLE_VALUE", "NOT_CANONICAL"})
+NUMBERS = frozenset({"OVERLONG_NUMBER", "NUMBER_OUT_OF_RANGE", "BAD_BOOLEAN", "BAD_BLOCK"})
+DECODING = frozenset({"TRUNCATED", "TRAILING_BYTES", "INVALID_UTF8", "BAD_INDEX", "IMPOSSIBLE_VALUE", *NUMBERS})
 _NUMBERS = list(islice(nhs_numbers(start=800_000), 50))
 
 
@@ -185,19 +186,24 @@ def swapped_parts(chance: random.Random) -> bytes:
 # Numbers
 
 
-@kind("NOT_CANONICAL")
+@kind("OVERLONG_NUMBER")
 def over_long_number(chance: random.Random) -> bytes:
     return with_piece(chance, "lifecycle", b"\x80" * chance.randint(1, 19) + b"\0")
 
 
-@kind("TRUNCATED")
+@kind("OVERLONG_NUMBER")
 def endless_number(chance: random.Random) -> bytes:
     names = list(pieces(SCHEMA.raw, as_plain_avro(SCHEMA.raw, event(chance))))
     whole = with_piece(chance, names[0], b"\x80" * chance.randint(20, 400))
     return whole[: 10 + whole[10:].rindex(b"\x80\x80") + 2]
 
 
-@kind("NOT_CANONICAL")
+@kind("NUMBER_OUT_OF_RANGE")
+def too_large_a_number(chance: random.Random) -> bytes:
+    return with_piece(chance, chance.choice(TIMES), b"\x80" * 9 + bytes([chance.randint(2, 127)]))
+
+
+@kind("BAD_BOOLEAN")
 def odd_boolean(chance: random.Random) -> bytes:
     return with_piece(chance, "subjects[0].safe_to_call", bytes([chance.randint(2, 255)]))
 
@@ -208,7 +214,7 @@ def no_such_branch(chance: random.Random) -> bytes:
     return with_piece(chance, path, long(chance.choice([least, least + chance.randint(0, 2**40), 2**62])))
 
 
-@kind("NOT_CANONICAL")
+@kind("BAD_INDEX")
 def index_from_behind(chance: random.Random) -> bytes:
     return with_piece(chance, chance.choice(["correlation_id?", "lifecycle", "urgency"]), long(-1))
 
@@ -235,7 +241,7 @@ def not_utf8(chance: random.Random) -> bytes:
     return with_piece(chance, chance.choice(TEXTS), long(len(bad)) + bad)
 
 
-@kind("TRUNCATED", "IMPOSSIBLE_VALUE", "INVALID_UTF8", "BAD_INDEX", "TRAILING_BYTES", "NOT_CANONICAL")
+@kind("TRUNCATED", "IMPOSSIBLE_VALUE")
 def lying_length(chance: random.Random) -> bytes:
     lie = chance.choice([2**20, 2**31, 2**40, 2**62, 2**63 - 1, -1, -(2**31), -(2**63)])
     return with_piece(chance, chance.choice(TEXTS), long(lie))
@@ -255,9 +261,9 @@ def nul_in_a_text(chance: random.Random) -> bytes:
 # Lists
 
 
-@kind("TRUNCATED", "INVALID_UTF8", "BAD_INDEX", "IMPOSSIBLE_VALUE", "NOT_CANONICAL")
+@kind("TRUNCATED", "BAD_BLOCK", "OVERLONG_NUMBER")
 def lying_count(chance: random.Random) -> bytes:
-    count = chance.choice([50_000_000, 2**31, 2**40, 2**62, 2**63 - 1, -(2**31), -(2**62)])
+    count = chance.choice([50_000_000, 2**31, 2**40, 2**62, 2**63 - 1, -(2**31), -(2**62), -(2**63)])
     return with_piece(chance, chance.choice(ARRAYS), long(count))
 
 
@@ -276,11 +282,23 @@ def bomb_of_records(chance: random.Random) -> bytes:
     return whole
 
 
-@kind("NOT_CANONICAL")
-def list_in_blocks(chance: random.Random) -> bytes:
+@kind("BAD_BLOCK")
+def lying_block(chance: random.Random) -> bytes:
     item = string("htest-third")
-    more = chance.choice([long(1) + item, long(-1) + long(len(item)) + item, long(-1) + long(0) + item]) + long(0)
-    return with_piece(chance, "subjects[0].works_for$", more)
+    size = len(item) + chance.choice([-len(item), -1, 1, 20, -len(item) - chance.randint(1, 2**40)])
+    return with_piece(chance, "subjects[0].works_for$", long(-1) + long(size) + item + long(0))
+
+
+@kind("TRUNCATED")
+def block_of_more_than_there_is(chance: random.Random) -> bytes:
+    size = chance.choice([2**17, 2**31, 2**40, 2**62, 2**63 - 1])
+    return with_piece(chance, "subjects[0].works_for$", long(-1) + long(size) + string("htest-third") + long(0))
+
+
+@kind("TOO_MANY_ITEMS", large=True)
+def bomb_of_blocks(chance: random.Random) -> bytes:
+    count = chance.randint(201, 40_000)
+    return with_piece(chance, "handling.refrain$", b"\x01\x02\x00" * count + b"\0")
 
 
 # What Avro allows and the world does not

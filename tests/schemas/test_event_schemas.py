@@ -277,6 +277,15 @@ def test_a_field_nobody_classified_does_not_load_wherever_it_is_put(event_type: 
             leaf("x", {"type": "map", "values": "string"}),
             "`x` has type `map`; use records, arrays, enums and primitives",
         ),
+        (
+            {
+                "name": "x",
+                "type": {"type": "array", "items": {"type": "record", "name": "R", "fields": []}},
+                "personRef": "r",
+            },
+            "`x` is a record without fields; it takes no byte, so a list of them has no end",
+        ),
+        (leaf("x", "double"), "`x` has type `double`, which is not defined before it"),
         (leaf("x", {"type": "fixed", "name": "F", "size": 4}), "`x` has type `fixed`; use records, arrays, enums and"),
         (leaf("x", {"type": "array", "items": "null"}), "`x` is an array of `null`; arrays hold records or strings"),
         (leaf("x", {"type": "array", "items": {"type": "array", "items": "string"}}), "`x` is an array of `{"),

@@ -1,9 +1,10 @@
 """
 What does one record on a topic say, for someone who only counts?
 
-Ids, digests and times; never a value of an event or of a notification. What agencies published is not decoded at all:
-its keyed digest tells which decision is about it. Our own records are read by fastavro alone and only as far as
-needed, because checking their canonical form, as `codec.decode_record` does, would take most of the time.
+Ids, digests and times; never a value of an event or of a notification. What agencies published is read only for the
+bytes that every encoder gives it: their keyed digest tells which decision is about it. Our own records are read by
+fastavro alone and only as far as needed, because checking their canonical form, as `codec.decode_record` does, would
+take most of the time.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Published:
 
     Attributes:
         at: Milliseconds since 1970 on the broker's clock; so in every fact.
-        digests: Of its bytes, keyed, as a decision's `input_digest`: one for each generation of the bus's secret.
+        digests: Of its content, keyed, as a decision's `input_digest`: one for each generation of the bus's secret.
         event_id: As its header says it, if that is a UUID: anything else a publisher may have written there is not ours
             to show.
     """
@@ -147,7 +148,7 @@ def fact_of(
 ) -> Fact:
     """What a record says."""
     if place.topic.startswith("in."):
-        return Published(place, at, key.digests_of(value or b""), _event_id(headers))
+        return Published(place, at, key.digests_of(codec.content_of(value)), _event_id(headers))
     try:
         if place.topic == topics.DECISIONS:
             if not gate.in_transaction(headers):

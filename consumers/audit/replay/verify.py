@@ -128,8 +128,8 @@ class _Again:
         where = f"{head.origin.topic}/{head.origin.partition}/{head.origin.offset}"
         if value is None:
             return f"the event is no longer kept at {where}"
-        if not self._key.agrees(head.input_digest, value):
-            return f"the event at {where} has other bytes than the one decided"
+        if not codec.is_digest_of(head.input_digest, value, key=self._key, schemas=self._schemas):
+            return f"the event at {where} has another content than the one decided"
         try:
             received = codec.decode(value, schemas=self._schemas)
         except Refused as exc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Origin, RegisterRecord
 from safebus.schemas.event_schemas import event_schemas
+from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
@@ -61,9 +62,9 @@ class DecidedBus:
     outbound: Writer
     since: datetime
 
-    async def publish(self, *, partition: int = 0) -> Origin:
+    async def publish(self, *, partition: int = 0, encode: Callable[[Event], bytes] = codec.encode) -> Origin:
         event = story.incident().model_copy(update={"event_id": str(uuid.uuid4())})
-        [(_, offset)] = await self.outbound.send_all([Message(POLICE, b"case", codec.encode(event), (), partition)])
+        [(_, offset)] = await self.outbound.send_all([Message(POLICE, b"case", encode(event), (), partition)])
         return Origin(topic=POLICE, partition=partition, offset=offset)
 
     async def shared(self, origin: Origin) -> Shared:

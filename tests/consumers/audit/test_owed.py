@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from a_decided_bus import KEY, DecidedBus, decided_bus
+from a_pieces import in_blocks_of
 
 from safebus.consumers.audit.owed import Owed, owed, unclear
 from safebus.deploy.local.brokers import Broker
@@ -49,6 +50,17 @@ async def test_what_a_topic_did_not_take_is_made_again_byte_for_byte(bus: Decide
     assert (found.output.notification, found.output.value) == (due.notification, due.value)
     assert (found.notification_id, found.event_id) == (due.notification.notification_id, without.record.event_id)
     assert after == []
+
+
+async def test_what_came_in_blocks_is_made_again_too(bus: DecidedBus) -> None:
+    shared = await bus.shared(await bus.publish(encode=lambda event: in_blocks_of(event, 1)))
+    await bus.record(shared.record)
+    [due] = [o for o in shared.outputs if o.notification.recipient == HAVEN]
+
+    [found] = await of(bus, shared)
+
+    assert found.output is not None
+    assert found.output.value == due.value
 
 
 @pytest.mark.parametrize(("stage", "still"), [(Stage.HANDED_OVER, 0), (Stage.STOPPED, 0), (Stage.PARKED, 1)])

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from a_pieces import in_blocks_of
+from random_events import an_event
 
 from safebus.consumers.audit.reconcile.balance import (
     TO_DO,
@@ -516,6 +518,18 @@ def test_an_id_seen_before_is_never_taken_for_new() -> None:
 
 
 KEY = PersonKey(b"k" * 32).digests
+
+
+def test_what_an_agency_published_has_one_digest_whatever_its_encoder() -> None:
+    event, place = an_event(), Place("in.police", 0, 1)
+    plain, cut = codec.encode(event), in_blocks_of(event, 1)
+
+    facts = [fact_of(place, NOON, value, [], key=KEY) for value in (plain, cut, b"no event", None)]
+
+    assert cut != plain
+    assert [each.digests for each in facts if isinstance(each, Published)] == [
+        (KEY.digest(content),) for content in (plain, plain, b"no event", b"")
+    ]
 
 
 @pytest.mark.parametrize("value", [None, b"", b"x" * 50, b"\xc3\x01" + b"\0" * 40])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from a_decided_bus import KEY, DecidedBus, decided_bus
+from a_pieces import in_blocks_of
 
 from safebus.consumers.audit.replay.verify import Difference, Verified
 from safebus.deploy.local.brokers import Broker
@@ -41,6 +42,16 @@ async def test_a_bus_on_which_all_is_as_decided_is_identical(bus: DecidedBus) ->
     outputs = sum(len(shared.outputs) for shared in made)
     assert found == Verified(decisions=4, identical=4, outputs=outputs, outputs_identical=outputs)
     assert outputs >= 4
+
+
+async def test_what_came_in_blocks_is_made_again_too(bus: DecidedBus) -> None:
+    """By an encoder that says of each list how many bytes it has."""
+    shared = await bus.shared(await bus.publish(encode=lambda event: in_blocks_of(event, 1)))
+    await bus.record(shared.record)
+    await bus.send(*shared.outputs)
+    found = await bus.verify()
+
+    assert (found.decisions, found.identical, found.differences) == (1, 1, [])
 
 
 async def test_decisions_in_another_order_than_their_events_are_made_again_too(bus: DecidedBus) -> None:
@@ -104,7 +115,7 @@ async def test_an_event_that_is_gone_is_named(bus: DecidedBus) -> None:
     assert (found.identical, found.outputs, found.outputs_identical) == (0, 0, 0)
 
 
-async def test_an_event_with_other_bytes_is_named(bus: DecidedBus) -> None:
+async def test_an_event_with_another_content_is_named(bus: DecidedBus) -> None:
     good = await bus.shared(await bus.publish())
     other = await bus.publish()
     await bus.record(good.record.model_copy(update={"origin": other}))
@@ -112,7 +123,7 @@ async def test_an_event_with_other_bytes_is_named(bus: DecidedBus) -> None:
     found = await bus.verify()
 
     assert only(found, good) == [
-        f"the event at {other.topic}/0/{other.offset} has other bytes than the one decided",
+        f"the event at {other.topic}/0/{other.offset} has another content than the one decided",
     ]
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from a_pieces import in_blocks_of
 from a_register import demo, share
 from a_router import KEY, NOON, POLICE, demo_entries, load_demo, running
 from pydantic import model_validator
@@ -230,6 +231,47 @@ async def test_a_repeat_is_known_by_a_new_worker_too(connection: Connection) -> 
 
         assert successor.router.counts.repeats == 1
         assert len(await successor.decisions(event.event_id)) == 1
+
+
+async def test_a_repeat_by_another_encoder_is_a_repeat(connection: Connection) -> None:
+    """An agency changes its software and sends the day again: the same content, cut into other blocks."""
+    event = incident()
+    async with running(connection) as worker:
+        offsets = [await worker.publish(value) for value in (in_blocks_of(event, 1), codec.encode(event))]
+        offsets.append(await worker.publish(in_blocks_of(event, 2)))
+        await worker.handle(*offsets)
+
+        assert (worker.router.counts.decided, worker.router.counts.repeats) == (1, 2)
+        assert [await worker.quarantined(offset) for offset in offsets[1:]] == [[], []]
+
+
+async def test_an_event_in_blocks_leads_to_the_decision_and_the_redo_that_it_has_without(
+    connection: Connection,
+) -> None:
+    event = incident()
+    async with running(connection) as worker:
+        offset = await worker.publish(in_blocks_of(event, 1))
+        await worker.handle(offset)
+        record = await worker.decision(event.event_id)
+    async with running(connection) as successor:
+        await successor.handle(offset)
+        [first, again] = await successor.sent("haven", event.event_id)
+        counts = successor.router.counts
+
+    assert record.input_digest == KEY.digest(codec.encode(event))
+    assert again == first
+    assert (counts.redone, counts.decided) == (1, 0)
+
+
+async def test_other_content_in_blocks_is_other_content(connection: Connection) -> None:
+    event = incident()
+    changed = event.model_copy(update={"purpose": "something_else"})
+    async with running(connection) as worker:
+        first, second = await worker.publish(in_blocks_of(event, 1)), await worker.publish(in_blocks_of(changed, 1))
+        await worker.handle(first, second)
+        [entry] = await worker.quarantined(second)
+
+    assert entry.reason == "ID_REUSED"
 
 
 async def test_an_event_about_someone_in_nobodys_care_is_decided_and_shown_to_a_person(connection: Connection) -> None:
