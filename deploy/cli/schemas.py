@@ -11,13 +11,22 @@ from safebus.deploy.cli.output import show
 from safebus.deploy.service.terminal import say, tell
 
 app = typer.Typer(
-    name="schemas", help="The schemas of events.", no_args_is_help=True, epilog=example("safebus schemas list")
+    name="schemas",
+    help="The schemas of events, and what a value under each begins with; alone, it lists them.",
+    invoke_without_command=True,
+    epilog=example("safebus schemas"),
 )
+
+
+@app.callback()
+def schemas(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        schemas_list(Form.TABLE)
 
 
 @app.command("list", epilog=example("safebus schemas list -o json"))
 def schemas_list(output: Form = FORM) -> None:
-    """List the event types and the fingerprints that bytes may come in."""
+    """List the event types, the fingerprints that bytes may come in, and the 10 bytes that a value begins with."""
     from safebus.schemas.event_schemas import event_schemas
     from safebus.schemas.events import EVENT_CLASSES
 
@@ -29,18 +38,26 @@ def schemas_list(output: Form = FORM) -> None:
             "version": s.version,
             "fingerprint": s.fingerprint.hex(),
             "leaves": len(s.leaves),
+            "begins": _begins(s.fingerprint),
         }
         for s in sorted(found.by_fingerprint.values(), key=lambda s: (s.event_type, s.version))
     ]
-    show(rows, output, columns=["code", "event_type", "version", "fingerprint", "leaves"])
+    show(rows, output, columns=["code", "event_type", "version", "fingerprint", "leaves", "begins"])
 
 
 @app.command("show", epilog=example("safebus schemas show police.encompass.v1"))
 def schemas_show(event_type: str = typer.Argument(...)) -> None:
-    """Print the whole Avro schema of an event type, for any Avro library."""
+    """Print the whole Avro schema of an event type, for any Avro library; and what a value of it begins with."""
     from safebus.schemas.event_schemas import event_schemas
 
-    tell(json.dumps(event_schemas().of(event_type).raw, indent=2))
+    schema = event_schemas().of(event_type)
+    tell(json.dumps(schema.raw, indent=2))
+    say(f"a value of it begins with {_begins(schema.fingerprint)}, whatever your library works out; the event follows")
+
+
+def _begins(fingerprint: bytes) -> str:
+    """In hexadecimal; by itself, because this is said without loading what reads and writes Avro."""
+    return "c301" + fingerprint.hex()
 
 
 @app.command("check", epilog=example("safebus schemas check"))

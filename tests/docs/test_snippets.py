@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,18 @@ def test_the_readme_shows_the_example_as_it_is() -> None:
 
 def test_the_tutorial_shows_all_of_it() -> None:
     assert EXAMPLE.read_text("utf-8") in Page("docs/tutorial/first-event.md").blocks
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["java/Publish.java", "go/main.go", "javascript/publish.js", "with_fastavro.py", "with_avro_python3.py"],
+)
+def test_what_another_language_is_shown_is_what_the_encoders_are_tried_with(program: str) -> None:
+    """The programs themselves run in `tests/encoders/`."""
+    text = (ROOT / "tests" / "encoders" / program).read_text("utf-8")
+    [shown] = re.findall(r"^ *(?://|#) shown: begins\n(.*?)^ *(?://|#) shown: ends\n", text, re.DOTALL | re.MULTILINE)
+
+    assert textwrap.dedent(shown).strip() + "\n" in Page("docs/how-to/publish-from-another-language.md").blocks
 
 
 @pytest.mark.parametrize("file", ["mns/pds-death-notification-2.json", "nems/PDS-Change-Of-Address-ems-example.xml"])

@@ -84,7 +84,7 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
     record["subjects"] = subjects
     if "plan_type" in record["payload"]:
         record["payload"]["snomed_code"] = PLAN_CODES[PlanType(record["payload"]["plan_type"])]
-    _put_in_order(record)
+    put_in_order(record)
     if record["supersedes_event_id"] == record["event_id"]:
         record["supersedes_event_id"] = None
     if record["lifecycle"] != "NEW" and record["supersedes_event_id"] is None:
@@ -96,7 +96,8 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
     return record
 
 
-def _put_in_order(record: dict[str, Any]) -> None:
+def put_in_order(record: dict[str, Any]) -> None:
+    """Move its times so that they can have come one after the other."""
     names = ("occurred_at", "recorded_at", "published_at")
     record |= dict(zip(names, sorted(record[name] for name in names), strict=True))
     payload, last = record["payload"], record["published_at"]

@@ -15,6 +15,7 @@ import pytest
 from safebus.deploy.local.demo import story
 from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.deploy.service import key_files
+from safebus.schemas import codec
 
 COMMANDS = (
     "demo up doctor worker deliver keys topics rights register consent publish import explain index reconcile policy "
@@ -194,6 +195,18 @@ def test_the_schema_that_a_partner_takes_is_whole(tmp_path: Path) -> None:
     done = safebus(tmp_path, "schemas", "show", "police.encompass.v1")
 
     assert avro.schema.parse(done.stdout).fullname == "safebus.PoliceEncompassV1"
+
+
+def test_schemas_says_what_a_value_of_each_type_begins_with(tmp_path: Path) -> None:
+    event = story.incident()
+    begins = codec.encode(event)[:10].hex()
+
+    alone, listed = safebus(tmp_path, "schemas"), safebus(tmp_path, "schemas", "list", "-o", "json")
+    shown = safebus(tmp_path, "schemas", "show", event.event_type)
+
+    assert begins in alone.stdout
+    assert [row["begins"] for row in json.loads(listed.stdout) if row["event_type"] == event.event_type] == [begins]
+    assert f"a value of it begins with {begins}" in shown.stderr
 
 
 def test_schemas_check_passes_here(tmp_path: Path) -> None:
