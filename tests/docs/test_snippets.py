@@ -28,7 +28,14 @@ def test_the_tutorial_shows_all_of_it() -> None:
 
 @pytest.mark.parametrize(
     "program",
-    ["java/Publish.java", "go/main.go", "javascript/publish.js", "with_fastavro.py", "with_avro_python3.py"],
+    [
+        "java/Publish.java",
+        "go/main.go",
+        "javascript/publish.js",
+        "csharp/Publish.cs",
+        "with_fastavro.py",
+        "with_avro_python3.py",
+    ],
 )
 def test_what_another_language_is_shown_is_what_the_encoders_are_tried_with(program: str) -> None:
     """The programs themselves run in `tests/encoders/`."""
