@@ -168,8 +168,8 @@ def _long(data: bytes, at: int, bits: int = _LONG_BITS) -> tuple[int, int]:
         shift += 7
         if byte < 0x80:
             break
-        if shift > bits:
-            raise _Wrong(GateReason.OVERLONG_NUMBER, f"a number of more than {(bits + 6) // 7} bytes", begins)
+        if shift > _LONG_BITS:
+            raise _Wrong(GateReason.OVERLONG_NUMBER, "a number of more than 10 bytes", begins)
     if byte == 0 and at - begins > 1:
         raise _Wrong(GateReason.OVERLONG_NUMBER, f"a number in {at - begins} bytes that needs fewer", begins)
     if rest >> bits:

@@ -200,7 +200,11 @@ def endless_number(chance: random.Random) -> bytes:
 
 @kind("NUMBER_OUT_OF_RANGE")
 def too_large_a_number(chance: random.Random) -> bytes:
-    return with_piece(chance, chance.choice(TIMES), b"\x80" * 9 + bytes([chance.randint(2, 127)]))
+    wraps = with_piece(chance, chance.choice(TIMES), b"\x80" * 9 + bytes([chance.randint(2, 127)]))
+    an_int = with_piece(
+        chance, "payload.previous_incidents?", long(1) + long(chance.choice([2**31, -(2**31) - 1, 2**33]))
+    )
+    return chance.choice([wraps, an_int])
 
 
 @kind("BAD_BOOLEAN")
