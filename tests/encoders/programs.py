@@ -44,15 +44,17 @@ def tool(name: str, package: str) -> str:
     return found
 
 
-def fetched(name: str, lock: Path, fetch: Callable[[Path], object]) -> Path:
-    """A folder with what a lock names, fetched once; it appears by one rename, so it is whole or absent."""
-    kept = _CACHE / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+def made(name: str, make: Callable[[Path], object]) -> Path:
+    """A copy of a folder here with what its program needs, made once; by one rename, so it is whole or absent."""
+    folder = HERE / name
+    parts = b"".join(file.read_bytes() for file in sorted(folder.iterdir()))
+    kept = _CACHE / f"{name}-{hashlib.sha256(parts).hexdigest()[:12]}"
     if not kept.is_dir():
         _CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=_CACHE) as work:
             at = Path(work, "whole")
-            shutil.copytree(lock.parent, at)
-            fetch(at)
+            shutil.copytree(folder, at)
+            make(at)
             with contextlib.suppress(OSError):  # another process was quicker
                 at.rename(kept)
     return kept
@@ -60,12 +62,11 @@ def fetched(name: str, lock: Path, fetch: Callable[[Path], object]) -> Path:
 
 def java(lines: str, schemas: Path, _begins: Mapping[str, str]) -> str:
     """Java's own encoders: the usual one, direct, in blocks, in blocks and direct."""
-    sums = HERE / "java" / "sums.sha256"
-    jars = fetched("java", sums, _fetch_jars) / "jars"
-    jar_sums.check(jars, jar_sums.read_sums(sums), kept=jars.parent)
+    at = made("java", _fetch_jars)
+    jar_sums.check(at / "jars", jar_sums.read_sums(at / "sums.sha256"), kept=at)
     # As a source file: compiled in memory, so that one start does all. The second compiler costs more than it gains.
-    command = [kafka_tools.find_java(os.environ), "-XX:TieredStopAtLevel=1", "-cp", jars / "*"]
-    return run([*command, HERE / "java" / "Publish.java", schemas], given=lines)
+    command = [kafka_tools.find_java(os.environ), "-XX:TieredStopAtLevel=1", "-cp", at / "jars" / "*"]
+    return run([*command, at / "Publish.java", schemas], given=lines)
 
 
 def _fetch_jars(at: Path) -> None:
@@ -75,20 +76,18 @@ def _fetch_jars(at: Path) -> None:
 
 def go(lines: str, schemas: Path, begins: Mapping[str, str]) -> str:
     """hamba/avro: as it is, in blocks of two, and without the size of blocks."""
-    _CACHE.mkdir(parents=True, exist_ok=True)
     # `local`: the Go that is here; another would be fetched from a place that nobody chose.
-    build = [tool("go", "install Go 1.24 or newer"), "build", "-mod=readonly", "-o", _CACHE / "go"]
-    run(build, at=HERE / "go", GOTOOLCHAIN="local")
-    return run([_CACHE / "go", schemas, *_named(begins)], given=lines)
+    build = [tool("go", "install Go 1.24 or newer"), "build", "-mod=readonly", "-o", "program"]
+    at = made("go", lambda at: run(build, at=at, GOTOOLCHAIN="local"))
+    return run([at / "program", schemas, *_named(begins)], given=lines)
 
 
 def javascript(lines: str, schemas: Path, begins: Mapping[str, str]) -> str:
     """avsc."""
     npm, node = tool("npm", "install Node.js"), tool("node", "install Node.js")
     ci = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    at = fetched("javascript", HERE / "javascript" / "package-lock.json", lambda at: run(ci, at=at))
-    program = [node, HERE / "javascript" / "publish.js", schemas, *_named(begins)]
-    return run(program, given=lines, NODE_PATH=str(at / "node_modules"))
+    at = made("javascript", lambda at: run(ci, at=at))
+    return run([node, at / "publish.js", schemas, *_named(begins)], given=lines)
 
 
 def _named(begins: Mapping[str, str]) -> list[str]:
