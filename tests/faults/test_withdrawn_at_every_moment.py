@@ -238,7 +238,7 @@ class Trial:
         """Each at some moment between the topic and the partner's commit."""
         for child in children:
             await self.publish([child])
-            await self.withdraw([child], within_s=0.06)
+            await self.withdraw([child], within_s=0.3)
 
     async def locked(self, children: list[Child]) -> None:
         """Half of them while their rows wait for a lock of the partner's, half while the others go in."""
