@@ -207,7 +207,12 @@ def _say_word(
         say(f"resumed; {standing.undelivered} are tried now, each asked again")
 
 
-@app.command("test", epilog=example("safebus partners test ash-primary --destinations destinations.yaml --execute"))
+@app.command(
+    "test",
+    epilog=example(
+        'safebus partners test ash-primary --destinations destinations.yaml --execute --reason "is it back?"'
+    ),
+)
 def partners_test(
     partner: str = typer.Argument(...),
     destinations: Path = DESTINATIONS,
