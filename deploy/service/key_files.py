@@ -263,6 +263,13 @@ def _how_to_get(path: Path) -> str:
     if path.name.startswith("case-"):
         agency = path.name.removeprefix("case-").removesuffix(".key")
         how = f"`safebus keys init --agency {agency}` makes it once; all who publish for `{agency}` need the same"
+    elif any(path.parent.glob("*.key")):  # the home of one role, asked for the work of another
+        holding = [role for role, files in ROLES.items() if base_name(path.name) in files]
+        role = min(holding, key=lambda each: len(ROLES[each]))
+        how = (
+            f"this home is of another role; use that of a process that has it, or ask whoever keeps the bus's keys for "
+            f"`safebus keys export {role}`; if it was lost, `safebus keys restore` brings it back"
+        )
     else:
         how = (
             "`safebus keys init` makes those of a new bus, once; `safebus keys export` gives any other process its "

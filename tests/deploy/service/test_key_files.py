@@ -45,6 +45,15 @@ def test_nothing_else_makes_one(tmp_path: Path, ask: str) -> None:
     assert not (tmp_path / "keys").exists()
 
 
+def test_whoever_has_the_home_of_another_role_is_told_whose_it_takes(tmp_path: Path) -> None:
+    """An operator was told to make the keys of a new bus."""
+    key_files.init(tmp_path)
+    (tmp_path / "keys" / "person.key").unlink()
+
+    with pytest.raises(BadInput, match=r"of another role; .* `safebus keys export registrar`; if it was lost"):
+        at(tmp_path).person_key()
+
+
 def test_a_publisher_is_told_how_to_make_its_own(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="`safebus keys init --agency a-school` makes it once; all who publish for"):
         at(tmp_path).case_secret("a-school")
