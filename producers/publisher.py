@@ -98,8 +98,7 @@ class Publisher:
                 f"`publisher.agency` is `{event.publisher.agency}`, but this publisher writes for `{self._agency}`; "
                 "set it, or use that agency's publisher"
             )
-        if not case:
-            raise BadInput("`case` is empty; give your own reference of the case, it never leaves this process")
+        checked_case(case)
         value = checked(event)
         about = headers.cloud_event(id=event.event_id, source=self._agency, type=event.event_type)
         return Message(self._topic, self.case_key(case), value, about)
@@ -107,6 +106,23 @@ class Publisher:
     def case_key(self, case: str) -> bytes:
         """The opaque key of a case: HMAC-SHA-256 (RFC 2104), cut to 128 bits."""
         return hmac.new(self._secret, case.encode(), hashlib.sha256).hexdigest()[:32].encode()
+
+
+def checked_case(case: str) -> None:
+    """
+    Refuse what is no reference of a case.
+
+    Raises:
+        BadInput: It is empty, or no text.
+    """
+    if not case.strip():
+        raise BadInput("`case` is empty; give your own reference of the case, it never leaves this process")
+    try:
+        case.encode()
+    except UnicodeEncodeError:
+        raise BadInput(
+            "`case` holds what is no text (half a character, or bytes that are not UTF-8); type it again"
+        ) from None
 
 
 def checked(event: Event) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -25,7 +25,6 @@ from pydantic import (
 
 from safebus.schemas import identifiers, labels, strict_json
 from safebus.schemas.errors import BadInput
-from safebus.schemas.event_times import Order, out_of_order
 from safebus.schemas.frozen_model import FrozenModel
 from safebus.schemas.plain_types import Day, Moment, Whole, YesNo
 
@@ -256,17 +255,7 @@ class Event(EventPart):
         strangers = sorted(set(self._referred_to()) - set(refs))
         if strangers:
             raise ValueError("the payload refers to a `subject_ref` that no subject has; use one of the subjects' refs")
-        if found := out_of_order(self._orders()):
-            raise ValueError(found)
         return self
-
-    def _orders(self) -> Iterator[Order]:
-        """What comes before what."""
-        yield "occurred_at", self.occurred_at, "recorded_at", self.recorded_at
-        yield "recorded_at", self.recorded_at, "published_at", self.published_at
-        for i, person in enumerate(self.subjects):
-            if person.role is not PersonRole.UNBORN_CHILD:  # whose date is the one that is expected
-                yield f"subjects.{i}.date_of_birth", person.date_of_birth, "published_at", self.published_at
 
     def _refers_to_what_it_follows(self) -> None:
         if self.supersedes_event_id is not None and self.supersedes_event_id == self.event_id:
@@ -395,11 +384,6 @@ class ProtectionPlan(Event):
     event_type: str = TYPE
     payload: ProtectionPlanPayload
 
-    def _orders(self) -> Iterator[Order]:
-        yield from super()._orders()
-        yield "payload.start_date", self.payload.start_date, "payload.end_date", self.payload.end_date
-        yield "payload.start_date", self.payload.start_date, "payload.delete_date", self.payload.delete_date
-
 
 class EdAttendancePayload(EventPart):
     """When the child came, and what the department was worried about."""
@@ -426,12 +410,6 @@ class EdAttendance(Event):
     ABOUT_ONE: ClassVar[bool] = True
     event_type: str = TYPE
     payload: EdAttendancePayload
-
-    def _orders(self) -> Iterator[Order]:
-        yield from super()._orders()
-        yield "payload.arrived_at", self.payload.arrived_at, "payload.left_at", self.payload.left_at
-        yield "payload.arrived_at", self.payload.arrived_at, "published_at", self.published_at
-        yield "payload.left_at", self.payload.left_at, "published_at", self.published_at
 
 
 class AccommodationKind(StrEnum):
@@ -515,13 +493,6 @@ class IdentityEvent(Event):
     FOLLOWS_ITS_PERSON: ClassVar[bool] = True
     event_type: str = TYPE
     payload: IdentityChangePayload
-
-    def _orders(self) -> Iterator[Order]:
-        yield from super()._orders()
-        yield "payload.died_at", self.payload.died_at, "published_at", self.published_at
-        for i, person in enumerate(self.subjects):
-            if person.role in ABOUT:
-                yield f"subjects.{i}.date_of_birth", person.date_of_birth, "payload.died_at", self.payload.died_at
 
 
 #: Event type -> class.

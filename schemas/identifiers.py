@@ -93,11 +93,9 @@ def upn(text: str) -> str:
 
 
 #: What is typed where nobody knows the reference, without what is only spelling.
-_NO_REFERENCE = frozenset(
-    (
-        *("na", "nk", "nil", "none", "null", "unk", "unknown", "notknown", "notgiven", "notapplicable"),
-        *("noref", "noreference", "new", "pending", "tbc", "tba"),
-    )
+_NO_REFERENCE = re.compile(
+    r"(n[ak]|nil|none.*|null|unk|unknown|not(known|given|on|applicable|available|recorded|yet|stated).*"
+    r"|no(ref|nhs|number|id|record).*|new|pending|tbc|tba)[0-9]?"
 )
 
 
@@ -110,7 +108,8 @@ def local_id(text: str) -> str:
             match nobody.
     """
     plain = "".join(c for c in text.casefold() if c.isalnum())
-    if plain in _NO_REFERENCE or not plain.strip("0x") or (len(plain) > 3 and not plain.strip("9")):
+    alike = len(set(plain)) < 2 and (plain[:1] in ("", "0", "x") or (plain[0] == "9" and len(plain) > 5))
+    if alike or _NO_REFERENCE.fullmatch(plain):
         raise BadIdentifier("this stands for nobody, as it is typed where a reference is not known; leave it out")
     if text != text.strip():
         raise BadIdentifier("there are blanks around this reference; leave them out")

@@ -18,10 +18,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import date
 from typing import Final, NamedTuple
 
-#: What is typed where a name is not known: whole, and word by word.
-_NOT_A_NAME: Final = frozenset(("n/k", "n/a", "nk", "not known", "not given", "not stated", "no name", "none given"))
+#: What is typed where a name is not known, folded: whole, and word by word.
+_NOT_A_NAME: Final = frozenset(
+    (
+        *("nk", "na", "notknown", "notgiven", "notstated", "notavailable", "notrecorded", "noname", "nonegiven"),
+        *("nonamegiven", "tobeconfirmed", "tobeadvised", "namenotknown", "namenotgiven"),
+    )
+)
+#: What systems put where nobody knows a birth date: nobody who is alive was born then.
+NOBODYS_DAYS: Final = frozenset({date(1, 1, 1), date(1900, 1, 1), date(1901, 1, 1)})
 NOBODYS_NAMES: Final = frozenset(
     {
         *(
@@ -34,6 +42,7 @@ NOBODYS_NAMES: Final = frozenset(
             "infant",
             "newborn",
             "neonate",
+            *("child", "unborn", "twin", "triplet", "one", "two", "three"),
             "forename",
             "surname",
             "none",
@@ -65,6 +74,10 @@ LETTERS: Final = str.maketrans(
 )
 #: What stands between the words of a first name: spaces, and hyphens and dashes as word processors make them.
 _BETWEEN_WORDS: Final = re.compile("[\\s\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]+")
+
+
+#: "Baby of Jane Hart" is what a child is called who has no name yet; it says the mother's.
+_OF_ITS_MOTHER: Final = re.compile(r"(baby|infant|child|newborn)( (boy|girl|one|two|[0-9]))? (of|b o) ")
 
 
 class Name(NamedTuple):
@@ -100,7 +113,7 @@ def family_name(family: str | None) -> str:
 def first_name(given: str | None) -> str:
     """The first word of a first name that is one, folded; empty: there is none."""
     words = (fold(word) for word in _BETWEEN_WORDS.split(named(given) or ""))
-    return next((word for word in words if word and word not in NOBODYS_NAMES), "")
+    return next((word for word in words if word and word not in NOBODYS_NAMES and not word.isdecimal()), "")
 
 
 def named(name: str | None) -> str | None:
@@ -110,7 +123,9 @@ def named(name: str | None) -> str | None:
         return None if word in NOBODYS_NAMES or word in _NOT_A_NAME else name
     plain = unicodedata.normalize("NFKD", name or "").casefold()
     words = "".join(c if c.isalnum() else " " for c in plain).split()
-    return name if plain.strip() not in _NOT_A_NAME and any(word not in NOBODYS_NAMES for word in words) else None
+    if "".join(words) in _NOT_A_NAME or _OF_ITS_MOTHER.match(" ".join(words)):
+        return None
+    return name if any(word not in NOBODYS_NAMES and not word.isdecimal() for word in words) else None
 
 
 def fold(text: str | None) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from safebus.consumers.adapters.adapter import Adapter
 from safebus.schemas.errors import BadInput, BadRegister
@@ -34,19 +34,29 @@ from safebus.schemas.plain_types import YesNo
 from safebus.streams.register import yaml_text
 
 
+def _a_name(value: object) -> object:
+    """The name of something that stands by itself: `.` would be the folder with the secrets."""
+    if isinstance(value, str):
+        if not value.strip() or Path(value) == Path():
+            raise ValueError("is empty, or the folder of this file; name one that is the partner's")
+        if "\0" in value or not value.isprintable():
+            raise ValueError("holds a character that no name has; type it again")
+    return value
+
+
 class Folder(FrozenModel):
     """A drop folder."""
 
     transport: Literal["folder"]
-    folder: Path
+    folder: Annotated[Path, BeforeValidator(_a_name)]
 
 
 class Webhook(FrozenModel):
     """Standard Webhooks. `secrets_file`: one `whsec_...` a line, newest first; all of them sign."""
 
     transport: Literal["webhook"]
-    url: str
-    secrets_file: Path
+    url: str = Field(min_length=1)
+    secrets_file: Annotated[Path, BeforeValidator(_a_name)]
     allow_private: YesNo = False
 
 
@@ -54,8 +64,8 @@ class Postgres(FrozenModel):
     """A staging table in the partner's own database."""
 
     transport: Literal["postgres"]
-    dsn_file: Path
-    table: str = "safebus_inbound"
+    dsn_file: Annotated[Path, BeforeValidator(_a_name)]
+    table: str = Field(default="safebus_inbound", min_length=1)
 
 
 Destination = Annotated[Folder | Webhook | Postgres, Field(discriminator="transport")]

@@ -132,9 +132,9 @@ def _write(draft: Path, wanted: Sequence[str], *, like: os.stat_result) -> None:
 
 
 def _bring_to_disk(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # not every file system can; it is in its place all the same
+    with suppress(OSError):  # not every file system can, nor may we everywhere; it is in its place all the same
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)

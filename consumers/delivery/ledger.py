@@ -48,7 +48,7 @@ class Receipts:
         self._next: dict[Partition, int] = {}
         self._tails: dict[Partition, int] = {}  # where we began to read; what is before was not
         self._reading = asyncio.Lock()
-        self._read_at: datetime | None = None
+        self._read_at: dict[str, datetime] = {}
 
     def follow(self, topic: str, ledger: Ledger) -> None:
         """Whatever is read of this topic goes there, and nowhere else any more."""
@@ -56,9 +56,9 @@ class Receipts:
         # It knows nothing yet, so the topic is read from its tail again.
         self._next = {partition: at for partition, at in self._next.items() if partition.topic != topic}
 
-    def read_since(self, when: datetime) -> bool:
-        """Were all of them read at this time or later?"""
-        return self._read_at is not None and self._read_at >= when
+    def read_since(self, topic: str, when: datetime) -> bool:
+        """Was this topic read at this time or later?"""
+        return topic in self._read_at and self._read_at[topic] >= when
 
     async def load(self, topic: str, *, now: datetime | None = None) -> None:
         """
@@ -72,12 +72,15 @@ class Receipts:
             NotReachable: It was not; whoever goes on without could deliver twice.
         """
         async with self._reading:
+            read = [*self._ledgers]
             try:
                 await self._load(self._ledgers, topic)
             except NotReachable:
                 # Another one that may not be read, or is gone, is its own partner's trouble.
                 await self._load([topic], topic)
-            self._read_at = now or self._read_at
+                read = [topic]
+            if now is not None:
+                self._read_at |= dict.fromkeys(read, now)
 
     async def _load(self, wanted: Collection[str], must: str) -> None:
         begun_with = dict(self._ledgers)
@@ -183,7 +186,7 @@ class Ledger:
 
     def loaded_since(self, when: datetime) -> bool:
         """Was what others wrote by then looked for?"""
-        return self._receipts.read_since(when)
+        return self._receipts.read_since(self._topic, when)
 
     async def look_for_others(self, now: datetime) -> None:
         """As `load`; for all partners of this process at once, so that few of them have to."""

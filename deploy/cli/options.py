@@ -7,7 +7,7 @@ Which options and exit codes do all commands share?
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import typer
@@ -89,7 +89,10 @@ def parse_time(text: str | None, default: datetime) -> datetime:
         raise stop(
             USAGE, f"`{text}` is no time; expected ISO 8601, such as 2026-11-22T09:30 or 2026-11-22T09:30+00:00"
         ) from None
-    return found if found.tzinfo else _in_london(found, text)
+    try:
+        return found.astimezone(UTC) if found.tzinfo else _in_london(found, text)
+    except OverflowError:
+        raise stop(USAGE, f"`{text}` lies outside the years 1 to 9999 in UTC") from None
 
 
 def _in_london(typed: datetime, text: str) -> datetime:

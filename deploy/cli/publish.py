@@ -37,9 +37,11 @@ def publish(
     """Check events and publish them. Everything that does not fit is said before anything is sent."""
     from safebus.deploy.service import settings
     from safebus.deploy.service.operations import Act
+    from safebus.producers.publisher import checked_case
     from safebus.schemas.errors import BadInput
 
     needs_reason(execute, reason)
+    checked_case(case)
     found = settings.load()
     events = _read(files)
     _say_who_is_unclear(events)

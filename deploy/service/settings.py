@@ -10,7 +10,6 @@ Where is everything, and who are we? The only reader of the environment.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +18,10 @@ from typing import TYPE_CHECKING
 
 from safebus.deploy.service import key_files
 from safebus.deploy.service.terminal import clock
+from safebus.schemas import strict_json
 from safebus.schemas.errors import BadInput
 from safebus.schemas.keys import DigestKey, PersonKey
+from safebus.schemas.plain_text import bytes_of
 
 if TYPE_CHECKING:
     import ssl
@@ -55,7 +56,12 @@ class Settings:
             return self.broker
         found = self.home / BROKER_FILE
         if found.exists():
-            return str(json.loads(found.read_text("utf-8"))["bootstrap"])
+            try:
+                return str(strict_json.parse(bytes_of(found))["bootstrap"])
+            except (BadInput, KeyError, TypeError):
+                raise BadInput(
+                    f"`{found}` is not what `safebus up` writes there; run `safebus up` anew, or set SAFEBUS_BROKER"
+                ) from None
         raise BadInput(f"no broker: SAFEBUS_BROKER is not set and `{found}` does not exist; run `safebus up` or set it")
 
     def tls(self) -> ssl.SSLContext | None:

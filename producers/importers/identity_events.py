@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from safebus.producers.importers.outcome import ImportReason
+from safebus.producers.publisher import checked
 from safebus.schemas import codec, gate, identifiers
 from safebus.schemas.errors import BadIdentifier, BadInput, Refused
 from safebus.schemas.events import (
@@ -101,6 +102,10 @@ def event_of(change: FeedMessage, *, agency: str) -> IdentityEvent:
             gate.GateReason.TOO_LONG_STRING,
         )
         raise Refused(ImportReason.TOO_LARGE if too_much else ImportReason.BAD_VALUE, exc.detail) from None
+    try:
+        checked(event)
+    except BadInput as exc:  # one message must not stop all that are published with it
+        raise Refused(ImportReason.BAD_VALUE, str(exc)) from None
     return event
 
 

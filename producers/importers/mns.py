@@ -57,7 +57,7 @@ from safebus.schemas.events import (
     PersonRole,
 )
 
-_RECORD_OF_A_PATIENT = re.compile(r".*/Patient/([^/?#]+)([/?#].*)?", re.DOTALL)
+_RECORD_OF_A_PATIENT = re.compile(r"(?:.*/)?Patient/([^/?#]+)([/?#].*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)

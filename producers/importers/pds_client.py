@@ -17,7 +17,6 @@ Source: NHSDigital/personal-demographics-service-api, specification/components/p
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -32,6 +31,7 @@ from yarl import URL
 
 from safebus.producers.importers.outcome import ImportReason
 from safebus.producers.importers.pds import NotAPatient, PdsRecord, read_patient
+from safebus.schemas import strict_json
 from safebus.schemas.errors import BadInput, NotReachable, Refused
 from safebus.schemas.strict_json import MAX_BYTES
 
@@ -217,8 +217,8 @@ def _read(answer: _Answer) -> PdsRecord:
 
 def _outcome_codes(answer: _Answer) -> list[str]:
     """The codes of a FHIR OperationOutcome, those of them that are codes."""
-    with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        document = json.loads(answer.body)
+    with suppress(strict_json.BadJson, TypeError, KeyError, AttributeError):
+        document = strict_json.parse(answer.body)
         if document["resourceType"] == "OperationOutcome":
             found = [coding["code"] for issue in document["issue"] for coding in issue["details"]["coding"]]
             return [code for code in found[:3] if code.isascii() and code.replace("_", "").isupper() and len(code) < 40]

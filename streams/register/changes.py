@@ -66,17 +66,23 @@ def read_files(folder: Path) -> dict[str, str]:
 
 
 def not_read(folder: Path) -> list[str]:
-    """Names of files below a folder that are no YAML, such as a README; hidden ones, which programs keep, aside."""
+    """Names of files below a folder that are no YAML, such as a README, and of YAML that is hidden."""
     found, _ = _sorted_out(folder)
     others = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
     others -= {path.relative_to(folder) for path in found}
-    return sorted(str(path) for path in others if not any(part.startswith(".") for part in path.parts))
+    return sorted(str(path) for path in others if not _is_hidden(path) or path.suffix.casefold() in _SUFFIXES)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
     """(Files that are read, what looks as if it were meant to be and is not read.)"""
     found, odd = [], []
     for path in sorted(folder.rglob("*")):
+        if _is_hidden(path.relative_to(folder)):  # of an editor, or of what keeps versions
+            continue
         if path.is_dir():
             odd += [path] if path.is_symlink() else []
         elif path.suffix.casefold() in _SUFFIXES:

@@ -114,6 +114,8 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: {hint}"])
     try:
         return loader.construct_object(node)
+    except (AttributeError, IndexError):  # `!!timestamp x`, `!!int ''`
+        raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value is not of the type it names"]) from None
     except ValueError as exc:  # a date such as 2026-02-30
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value cannot be read: {exc}"]) from None
 

@@ -109,7 +109,7 @@ def confirm_tokens(
         found["family_name"] = key.token("family_name", family)
     if first := names.first_name(given_name):
         found["given_name"] = key.token("given_name", first)
-    if born is not None:
+    if born is not None and born not in names.NOBODYS_DAYS:
         found["date_of_birth"] = key.token("date_of_birth", born.isoformat())
     return found
 
@@ -221,11 +221,19 @@ def _confirmed(
         detail = f"`{wrong[0]}` does not confirm the identifier of a subject"
         return Doubt(Aside.IDENTITY_MISMATCH, wrong[0], detail, maybe)
     others = register.persons_born_as(known.confirm) - maybe
-    if others and len(own) == 1 and not ("given_name" in said and "given_name" in known.confirm):
+    if others and len(own) == 1 and not _told_by_first_name(said, known, others, register):
         # Twins: nothing but one number tells them apart, and one slip in it tells one school of the other child.
         detail = "another person has this family name and date of birth, and nothing but one number tells them apart"
         return Doubt(Aside.IDENTITY_AMBIGUOUS, "family_name, date_of_birth", detail, maybe | others)
     return Match(known.person_id, known.person_id)
+
+
+def _told_by_first_name(said: Mapping[str, str], known: KnownPerson, others: frozenset[str], register: Lookups) -> bool:
+    """A first name that is given on both sides, and that none of the others has (Mary-Kate and Mary-Ann are Mary)."""
+    if "given_name" not in said or "given_name" not in known.confirm:
+        return False
+    twins = (register.person(each) for each in others)
+    return all(twin is None or twin.confirm.get("given_name") != said["given_name"] for twin in twins)
 
 
 def _superseded(event: Event, person: Person, key: PersonKey) -> Iterator[tuple[str, str]]:

@@ -47,9 +47,8 @@ _PARENTS: Final = frozenset(
     {f"{kind}{who}" for kind in ("", "birth ", "adoptive ") for who in ("mother", "father", "parent")}
     | {"guardian", "special guardian"}
 )
-#: What stands for the first name of a child that has none yet.
-_NOT_NAMED_YET: Final = NOBODYS_NAMES | {"baby", "newborn", "infant", "child", "twin", "triplet", "unborn"}
 _POSTCODE: Final = re.compile(r"(?!ZZ99)[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}", re.ASCII)
+_UPRN: Final = re.compile(r"(?!0+$)[0-9]{1,12}")
 _SHORTEST_NUMBER: Final = 10  # a blurred one is a letter
 
 
@@ -140,7 +139,7 @@ def _by_itself(person: Mapping[str, Any], numbers: frozenset[Number]) -> tuple[s
 
 def _has_first_name(person: Mapping[str, Any]) -> bool:
     words = map(fold, (named(person.get("given_name")) or "").split())
-    return any(_is_whole(word) and word not in _NOT_NAMED_YET for word in words)
+    return any(_is_whole(word) and word not in NOBODYS_NAMES and not word.isdecimal() for word in words)
 
 
 def _is_whole(name: str) -> bool:
@@ -157,7 +156,7 @@ def _is_a_home(address: Mapping[str, Any]) -> bool:
     postcode = "".join((address.get("postcode") or "").split()).upper()
     lines = address.get("lines") or ()
     numbered = any(any(map(str.isdigit, line)) and any(map(str.isalpha, line)) for line in lines)
-    return bool(_POSTCODE.fullmatch(postcode)) or bool(address.get("uprn")) or numbered
+    return bool(_POSTCODE.fullmatch(postcode)) or bool(_UPRN.fullmatch(address.get("uprn") or "")) or numbered
 
 
 def _is_unborn(person: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from random_events import NHS_NUMBERS, TYPES, UPNS, put_in_order
+from random_events import NHS_NUMBERS, TYPES, UPNS
 
 from safebus.schemas import labels
 from safebus.schemas.event_schemas import event_schemas
@@ -72,7 +72,7 @@ def event(chance: random.Random, event_type: str) -> dict[str, Any]:
         if EVENT_CLASSES[event_type].ABOUT_ONE:
             person["role"] = "OTHER_ADULT"
     people[0]["role"] = chance.choice(["CHILD", "UNBORN_CHILD", "PERSON"])
-    put_in_order(record)
+    _put_in_order(record)
     payload = record["payload"]
     if "plan_type" in payload:
         payload["snomed_code"] = PLAN_CODES[PlanType(payload["plan_type"])]
@@ -114,3 +114,19 @@ def _value(node: Any, named: dict[str, Any], chance: random.Random) -> Any:
         "date": lambda: date.fromordinal(chance.randint(1, date.max.toordinal())),
         "timestamp-millis": lambda: _FIRST + timedelta(milliseconds=chance.randint(-62_135_596_800_000, 2**47)),
     }[kind]()
+
+
+def _put_in_order(record: dict[str, Any]) -> None:
+    """Move its times so that they can have come one after the other."""
+    names = ("occurred_at", "recorded_at", "published_at")
+    record |= dict(zip(names, sorted(record[name] for name in names), strict=True))
+    payload, last = record["payload"], record["published_at"]
+    for first, then in (("start_date", "end_date"), ("start_date", "delete_date"), ("arrived_at", "left_at")):
+        if payload.get(then) is not None:
+            payload[then] = max(payload[first], payload[then])
+    for name in ("arrived_at", "left_at", "died_at"):
+        if payload.get(name) is not None:
+            payload[name] = min(payload[name], last)
+    for person in record["subjects"]:
+        born = person["date_of_birth"]
+        person["date_of_birth"] = born and min(born, last.date(), (payload.get("died_at") or last).date())

@@ -144,7 +144,6 @@ def test_a_public_authority_that_names_no_power_or_duty_may_not_share() -> None:
 def test_r09_a_day_to_come_makes_no_law_of_today() -> None:
     """A publisher's clock, or a slip of the pen, must not reach into a law that is not commenced."""
     register = with_basis(the_register(), "DAA21-49A", in_force_from="2027-01-01")
-    ahead = datetime(2027, 6, 1, tzinfo=UTC)
-    dated_ahead = incident(occurred_at=ahead, recorded_at=ahead, published_at=ahead)
+    dated_ahead = incident(occurred_at=datetime(2027, 6, 1, tzinfo=UTC))
 
     assert reasons(decide(dated_ahead, register), "ash-primary", AVA) == ["BASIS_NOT_IN_FORCE R09 DAA21-49A"]

@@ -580,20 +580,6 @@ def events(draw: Draw, event_type: str, publisher: str, register: list[Row], now
         del given["handling"]
     event = filled(draw, [f for f in envelope if f["name"] != "handling"], given, now)
     event |= {name: given[name] for name in ("handling", "payload") if name in given}
-    return in_order(event)
-
-
-def in_order(event: Row) -> Row:
-    """The same with its times in the order in which they can have been."""
-    names = ("occurred_at", "recorded_at", "published_at")
-    event |= dict(zip(names, sorted((event[name] for name in names), key=datetime.fromisoformat), strict=True))
-    payload, last = event["payload"], event["published_at"]
-    for first, then in (("start_date", "end_date"), ("start_date", "delete_date"), ("arrived_at", "left_at")):
-        if payload.get(then) is not None:
-            payload[first], payload[then] = sorted((payload[first], payload[then]), key=datetime.fromisoformat)
-    for name in ("arrived_at", "left_at", "died_at"):
-        if payload.get(name) is not None:
-            payload[name] = min(payload[name], last, key=datetime.fromisoformat)
     return event
 
 
@@ -617,7 +603,6 @@ def follow_up(draw: Draw, first: Row, other: Row, now: datetime) -> tuple[Row | 
     else:
         event = first | {"event_id": other["event_id"], "lifecycle": lifecycle, "supersedes_event_id": FIRST_ID}
         event |= {"occurred_at": written(draw, moments(draw, now)), "purpose": one(draw, PURPOSES)}
-        event = in_order(event)
     return (first if not rarely(draw, 20) else None), event
 
 

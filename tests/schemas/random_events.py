@@ -84,7 +84,6 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
     record["subjects"] = subjects
     if "plan_type" in record["payload"]:
         record["payload"]["snomed_code"] = PLAN_CODES[PlanType(record["payload"]["plan_type"])]
-    put_in_order(record)
     if record["supersedes_event_id"] == record["event_id"]:
         record["supersedes_event_id"] = None
     if record["lifecycle"] != "NEW" and record["supersedes_event_id"] is None:
@@ -94,22 +93,6 @@ def event_records(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
         told = zip(record["payload"]["children"], draw(st.permutations(about)), strict=False)
         record["payload"]["children"] = [child | {"subject_ref": ref} for child, ref in told]
     return record
-
-
-def put_in_order(record: dict[str, Any]) -> None:
-    """Move its times so that they can have come one after the other."""
-    names = ("occurred_at", "recorded_at", "published_at")
-    record |= dict(zip(names, sorted(record[name] for name in names), strict=True))
-    payload, last = record["payload"], record["published_at"]
-    for first, then in (("start_date", "end_date"), ("start_date", "delete_date"), ("arrived_at", "left_at")):
-        if payload.get(then) is not None:
-            payload[then] = max(payload[first], payload[then])
-    for name in ("arrived_at", "left_at", "died_at"):
-        if payload.get(name) is not None:
-            payload[name] = min(payload[name], last)
-    for person in record["subjects"]:
-        born = person["date_of_birth"]
-        person["date_of_birth"] = born and min(born, last.date(), (payload.get("died_at") or last).date())
 
 
 def events(event_type: str) -> st.SearchStrategy[Event]:

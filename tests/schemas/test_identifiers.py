@@ -93,7 +93,8 @@ def test_numbers_that_are_for_trying_only_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["N/A", "n.k.", "Unknown", "not known", "-", "", "0", "0000", "xxx", "9999", "TBC", "None"]
+    "text",
+    ["N/A", "n.k.", "Unknown", "not known", "-", "", "0", "0000", "xxx", "999999", "TBC", "Not on system"],
 )
 def test_what_is_typed_where_a_reference_is_not_known_is_none(text: str) -> None:
     """All who have it would be one child."""
@@ -107,7 +108,7 @@ def test_blanks_around_a_reference_are_said() -> None:
         local_id("MX-1 ")
 
 
-@pytest.mark.parametrize("text", ["1", "9", "99", "100", "MX-1", "N-7", "x1", "\u4e00"])
+@pytest.mark.parametrize("text", ["1", "9", "9999", "99999", "X0", "100", "MX-1", "N-7", "x1", "\u4e00"])
 def test_an_agencys_own_reference_has_the_shape_it_likes(text: str) -> None:
     assert local_id(text) == of_scheme("local:fordshire-mash", text) == text
 

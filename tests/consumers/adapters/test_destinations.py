@@ -167,3 +167,27 @@ def test_what_cannot_be_used_is_said_and_is_no_bug(tmp_path: Path, section: str,
 
     with pytest.raises(BadInput, match=said):
         place_of(tmp_path, f"haven: {section}")
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "{transport: folder, folder: ''}",
+        "{transport: folder, folder: .}",
+        '{transport: folder, folder: "x\\0y"}',
+        "{transport: webhook, url: '', secrets_file: a}",
+        "{transport: webhook, url: 'https://a.example', secrets_file: ''}",
+        "{transport: postgres, dsn_file: a, table: ''}",
+    ],
+)
+def test_a_place_without_a_name_is_none(tmp_path: Path, section: str) -> None:
+    """It was the folder of the file itself, with the secrets of all others."""
+    found = destinations.read(_written(tmp_path, f"a-school: {section}"))
+
+    assert list(found.wrong) == ["a-school"] and found.there == {}
+
+
+def _written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "destinations.yaml"
+    file.write_text(text, "utf-8")
+    return file

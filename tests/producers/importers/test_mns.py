@@ -80,6 +80,13 @@ def test_a_subject_and_a_record_of_someone_else_are_a_conflict(signal: Signal) -
     assert reason(signal(json.dumps(other).encode())) is ImportReason.IDENTITY_CONFLICT
 
 
+@pytest.mark.parametrize("place", ["Patient/9434765919", "https://pds.example/FHIR/R4/Patient/9434765919?_format=json"])
+def test_a_record_of_someone_else_is_a_conflict_however_it_is_pointed_at(signal: Signal, place: str) -> None:
+    other = changed(CLOUD, ("dataref",), place)
+
+    assert reason(signal(json.dumps(other).encode())) is ImportReason.IDENTITY_CONFLICT
+
+
 def test_two_subjects_are_a_conflict(signal: Signal) -> None:
     twice = copy.deepcopy(DEATH)
     context(twice).append(copy.deepcopy(context(twice)[2]))

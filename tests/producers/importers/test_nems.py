@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
 import pytest
+from a_message import MOVED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -412,3 +413,12 @@ def test_no_detail_repeats_a_value_of_the_message(message: Message, text: bytes)
 
             said = "; ".join(outcome.left_out) if isinstance(outcome, Imported) else outcome.describe()
             assert not [word for word in (CANARY, "9912003888", "6101231234", "1112223330", "DAWKINS") if word in said]
+
+
+def test_a_name_with_a_character_that_acts_stops_itself_and_no_other(message: Message) -> None:
+    """A curly quote of Windows-1252 that was written as Unicode: all that was published with it was not."""
+    outcome = message(MOVED.replace("O’Brien", "O&#x92;Brien").encode())
+
+    assert isinstance(outcome, NotImported)
+    assert outcome.reason is ImportReason.BAD_VALUE
+    assert "U+0092" in outcome.detail

@@ -215,9 +215,9 @@ def test_every_yaml_file_is_read_however_its_name_ends_and_the_others_are_named(
         (tmp_path / name).write_text("about this folder")
 
     assert read_files(tmp_path) == dict.fromkeys(
-        (".hidden.yaml", "more/dangers.YAML", "partners.yaml", "withdrawals.yml"), "consents: []\n"
+        ("more/dangers.YAML", "partners.yaml", "withdrawals.yml"), "consents: []\n"
     )
-    assert not_read(tmp_path) == ["README.md", "more/people.csv"]
+    assert not_read(tmp_path) == [".hidden.yaml", "README.md", "more/people.csv"]
 
 
 def test_a_file_that_is_not_utf_8_is_named_with_its_place(tmp_path: Path) -> None:
@@ -225,6 +225,15 @@ def test_a_file_that_is_not_utf_8_is_named_with_its_place(tmp_path: Path) -> Non
 
     with pytest.raises(BadRegister, match=r"people\.yaml`: line 2, column 12: byte 0xE1 is not UTF-8"):
         read_files(tmp_path)
+
+
+def test_what_an_editor_or_a_versioned_folder_keeps_beside_it_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "partners.yaml").write_text("partners: []\n")
+    (tmp_path / ".gitlab-ci.yml").write_text("stages: []\n")
+    (tmp_path / ".#partners.yaml").symlink_to("somebody@desk.1234")
+    (tmp_path / "..data").symlink_to(DEMO_REGISTER)
+
+    assert list(read_files(tmp_path)) == ["partners.yaml"]
 
 
 def test_a_link_to_a_folder_is_named(tmp_path: Path) -> None:

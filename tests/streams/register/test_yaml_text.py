@@ -43,6 +43,8 @@ def test_an_empty_file_holds_nothing() -> None:
             "`x.yaml` line 1: found `yes`, which some programs read as yes or no; write true or false, "
             "or put text in quotes",
         ),
+        ("a: !!timestamp x\n", "`x.yaml` line 1: a value is not of the type it names"),
+        ("a: 1\nb: !!int ''\n", "`x.yaml` line 2: a value is not of the type it names"),
         ("[a]: 1\n", "`x.yaml` line 1: a name is expected before `:`"),
         ("--- 1\n--- 2\n", "`x.yaml` line 2: this is not YAML: but found another document"),
     ],

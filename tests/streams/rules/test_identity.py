@@ -239,6 +239,37 @@ def test_one_number_alone_does_not_tell_twins_apart(said: dict[str, Any], sure: 
         assert found.maybe == {AVA_ID, "twin"}
 
 
+@pytest.mark.parametrize(("one", "other"), [("Mary-Kate", "Mary-Ann"), ("Mohammed Ali", "Mohammed Hasan")])
+def test_a_first_word_that_both_twins_have_does_not_tell_them_apart(one: str, other: str) -> None:
+    """One slip in the number, and the alert about Mary-Kate went to the school of Mary-Ann."""
+    register, born = demo(), date(2015, 3, 2)
+    for person_id, number, given_name in (("kate", "9990554331", one), ("ann", "9990633525", other)):
+        confirm = confirm_tokens("Stone", born, KEY, given_name=given_name)
+        body = {"person_id": person_id, "tokens": {"nhs": KEY.token("nhs", number)}, "confirm": confirm}
+        put(register, f"person/{person_id}", "person", body)
+    told = person(nhs_number="9990633525", given_name=one, family_name="Stone", date_of_birth=born)
+
+    found = matched(told, register)
+
+    assert isinstance(found, Doubt) and found.maybe == {"kate", "ann"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"date_of_birth": date(1900, 1, 1)},
+        {"given_name": "To be confirmed"},
+        {"given_name": "Unknown child", "family_name": "N.K."},
+        {"given_name": "Twin 1"},
+        {"given_name": "Baby of Jane"},
+        {"given_name": "NotKnown"},
+    ],
+)
+def test_what_stands_where_nobody_knew_contradicts_nothing(said: dict[str, Any]) -> None:
+    """The alert was set aside, and no school heard of it."""
+    assert matched(person(nhs_number="9990079196", **said)) == Match(AVA_ID, AVA_ID)
+
+
 def test_a_number_that_the_register_knows_as_replaced_is_still_this_person() -> None:
     register = demo()
     known = register.person(AVA_ID)
