@@ -151,7 +151,7 @@ class PostgresAdapter:
     async def _prepared(self, parcel: Parcel) -> Effect | PartnerAnswer:
         try:
             connection = await self._connected()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        except (asyncpg.PostgresError, *_LOST, ValueError) as error:
             return _not_connected(error)
         try:
             # Not a setting of the session: poolers let none through, and may give each transaction another session.
@@ -161,7 +161,7 @@ class PostgresAdapter:
         except TimeoutError:
             self._hang_up()
             return PartnerAnswer(Reply.BUSY, "timeout")
-        except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError):
+        except (asyncpg.ConnectionDoesNotExistError, *_LOST):
             self._hang_up()
             return PartnerAnswer(Reply.BUSY, "connection_lost")
         except asyncpg.PostgresError as error:
@@ -206,7 +206,7 @@ class PostgresAdapter:
         except TimeoutError:
             self._hang_up()
             return PartnerAnswer(Reply.UNKNOWN, "timeout")
-        except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError):
+        except (asyncpg.ConnectionDoesNotExistError, *_LOST):
             self._hang_up()
             return PartnerAnswer(Reply.UNKNOWN, "connection_lost")
         except asyncpg.PostgresError as error:
@@ -219,7 +219,7 @@ class PostgresAdapter:
             return
         try:
             await self._connection.execute("ROLLBACK")
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # the server undoes it when we are gone
+        except (asyncpg.PostgresError, *_LOST):  # the server undoes it when we are gone
             self._hang_up()
 
     def _refused(self, error: asyncpg.PostgresError, *, committing: bool) -> PartnerAnswer:
@@ -247,6 +247,8 @@ class PostgresAdapter:
             self._connection = None
 
 
+#: What asyncpg raises when it cannot go on with a connection; the second is none of its other errors.
+_LOST: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 #: Read-only, shut down, crashed, starting: the name may lead to another server by now.
 _ANOTHER_SERVER: Final = ("25006", "57P01", "57P02", "57P03", "57P04", "57P05")
 #: PgBouncer has one code for everything; by these words it is full, and any other is a setting that a person must mend.
@@ -258,6 +260,8 @@ def _not_connected(error: Exception) -> PartnerAnswer:
     match error:
         case asyncpg.ConnectionDoesNotExistError():  # asyncpg's own word for a server that hangs up
             return PartnerAnswer(Reply.BUSY, "connection_failed")
+        case asyncpg.TargetServerAttributeNotMatched():  # `target_session_attrs`: a standby, as in a switch-over
+            return PartnerAnswer(Reply.BUSY, "not_the_server_asked_for")
         case ValueError():  # asyncpg's word for a DSN that cannot be used: a file of it has gone since it was checked
             return PartnerAnswer(Reply.NOT_LET_IN, "dsn_not_usable")
         case asyncpg.ProtocolViolationError():  # a pooler's answer in the server's place

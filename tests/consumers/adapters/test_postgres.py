@@ -357,6 +357,14 @@ async def test_a_server_that_has_become_a_standby_is_left_for_the_one_that_its_n
         assert await handed(opened, ALERT) == COMMITTED
 
 
+async def test_a_server_that_is_not_the_one_a_dsn_asks_for_is_waited_for(admin: str) -> None:
+    """`target_session_attrs`, while the name still leads to a standby: the partner is tried again, and says so."""
+    asked_for = f"{as_bus(admin)}?target_session_attrs=standby"
+
+    assert await once(asked_for) == PartnerAnswer(Reply.BUSY, "not_the_server_asked_for")
+    assert await once(f"{as_bus(admin)}?target_session_attrs=primary") == COMMITTED
+
+
 async def test_after_a_switch_over_the_new_primary_is_asked_and_not_the_old_one(tmp_path: Path) -> None:
     """Two real servers: the old primary is a standby now and answers still, and the name leads to the new one."""
     made = (f"CREATE ROLE safebus LOGIN PASSWORD '{PASSWORD}'", CREATE_TABLE, GRANT)
