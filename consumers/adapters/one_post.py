@@ -3,7 +3,8 @@ How is one request sent to a server of which nothing is believed but its status?
 
 On a connection of its own, connected first and sent on later. HTTP is read only as far as the head of the answer:
 whatever a server says after it (a body where there is none, more than it announced, nonsense) changes nothing any more,
-for the request has taken effect.
+for the request has taken effect. Nor does a head that is no HTTP but for its first line, such as one with a cookie of
+100 kB or a name with a space: what other clients take for success is success.
 
 Sources: RFC 9112 (h11 reads it); RFC 8305, Happy Eyeballs.
 """
@@ -11,6 +12,7 @@ Sources: RFC 9112 (h11 reads it); RFC 8305, Happy Eyeballs.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,6 +33,8 @@ _NEXT_ADDRESS_S = 0.25
 #: Seconds in which the rest of an answer may come.
 _LISTEN_S = 1.0
 _READ = 4096
+#: The line that an answer begins with, whole. Source: RFC 9112, 4.
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] +([2-5][0-9]{2})( [^\r\n]*)?\r?\n")
 
 
 async def look_up(host: str, port: int) -> Sequence[AddrInfoType]:
@@ -52,6 +56,7 @@ class OnePost:
     def __init__(self, url: URL, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._url, self._reader, self._writer = url, reader, writer
         self._http = h11.Connection(h11.CLIENT)
+        self._answer = b""  # as it came; what was only 1xx is left out
 
     async def send(self, headers: dict[str, str], content: bytes, *, within_s: float, cap: int) -> Head:
         """
@@ -62,7 +67,7 @@ class OnePost:
 
         Raises:
             OSError: The connection is lost. TimeoutError: no answer came in time.
-            h11.RemoteProtocolError: What came is no HTTP.
+            h11.RemoteProtocolError: What came is no HTTP, not even in its first line.
         """
         all_headers = [("host", self._url.raw_authority), ("connection", "close"), *headers.items()]
         request = h11.Request(method="POST", target=self._url.raw_path_qs, headers=all_headers)
@@ -70,9 +75,18 @@ class OnePost:
             for part in (request, h11.Data(content), h11.EndOfMessage()):
                 self._writer.write(self._http.send(part) or b"")
             await self._writer.drain()
-            while not isinstance(event := await self._event(), h11.Response):
-                pass  # 1xx: more is to come
+            head = await self._head()
         await self._listen_a_little(cap)
+        return head
+
+    async def _head(self) -> Head:
+        try:
+            while not isinstance(event := await self._event(), h11.Response):
+                self._answer, _ = self._http.trailing_data  # 1xx: more is to come
+        except h11.RemoteProtocolError:
+            if (line := _STATUS_LINE.match(self._answer)) is None:
+                raise
+            return Head(int(line[1]), None)
         return Head(event.status_code, _retry_after(event))
 
     async def _event(self) -> h11.Event:
@@ -80,6 +94,7 @@ class OnePost:
             data = await self._reader.read(_READ)
             if not data:
                 raise ConnectionResetError("it hung up and did not end its answer")
+            self._answer += data
             self._http.receive_data(data)
         assert isinstance(event, h11.Event)  # paused it is only when we pipeline
         return event

@@ -369,9 +369,10 @@ async def test_a_connection_that_is_not_taken_up_is_tried_again() -> None:
     [
         (b"", "connection_lost"),
         (b"SSH-2.0-OpenSSH_9.9\r\n\r\n", "answer_not_http"),
-        (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", "answer_not_http"),
+        (b"HTTP/1.1 200" + b"x" * 100_000, "answer_not_http"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "answer_not_http"),
     ],
-    ids=["hung up", "not HTTP", "a header without end"],
+    ids=["hung up", "not HTTP", "a first line without end", "another protocol from here on"],
 )
 async def test_a_connection_that_breaks_after_we_sent_leaves_it_unknown(said: bytes, code: str) -> None:
     async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -380,6 +381,29 @@ async def test_a_connection_that_breaks_after_we_sent_leaves_it_unknown(said: by
 
     async with listening(break_off) as port:
         assert await once(settings(port)) == PartnerAnswer(Reply.UNKNOWN, code)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Set-Cookie: " + b"x" * 100_000,
+        b"X Name: with a space",
+        b"a line that is no header",
+        b"Content-Length: 1\r\nContent-Length: 2",
+        b"Transfer-Encoding: gzip, chunked",
+    ],
+    ids=["long", "a space", "no colon", "two lengths", "a coding that nobody asked for"],
+)
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"], ids=["", "after a hint"])
+async def test_an_answer_is_known_by_its_first_line_whatever_its_headers_are(first: bytes, header: bytes) -> None:
+    """Whoever took it for none would send the same for three days to a partner that has it, and then park it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(first + b"HTTP/1.1 202 Accepted\r\n" + header + b"\r\n\r\n")
+
+    async with listening(answer) as port:
+        assert await once(settings(port)) == PartnerAnswer(Reply.ACCEPTED, "202")
 
 
 async def test_an_answer_that_breaks_off_after_its_status_is_an_answer() -> None:
