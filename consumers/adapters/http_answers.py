@@ -4,8 +4,9 @@ What did a partner's web server, or the network before it, mean?
     2xx                          ACCEPTED
     3xx                          NOT_LET_IN  never followed: it would carry a child's details where no agreement says,
                                              and no message will get through until a person corrects the URL
-    401 403 407, certificate,
-    address not allowed          NOT_LET_IN
+    401 403 407, address not
+    allowed, certificate: theirs
+    not trusted, or ours refused NOT_LET_IN
     404 405                      NOT_LET_IN  the place is wrong, not the message: a partner that misdeploys for an hour
                                              must not have an hour of alerts parked
     410                          GONE
@@ -31,6 +32,12 @@ import h11
 from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.adapters.addresses import AddressNotAllowed
 
+#: OpenSSL's words for a server that wants a certificate of ours, or another one; TLS 1.3 says so after the handshake.
+#: Source: RFC 8446, 6.2.
+_OUR_CERTIFICATE: Final = re.compile(
+    "_ALERT_(CERTIFICATE_[A-Z]+|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)"
+)
+_NOT_TAKEN: Final = PartnerAnswer(Reply.NOT_LET_IN, "our_certificate_not_taken")
 #: The pause of a partner that says it is asked too much, and not for how long it wants none. Seconds.
 TOO_MANY_S: Final = 5.0
 
@@ -79,7 +86,7 @@ def not_connected(error: OSError | UnicodeError) -> PartnerAnswer:
         case ssl.SSLCertVerificationError():
             return PartnerAnswer(Reply.NOT_LET_IN, "certificate_not_trusted")
         case ssl.SSLError():
-            return PartnerAnswer(Reply.BUSY, "tls_failed")
+            return _NOT_TAKEN if _wants_another_certificate(error) else PartnerAnswer(Reply.BUSY, "tls_failed")
         case socket.gaierror():
             return PartnerAnswer(Reply.BUSY, "name_not_found")
         case ConnectionRefusedError():
@@ -91,11 +98,17 @@ def not_connected(error: OSError | UnicodeError) -> PartnerAnswer:
 
 
 def no_answer(error: OSError | h11.RemoteProtocolError) -> PartnerAnswer:
-    """What it means that we sent and no answer came: it may be there."""
+    """What it means that we sent and no answer came: it may be there, unless whoever was to read it was not reached."""
     match error:
+        case ssl.SSLError() if _wants_another_certificate(error):
+            return _NOT_TAKEN
         case TimeoutError():
             return PartnerAnswer(Reply.UNKNOWN, "timeout")
         case OSError():
             return PartnerAnswer(Reply.UNKNOWN, "connection_lost")
         case _:
             return PartnerAnswer(Reply.UNKNOWN, "answer_not_http")
+
+
+def _wants_another_certificate(error: ssl.SSLError) -> bool:
+    return _OUR_CERTIFICATE.search(error.reason or "") is not None

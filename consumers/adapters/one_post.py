@@ -58,6 +58,13 @@ class OnePost:
         self._http = h11.Connection(h11.CLIENT)
         self._answer = b""  # as it came; what was only 1xx is left out
 
+    def gone(self) -> OSError | None:
+        """Why nothing can be sent, where the server has hung up since it was connected; None: it has not."""
+        error = self._reader.exception()
+        if error is None and not self._reader.at_eof():
+            return None
+        return error if isinstance(error, OSError) else ConnectionResetError("it hung up before anything was sent")
+
     async def send(self, headers: dict[str, str], content: bytes, *, within_s: float, cap: int) -> Head:
         """
         Send it and wait for the head of the answer.

@@ -126,6 +126,8 @@ class WebhookAdapter:
             post.close()
 
     async def _send(self, post: OnePost, parcel: Parcel) -> PartnerAnswer:
+        if (gone := post.gone()) is not None:
+            return not_connected(gone)
         now = _in_utc(self._clock())
         content = envelope(parcel, now=now)
         headers = self._headers(parcel, content, now=now)

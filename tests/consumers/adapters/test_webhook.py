@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import ip_address
@@ -347,6 +348,30 @@ async def test_a_server_that_goes_away_before_anything_was_sent_has_nothing(part
         )
 
 
+async def test_a_server_that_has_hung_up_is_sent_nothing() -> None:
+    """So nobody has to doubt whether it has what it was never sent."""
+    hung_up = asyncio.Event()
+
+    async def hang_up_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+        hung_up.set()
+
+    async with listening(hang_up_at_once) as port, adapter(settings(port)) as opened:
+
+        async def may_go() -> bool:
+            await asyncio.wait_for(hung_up.wait(), 60)
+            for _ in range(3):  # what came to us before these connections is read by then
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                with suppress(OSError):
+                    await reader.read()
+                writer.close()
+            return True
+
+        answer = await hand_over(opened, ALERT, may_go=may_go)
+
+    assert answer == PartnerAnswer(Reply.BUSY, "connection_failed")
+
+
 async def test_a_connection_refused_is_tried_again() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
@@ -447,6 +472,46 @@ async def test_a_certificate_that_nobody_vouches_for_holds_the_destination(tmp_p
         assert partner.asked == []
         ours = ssl.create_default_context(cafile=str(file))
         assert await once(found, tls=ours) == PartnerAnswer(Reply.ACCEPTED, "202")
+
+
+@contextmanager
+def wanting_a_certificate(file: Path) -> Iterator[int]:
+    """A server that wants a certificate of whoever connects, vouched for by this one; as TLS 1.3 has it."""
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(file))
+    theirs.load_cert_chain(file)
+    theirs.verify_mode, theirs.minimum_version = ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_3
+
+    def serve() -> None:  # not asyncio's own, which hangs up and does not say why
+        plain, _ = listener.accept()
+        tls = theirs.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        with suppress(ssl.SSLError):
+            tls.do_handshake()
+        with socket.socket(fileno=tls.detach()) as left, suppress(OSError):
+            while left.recv(4096):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(60)
+
+
+@pytest.mark.parametrize("have", [False, True], ids=["none", "of nobody it knows"])
+async def test_a_server_that_wants_another_certificate_of_ours_holds_the_destination(
+    tmp_path: Path, have: bool
+) -> None:
+    """TLS 1.3 says so only after the handshake: no message gets through, so none may be parked for it."""
+    file = certificate(tmp_path)
+    ours = ssl.create_default_context(cafile=str(file))
+    if have:
+        (tmp_path / "ours").mkdir()
+        ours.load_cert_chain(certificate(tmp_path / "ours"))
+
+    with wanting_a_certificate(file) as port:
+        answer = await once(settings(port, url=f"https://127.0.0.1:{port}/"), tls=ours)
+
+    assert answer == PartnerAnswer(Reply.NOT_LET_IN, "our_certificate_not_taken")
 
 
 async def test_a_server_that_does_not_speak_tls_is_tried_again(partner: Partner) -> None:
