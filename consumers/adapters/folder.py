@@ -5,6 +5,7 @@ As one file, `<notification id>.json`, which is whole or not there: it is writte
 and only then given its name. What the partner should know:
 
     - `*.part` is not for it
+    - a file appears by a rename and has the time of that; the safe way to know what is new is by name
     - a file it has dealt with goes to `collected/` in the same folder, so that a repeat after a crash is recognised;
       where it is deleted instead, the same name can come a second time
     - a withdrawal of consent is `<notification id>.withdrawn.json`
@@ -149,6 +150,8 @@ def _there(folder: Path, name: str, content: bytes) -> PartnerAnswer | None:
 
 def _named(folder: Path, part: Path, name: str, content: bytes) -> PartnerAnswer:
     """Give a part its name; from then on it is the partner's."""
+    with suppress(OSError):  # it may have waited: whoever lists by time passes over what is older than the last it saw
+        os.utime(part)
     try:
         part.rename(folder / name)
     except OSError as error:

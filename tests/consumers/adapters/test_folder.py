@@ -240,6 +240,20 @@ async def test_what_is_held_back_leaves_no_part(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+async def test_a_file_that_waited_for_its_name_is_no_older_than_one_that_did_not(tmp_path: Path) -> None:
+    """A partner that asks for what is newer than the last it saw would pass over it, for ever."""
+    other = parcel(notification_id="6f1c0f9e-0000-4000-8000-000000000002")
+
+    async def may_go() -> bool:  # the register takes an hour to answer, and another file has its name meanwhile
+        [part] = tmp_path.iterdir()
+        os.utime(part, (time.time() - 3600,) * 2)
+        return await handed(FolderAdapter(tmp_path), other) == WRITTEN
+
+    assert await hand_over(FolderAdapter(tmp_path), ALERT, may_go=may_go) == WRITTEN
+    waited, seen = (tmp_path / file_name(each) for each in (ALERT, other))
+    assert waited.stat().st_mtime_ns >= seen.stat().st_mtime_ns
+
+
 async def test_a_part_that_is_taken_away_is_tried_again(tmp_path: Path) -> None:
     """A partner's own housekeeping."""
 
