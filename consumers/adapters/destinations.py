@@ -45,7 +45,10 @@ def _a_name(value: object) -> object:
 
 
 class Folder(FrozenModel):
-    """A drop folder."""
+    """
+    A drop folder. On a share, name a folder within it: where it is mounted there is a folder while it is not, too, and
+    what is written there the partner never sees.
+    """
 
     transport: Literal["folder"]
     folder: Annotated[Path, BeforeValidator(_a_name)]
