@@ -6,6 +6,9 @@ and a role for the bus (`create_table`, `grant`): the bus can add rows and read 
 own repeats; it can neither read what was sent nor change it. The partner writes `taken_at` and `taken_by`, and keeps
 rows, or at least these three columns, for a week: a repeat after a crash is recognised by them.
 
+What is new to the partner is what has no `taken_at`. It is not what has a later `received_at` than the last row: that
+is when the bus began to write it, and what another process of the bus began later can be there before.
+
     the row is committed                        ACCEPTED       committed; filed: by a trigger, or by another process
     the same id and kind, the same digest       ACCEPTED       already_there
     ... another digest                          OTHER_CONTENT  one of the two is wrong, a person must look
