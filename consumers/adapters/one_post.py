@@ -25,6 +25,7 @@ from aiohappyeyeballs.types import AddrInfoType
 from yarl import URL
 
 from safebus.consumers.adapters.addresses import AddressNotAllowed, may_connect
+from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads
 
 #: Looks a host and port up, as `socket.getaddrinfo` gives it.
 LookUp = Callable[[str, int], Awaitable[Sequence[AddrInfoType]]]
@@ -37,9 +38,21 @@ _READ = 4096
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] +([2-5][0-9]{2})( [^\r\n]*)?\r?\n")
 
 
-async def look_up(host: str, port: int) -> Sequence[AddrInfoType]:
-    """As this machine knows it."""
-    return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+def by_this_machine(threads: OwnThreads) -> LookUp:
+    """
+    As this machine knows it; raises TimeoutError.
+
+    Args:
+        threads: One each time, until the name's server answers or this machine gives it up.
+    """
+
+    async def look_up(host: str, port: int) -> Sequence[AddrInfoType]:
+        try:
+            return await threads.run(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        except NoAnswer:
+            raise TimeoutError from None
+
+    return look_up
 
 
 @dataclass(frozen=True)

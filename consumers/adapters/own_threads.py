@@ -1,8 +1,9 @@
 """
-How does one partner's file system that answers nothing stop only that partner?
+How does one partner's file system, or name server, that answers nothing stop only that partner?
 
-A folder on a server that is gone holds whoever touches it, for ever, and nobody can take that call back. So each
-adapter has a few threads of its own, and never waits longer than was said. A thread that hangs keeps its place until it
+A folder on a server that is gone holds whoever touches it, for ever, and a name whose server is gone whoever looks it
+up, for half a minute; nobody can take that call back. So each adapter has a few threads of its own, not those that the
+process shares, and never waits longer than was said. A thread that hangs keeps its place until it
 comes back; it does not hold up the end of the process.
 """
 
@@ -112,7 +113,7 @@ class Place:
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(finish, settle)
 
-        threading.Thread(target=in_thread, daemon=True, name="safebus-folder").start()
+        threading.Thread(target=in_thread, daemon=True, name="safebus-adapter").start()
         return done
 
 

@@ -30,7 +30,8 @@ from safebus.consumers.adapters import signing_secrets
 from safebus.consumers.adapters.adapter import Effect, Parcel, PartnerAnswer, canonical
 from safebus.consumers.adapters.addresses import check_url
 from safebus.consumers.adapters.http_answers import answer_of, no_answer, not_connected
-from safebus.consumers.adapters.one_post import LookUp, OnePost, connect, look_up
+from safebus.consumers.adapters.one_post import LookUp, OnePost, by_this_machine, connect
+from safebus.consumers.adapters.own_threads import OwnThreads
 from safebus.schemas.errors import BadInput
 
 #: This header says that the partner was handed it before, and a person sends it once more; a server that does not know
@@ -91,12 +92,13 @@ class WebhookAdapter:
         *,
         clock: Callable[[], datetime],
         tls: ssl.SSLContext | None = None,
-        names: LookUp = look_up,
+        names: LookUp | None = None,
     ) -> None:
         self._settings = settings
         self._url = check_url(settings.url, allow_private=settings.allow_private)
         self._signers = [Webhook(secret) for secret in settings.secrets]
-        self._clock, self._names = clock, names
+        self._clock = clock
+        self._names = names or by_this_machine(OwnThreads(within_s=settings.connect_s))
         self._tls = tls or ssl.create_default_context()
 
     async def open(self) -> None:

@@ -699,6 +699,29 @@ async def test_a_name_that_nobody_knows_is_tried_again() -> None:
     assert await once(found, names=unknown) == PartnerAnswer(Reply.BUSY, "name_not_found")
 
 
+async def test_a_name_server_that_answers_nothing_holds_up_nobody_else(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look-up cannot be taken back, and what hangs would soon have all threads that a process shares."""
+    look_up, given_up = socket.getaddrinfo, threading.Event()
+
+    def hanging(host: Any, *args: Any, **more: Any) -> Any:
+        if host == "dead.example.org":
+            given_up.wait(60)
+            raise socket.gaierror(socket.EAI_AGAIN, "")
+        return look_up(host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    try:
+        async with adapter(settings(1, url="https://dead.example.org/", connect_s=0.1)) as dead:
+            answers = await asyncio.gather(*(handed(dead, ALERT) for _ in range(40)))
+
+        assert set(answers) == {PartnerAnswer(Reply.BUSY, "connect_timeout")}
+        assert await once(settings(partner.port)) == PartnerAnswer(Reply.ACCEPTED, "202")
+    finally:
+        given_up.set()
+
+
 async def test_no_proxy_of_the_environment_is_used(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
     async with receiving() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
