@@ -4,7 +4,7 @@ How does a parcel reach a folder that a partner empties?
 As one file, `<notification id>.json`, which is whole or not there: it is written as `.part`, brought to the disk,
 and only then given its name. What the partner should know:
 
-    - `*.part` is not for it
+    - `.*.part` is not for it; most collectors pass over a name with a full stop in front as they are
     - a file appears by a rename and has the time of that; the safe way to know what is new is by name
     - a file it has dealt with goes to `collected/` in the same folder, so that a repeat after a crash is recognised;
       where it is deleted instead, the same name can come a second time
@@ -27,7 +27,8 @@ from typing import Final
 from safebus.consumers.adapters.adapter import ALREADY_THERE, Effect, Parcel, PartnerAnswer, Reply
 from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads, Place
 
-_PART: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.withdrawn)?\.json\.[0-9a-f]{16}\.part")
+# Until 0.2.0 a part had no full stop in front.
+_PART: Final = re.compile(r"\.?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.withdrawn)?\.json\.[0-9a-f]{16}\.part")
 #: How long a part may lie there before another process takes it away; no write takes so long.
 SWEEP_EVERY_S: Final = 60.0
 #: Seconds for one step at the folder: one that is on a server that is gone answers nothing, for ever.
@@ -100,7 +101,7 @@ class FolderAdapter:
         """
         now = self._seconds()
         if self._swept_at is None:
-            _remove_parts(self._folder, re.compile(re.escape(name) + r"\.[0-9a-f]{16}\.part"))
+            _remove_parts(self._folder, re.compile(r"\.?" + re.escape(name) + r"\.[0-9a-f]{16}\.part"))
         elif now - self._swept_at >= SWEEP_EVERY_S:
             _remove_parts(self._folder, _PART, not_after=now - SWEEP_EVERY_S)
         else:
@@ -190,7 +191,7 @@ def _holds(place: Path, content: bytes) -> bool | None:
 
 def _write_part(folder: Path, name: str, content: bytes) -> Path:
     # Its own name each time: two writers of one `.part` could give a file its name while the other is half way.
-    part = folder / f"{name}.{secrets.token_hex(8)}.part"
+    part = folder / f".{name}.{secrets.token_hex(8)}.part"
     try:
         with os.fdopen(os.open(part, _WRITE, 0o600), "wb") as file:
             file.write(content)

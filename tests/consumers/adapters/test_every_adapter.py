@@ -36,7 +36,7 @@ class Place:
 @asynccontextmanager
 async def folder(tmp_path: Path) -> AsyncIterator[Place]:
     async def seen() -> list[str]:
-        return sorted(path.stem for path in tmp_path.glob("*.json"))  # `*.part` is not for the partner
+        return sorted(path.stem for path in tmp_path.glob("*.json"))  # `.*.part` is not for the partner
 
     yield Place(FolderAdapter(tmp_path), seen)
 

@@ -1,6 +1,7 @@
 """A partner's folder holds each parcel once, and whole."""
 
 import asyncio
+import glob
 import json
 import os
 import resource
@@ -20,7 +21,7 @@ from safebus.schemas.errors import BadIdentifier
 WRITTEN = PartnerAnswer(Reply.ACCEPTED, "written")
 ALREADY_THERE = PartnerAnswer(Reply.ACCEPTED, "already_there")
 OTHER_CONTENT = PartnerAnswer(Reply.OTHER_CONTENT, "other_content")
-PART = f"{ID}.json.00112233aabbccdd.part"
+PART = f".{ID}.json.00112233aabbccdd.part"
 
 
 def names(folder: Path) -> list[str]:
@@ -70,10 +71,23 @@ async def test_a_withdrawal_is_a_file_of_its_own(tmp_path: Path) -> None:
     assert names(tmp_path) == [f"{ID}.json", f"{ID}.withdrawn.json"]
 
 
+async def test_what_may_not_go_yet_is_hidden_from_whoever_collects_all_that_is_there(tmp_path: Path) -> None:
+    """NiFi's ListFile takes all but hidden files unless it is told otherwise; a shell's `*` does, too."""
+
+    async def may_go() -> bool:
+        [part] = names(tmp_path)
+        assert (part.endswith(".part"), glob.glob("*", root_dir=tmp_path)) == (True, [])
+        return True
+
+    assert await hand_over(FolderAdapter(tmp_path), ALERT, may_go=may_go) == WRITTEN
+    assert glob.glob("*", root_dir=tmp_path) == [f"{ID}.json"]
+
+
+@pytest.mark.parametrize("part", [PART, PART[1:]], ids=["", "by an earlier version"])
 @pytest.mark.parametrize("at", ["open", "deliver"])
-async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path, at: str) -> None:
+async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path, at: str, part: str) -> None:
     """It is about a person, and a message that is stopped meanwhile would leave it there for ever."""
-    (tmp_path / PART).write_bytes(ALERT.json_bytes()[:7])
+    (tmp_path / part).write_bytes(ALERT.json_bytes()[:7])
     for not_ours in ("notes.part", f"{ID}.json.part.txt", "readme"):
         (tmp_path / not_ours).write_text("the partner's")
     adapter = FolderAdapter(tmp_path)
