@@ -14,7 +14,8 @@ is when the bus began to write it, and what another process of the bus began lat
     ... another digest                          OTHER_CONTENT  one of the two is wrong, a person must look
     no connection, or lost before the commit;
     server says: not committed                  BUSY
-    lost while it was being committed           UNKNOWN        it may be: repeat, and the id tells
+    lost while it was being committed, or the
+    server says there was nothing to commit     UNKNOWN        it may be: repeat, and the id tells
     role, rights, database, table not as agreed NOT_LET_IN     code is the SQLSTATE
     taken in and not to be seen in the table    NOT_LET_IN     row_not_kept: a trigger or rule of the partner's files it
                                                                elsewhere; it is undone, for no repeat would be known
@@ -131,6 +132,7 @@ class PostgresAdapter:
         self._look = f"SELECT digest FROM {table} WHERE notification_id = $1 AND kind = $2"  # noqa: S608
         self._one_at_a_time = asyncio.Lock()
         self._connection: asyncpg.Connection | None = None
+        self._not_in_a_transaction = False  # says the server of our last commit
 
     async def open(self) -> None:
         """Nothing: the first attempt connects, and says so if it cannot."""
@@ -204,8 +206,9 @@ class PostgresAdapter:
 
     async def _commit(self, code: str) -> PartnerAnswer:
         assert self._connection is not None  # it has the row
+        self._not_in_a_transaction = False
         try:
-            await self._connection.execute("COMMIT")
+            done = await self._connection.execute("COMMIT")
         except TimeoutError:
             self._hang_up()
             return PartnerAnswer(Reply.UNKNOWN, "timeout")
@@ -214,7 +217,16 @@ class PostgresAdapter:
             return PartnerAnswer(Reply.UNKNOWN, "connection_lost")
         except asyncpg.PostgresError as error:
             return self._refused(error, committing=True)
+        if done != "COMMIT":
+            return PartnerAnswer(Reply.BUSY, "rolled_back")
+        if self._not_in_a_transaction:
+            self._hang_up()
+            return PartnerAnswer(Reply.UNKNOWN, "not_in_a_transaction")
         return PartnerAnswer(Reply.ACCEPTED, code)
+
+    def _heed(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
+        # A pooler that has lost our server has the next one commit nothing, which that takes, with this warning.
+        self._not_in_a_transaction |= message.sqlstate == "25P01"
 
     async def _undo(self) -> None:
         """Nothing of what was not committed stays."""
@@ -242,6 +254,7 @@ class PostgresAdapter:
                 statement_cache_size=0,  # the partner may alter its table at any time
                 server_settings={"application_name": "safebus"},
             )
+            self._connection.add_log_listener(self._heed)
         return self._connection
 
     def _hang_up(self) -> None:

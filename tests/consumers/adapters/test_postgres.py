@@ -475,12 +475,15 @@ class Line:
     port: int = 0
     lose_answers: bool = False
     lost: asyncio.Event = field(default_factory=asyncio.Event)
+    to_server: asyncio.StreamWriter | None = None
+    slipped_in: asyncio.Event | None = None
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             to, back = await asyncio.open_connection("127.0.0.1", self.to_port)
         except OSError:
             return
+        self.to_server = back
         ways = [asyncio.create_task(self._there(reader, back)), asyncio.create_task(self._back(to, writer))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)  # one end hung up: so does the other
@@ -494,8 +497,19 @@ class Line:
         while data := await reader.read(65536):
             writer.write(data)
 
+    async def slip_in(self, statement: bytes) -> None:
+        """A statement that the client knows nothing of, as by a pooler that has lost a transaction."""
+        assert self.to_server is not None
+        self.slipped_in = asyncio.Event()
+        self.to_server.write(b"Q" + (len(statement) + 5).to_bytes(4) + statement + b"\0")
+        await asyncio.wait_for(self.slipped_in.wait(), DEADLINE_S)
+
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
+            if self.slipped_in is not None and not self.slipped_in.is_set():
+                if b"Z\0\0\0\5" in data:  # the end of its answer
+                    self.slipped_in.set()
+                continue
             if self.lose_answers and b"COMMIT" in data:
                 self.lost.set()
                 return
@@ -520,6 +534,26 @@ async def test_a_commit_whose_answer_is_lost_is_unknown_and_its_repeat_is_known(
 
         assert await handed(opened, ALERT) == ALREADY_THERE
     assert await rows(admin) == [(ID, "notification", "d1")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        (b"ROLLBACK", PartnerAnswer(Reply.UNKNOWN, "not_in_a_transaction")),
+        (b"SELECT 1/0", PartnerAnswer(Reply.BUSY, "rolled_back")),
+    ],
+)
+async def test_a_commit_that_commits_nothing_is_no_success(admin: str, statement: bytes, answer: PartnerAnswer) -> None:
+    """PostgreSQL takes it: with a warning where there is no transaction, and as a rollback where it has failed."""
+    async with line(admin) as between, adapter(as_bus(admin, port=between.port)) as opened:
+
+        async def may_go() -> bool:
+            await between.slip_in(statement)
+            return True
+
+        assert await hand_over(opened, ALERT, may_go=may_go) == answer
+        assert await rows(admin) == []
+        assert await handed(opened, ALERT) == COMMITTED
 
 
 async def test_a_connection_refused_is_tried_again(admin: str) -> None:
