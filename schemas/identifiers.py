@@ -94,8 +94,9 @@ def upn(text: str) -> str:
 
 #: What is typed where nobody knows the reference, without what is only spelling.
 _NO_REFERENCE = re.compile(
-    r"(n[ak]|nil|none.*|null|unk|unknown|not(known|given|on|applicable|available|recorded|yet|stated).*"
-    r"|no(ref|nhs|number|id|record).*|new|pending|tbc|tba)[0-9]?"
+    r"n[ak]|nil|none(known|given|yet)?|null|unk|unknown[0-9]?|new|pending|tbc|tba"
+    r"|not(known|given|applicable|available|recorded|stated|yetknown|on(system|record|file))[0-9]?"
+    r"|no(ref|reference|nhs|number|nhsnumber|id|record)"
 )
 
 

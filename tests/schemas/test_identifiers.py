@@ -108,7 +108,7 @@ def test_blanks_around_a_reference_are_said() -> None:
         local_id("MX-1 ")
 
 
-@pytest.mark.parametrize("text", ["1", "9", "9999", "99999", "X0", "100", "MX-1", "N-7", "x1", "\u4e00"])
+@pytest.mark.parametrize("text", ["1", "9", "9999", "99999", "X0", "NA-7", "NK2", "100", "MX-1", "N-7", "x1", "\u4e00"])
 def test_an_agencys_own_reference_has_the_shape_it_likes(text: str) -> None:
     assert local_id(text) == of_scheme("local:fordshire-mash", text) == text
 
