@@ -27,6 +27,7 @@ from safebus.producers.importers.reading import read_json
 from safebus.schemas.errors import BadInput, Refused
 from safebus.schemas.events import Confidentiality, what_is_wrong
 from safebus.schemas.names import Name
+from safebus.schemas.plain_types import YesNo
 
 _ODS = "https://fhir.nhs.uk/Id/ods-organization-code"
 _VERIFIED = "01"  # Source: UKCore-NHSNumberVerificationStatus, "Number present and verified"
@@ -135,10 +136,10 @@ class _Patient(_Part):
     id: str = Field(min_length=1)
     meta: _Meta
     identifier: list[_Identifier] = []
-    active: bool | None = None
+    active: YesNo | None = None
     name: list[_Name] = []
     born: str | None = Field(None, alias="birthDate")
-    dead: bool | None = Field(None, alias="deceasedBoolean")
+    dead: YesNo | None = Field(None, alias="deceasedBoolean")
     died: str | None = Field(None, alias="deceasedDateTime")
     address: list[_Address] = []
     practices: list[_Reference] = Field([], alias="generalPractitioner")

@@ -29,7 +29,15 @@ from random_events import (
 )
 
 from safebus.schemas import codec, gate
-from safebus.schemas.bus_records import BusRecord, DecisionRecord, Notification, Quarantined, Receipt, RegisterRecord
+from safebus.schemas.bus_records import (
+    BusRecord,
+    DecisionRecord,
+    Notification,
+    Operation,
+    Quarantined,
+    Receipt,
+    RegisterRecord,
+)
 from safebus.schemas.errors import BadSchema, Refused
 from safebus.schemas.event_schemas import EventSchema, EventSchemas, bus_schema, event_schemas
 from safebus.schemas.events import EVENT_CLASSES, Event
@@ -214,6 +222,25 @@ def test_a_record_of_the_bus_with_bytes_too_many_is_refused() -> None:
 
     with pytest.raises(Refused, match=r"^TRAILING_BYTES: 1 bytes follow the record; expected none$"):
         codec.decode_record(codec.encode_record(record) + b"\0", RegisterRecord)
+
+
+def test_an_operation_in_blocks_is_not_what_the_bus_writes() -> None:
+    operation = Operation(
+        operation_id="o",
+        at=an_event().recorded_at,
+        certificate="",
+        system_user="htest",
+        what="publish",
+        about=("CANARY",),
+        number=1,
+        reason="x",
+    )
+    value, items = codec.encode_record(operation), string("CANARY")
+    cut = value.replace(long(1) + items, long(-1) + long(len(items)) + items)
+
+    assert cut != value
+    with pytest.raises(Refused, match=r"^NOT_CANONICAL: encoding this record again gives other bytes"):
+        codec.decode_record(cut, Operation)
 
 
 @settings(max_examples=10)

@@ -102,15 +102,19 @@ def _below(cls: type[BaseModel]) -> Iterator[type[BaseModel]]:
             yield sub
 
 
+_NOT_ALIKE = {"int", "float", "bool", "date", "datetime", "decimal"}
+
+
 def _loose(schema: Any) -> Iterator[str]:
     if isinstance(schema, list | tuple):
         for each in schema:
             yield from _loose(each)
     if not isinstance(schema, dict):
         return
-    if schema.get("type") in {"int", "float", "bool", "date", "datetime", "decimal"} and not schema.get("strict"):
-        yield str(schema["type"])
-    if schema.get("type") == "function-before":
+    kind = schema.get("type")  # a field that is called `type` is a schema itself
+    if isinstance(kind, str) and kind in _NOT_ALIKE and not schema.get("strict"):
+        yield kind
+    if kind == "function-before":
         name = getattr(schema["function"]["function"], "__module__", "")
         if name == "safebus.schemas.plain_types":
             return
