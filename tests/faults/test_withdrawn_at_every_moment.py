@@ -408,7 +408,9 @@ async def withdrawn(tmp_path: Path, each: int, *, moments: Sequence[str] = MOMEN
             went = {key for key, kind in await trial.rows() if kind == "notification"} - {first[0].id}
             await trial.until("notices of all that went", lambda r: went <= told(r))
             trial.ahead += timedelta(minutes=5)
-            await asyncio.sleep(3)  # nobody else is told, and that takes no time that could be waited for
+            later = await trial.children(1, like, (len(MOMENTS) + 1) * each)
+            await trial.publish(later)
+            await trial.until_ended(later)  # by then whoever else was to be told would have been
             receipts = await trial.receipts()
         notices = {key for key, kind in await trial.rows() if kind == "consent.withdrawn"}
         for moment, children in there.items():
