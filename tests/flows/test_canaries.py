@@ -271,21 +271,23 @@ def of_processes() -> Iterator[tuple[str, bytes]]:
     """
     What the system shows of every process that these tests have started.
 
-    Those of the bus leave no core file, and listen for nobody but at their health port on this machine.
+    Those of the bus leave no core file, and listen for nobody but at a health port on this machine. There may be two of
+    a kind: the flows' own bus, whose workers have no health port, may have been started in this process before.
     """
-    limits, listening = {}, {}
+    limits: dict[bytes, set[tuple[str, str]]] = {}
+    listening: dict[bytes, set[str]] = {}
     for child in psutil.Process().children(recursive=True):
         files = Path("/proc") / str(child.pid)
         shown = (files / "cmdline").read_bytes()
         yield "ps", shown + (files / "comm").read_bytes()
         if shown.startswith(b"safebus "):
-            limits[shown.split(b"\0")[0]] = re.findall(
-                r"^Max core file size +(\S+) +(\S+)", (files / "limits").read_text(), re.MULTILINE
-            )
-            open_at = [c.laddr.ip for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-            listening[shown.split(b"\0")[0]] = open_at
-    assert limits == {b"safebus worker": [("0", "0")], b"safebus deliver": [("0", "0")]}
-    assert listening == {b"safebus worker": ["127.0.0.1"], b"safebus deliver": ["127.0.0.1"]}
+            name = shown.split(b"\0")[0]
+            core = re.findall(r"^Max core file size +(\S+) +(\S+)", (files / "limits").read_text(), re.MULTILINE)
+            limits.setdefault(name, set()).update(core)
+            open_at = {c.laddr.ip for c in child.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+            listening.setdefault(name, set()).update(open_at)
+    assert limits == {b"safebus worker": {("0", "0")}, b"safebus deliver": {("0", "0")}}
+    assert listening == {b"safebus worker": {"127.0.0.1"}, b"safebus deliver": {"127.0.0.1"}}
 
 
 def in_files(bus: WatchedBus) -> Iterator[tuple[str, bytes]]:
