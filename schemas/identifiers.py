@@ -39,7 +39,11 @@ def nhs_number(text: str) -> str:
     """
     digits = _of_our_digits(text.replace(" ", ""))
     if not re.fullmatch(r"[0-9]{10}", digits):
-        raise BadIdentifier(f"an NHS number has 10 digits; found {len(digits)} characters; check the source record")
+        others = " that are not all digits" if not digits.isdecimal() else ""
+        raise BadIdentifier(
+            f"an NHS number has 10 digits, with or without spaces; found {len(digits)} characters{others}; "
+            "check the source record"
+        )
     _not_alike(digits, "NHS number")
     if _in(REGION_UNALLOCATED, digits) or _in(REGION_RESERVED, digits):
         raise BadIdentifier("this NHS number lies in a range that was never issued; check the source record")

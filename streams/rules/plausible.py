@@ -50,6 +50,11 @@ def implausible(event: Event, now: datetime) -> Iterator[Reason]:
 def implausible_person(event: Event, person: Person) -> Iterator[Reason]:
     """What cannot be so of this person, by place and role in the event."""
     born = person.date_of_birth
+    # A day more: a newborn's birthday must not hold what a clock that is hours behind has published. Of an unborn child
+    # it is the day that is expected.
+    tomorrow = uk_day(event.published_at + timedelta(days=1))
+    if born is not None and born > tomorrow and person.role is not PersonRole.UNBORN_CHILD:
+        yield why(Code.NOT_PLAUSIBLE, f"{_place(event, person)}, date_of_birth")
     if no_adult(event, person):
         yield why(Code.NOT_AN_ADULT, _place(event, person))
     is_named_a_child = person.role is PersonRole.CHILD and isinstance(event, OperationEncompass | ProtectionPlan)

@@ -47,7 +47,15 @@ _PARENTS: Final = frozenset(
     {f"{kind}{who}" for kind in ("", "birth ", "adoptive ") for who in ("mother", "father", "parent")}
     | {"guardian", "special guardian"}
 )
-_POSTCODE: Final = re.compile(r"(?!ZZ99)[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}", re.ASCII)
+#: The letters that postcodes begin with, BFPO's `BF` among them; AA1 1AA and XX1 1XX are what forms are filled in with.
+#: Source: Office for National Statistics, postcode areas; Royal Mail, PAF.
+_AREAS: Final = (
+    "AB|AL|B|BA|BB|BD|BF|BH|BL|BN|BR|BS|BT|CA|CB|CF|CH|CM|CO|CR|CT|CV|CW|DA|DD|DE|DG|DH|DL|DN|DT|DY|E|EC|EH|EN|EX|FK|FY"
+    "|G|GL|GU|GY|HA|HD|HG|HP|HR|HS|HU|HX|IG|IM|IP|IV|JE|KA|KT|KW|KY|L|LA|LD|LE|LL|LN|LS|LU|M|ME|MK|ML|N|NE|NG|NN|NP|NR"
+    "|NW|OL|OX|PA|PE|PH|PL|PO|PR|RG|RH|RM|S|SA|SE|SG|SK|SL|SM|SN|SO|SP|SR|SS|ST|SW|SY|TA|TD|TF|TN|TQ|TR|TS|TW|UB|W|WA"
+    "|WC|WD|WF|WN|WR|WS|WV|YO|ZE"
+)
+_POSTCODE: Final = re.compile(rf"(?:{_AREAS})[0-9][A-Z0-9]?[0-9][A-Z]{{2}}", re.ASCII)
 _UPRN: Final = re.compile(r"(?!0+$)[0-9]{1,12}")
 _SHORTEST_NUMBER: Final = 10  # a blurred one is a letter
 

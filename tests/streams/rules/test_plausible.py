@@ -7,6 +7,7 @@ import pytest
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.events import Event, IdentityEvent, PersonRole, PlanType
+from safebus.schemas.uk_day import uk_day
 from safebus.streams.rules.plausible import CLOCKS_DIFFER_BY, implausible, implausible_person
 from safebus.streams.rules.reasons import say
 
@@ -50,6 +51,23 @@ def test_an_adult_under_a_duty_to_children_is_pointed_at(born: date | None, is_a
     found = said(with_ava(date_of_birth=born))
 
     assert found == ([("NOT_A_CHILD", "subjects.0 (CHILD)")] if is_adult else [])
+
+
+@pytest.mark.parametrize(
+    ("role", "days", "pointed_at"),
+    [
+        (PersonRole.CHILD, 1, False),  # born tonight, and published by a clock that is an hour behind
+        (PersonRole.CHILD, 2, True),
+        (PersonRole.ALLEGED_PERPETRATOR, 2, True),
+        (PersonRole.UNBORN_CHILD, 90, False),  # the day it is expected
+    ],
+)
+def test_nobody_but_an_unborn_child_is_born_after_what_is_told(role: PersonRole, days: int, pointed_at: bool) -> None:
+    born = uk_day(story.incident().published_at) + timedelta(days=days)
+
+    found = said(with_ava(role=role, date_of_birth=born))
+
+    assert (("NOT_PLAUSIBLE", f"subjects.0 ({role}), date_of_birth") in found) is pointed_at
 
 
 def test_an_adult_victim_is_no_child_and_need_not_be_one() -> None:

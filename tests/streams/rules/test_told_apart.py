@@ -121,6 +121,8 @@ def test_a_postcode_a_uprn_or_a_number_in_a_street_is_a_home(home: dict[str, Any
         {"lines": [], "postcode": None, "uprn": None},
         {"postcode": "LS17"},
         {"postcode": "ZZ99 3VZ"},
+        {"postcode": "AA1 1AA"},
+        {"postcode": "XX9 9XX"},
         {"lines": ["Fordham", "4711"]},
         {"local_authority": "E99999999"},
     ],
