@@ -8,23 +8,28 @@ How does an agency publish an event?
 
 The call returns when the broker has the event, and the same event may be published again without harm: the bus knows
 its id. `case` keeps one case's events in order; it leaves this process only as a keyed token.
+
+Django, Flask, Celery and whatever has threads and no event loop: `PublisherSync` (docs/how-to/embed-a-publisher.md).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
+from typing import Final, Protocol
 
-from safebus.schemas import codec, gate, headers, topics
-from safebus.schemas.errors import BadInput, Refused
+from safebus.producers.event_check import checked, checked_case
+from safebus.schemas import headers, topics
+from safebus.schemas.errors import BadInput, NotReachable, SafebusError, SomeNotAccepted
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.writer import Message, Writer
+from safebus.schemas.kafka.writer import Message, Writer, Written
+
+#: A request of a web application should know by then.
+PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -37,32 +42,63 @@ class Accepted:
     offset: int
 
 
+class Link(Protocol):
+    """What a publisher asks of a `Writer`."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def outcomes(self, messages: Iterable[Message], /) -> list[Written | SafebusError]: ...
+
+
 class Publisher:
     """
-    Publishes one agency's events.
+    Publishes one agency's events. It may be made anywhere; whoever starts it uses it, in that event loop and process.
+
+    Brokers may stop and come back: the next event connects anew.
 
     Args:
         case_secret: At least 16 bytes that only this agency has; it turns case references into opaque keys.
+        timeout_s: How long a call waits for the broker, seconds.
     """
 
-    def __init__(self, connection: Connection, *, agency: str, case_secret: bytes) -> None:
-        if len(case_secret) < 16:
-            raise BadInput(
-                f"`case_secret` has {len(case_secret)} bytes, expected at least 16; `secrets.token_bytes(32)`"
-            )
-        self._topic = topics.published_by(agency)
-        self._agency = agency
-        self._secret = case_secret
-        self._outbound = Writer(connection, client_id=f"publisher-{agency}")
+    def __init__(
+        self, connection: Connection, *, agency: str, case_secret: bytes, timeout_s: float = PATIENCE_S
+    ) -> None:
+        self._messages = Messages(agency, case_secret)
+        if timeout_s <= 0:
+            raise BadInput(f"`timeout_s` is {timeout_s}, expected more than 0 seconds")
+        self._outbound = self._link(connection, agency, timeout_s)
+
+    def _link(self, connection: Connection, agency: str, timeout_s: float) -> Link:
+        """What its events go out by; `safebus.testing` has another."""
+        return Writer(connection, client_id=f"publisher-{agency}", timeout_s=timeout_s)
+
+    async def start(self) -> None:
+        """
+        Connect; `async with` does it.
+
+        Raises:
+            NotReachable: No broker answers.
+        """
+        await self._outbound.start()
+
+    async def stop(self) -> None:
+        """
+        Send what is on its way, and disconnect; `async with` does it.
+
+        Raises:
+            WrongUse: Another event loop or process started it.
+        """
+        await self._outbound.stop()
 
     async def __aenter__(self) -> Publisher:
-        await self._outbound.start()
+        await self.start()
         return self
 
     async def __aexit__(
         self, _t: type[BaseException] | None, _e: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        await self._outbound.stop()
+        await self.stop()
 
     async def publish(self, event: Event, *, case: str) -> Accepted:
         """
@@ -73,94 +109,104 @@ class Publisher:
 
         Raises:
             BadInput: This agency may not publish it, or it does not fit its schema; says what to mend.
-            NotReachable: The broker did not acknowledge. Publish the same event again: it counts once.
+            NotReachable: The broker did not acknowledge it, or will not take it from us (`NotAllowed`, `NoTopic`).
+                Publish the same event again, with all its fields as they were: it counts once.
+            WrongUse: It was not started, or by another event loop or process.
         """
-        return (await self.publish_all([(event, case)]))[0]
+        try:
+            return (await self.publish_all([(event, case)]))[0]
+        except SomeNotAccepted as exc:
+            raise exc.not_accepted[0][1] from None
 
-    async def publish_all(self, events: list[tuple[Event, str]]) -> list[Accepted]:
+    async def publish_all(self, events: Iterable[tuple[Event, str]]) -> list[Accepted]:
         """
-        Publish several events; those of one case stay in order.
+        Publish several events, each with the agency's reference of its case; those of one case stay in order.
 
         Raises:
-            BadInput: One of them may not be published; then none was.
-            NotReachable: One was not acknowledged; publish all of them again.
+            BadInput: One of them may not be published; says which. Then none was.
+            SomeNotAccepted: Not all were acknowledged; says which. Publish those again: what counts twice counts once.
+            WrongUse: As `publish`.
         """
-        messages = [self._message(event, case) for event, case in events]
-        written = await self._outbound.send_all(messages)
-        return [
-            Accepted(event.event_id, self._topic, partition, offset)
-            for (event, _), (partition, offset) in zip(events, written, strict=True)
-        ]
-
-    def _message(self, event: Event, case: str) -> Message:
-        if event.publisher.agency != self._agency:
-            raise BadInput(
-                f"`publisher.agency` is `{event.publisher.agency}`, but this publisher writes for `{self._agency}`; "
-                "set it, or use that agency's publisher"
-            )
-        checked_case(case)
-        value = checked(event)
-        about = headers.cloud_event(id=event.event_id, source=self._agency, type=event.event_type)
-        return Message(self._topic, self.case_key(case), value, about)
+        given = list(events)
+        messages = [self._messages.of(event, case, at) for at, (event, case) in _numbered(given)]
+        try:
+            told = await self._outbound.outcomes(messages)
+        except NotReachable as exc:
+            told = [exc for _ in messages]
+        return _all_accepted(given, messages, told)
 
     def case_key(self, case: str) -> bytes:
         """The opaque key of a case: HMAC-SHA-256 (RFC 2104), cut to 128 bits."""
-        return hmac.new(self._secret, case.encode(), hashlib.sha256).hexdigest()[:32].encode()
+        return self._messages.case_key(case)
 
 
-def checked_case(case: str) -> None:
+def _numbered(given: Sequence[tuple[Event, str]]) -> Iterable[tuple[str, tuple[Event, str]]]:
+    """Each with its place, to be named where there are several."""
+    for number, one in enumerate(given, 1):
+        yield (f"event {number} of {len(given)}" if len(given) > 1 else ""), one
+
+
+def _all_accepted(
+    given: Sequence[tuple[Event, str]], messages: Sequence[Message], told: Sequence[Written | SafebusError]
+) -> list[Accepted]:
+    accepted: list[Accepted] = []
+    refused: list[tuple[str, SafebusError]] = []
+    for (event, _), message, became in zip(given, messages, told, strict=True):
+        if isinstance(became, SafebusError):
+            refused.append((event.event_id, became))
+        else:
+            accepted.append(Accepted(event.event_id, message.topic, *became))
+    if refused:
+        raise SomeNotAccepted(accepted, refused)
+    return accepted
+
+
+class Messages:
     """
-    Refuse what is no reference of a case.
+    What an agency's events are on the wire.
 
     Raises:
-        BadInput: It is empty, or no text.
+        BadInput: The agency cannot be one, or the secret can be guessed.
     """
-    if not case.strip():
-        raise BadInput("`case` is empty; give your own reference of the case, it never leaves this process")
-    try:
-        case.encode()
-    except UnicodeEncodeError:
-        raise BadInput(
-            "`case` holds what is no text (half a character, or bytes that are not UTF-8); type it again"
-        ) from None
 
+    def __init__(self, agency: str, case_secret: bytes) -> None:
+        if not isinstance(case_secret, bytes):
+            raise BadInput(f"`case_secret` is of type `{type(case_secret).__name__}`, expected bytes")
+        if len(case_secret) < 16:
+            raise BadInput(
+                f"`case_secret` has {len(case_secret)} bytes, expected at least 16; `secrets.token_bytes(32)`"
+            )
+        self._topic = topics.published_by(agency)
+        self._agency = agency
+        self._secret = case_secret
 
-def checked(event: Event) -> bytes:
-    """
-    The bytes of an event, if the bus takes them: what it would put in quarantine is refused while the person who can
-    mend it is still looking.
+    def of(self, event: Event, case: str, place: str = "") -> Message:
+        """
+        The message of one event.
 
-    Raises:
-        BadInput: It would be refused; says what to mend.
-    """
-    value = codec.encode(event)
-    try:
-        received = codec.decode(value)
-    except Refused as exc:
-        limits = gate.DEFAULT_LIMITS
-        raise BadInput(
-            f"the bus would refuse this event: {exc.detail} ({exc.reason}; at most {limits.value_bytes} bytes, "
-            f"{limits.items} items in a list, {limits.string_chars} characters in a text)"
-        ) from None
-    if found := next(_what_acts(received.record, ""), None):
-        raise BadInput(f"{found}, which is no text and acts on whatever shows it; remove it")
-    return value
+        Args:
+            place: Which of several it is, for the error.
 
+        Raises:
+            BadInput: It may not be published.
+        """
+        try:
+            value = checked(event)
+            if event.publisher.agency != self._agency:
+                raise BadInput(
+                    f"`publisher.agency` is `{event.publisher.agency}`, but this publisher writes for "
+                    f"`{self._agency}`; set it, or use that agency's publisher"
+                )
+            key = self.case_key(case)
+        except BadInput as exc:
+            if not place:
+                raise
+            which = f" ({event.event_id})" if isinstance(event, Event) else ""
+            raise BadInput(f"{place}{which}: {exc}; none was published") from None
+        about = headers.cloud_event(id=event.event_id, source=self._agency, type=event.event_type)
+        return Message(self._topic, key, value, about)
 
-#: Control characters but for tab and what ends a line or page, and what turns the direction of the text that follows: a
-#: terminal obeys the first, a reader is deceived by the second. The bus lets them in and shows them escaped, because an
-#: alert that does not come is worse; here somebody can still mend it.
-#: Source: Unicode, Cc; Unicode Standard Annex 9, explicit directional embeddings, overrides and isolates.
-_ACTS: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def _what_acts(value: object, path: str) -> Iterator[str]:
-    if isinstance(value, str):
-        if not value.isprintable() and (found := _ACTS.search(value)):
-            yield f"`{path}` has the character U+{ord(found.group()):04X}"
-    elif isinstance(value, dict):
-        for name, each in value.items():
-            yield from _what_acts(each, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from _what_acts(each, f"{path}.{number}")
+    def case_key(self, case: str) -> bytes:
+        """The opaque key of a case: HMAC-SHA-256 (RFC 2104), cut to 128 bits."""
+        plain = checked_case(case).encode()
+        return hmac.new(self._secret, plain, hashlib.sha256).hexdigest()[:32].encode()

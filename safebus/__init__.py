@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # what type checkers and editors see; `_HOMES` says the same to the interpreter, and a test compares
     from safebus.deploy.service import settings
     from safebus.producers.publisher import Accepted, Publisher
-    from safebus.schemas.errors import BadIdentifier, BadInput, NotReachable, SafebusError
+    from safebus.producers.publisher_sync import PublisherSync
+    from safebus.schemas.errors import (
+        BadIdentifier,
+        BadInput,
+        NotAllowed,
+        NoTopic,
+        NotReachable,
+        SafebusError,
+        SomeNotAccepted,
+        WrongUse,
+    )
     from safebus.schemas.events import (
         AccommodationKind,
         Address,
@@ -71,6 +81,8 @@ __all__ = [
     "IdentityChangePayload",
     "IdentityEvent",
     "Lifecycle",
+    "NoTopic",
+    "NotAllowed",
     "NotReachable",
     "OperationEncompass",
     "Person",
@@ -79,15 +91,18 @@ __all__ = [
     "ProtectionPlan",
     "ProtectionPlanPayload",
     "Publisher",
+    "PublisherSync",
     "RiskGrade",
     "SafeAddress",
     "SafeKind",
     "SafebusError",
     "Sender",
+    "SomeNotAccepted",
     "SourceReliability",
     "TemporaryAccommodation",
     "TemporaryAccommodationPayload",
     "Urgency",
+    "WrongUse",
     "settings",
 ]
 
@@ -95,10 +110,15 @@ __all__ = [
 _HOMES = {
     "Accepted": "safebus.producers.publisher",
     "Publisher": "safebus.producers.publisher",
+    "PublisherSync": "safebus.producers.publisher_sync",
     "BadIdentifier": "safebus.schemas.errors",
     "BadInput": "safebus.schemas.errors",
+    "NoTopic": "safebus.schemas.errors",
+    "NotAllowed": "safebus.schemas.errors",
     "NotReachable": "safebus.schemas.errors",
     "SafebusError": "safebus.schemas.errors",
+    "SomeNotAccepted": "safebus.schemas.errors",
+    "WrongUse": "safebus.schemas.errors",
     "Connection": "safebus.schemas.kafka.connection",
     "settings": "safebus.deploy.service",
 }

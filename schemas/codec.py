@@ -10,11 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from safebus.schemas import gate
 from safebus.schemas.bus_records import BusRecord
-from safebus.schemas.errors import Refused
+from safebus.schemas.errors import BadInput, Refused
 from safebus.schemas.event_schemas import (
     EventSchema,
     EventSchemas,
@@ -23,7 +21,7 @@ from safebus.schemas.event_schemas import (
     event_schemas,
     fingerprint_of,
 )
-from safebus.schemas.events import EVENT_CLASSES, Event, what_is_wrong
+from safebus.schemas.events import EVENT_CLASSES, Event
 from safebus.schemas.keys import DigestKey, PersonKey
 
 R = TypeVar("R", bound=BusRecord)
@@ -73,8 +71,8 @@ def decode(value: bytes | None, *, schemas: EventSchemas | None = None, limits: 
     schema, record, content = _decoded(value, schemas, limits)
     try:
         event = EVENT_CLASSES[schema.event_type].model_validate(record)
-    except ValidationError as exc:
-        raise Refused(gate.GateReason.IMPOSSIBLE_VALUE, what_is_wrong(exc)) from None
+    except BadInput as exc:
+        raise Refused(gate.GateReason.IMPOSSIBLE_VALUE, str(exc)) from None
     assert value is not None  # gate.decode refuses None
     return Received(event=event, record=record, schema=schema, value=value, content=content)
 

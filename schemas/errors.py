@@ -9,7 +9,10 @@ What can go wrong, as one tree.
     │   ├── BadRegister       an agreement, partner, basis, consent ... that does not hold together
     │   └── Refused           bytes that the gate does not let in; carries a reason code
     ├── NotReachable          a broker, database or partner that does not answer
-    │   └── NotAllowed        a broker that answers and does not let us: a right is missing
+    │   ├── NotAllowed        a broker that answers and does not let us: a right is missing
+    │   ├── NoTopic           a broker that answers and has no such topic
+    │   └── SomeNotAccepted   of several events some were accepted and some were not; says which
+    ├── WrongUse              a publisher that is called before it is started, from another loop or process
     ├── WrongPartitions       a topic has another number of partitions than it must have
     ├── Overtaken             another process does our work now; ours must not go on
     └── BrokenPromise         something that must never happen did; the process stops
@@ -18,6 +21,9 @@ A refusal to share is an answer, not an error: it is returned, see `streams.rule
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class SafebusError(Exception):
@@ -78,6 +84,34 @@ class NotReachable(SafebusError):
 
 class NotAllowed(NotReachable):
     """A right on a topic, group or id of the broker is missing. Whatever needs it waits; its neighbours go on."""
+
+
+class NoTopic(NotReachable):
+    """The broker has no such topic, or does not show it to us. Nothing was written."""
+
+
+class SomeNotAccepted(NotReachable):
+    """
+    Of several events some were not acknowledged, each for its own reason.
+
+    Attributes:
+        accepted: Those that the broker has, in the order given (`safebus.Accepted`).
+        not_accepted: (event id, why) of the others, in the order given. One that was not acknowledged in time may be
+            there all the same; published again it counts once.
+    """
+
+    def __init__(self, accepted: Sequence[Any], not_accepted: Sequence[tuple[str, SafebusError]]) -> None:
+        first, why = not_accepted[0]
+        rest = f"; and {len(not_accepted) - 1} more" if len(not_accepted) > 1 else ""
+        super().__init__(
+            f"{len(accepted)} of {len(accepted) + len(not_accepted)} events were accepted; not {first}: {why}{rest}"
+        )
+        self.accepted = tuple(accepted)
+        self.not_accepted = tuple(not_accepted)
+
+
+class WrongUse(SafebusError):
+    """A program calls what it has not started, or what lives in another event loop or process. Nothing was sent."""
 
 
 class WrongPartitions(SafebusError):

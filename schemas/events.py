@@ -13,19 +13,13 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
 from safebus.schemas import identifiers, labels, strict_json
 from safebus.schemas.errors import BadInput
-from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.event_part import EventPart
 from safebus.schemas.plain_types import Day, Moment, Whole, YesNo
 
 
@@ -47,13 +41,6 @@ EventId = Annotated[str, AfterValidator(identifiers.event_id)]
 #: Nobody works for more agencies at once; each is looked for among all partners.
 MOST_EMPLOYERS = 20
 Code = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class EventPart(FrozenModel):
-    """A part of an event."""
-
-    # hide_input_in_errors: a message may be logged, and the input is about a person.
-    model_config = ConfigDict(hide_input_in_errors=True)
 
 
 class Lifecycle(StrEnum):
@@ -285,6 +272,14 @@ class Event(EventPart):
     def _referred_to(self) -> tuple[str, ...]:
         return ()
 
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [("event_id", getattr(self, "event_id", None))]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {getattr(self, 'event_id', '?')}>"
+
+    __str__ = __repr__
+
     def cared_for(self) -> tuple[Person, ...]:
         """Those a notification can be about, in the order given."""
         return tuple(person for person in self.subjects if person.role in CARED_FOR)
@@ -504,15 +499,6 @@ EVENT_CLASSES: dict[str, type[Event]] = {
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9.-]{1,60}\.v[0-9]{1,4}")
 
 
-def what_is_wrong(exc: ValidationError) -> str:
-    """Fields and what was expected of each, without any value: pydantic's own text repeats the input."""
-    problems = [
-        f"`{'.'.join(str(step) for step in problem['loc']) or 'event'}`: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in exc.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    return "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-
-
 def from_json(text: str | bytes) -> Event:
     """
     Read an event from JSON: the Avro record with plain values, as pydantic writes them.
@@ -531,7 +517,4 @@ def from_json(text: str | bytes) -> Event:
             else "is missing or of another shape"
         )
         raise BadInput(f"`event_type` {shown}, expected one of {', '.join(EVENT_CLASSES)}")
-    try:
-        return cls.model_validate_json(json.dumps(plain))
-    except ValidationError as exc:
-        raise BadInput(what_is_wrong(exc)) from None
+    return cls.model_validate_json(json.dumps(plain))

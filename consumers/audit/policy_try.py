@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from safebus.consumers.delivery.parcels import plain
-from safebus.schemas import codec
+from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Episode, Holder, Origin
 from safebus.schemas.errors import BadInput
 from safebus.schemas.event_schemas import event_schemas
@@ -52,30 +52,53 @@ def policy_try(
         BadRegister: The folder's problems, with file and line.
     """
     events = [_event(file) for file in (*after, event_file)]
-    entries = [change.entry for change in changes_of(folder, Register(), key)]
-    warnings = [{"name": one.name, "says": one.says} for one in to_confirm(entries, Register(), event_schemas())]
-    register = register_of(entries, at=now)
-    decided: list[DecisionRecord] = []
-    for offset, event in enumerate(events):
-        outcome = sharing.share(
-            codec.decode(codec.encode(event)),
-            register,
-            origin=Origin(topic=f"in.{event.publisher.agency}", partition=0, offset=offset),
-            now=now,
-            key=key,
-            rules_digest=rules_digest,
-            earlier=episode.earlier(event, key, _Before(event.publisher.agency, decided)),
-        )
-        if isinstance(outcome, Shared):
-            decided.append(outcome.record)
+    bus = Rehearsal(folder, now=now, key=key, rules_digest=rules_digest)
+    for event in events:
+        outcome = bus.decide(codec.decode(codec.encode(event)), now=now)
     if isinstance(outcome, SetAside):
         aside = {"reason": outcome.reason, "detail": outcome.detail}
-        return {"event_id": event.event_id, "quarantine": aside, "warnings": warnings}
+        return {"event_id": event.event_id, "quarantine": aside, "warnings": bus.warnings}
     found: dict[str, Any] = json.loads(outcome.record.model_dump_json())
-    views = {o.notification.notification_id: read_view(o.notification, register) for o in outcome.outputs}
+    views = {o.notification.notification_id: read_view(o.notification, bus.register) for o in outcome.outputs}
     for answer in found["answers"]:
         answer["view"] = plain(views[answer["notification_id"]]) if answer["notification_id"] else None
-    return found | {"roles": [person.role for person in event.subjects], "warnings": warnings}
+    return found | {"roles": [person.role for person in event.subjects], "warnings": bus.warnings}
+
+
+class Rehearsal:
+    """
+    What a worker would decide, one event after another, by a folder alone.
+
+    Raises:
+        BadRegister: The folder's problems, with file and line.
+    """
+
+    def __init__(self, folder: Path, *, now: datetime, key: PersonKey, rules_digest: str) -> None:
+        entries = [change.entry for change in changes_of(folder, Register(), key)]
+        self.warnings = [
+            {"name": one.name, "says": one.says} for one in to_confirm(entries, Register(), event_schemas())
+        ]
+        self.register = register_of(entries, at=now)
+        self._key, self._rules_digest = key, rules_digest
+        self._decided: list[DecisionRecord] = []
+        self._events = 0
+
+    def decide(self, received: codec.Received, *, now: datetime) -> Shared | SetAside:
+        """What would be decided about the next event."""
+        event = received.event
+        outcome = sharing.share(
+            received,
+            self.register,
+            origin=Origin(topic=topics.published_by(event.publisher.agency), partition=0, offset=self._events),
+            now=now,
+            key=self._key,
+            rules_digest=self._rules_digest,
+            earlier=episode.earlier(event, self._key, _Before(event.publisher.agency, self._decided)),
+        )
+        self._events += 1
+        if isinstance(outcome, Shared):
+            self._decided.append(outcome.record)
+        return outcome
 
 
 def _event(file: Path) -> Event:

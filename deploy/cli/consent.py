@@ -103,7 +103,7 @@ def consent_record(
 def _entry(said: dict[str, object]) -> ConsentEntry:
     from pydantic import ValidationError
 
-    from safebus.schemas.events import what_is_wrong
+    from safebus.schemas.event_part import what_is_wrong
     from safebus.streams.rules.consent import ConsentEntry
 
     try:

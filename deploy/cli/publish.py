@@ -37,7 +37,7 @@ def publish(
     """Check events and publish them. Everything that does not fit is said before anything is sent."""
     from safebus.deploy.service import settings
     from safebus.deploy.service.operations import Act
-    from safebus.producers.publisher import checked_case
+    from safebus.producers.event_check import checked_case
     from safebus.schemas.errors import BadInput
 
     needs_reason(execute, reason)
@@ -59,7 +59,7 @@ def publish(
 
 
 def _read(files: list[Path]) -> list[Event]:
-    from safebus.producers.publisher import checked
+    from safebus.producers.event_check import checked
     from safebus.schemas.errors import BadInput
     from safebus.schemas.events import from_json
     from safebus.schemas.plain_text import bytes_of

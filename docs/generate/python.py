@@ -9,8 +9,11 @@ import safebus
 from docs.generate.markdown import code, table
 from docs.generate.markdown import page as whole
 
-_SENDING = ("Publisher", "Connection", "Accepted")
-_ERRORS = ("SafebusError", "BadInput", "BadIdentifier", "NotReachable")
+_SENDING = ("Publisher", "PublisherSync", "Connection", "Accepted")
+_ERRORS = (
+    *("SafebusError", "BadInput", "BadIdentifier", "NotReachable", "NotAllowed", "NoTopic", "SomeNotAccepted"),
+    "WrongUse",
+)
 
 
 def page() -> str:
@@ -22,7 +25,9 @@ def page() -> str:
     return whole(
         "In Python",
         "All of it is imported from `safebus`, typed, and loaded when it is first asked for. "
-        "[Your first event](../tutorial/first-event.md) shows it at work.",
+        "[Your first event](../tutorial/first-event.md) shows it at work, and "
+        "[In an application](../how-to/embed-a-publisher.md) what to look after there; `safebus.testing` is for its "
+        "own tests.",
         *parts,
         "## settings",
         "`settings.load()` reads where the broker is and, on this machine, an agency's own secret: "
@@ -30,8 +35,9 @@ def page() -> str:
         code(*inspect.cleandoc(safebus.settings.__doc__ or "").split("\n")[2:]),
         "## Errors",
         table(("error", "means"), ((f"`{name}`", _first_line(name)) for name in _ERRORS)),
-        "An event that does not fit its class raises pydantic's `ValidationError` as it is made. No message repeats a "
-        "value.",
+        "An event that does not fit its class raises `BadInput` as it is made, as it is changed (`event.with_(...)`) "
+        "and as it is read (`model_validate_json`). No message repeats a value, nor does what Python prints of an "
+        "event.",
         "## Events and what stands in them",
         "Their fields are those of [Events and data classes](events.md).",
         table(("class", "is"), ((f"`{name}`", _first_line(name)) for name in others)),
@@ -42,7 +48,7 @@ def page() -> str:
 def _class(name: str) -> list[str]:
     found = getattr(safebus, name)
     parts = [f"## {name}", code(f"{name}{_signature(found)}", "", _doc(found))]
-    for method, function in vars(found).items() if name == "Publisher" else ():
+    for method, function in vars(found).items() if name.startswith("Publisher") else ():
         if inspect.isfunction(function) and not method.startswith("_") and function.__doc__:
             awaited = "await " if inspect.iscoroutinefunction(function) else ""
             parts.append(code(f"{awaited}{name.lower()}.{method}{_signature(function)}", "", _doc(function)))

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from safebus.producers.event_check import checked
 from safebus.producers.importers.outcome import ImportReason
-from safebus.producers.publisher import checked
 from safebus.schemas import codec, gate, identifiers
 from safebus.schemas.errors import BadIdentifier, BadInput, Refused
 from safebus.schemas.events import (
@@ -75,7 +75,7 @@ def event_of(change: FeedMessage, *, agency: str) -> IdentityEvent:
 
     Raises:
         Refused: TOO_LARGE or BAD_VALUE.
-        ValidationError: A field cannot hold what it was given.
+        BadInput: A field cannot hold what it was given.
     """
     event = IdentityEvent(
         event_id=_event_id(change, agency),

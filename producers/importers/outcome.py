@@ -14,8 +14,9 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
-from safebus.schemas.errors import Refused
-from safebus.schemas.events import IdentityEvent, what_is_wrong
+from safebus.schemas.errors import BadInput, Refused
+from safebus.schemas.event_part import what_is_wrong
+from safebus.schemas.events import IdentityEvent
 
 
 class ImportReason(StrEnum):
@@ -102,5 +103,7 @@ def answer(read: Callable[[], Imported]) -> Outcome:
         return read()
     except Refused as exc:
         return NotImported(ImportReason(exc.reason), exc.detail)
-    except ValidationError as exc:
+    except ValidationError as exc:  # of a message
         return NotImported(ImportReason.BAD_VALUE, what_is_wrong(exc))
+    except BadInput as exc:  # of the event that it would become
+        return NotImported(ImportReason.BAD_VALUE, str(exc))

@@ -25,7 +25,8 @@ from safebus.producers.importers.identity_events import NHS_NUMBER_SYSTEM, nhs_n
 from safebus.producers.importers.outcome import ImportReason
 from safebus.producers.importers.reading import read_json
 from safebus.schemas.errors import BadInput, Refused
-from safebus.schemas.events import Confidentiality, what_is_wrong
+from safebus.schemas.event_part import what_is_wrong
+from safebus.schemas.events import Confidentiality
 from safebus.schemas.names import Name
 from safebus.schemas.plain_types import YesNo
 

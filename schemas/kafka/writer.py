@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -25,23 +25,16 @@ from aiokafka.errors import (
     ProducerFenced,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
+    UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
 
 from safebus.schemas import topics
-from safebus.schemas.errors import NotAllowed, NotReachable, Overtaken, SafebusError
+from safebus.schemas.errors import NotAllowed, NoTopic, NotReachable, Overtaken, SafebusError, WrongUse
 from safebus.schemas.kafka.connection import Connection
-
-
-@dataclass(frozen=True)
-class Message:
-    """One message to write. `partition` None: by the key."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: Sequence[tuple[str, bytes]] = ()
-    partition: int | None = None
+from safebus.schemas.kafka.producing import Message as Message
+from safebus.schemas.kafka.producing import Started, end, hand_over, made
+from safebus.schemas.kafka.their_logs import bound_logs
 
 
 @dataclass(frozen=True)
@@ -50,6 +43,13 @@ class Refusal:
 
     message: Message
     why: SafebusError
+
+
+class Written(NamedTuple):
+    """Where the broker put a message."""
+
+    partition: int
+    offset: int
 
 
 #: What is said of one topic and says nothing of any other.
@@ -73,9 +73,13 @@ class Writer:
     Only one with a transactional id has a producer id, by which a broker tells repeats. Nobody is asked for it: whoever
     may write to a topic may write under an id that a broker will give to somebody else next, and what that one then
     writes is taken for a repeat, acknowledged, and nowhere. So a retry may write the same twice here; every record of
-    ours has an id by which its readers know that.
+    ours has an id by which its readers know that. And there is no sequence that a stopped broker could break for good.
+
+    It may be made anywhere, and belongs to the process and the loop in which it is started. Whoever cancels all tasks
+    of that loop ends those that send, too; the next message connects anew.
 
     Args:
+        timeout_s: How long a call waits for acknowledgements, and how long what nobody has acknowledged is tried.
         linger_ms: How long a record waits for others to go with it, milliseconds. Whoever waits for each of its few
             records before it goes on should say 0.
         compression: `zstd`, or None: as it is. Many records that say the same in other words become a fifteenth.
@@ -109,7 +113,9 @@ class Writer:
             transaction_timeout_ms=60_000,
             **connection.settings(),
         )
-        self._producer = AIOKafkaProducer(**self._settings)
+        self._started: Started | None = None
+        self._stopped = False
+        self._one_at_a_time: asyncio.Lock | None = None  # while a connection is made anew
 
     async def start(self) -> None:
         """
@@ -118,27 +124,65 @@ class Writer:
         Raises:
             NotReachable: No broker answers, or this certificate may not write under the transactional id.
         """
+        self._started = await self._begun()
+        self._stopped = False
+        self._one_at_a_time = asyncio.Lock()
+
+    async def _begun(self) -> Started:
+        bound_logs()
+        producer = made(self._settings)
         try:
             # aiokafka asks for a producer id for ever; a caller must hear when nobody answers.
             async with asyncio.timeout(self._timeout_s):
-                await self._producer.start()
-        except TimeoutError as exc:
-            raise await self._connection.unreachable() from exc
-        except TransactionalIdAuthorizationFailed as exc:
-            raise NotAllowed("this certificate may not write under its transactional id; ask for WRITE on it") from exc
-        except KafkaConnectionError as exc:
-            raise await self._connection.unreachable() from exc
+                await producer.start()
+        except BaseException as exc:
+            await end(producer, within_s=1.0)
+            if isinstance(exc, TransactionalIdAuthorizationFailed):
+                raise NotAllowed(
+                    "this certificate may not write under its transactional id; ask for WRITE on it"
+                ) from exc
+            if isinstance(exc, TimeoutError | KafkaConnectionError):
+                raise await self._connection.unreachable() from exc
+            raise
+        return Started.here(producer)
 
-    async def send_all(self, messages: Iterable[Message]) -> list[tuple[int, int]]:
+    async def _usable(self) -> AIOKafkaProducer:
+        """
+        The producer, if it can send from here.
+
+        Raises:
+            WrongUse: It cannot.
+            NotReachable: It had to connect anew and could not.
+        """
+        started = self._started
+        if started is None:
+            raise WrongUse("it was stopped; start it again" if self._stopped else "it was not started; start it first")
+        started.check_that_it_is_ours()
+        if started.sends() or self._settings["transactional_id"] is not None:
+            return started.producer
+        assert self._one_at_a_time is not None
+        async with self._one_at_a_time:
+            if self._started is started:  # nobody was faster
+                self._started = await self._begun()
+                await end(started.producer, within_s=1.0)
+        return self._producer
+
+    @property
+    def _producer(self) -> AIOKafkaProducer:
+        assert self._started is not None
+        return self._started.producer
+
+    async def send_all(self, messages: Iterable[Message]) -> list[Written]:
         """
         Write messages and wait until the broker has all of them.
 
         Returns:
-            (partition, offset) of each, in order.
+            Where each is, in order.
 
         Raises:
             NotAllowed: The topic of one may not be written by this certificate.
             NotReachable: One was not acknowledged in time, or refused.
+            WrongUse: It was not started, or by another loop or process.
         """
         written, refused = await self._send(messages, stop_at_refusal=True)
         assert not refused
@@ -153,16 +197,43 @@ class Writer:
 
         Raises:
             NotReachable: One was not acknowledged in time. Some may be written, and some may not.
+            WrongUse: It was not started, or by another loop or process.
         """
         _, refused = await self._send(messages, stop_at_refusal=False)
         return refused
 
-    async def _send(
-        self, messages: Iterable[Message], *, stop_at_refusal: bool
-    ) -> tuple[list[tuple[int, int]], list[Refusal]]:
+    async def outcomes(self, messages: Iterable[Message]) -> list[Written | SafebusError]:
+        """
+        Write messages, and tell of each what became of it, in order: where it is, or why not.
+
+        Raises:
+            NotReachable: No connection could be made anew; nothing was sent.
+            WrongUse: It was not started, or by another loop or process.
+        """
+        producer = await self._usable()
+        found = list(messages)
+        handed_over: list[asyncio.Future[Any]] = []
+        told: list[Written | SafebusError] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                for m in found:
+                    handed_over.append(await _tried(hand_over(producer, m)))
+                await asyncio.gather(*handed_over, return_exceptions=True)
+        for m, acknowledged in zip(found, handed_over, strict=False):
+            if not acknowledged.done():
+                told.append(_said_plainly(m, TimeoutError()))
+            elif (exc := acknowledged.exception()) is not None:
+                told.append(_said_plainly(m, exc))
+            else:
+                told.append(Written(acknowledged.result().partition, acknowledged.result().offset))
+        not_sent = NotReachable("it was not sent: the time was over while others waited")
+        return told + [not_sent] * (len(found) - len(told))
+
+    async def _send(self, messages: Iterable[Message], *, stop_at_refusal: bool) -> tuple[list[Written], list[Refusal]]:
+        producer = await self._usable()
         found = list(messages)
         handed_over: list[tuple[Message, Any]] = []
-        written: list[tuple[int, int]] = []
+        written: list[Written] = []
         refused: list[Refusal] = []
         at = found[0] if found else None
         try:
@@ -170,22 +241,19 @@ class Writer:
             async with asyncio.timeout(self._timeout_s):
                 for at in found:
                     try:
-                        handed_over.append((at, await self._hand_over(at)))
+                        handed_over.append((at, await hand_over(producer, at)))
                     except _OF_THE_TOPIC as exc:
                         refused.append(_refusal(at, exc, stop_at_refusal))
                 for at, acknowledged in handed_over:
                     try:
                         done = await acknowledged
-                        written.append((done.partition, done.offset))
+                        written.append(Written(done.partition, done.offset))
                     except _OF_THE_TOPIC as exc:
                         refused.append(_refusal(at, exc, stop_at_refusal))
         except (KafkaError, TimeoutError) as exc:
             assert at is not None
             raise _said_plainly(at, exc) from exc
         return written, refused
-
-    async def _hand_over(self, m: Message) -> Any:
-        return await self._producer.send(m.topic, m.value, key=m.key, partition=m.partition, headers=list(m.headers))
 
     async def send_as_one(self, messages: Iterable[Message]) -> None:
         """
@@ -195,11 +263,12 @@ class Writer:
             Overtaken: Somebody did; nothing was written.
             NotReachable: It was not acknowledged in time. Whether it is written, only a new start can tell.
         """
+        producer = await self._usable()
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._producer.begin_transaction()
+                await producer.begin_transaction()
                 await self.send_all(messages)
-                await self._producer.commit_transaction()
+                await producer.commit_transaction()
         except (KafkaError, TimeoutError) as exc:
             raise _overtaken_or(exc, f"a transaction was not committed ({type(exc).__name__})") from exc
 
@@ -211,20 +280,30 @@ class Writer:
             NotReachable: As `start`.
         """
         await self.stop()
-        self._producer = AIOKafkaProducer(**self._settings)
         await self.start()
 
     async def stop(self) -> None:
-        """Flush and disconnect; what nobody takes any more within the timeout is given up."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._producer.stop()
-        except TimeoutError:
-            # A transaction is asked for again and again, for as long as one waits for it: so one second, and no more.
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                async with asyncio.timeout(1.0):
-                    await self._producer._sender.close()
-            await self._producer.client.close()
+        """
+        Flush and disconnect; what nobody takes any more within the timeout is given up.
+
+        Raises:
+            WrongUse: It was started by another loop or process.
+        """
+        started, self._stopped = self._started, True
+        if started is not None:
+            started.check_that_it_is_ours()
+            self._started = None
+            await end(started.producer, within_s=self._timeout_s)
+
+
+async def _tried(sending: Coroutine[Any, Any, asyncio.Future[Any]]) -> asyncio.Future[Any]:
+    """What it leads to, also where it leads to an error at once."""
+    try:
+        return await sending
+    except KafkaError as exc:
+        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        refused.set_exception(exc)
+        return refused
 
 
 def _refusal(message: Message, exc: KafkaError, stop: bool) -> Refusal:
@@ -237,6 +316,16 @@ def _said_plainly(message: Message, exc: BaseException) -> SafebusError:
     """What was refused, without the message."""
     if isinstance(exc, TopicAuthorizationFailedError):
         return NotAllowed(f"this certificate may not write to `{message.topic}`; ask the operator for WRITE on it")
+    if isinstance(exc, UnknownTopicOrPartitionError):
+        return NoTopic(
+            f"there is no topic `{message.topic}` on this bus, or this certificate may not see it, so nothing was "
+            "written; ask the operator (`safebus topics apply` makes it for a partner of the register)"
+        )
+    if isinstance(exc, MessageSizeTooLargeError):
+        return NotReachable(
+            f"`{message.topic}` takes no message of {len(message.value)} bytes ({type(exc).__name__}); "
+            "it is not written"
+        )
     return _overtaken_or(
         exc,
         f"`{message.topic}` did not acknowledge a message of {len(message.value)} bytes "

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.errors import BadRegister
-from safebus.schemas.events import what_is_wrong
+from safebus.schemas.event_part import what_is_wrong
 from safebus.streams.register.governance import (
     IDS_FOLLOW_AFTER,
     PEOPLE,

@@ -15,6 +15,7 @@ from a_case import (
     with_partner,
     with_restricted_record,
 )
+from unchecked import unchecked
 
 from safebus.schemas.bus_records import Notification
 from safebus.schemas.events import Person, PersonRole
@@ -105,7 +106,7 @@ def test_a_restricted_child_is_still_known_by_name_and_birth_date() -> None:
 def test_the_publisher_hears_before_it_sends_that_nobody_could_tell() -> None:
     child = Person(ref="ava", role=PersonRole.CHILD, given_name="Ava", local_id="FP-4711")
     others = tuple(person for person in incident().subjects if person.role is PersonRole.ALLEGED_PERPETRATOR)
-    event = incident().model_copy(update={"subjects": (child, *others)})
+    event = unchecked(incident(), {"subjects": (child, *others)})
 
     assert unclear_to_all(event) == ("subjects.0 (CHILD)",)
     assert unclear_to_all(incident(FIRST_NAME_AND_NUMBER)) == ()

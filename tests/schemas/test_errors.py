@@ -13,6 +13,7 @@ from safebus.schemas.errors import (
     NotReachable,
     Refused,
     SafebusError,
+    SomeNotAccepted,
 )
 
 
@@ -44,3 +45,13 @@ def test_a_bad_register_says_each_problem_on_its_own_line() -> None:
     bad = BadRegister(["`a` line 1: x", "`b` line 2: y"])
 
     assert (str(bad), bad.problems) == ("`a` line 1: x\n`b` line 2: y", ["`a` line 1: x", "`b` line 2: y"])
+
+
+@pytest.mark.parametrize(("refused", "rest"), [(1, ""), (3, "; and 2 more")])
+def test_of_several_some_were_accepted_and_some_were_not(refused: int, rest: str) -> None:
+    why = NotReachable("no broker answers")
+    told = SomeNotAccepted(["a", "b"], [(f"event-{n}", why) for n in range(refused)])
+
+    assert str(told) == f"2 of {2 + refused} events were accepted; not event-0: no broker answers{rest}"
+    assert (told.accepted, told.not_accepted[0]) == (("a", "b"), ("event-0", why))
+    assert isinstance(told, NotReachable)

@@ -13,7 +13,6 @@ import mirror
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from random_events import TYPES, a_plain_event, an_event, changed, events
 
 from safebus.deploy.local.demo import story
@@ -28,7 +27,6 @@ from safebus.schemas.events import (
     PersonRole,
     ProtectionPlan,
     from_json,
-    what_is_wrong,
 )
 
 # The classes and the schemas
@@ -233,14 +231,13 @@ def test_what_is_wrong_names_the_field_and_what_to_do(event: dict[str, Any], say
 
 
 @pytest.mark.parametrize(("event", "says"), WRONG, ids=[says for _, says in WRONG])
-def test_pydantics_own_words_repeat_no_value_either(event: dict[str, Any], says: str) -> None:
-    """A publisher's code may log the ValidationError as it is."""
-    with pytest.raises(ValidationError) as refused:
+def test_its_class_says_the_same(event: dict[str, Any], says: str) -> None:
+    """A publisher's code may log the error as it is, with what led to it."""
+    with pytest.raises(BadInput) as refused:
         EVENT_CLASSES[event["event_type"]].model_validate_json(json.dumps(event))
 
-    assert "canary" not in f"{refused.value} {refused.value!r}".lower()
-    assert "9990079195" not in f"{refused.value} {refused.value!r}"
-    assert what_is_wrong(refused.value).startswith(says)
+    assert str(refused.value).startswith(says)
+    assert (refused.value.__cause__, refused.value.__context__) == (None, None)
 
 
 def test_only_the_first_five_problems_are_told_and_the_rest_counted() -> None:
@@ -254,7 +251,7 @@ def test_only_the_first_five_problems_are_told_and_the_rest_counted() -> None:
 
 
 def test_an_event_of_another_type_is_refused_by_its_class() -> None:
-    with pytest.raises(ValidationError, match=r"event_type must be `care\.protection-plan\.v1` in this class of event"):
+    with pytest.raises(BadInput, match=r"event_type must be `care\.protection-plan\.v1` in this class of event"):
         ProtectionPlan.model_validate(a_plain_event("care.protection-plan.v1") | {"event_type": "police.encompass.v1"})
 
 
@@ -270,7 +267,7 @@ def test_a_number_is_no_time(number: object) -> None:
 
 def test_a_naive_time_is_refused() -> None:
     """Nobody knows when it was: British clocks change."""
-    with pytest.raises(ValidationError, match="the time has no zone"):
+    with pytest.raises(BadInput, match="the time has no zone"):
         an_event(occurred_at=datetime(2026, 1, 5, 21, 0))  # noqa: DTZ001
 
 
@@ -313,7 +310,7 @@ def test_a_payload_that_does_not_say_whom_it_is_about_is_about_one(event_type: s
     """Otherwise one child's diagnosis would reach the other child's school."""
     people = [{"ref": "one", "role": "CHILD"}, {"ref": "two", "role": "CHILD"}]
 
-    with pytest.raises(ValidationError, match="publish one event for each child or person"):
+    with pytest.raises(BadInput, match="publish one event for each child or person"):
         an_event(event_type, subjects=people)
 
 
@@ -321,7 +318,7 @@ def test_a_crowd_is_not_one_event() -> None:
     """Each of them may lead to a message for each recipient: a small event must not become a flood."""
     people = [{"ref": f"p{n}", "role": "CHILD"} for n in range(31)]
 
-    with pytest.raises(ValidationError, match="at most 30 persons"):
+    with pytest.raises(BadInput, match="at most 30 persons"):
         an_event("housing.temporary-accommodation.v1", subjects=people)
 
 
@@ -333,8 +330,10 @@ def test_one_person_it_is_about_is_enough(role: str) -> None:
 def test_an_event_cannot_be_changed_once_made() -> None:
     event = an_event()
 
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(BadInput, match=r"^an event is not changed in place; `OperationEncompass\.with_\(purpose="):
         event.purpose = "other"
+    with pytest.raises(BadInput, match="an event is not changed in place"):
+        del event.purpose
 
 
 def test_every_child_at_the_incident_may_be_someone_in_the_event() -> None:
@@ -352,7 +351,7 @@ def test_every_child_at_the_incident_may_be_someone_in_the_event() -> None:
 def test_a_reference_to_nobody_is_refused_even_among_good_ones() -> None:
     at = [{"subject_ref": ref, "present": True, "spoken_to": True} for ref in ("child", "stranger")]
 
-    with pytest.raises(ValidationError, match=re.escape("`subject_ref` that no subject has")):
+    with pytest.raises(BadInput, match=re.escape("`subject_ref` that no subject has")):
         an_event(payload=a_plain_event()["payload"] | {"children": at})
 
 
@@ -376,5 +375,5 @@ def test_what_does_not_hold_together_is_told(changes: dict[str, Any], complaint:
     if refs := changes.pop("children", None):
         told["payload"]["children"] = [{"subject_ref": ref, "present": True, "spoken_to": False} for ref in refs]
 
-    with pytest.raises(ValidationError, match=re.escape(complaint)):
+    with pytest.raises(BadInput, match=re.escape(complaint)):
         OperationEncompass.model_validate(told | changes)

@@ -92,6 +92,7 @@ async def test_whoever_started_before_can_write_no_more(kafka_broker: Broker, fr
 async def test_a_broker_that_falls_silent_in_the_middle_is_an_error_in_bounded_time(
     embedded_broker: Broker, fresh: str
 ) -> None:
+    embedded_broker.create_topics({fresh: 4})
     async with Wire(embedded_broker.bootstrap) as wire:
         async with writer(Connection(wire.bootstrap), fresh, timeout_s=1.0) as link:
             await link.send_as_one([message(fresh, "heard")])
@@ -124,6 +125,7 @@ async def test_a_broker_that_never_lets_us_start_is_an_error_in_bounded_time(
 
 async def test_a_remembered_partition_is_the_one_that_the_key_leads_to(embedded_broker: Broker, fresh: str) -> None:
     """Otherwise a case would change its partition with an upgrade, and its order with it."""
+    embedded_broker.create_topics({fresh: 4})
     keys = [f"case-{n}".encode() for n in range(40)]
     async with plain(Connection(embedded_broker.bootstrap)) as link:
         written = await link.send_all(Message(fresh, key, b"v") for key in keys)

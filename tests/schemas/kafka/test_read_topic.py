@@ -26,7 +26,8 @@ from safebus.schemas.kafka.reader import read_topic
 
 
 @pytest.fixture
-def here(embedded_broker: Broker) -> Connection:
+def here(embedded_broker: Broker, fresh: str) -> Connection:
+    embedded_broker.create_topics({fresh: 4})
     return Connection(embedded_broker.bootstrap)
 
 
@@ -111,9 +112,9 @@ async def test_a_broker_that_knows_an_offset_by_its_time_is_believed(here: Conne
     assert found == {0: NUMBERS[4:]}
 
 
-async def test_a_topic_that_is_not_there_is_named(here: Connection, fresh: str) -> None:
+async def test_a_topic_that_is_not_there_is_named(embedded_broker: Broker, fresh: str) -> None:
     with pytest.raises(NotReachable) as refused:
-        await read_all(here, fresh)
+        await read_all(Connection(embedded_broker.bootstrap), fresh)
 
     assert str(refused.value) == (
         f"the broker has no topic `{fresh}`; `safebus topics plan` shows what there should be"

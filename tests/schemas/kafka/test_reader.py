@@ -192,6 +192,7 @@ async def test_nobody_waits_for_a_topic_that_is_not_wanted(connection: Connectio
 @pytest.mark.parametrize("topics", [1, 2])
 async def test_a_broker_that_falls_silent_ends_our_patience(embedded_broker: Broker, fresh: str, topics: int) -> None:
     names = [f"{fresh}-{n}" for n in range(topics)]
+    embedded_broker.create_topics(dict.fromkeys(names, 4))
     for name in names:
         await write(Connection(embedded_broker.bootstrap), name, {0: 3})
     said = {1: f"`{names[0]}` could not be read to its end", 2: "the topics could not be read to their ends"}[topics]

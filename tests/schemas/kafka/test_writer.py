@@ -7,6 +7,7 @@ client does for it, so a real client meets the real bytes: see `wire`.
 
 import asyncio
 import gc
+import os
 import struct
 import time
 from pathlib import Path
@@ -17,17 +18,18 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     TopicAuthorizationFailedError,
 )
-from wire import PRODUCE, Wire
+from wire import METADATA, PRODUCE, Wire
 
 from safebus.deploy.local.brokers import Broker, open_broker
-from safebus.schemas.errors import NotReachable
+from safebus.schemas.errors import NotAllowed, NoTopic, NotReachable, WrongUse
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
 
 
 @pytest.fixture
-def here(embedded_broker: Broker) -> Connection:
+def here(embedded_broker: Broker, fresh: str) -> Connection:
+    embedded_broker.create_topics({fresh: 4})
     return Connection(embedded_broker.bootstrap)
 
 
@@ -71,8 +73,7 @@ async def test_a_message_that_is_too_large_names_topic_and_size_and_not_its_cont
             await link.send_all([Message(fresh, CANARY, value, [("ce_id", CANARY)], partition=0)])
 
     assert str(refused.value) == (
-        f"`{fresh}` did not acknowledge a message of 2000011 bytes (MessageSizeTooLargeError); "
-        "it may or may not be written"
+        f"`{fresh}` takes no message of 2000011 bytes (MessageSizeTooLargeError); it is not written"
     )
     assert isinstance(refused.value.__cause__, MessageSizeTooLargeError)
     assert "CANARY" not in repr(refused.value)
@@ -111,11 +112,11 @@ async def test_a_broker_that_falls_silent_while_we_write_is_an_error_in_bounded_
     assert sent_and_stopped_in < 10
 
 
-async def test_what_is_no_error_of_the_broker_passes_as_it_is(here: Connection) -> None:
+async def test_what_is_no_error_of_the_broker_passes_as_it_is(here: Connection, fresh: str) -> None:
     """A bug must show as the bug it is."""
     async with outbound(here) as link:
         with pytest.raises(TypeError):
-            await link.send_all([Message("topic", b"case", "not bytes")])  # type: ignore[arg-type]
+            await link.send_all([Message(fresh, b"case", "not bytes")])  # type: ignore[arg-type]
 
 
 async def test_when_nobody_is_there_it_says_so_and_leaves_nothing_open(
@@ -154,3 +155,131 @@ async def test_a_port_that_takes_calls_and_never_answers_is_an_error_in_bounded_
     server.close()
 
     assert took < 10
+
+
+async def test_whoever_gives_up_while_it_connects_leaves_nothing_open(
+    here: Connection, recwarn: pytest.WarningsRecorder
+) -> None:
+    async with Wire(here.bootstrap) as wire:
+        wire.silent = True
+        link = Writer(Connection(wire.bootstrap), client_id="test")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await link.start()
+        await link.stop()
+    del link
+    gc.collect()
+
+    assert [str(w.message) for w in recwarn if "AIOKafka" in str(w.message)] == []
+
+
+# What becomes of each
+
+
+async def test_of_each_message_it_is_told_what_became_of_it(here: Connection, fresh: str) -> None:
+    async with outbound(here) as link:
+        told = await link.outcomes(
+            [
+                Message(fresh, b"k", b"v", partition=1),
+                Message(fresh, b"k", bytes(2_000_000), partition=1),
+                Message(f"{fresh}-is-not-there", b"k", b"v"),
+                Message(fresh, b"k", b"v", partition=1),
+            ]
+        )
+        nothing = await link.outcomes([])
+
+    assert [told[0], told[3], nothing] == [(1, 0), (1, 1), []]
+    assert "takes no message of 2000000 bytes" in str(told[1])
+    assert isinstance(told[2], NoTopic) and str(told[2]).startswith(f"there is no topic `{fresh}-is-not-there` on")
+
+
+async def test_of_each_message_it_is_told_whether_it_may_be_there(here: Connection, fresh: str) -> None:
+    """The first is on its way when the broker falls silent; for the others there is no time left."""
+    async with Wire(here.bootstrap) as wire, outbound(Connection(wire.bootstrap), timeout_s=1.0) as link:
+        await link.send_all([Message(fresh, b"k", b"v", partition=0)])
+        wire.silent = True
+        elsewhere = f"{fresh}-elsewhere"
+        told = await link.outcomes(
+            [Message(fresh, b"k", CANARY, partition=0), Message(elsewhere, b"k", b"v"), Message(fresh, b"k", b"v")]
+        )
+
+    assert [type(each) for each in told] == [NotReachable] * 3
+    assert str(told[0]).startswith(f"`{fresh}` did not acknowledge a message of 11 bytes (")
+    assert str(told[2]) == "it was not sent: the time was over while others waited"
+
+
+async def test_a_topic_that_we_may_not_see_is_named(here: Connection, fresh: str) -> None:
+    def not_allowed(answer: bytes) -> bytes:
+        name = struct.pack(">h", len(fresh)) + fresh.encode()
+        at = answer.find(name) - 2
+        return answer if at < 0 else answer[:at] + struct.pack(">h", 29) + answer[at + 2 :]
+
+    async with Wire(here.bootstrap) as wire:
+        wire.answers_to[METADATA] = not_allowed
+        async with outbound(Connection(wire.bootstrap)) as link:
+            [told] = await link.outcomes([Message(fresh, b"k", b"v")])
+
+    assert isinstance(told, NotAllowed) and f"may not write to `{fresh}`" in str(told)
+
+
+# Where it lives
+
+
+async def test_it_is_used_where_it_was_started(here: Connection, fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = await asyncio.to_thread(Writer, here, client_id="test")
+    message = Message(fresh, b"k", b"v", partition=0)
+
+    with pytest.raises(WrongUse, match=r"^it was not started; start it first$"):
+        await link.send_all([message])
+    await link.start()
+    with pytest.raises(WrongUse, match="was started in another event loop"):
+        await asyncio.to_thread(asyncio.run, link.send_all([message]))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: 1)
+        with pytest.raises(WrongUse, match="and this is process 1; make and start one in each process"):
+            await link.send_all([message])
+    assert await link.send_all([message]) == [(0, 0)]
+    await link.stop()
+    with pytest.raises(WrongUse, match=r"^it was stopped; start it again$"):
+        await link.send_all([message])
+
+
+def others() -> list[asyncio.Task[object]]:
+    return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+
+async def test_whoever_cancels_all_tasks_does_not_end_it(tmp_path: Path) -> None:
+    """Nor while nobody answers: then the next call tries again. Those who call at once connect once."""
+    with open_broker("embedded", data_dir=tmp_path) as broker:
+        broker.create_topics({"t": 4})
+        link = Writer(Connection(broker.bootstrap), client_id="test", timeout_s=2.0)
+        await link.start()
+        for task in others():
+            task.cancel()
+        written = await asyncio.gather(*(link.send_all([Message("t", b"k", b"v", partition=0)]) for _ in range(4)))
+        connections = len({id(link._producer)})
+        for task in others():
+            task.cancel()
+    for _ in range(2):
+        with pytest.raises(NotReachable, match=r"^no broker answers at"):
+            await link.send_all([Message("t", b"k", b"v", partition=0)])
+    await link.stop()
+
+    assert sorted(offset for [(_, offset)] in written) == [0, 1, 2, 3]
+    assert connections == 1
+
+
+async def test_a_broker_that_is_away_is_asked_ten_times_a_second(tmp_path: Path) -> None:
+    """aiokafka asks without a pause: a third of a processor, and thousands of lines in a log."""
+    with open_broker("embedded", data_dir=tmp_path) as broker:
+        link = Writer(Connection(broker.bootstrap), client_id="test", timeout_s=2.0)
+        await link.start()
+    asked, began = 0, time.monotonic()
+    while asked < 5:
+        asked += not await link._producer.client.force_metadata_update()
+    took = time.monotonic() - began
+    [told] = await link.outcomes([Message("never-seen", b"k", b"v")])
+    await link.stop()
+
+    assert took > 0.4
+    assert type(told) is NotReachable  # nobody has said that it is not there

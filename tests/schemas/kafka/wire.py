@@ -13,7 +13,7 @@ import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable
 
-PRODUCE, LIST_OFFSETS, OFFSET_FETCH, INIT_PRODUCER_ID = 0, 2, 9, 22
+PRODUCE, LIST_OFFSETS, METADATA, OFFSET_FETCH, INIT_PRODUCER_ID = 0, 2, 3, 9, 22
 
 Change = Callable[[bytes], bytes]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from a_register import KEY, NOON, demo, put
+from unchecked import unchecked
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import Earlier
@@ -194,7 +195,7 @@ def test_a_parent_who_is_a_danger_to_anyone_counts_like_a_suspect() -> None:
     told = without_gary()
     ben = told.subjects[1]
     parent = with_gary().subjects[-1].model_copy(update={"role": PersonRole.PARENT_CARER, "works_for": ("haven",)})
-    about_ben = told.model_copy(update={"subjects": (ben, parent)})
+    about_ben = unchecked(told, {"subjects": (ben, parent)})
 
     assert stands(about_ben) == {}
     assert stands(about_ben, endangered(demo())) == {BEECH: {Side.STANDING}, "haven": {Side.STANDING}}

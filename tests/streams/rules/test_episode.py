@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from a_register import KEY, NOON, demo, share
+from unchecked import unchecked
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import DecisionRecord, Earlier, Episode, Holder, Outcome
@@ -55,7 +56,7 @@ class Memory:
 def follow_up(**changes: Any) -> Event:
     """The next morning; nobody names the suspect any more."""
     others = tuple(person for person in FIRST.subjects if person.role != "ALLEGED_PERPETRATOR")
-    return FIRST.model_copy(update={"event_id": SECOND_ID, "lifecycle": Lifecycle.UPDATE, "subjects": others} | changes)
+    return unchecked(FIRST, {"event_id": SECOND_ID, "lifecycle": Lifecycle.UPDATE, "subjects": others} | changes)
 
 
 def after_the_first(event: Event) -> Earlier:

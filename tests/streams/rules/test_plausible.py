@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from unchecked import unchecked
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.events import Event, IdentityEvent, PersonRole, PlanType
@@ -22,7 +23,7 @@ def said(event: Event, now: datetime = NOW) -> list[tuple[str, str]]:
 def with_ava(**changes: Any) -> Event:
     event = story.incident()
     ava, *others = event.subjects
-    return event.model_copy(update={"subjects": (ava.model_copy(update=changes), *others)})
+    return unchecked(event, {"subjects": (ava.with_(**changes), *others)})
 
 
 @pytest.mark.parametrize("event", [event for event, _ in story.first_chapter()], ids=lambda e: e.event_type)
@@ -92,7 +93,7 @@ def test_a_reason_says_where_and_not_what() -> None:
 
 
 def with_payload(event: Event, **changes: Any) -> Event:
-    return event.model_copy(update={"payload": event.payload.model_copy(update=changes)})  # type: ignore[attr-defined]
+    return unchecked(event, {"payload": unchecked(event.payload, changes)})  # type: ignore[attr-defined]
 
 
 def died(at: datetime) -> Event:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from a_register import flow
+from unchecked import unchecked
 
 from safebus.deploy.local.demo import story
 from safebus.schemas import codec, gate
@@ -452,8 +453,8 @@ def test_what_may_go_and_is_not_there_is_listed_neither_as_released_nor_as_withh
 
     def listed(*, children: Any, **ava: Any) -> set[str]:
         subjects = (told.subjects[0].model_copy(update=ava), *told.subjects[1:])
-        payload = told.payload.model_copy(update={"police_reference": "", "children": children})
-        event = told.model_copy(update={"subjects": subjects, "payload": payload}).model_dump()
+        payload = unchecked(told.payload, {"police_reference": "", "children": children})
+        event = unchecked(told, {"subjects": subjects, "payload": payload}).model_dump()
         built = found.view.record(event, subject_ref="ava")
         released, withheld = found.listing(built, groups_in(event, subject_ref="ava"))
         paths = {field.path for field in released}
@@ -461,7 +462,7 @@ def test_what_may_go_and_is_not_there_is_listed_neither_as_released_nor_as_withh
         return paths
 
     [child, *_] = told.payload.children
-    some = listed(children=(child.model_copy(update={"spoken_to": None}),), family_name=None)
+    some = listed(children=(unchecked(child, {"spoken_to": None}),), family_name=None)
     assert some >= {"subject.given_name", "subject.upn", "payload.children[].present"}
     assert not some & {"subject.family_name", "payload.children[].spoken_to", "payload.police_reference"}
     assert not {path for path in listed(children=()) if path.startswith("payload.children")}
@@ -476,8 +477,8 @@ def test_a_list_does_not_hang_on_what_was_listed_before(order: tuple[int, int]) 
     listed = {}
     for i in order:
         told = story.incident()
-        payload = told.payload.model_copy(update={"police_reference": said[i]})
-        built = found.view.record(told.model_copy(update={"payload": payload}).model_dump(), subject_ref="ava")
+        payload = unchecked(told.payload, {"police_reference": said[i]})
+        built = found.view.record(unchecked(told, {"payload": payload}).model_dump(), subject_ref="ava")
         released, _ = found.listing(built, frozenset({Group.SUBJECT}))
         listed[i] = {field.path for field in released}
 

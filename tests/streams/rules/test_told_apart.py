@@ -8,6 +8,7 @@ import pytest
 from a_register import NOON, change_flow, demo, put, share
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unchecked import unchecked
 
 from safebus.deploy.local.demo import story
 from safebus.schemas.bus_records import Outcome
@@ -349,9 +350,9 @@ def test_an_event_is_unclear_to_all_where_no_partner_could_tell() -> None:
     ava, *others = of_ava(**unknown).subjects
 
     assert unclear_to_all(of_ava(**unknown)) == (), "her mother is known"
-    alone = story.incident().model_copy(update={"subjects": (ava, *(p for p in others if p.role is PersonRole.CHILD))})
+    alone = story.incident().with_(subjects=(ava, *(p for p in others if p.role is PersonRole.CHILD)))
     assert unclear_to_all(alone) == ("subjects.0 (CHILD)",)
-    assert unclear_to_all(alone.model_copy(update={"lifecycle": Lifecycle.RETRACT})) == ()
+    assert unclear_to_all(unchecked(alone, {"lifecycle": Lifecycle.RETRACT})) == ()
 
 
 def test_nobody_is_warned_of_those_whom_no_message_is_about_by_itself() -> None:

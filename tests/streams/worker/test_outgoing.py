@@ -77,7 +77,7 @@ async def test_what_is_closed_is_not_tried_until_it_is_open(ground: Ground) -> N
 async def test_what_cannot_be_set_aside_stops_the_worker(ground: Ground) -> None:
     outgoing = Outgoing(ground.writer, Counts(), closed=tuple, look=nothing_new)
 
-    with pytest.raises(NotReachable, match="did not acknowledge a message of 500 bytes"):
+    with pytest.raises(NotReachable, match="takes no message of 500 bytes"):
         await outgoing.send([ground.message("quarantine", 500)])
 
 

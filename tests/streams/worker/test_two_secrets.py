@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from a_register import KEY as FIRST
 from a_register import NOON, ORIGIN, demo
+from unchecked import unchecked
 
 from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
@@ -41,8 +42,8 @@ def known(record: DecisionRecord) -> KnownDecision:
     return KnownDecision.of(record, "digest")
 
 
-RETRACTION = story.incident().model_copy(
-    update={"lifecycle": Lifecycle.RETRACT, "supersedes_event_id": story.incident().event_id}
+RETRACTION = unchecked(
+    story.incident(), {"lifecycle": Lifecycle.RETRACT, "supersedes_event_id": story.incident().event_id}
 )
 
 

@@ -1,0 +1,205 @@
+"""
+How does an application without an event loop publish?
+
+    publisher = PublisherSync(Connection("127.0.0.1:9092"), agency="fordshire-police", case_secret=secret)
+
+    def a_view(request):
+        accepted = publisher.publish(event, case="case 4711")
+
+One for the whole application, made where its module is imported; it connects at the first event. Any number of
+threads may call it. A process that was forked from one that used it (Celery, gunicorn, multiprocessing) gets a
+connection of its own, for two processes at one connection would read each other's answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+from safebus.producers.publisher import PATIENCE_S, Accepted, Publisher
+from safebus.schemas.errors import NotReachable, WrongUse
+from safebus.schemas.events import Event
+from safebus.schemas.kafka.connection import Connection
+
+T = TypeVar("T")
+
+
+class PublisherSync:
+    """
+    Publishes one agency's events, from any thread.
+
+    Args:
+        case_secret: At least 16 bytes that only this agency has; it turns case references into opaque keys.
+        timeout_s: How long a call waits for the broker, seconds; connecting takes as long again at most.
+
+    Raises:
+        BadInput: The agency cannot be one, or the secret can be guessed.
+    """
+
+    def __init__(
+        self, connection: Connection, *, agency: str, case_secret: bytes, timeout_s: float = PATIENCE_S
+    ) -> None:
+        self._make = partial(self._kind, connection, agency=agency, case_secret=case_secret, timeout_s=timeout_s)
+        self._never_started = self._make()  # what is wrong is said now, and not at the first event
+        self._timeout_s = timeout_s
+        self._running: _Running | None = None
+        self._one_at_a_time = threading.Lock()
+        _ALL.add(self)
+
+    @property
+    def _kind(self) -> type[Publisher]:
+        return Publisher
+
+    def publish(self, event: Event, *, case: str) -> Accepted:
+        """
+        Publish an event and wait until the broker has it.
+
+        Args:
+            case: The agency's own reference of the case.
+
+        Raises:
+            BadInput: This agency may not publish it, or it does not fit its schema; says what to mend.
+            NotReachable: The broker did not acknowledge it, or will not take it from us (`NotAllowed`, `NoTopic`).
+                Publish the same event again, with all its fields as they were: it counts once.
+            WrongUse: It was called inside an event loop, which it would hold up.
+        """
+        return self._run(lambda publisher: publisher.publish(event, case=case))
+
+    def publish_all(self, events: Iterable[tuple[Event, str]]) -> list[Accepted]:
+        """
+        Publish several events, each with the agency's reference of its case; those of one case stay in order.
+
+        Raises:
+            BadInput: One of them may not be published; says which. Then none was.
+            SomeNotAccepted: Not all were acknowledged; says which. Publish those again: what counts twice counts once.
+            WrongUse: As `publish`.
+        """
+        given = list(events)  # here: a generator may belong to this thread
+        return self._run(lambda publisher: publisher.publish_all(given))
+
+    def case_key(self, case: str) -> bytes:
+        """The opaque key of a case: HMAC-SHA-256 (RFC 2104), cut to 128 bits."""
+        return self._never_started.case_key(case)
+
+    def close(self) -> None:
+        """Send what is on its way, and disconnect. It may be used again; at the end of the process it closes itself."""
+        with self._alone():
+            running, self._running = self._running, None
+        if running is not None and running.pid == os.getpid():
+            running.end(within_s=self._timeout_s + 1)
+
+    def __enter__(self) -> PublisherSync:
+        return self
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _tb: TracebackType | None) -> None:
+        self.close()
+
+    def _run(self, call: Callable[[Publisher], Coroutine[Any, Any, T]]) -> T:
+        _no_loop_here()
+        running = self._connected()
+        return running.wait_for(call(running.publisher), within_s=2 * self._timeout_s + 1)
+
+    def _connected(self) -> _Running:
+        with self._alone():
+            running = self._running
+            if running is None or not running.is_ours():
+                running = _Running.begun(self._make())
+                try:
+                    running.wait_for(running.publisher.start(), within_s=self._timeout_s + 3)
+                except BaseException:
+                    running.end(within_s=1.0)
+                    raise
+                self._running = running
+            return running
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While another thread connects, which may take all its time, all others wait together and not in a row."""
+        lock = self._one_at_a_time
+        if not lock.acquire(timeout=self._timeout_s + 4):
+            raise NotReachable("another thread waits for the broker, and it does not answer; nothing was sent")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _forked(self) -> None:
+        """In a child: whoever held the lock is not there, and what was running runs in the parent."""
+        self._one_at_a_time = threading.Lock()
+        if self._running is not None:
+            _OF_PARENTS.append(self._running)
+        self._running = None
+
+
+_ALL: weakref.WeakSet[PublisherSync] = weakref.WeakSet()
+#: Never touched and never freed: an event loop that a child closes forgets the parent's sockets, which both share.
+_OF_PARENTS: list[_Running] = []
+
+
+def _after_a_fork() -> None:
+    for publisher in list(_ALL):
+        publisher._forked()
+
+
+def _at_exit() -> None:
+    for publisher in list(_ALL):
+        publisher.close()
+
+
+os.register_at_fork(after_in_child=_after_a_fork)
+atexit.register(_at_exit)
+
+
+def _no_loop_here() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise WrongUse("it was called inside an event loop, which it would hold up; use `Publisher` there")
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A publisher in an event loop in a thread of its own."""
+
+    publisher: Publisher
+    loop: asyncio.AbstractEventLoop
+    thread: threading.Thread
+    pid: int
+
+    @classmethod
+    def begun(cls, publisher: Publisher) -> _Running:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="safebus-publisher", daemon=True)
+        thread.start()
+        return cls(publisher, loop, thread, os.getpid())
+
+    def is_ours(self) -> bool:
+        return self.pid == os.getpid() and self.thread.is_alive()
+
+    def wait_for(self, call: Coroutine[Any, Any, T], *, within_s: float) -> T:
+        """What it comes to; whoever is interrupted while waiting takes the call back."""
+        done = asyncio.run_coroutine_threadsafe(call, self.loop)
+        try:
+            return done.result(within_s)
+        except TimeoutError:
+            raise NotReachable("the broker did not answer in time; it may or may not be written") from None
+        finally:
+            done.cancel()
+
+    def end(self, *, within_s: float) -> None:
+        with contextlib.suppress(NotReachable):  # what is on its way can wait no longer
+            self.wait_for(self.publisher.stop(), within_s=within_s)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(within_s)
+        if not self.thread.is_alive():
+            self.loop.close()

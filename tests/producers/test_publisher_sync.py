@@ -1,0 +1,146 @@
+"""An application with threads and forks publishes, and each event that was acknowledged is there once."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import subprocess
+import sys
+import threading
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from safebus.deploy.local.brokers import Broker
+from safebus.deploy.local.demo import story
+from safebus.producers.publisher_sync import PublisherSync
+from safebus.schemas.errors import BadInput, NoTopic, NotReachable, WrongUse
+from safebus.schemas.events import OperationEncompass
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.reader import read_topic
+
+SECRET = b"only this agency has it, 32 byte"
+POLICE = "in.fordshire-police"
+
+
+@pytest.fixture
+def connection(broker: Broker) -> Connection:
+    broker.create_topics({POLICE: 4})
+    return Connection(broker.bootstrap)
+
+
+def incident() -> OperationEncompass:
+    return story.incident().with_(event_id=str(uuid.uuid4()))
+
+
+def publisher_to(connection: Connection, *, timeout_s: float = 5.0) -> PublisherSync:
+    return PublisherSync(connection, agency="fordshire-police", case_secret=SECRET, timeout_s=timeout_s)
+
+
+def there(connection: Connection) -> Counter[str]:
+    async def read() -> Counter[str]:
+        return Counter([dict(m.headers)["ce_id"].decode() async for m in read_topic(connection, POLICE)])
+
+    return asyncio.run(read())
+
+
+def test_many_threads_share_one(connection: Connection) -> None:
+    with publisher_to(connection) as publisher, ThreadPoolExecutor(20) as threads:
+        accepted = list(threads.map(lambda n: publisher.publish(incident(), case=f"case {n % 7}"), range(200)))
+        names = [thread.name for thread in threading.enumerate()]
+
+    assert names.count("safebus-publisher") == 1
+    found = there(connection)
+    assert [found[a.event_id] for a in accepted] == [1] * 200
+    assert "safebus-publisher" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_it_may_be_closed_and_used_again(connection: Connection) -> None:
+    publisher = publisher_to(connection)
+    first = publisher.publish(incident(), case="c")
+    publisher.close()
+    publisher.close()
+    [second] = publisher.publish_all((event, "c") for event in [incident()])
+    publisher.close()
+
+    assert (first.partition, first.offset) < (second.partition, second.offset)
+
+
+def test_what_is_wrong_is_said_as_by_the_other(connection: Connection) -> None:
+    with pytest.raises(BadInput, match="expected at least 16"):
+        PublisherSync(connection, agency="fordshire-police", case_secret=b"short")
+    with publisher_to(connection) as publisher:
+        with pytest.raises(BadInput, match="`case` is empty"):
+            publisher.publish(incident(), case=" ")
+        assert publisher.publish(incident(), case="c")
+    with PublisherSync(connection, agency="fordshire-fire", case_secret=SECRET) as other, pytest.raises(NoTopic):
+        other.publish(incident().with_(publisher=story.incident().publisher.with_(agency="fordshire-fire")), case="c")
+
+
+async def test_inside_an_event_loop_it_says_what_to_use(connection: Connection) -> None:
+    with pytest.raises(WrongUse, match="use `Publisher` there"):
+        publisher_to(connection).publish(incident(), case="c")
+
+
+def test_where_nobody_answers_many_threads_hear_it_together() -> None:
+    nobody = publisher_to(Connection("127.0.0.1:1"), timeout_s=0.5)
+
+    def ask(_: int) -> str:
+        with pytest.raises(NotReachable) as refused:
+            nobody.publish(incident(), case="c")
+        return str(refused.value)
+
+    with ThreadPoolExecutor(8) as threads:
+        said = set(threads.map(ask, range(8)))
+
+    assert said <= {
+        "no broker answers at `127.0.0.1:1`; is it up? `safebus doctor` looks",
+        "another thread waits for the broker, and it does not answer; nothing was sent",
+    }
+    assert nobody._running is None
+
+
+def _in_a_child(publisher: PublisherSync, answers: multiprocessing.SimpleQueue[str]) -> None:
+    answers.put(publisher.publish(incident(), case="c").event_id)
+
+
+def test_forked_processes_have_connections_of_their_own(kafka_broker: Broker) -> None:
+    """And the parent keeps its own, which it shares its sockets with."""
+    kafka_broker.create_topics({POLICE: 4})
+    connection = Connection(kafka_broker.bootstrap)
+    forks = multiprocessing.get_context("fork")
+    answers = forks.SimpleQueue()
+    with publisher_to(connection, timeout_s=20) as publisher:
+        ids = [publisher.publish(incident(), case="c").event_id]
+        children = [forks.Process(target=_in_a_child, args=(publisher, answers)) for _ in range(4)]
+        for child in children:
+            child.start()
+        ids += [publisher.publish(incident(), case="c").event_id for _ in range(20)]
+        ids += [answers.get() for _ in children]
+        for child in children:
+            child.join(60)
+        ids.append(publisher.publish(incident(), case="c").event_id)
+
+    assert [child.exitcode for child in children] == [0] * 4
+    found = there(connection)
+    assert {found[each] for each in ids} == {1}
+    assert len(ids) == 26
+
+
+SCRIPT = """
+import sys, uuid
+from safebus import Connection, PublisherSync
+from safebus.deploy.local.demo import story
+publisher = PublisherSync(Connection(sys.argv[1]), agency="fordshire-police", case_secret=b"s" * 32)
+print(publisher.publish(story.incident().with_(event_id=str(uuid.uuid4())), case="c").event_id)
+"""
+
+
+def test_a_script_that_never_closes_it_ends_quietly(connection: Connection) -> None:
+    words = [sys.executable, "-W", "always", "-c", SCRIPT, connection.bootstrap]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert there(connection)[done.stdout.strip()] == 1
