@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from safebus.consumers.audit.replay.decision_heads import events_at
 from safebus.consumers.audit.replay.time_span import CLOCKS_APART
@@ -18,6 +18,7 @@ from safebus.schemas.bus_records import DecisionRecord, Notification, Origin, Ou
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.group_offsets import committed_by_each
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader, read_topic
 from safebus.schemas.keys import PersonKey
@@ -114,6 +115,42 @@ async def last_receipts(connection: Connection, partner: str, *, since: datetime
         if isinstance(receipt, Receipt) and since <= receipt.at < until:
             found[receipt.notification_id] = receipt
     return sorted(found.values(), key=lambda receipt: receipt.at)
+
+
+async def without_receipt(connection: Connection, partner: str) -> list[str]:
+    """
+    Ids of what stands on a partner's topic, is not dealt with and has no receipt yet, in the order of the topic.
+
+    Raises:
+        NotReachable: A topic cannot be read, or the broker does not say how far the partner's group is.
+    """
+    out, told = topics.notifications_for(partner), topics.receipts_from(partner)
+    async with Reader(connection, {out, told}.__contains__, committed=False) as reader:
+        mine = [partition for partition in reader.partitions if partition.topic == out]
+        group = f"adapter-{partner}"
+        done = (await committed_by_each(connection, {group: mine}))[group] if mine else {}
+        for partition in mine:
+            reader.seek(partition, max(done.get(partition, 0), reader.begins[partition]))
+        found: dict[str, int] = {}
+        for partition in mine:
+            while records := await reader.take_some(partition):
+                for record in records:
+                    sent = own_record(record, Notification, belongs=lambda n: n.recipient == partner)
+                    if isinstance(sent, Notification):
+                        found[sent.notification_id] = min(
+                            found.get(sent.notification_id, record.timestamp), record.timestamp
+                        )
+        if not found:
+            return []
+        # A receipt is written after its notification: nothing older can be about one of these.
+        since = await reader.offsets_at(datetime.fromtimestamp(min(found.values()) / 1000, UTC) - CLOCKS_APART)
+        for partition in reader.partitions:
+            if partition.topic == told:
+                reader.seek(partition, since[partition])
+                while records := await reader.take_some(partition):
+                    for record in records:
+                        found.pop((record.key or b"").decode("utf-8", "replace"), None)
+    return sorted(found, key=found.__getitem__)
 
 
 async def unclear(connection: Connection, partner: str, *, since: datetime) -> frozenset[str]:

@@ -1,23 +1,29 @@
 """
 How do the deliveries to each partner stand?
 
-Read from the broker alone, so from any machine: how far the partner's group has got on its topic, and what its last
-receipts say. Nothing moves for anyone.
+Read from the broker alone, so from any machine: how far the partner's group has got on its topic, whether a delivery
+process is in it, and what its last receipts say. Nothing moves for anyone.
+
+That a destination is held, or takes nothing, no topic says: it follows from what its partner answered since it last
+took one. A person who sends by hand shows nothing of it, for the delivery process does not hear of that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
+from typing import Final, NamedTuple
 
-from safebus.consumers.delivery.stages import waits_for
+from safebus.consumers.adapters.adapter import ALREADY_THERE
+from safebus.consumers.delivery.circuit import SILENT_AFTER
+from safebus.consumers.delivery.stages import NOBODY_ANSWERS, REFUSED, code_of, is_open, sent_again_because
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Receipt, Stage
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group_offsets import committed_by_each
+from safebus.schemas.kafka.group_offsets import committed_by_each, have_members
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader
 from safebus.schemas.own_records import own_record
@@ -25,6 +31,9 @@ from safebus.streams.register.store import Register
 
 #: So many of the newest receipts of each partition are looked at: what happened before is not how it stands.
 _TAIL = 500
+
+#: What came so lately need not have been tried.
+SOON: Final = timedelta(seconds=15)
 
 
 class How(StrEnum):
@@ -35,7 +44,26 @@ class How(StrEnum):
     PAUSED = "paused"
     HELD = "held"
     WAITING = "waiting"
+    PARKED = "parked"
     IN_ORDER = "in order"
+
+
+class Trouble(NamedTuple):
+    """
+    What a destination answered since it last took one.
+
+    Attributes:
+        since: The first of these answers; `held`: the first that says that everything is refused.
+        code, answer: The last of them.
+        held: It refuses everything, and is asked with one message at a time.
+        silent: It takes nothing, and is asked likewise.
+    """
+
+    since: datetime
+    code: str
+    answer: str
+    held: bool
+    silent: bool
 
 
 @dataclass(frozen=True)
@@ -50,7 +78,11 @@ class Standing:
         last_handed_over: None: not among the receipts that were looked at.
         asked_again_at: When it is asked again at the latest, as far as a receipt says.
         why: Until when it is paused; what the last receipt says of what is open.
-        paused_until: PAUSED: when it ends by itself; None: when somebody ends it.
+        parked: What a person must look at, and has not closed; None: not asked, or not shown.
+        paused_since, paused_until: None: it is not paused, or somebody has to end it.
+        trouble: What is undelivered waits for more than its own time; None: for nothing else that receipts tell.
+        delivering: A delivery process is in its group; None: nothing is undelivered, or the broker does not tell.
+        open: The last receipt of each that is open, of those that were looked at, by time.
     """
 
     partner: str
@@ -61,7 +93,12 @@ class Standing:
     last_handed_over: datetime | None = None
     asked_again_at: datetime | None = None
     why: str = ""
+    parked: int | None = None
+    paused_since: datetime | None = None
     paused_until: datetime | None = None
+    trouble: Trouble | None = None
+    delivering: bool | None = None
+    open: tuple[Receipt, ...] = ()
 
 
 async def standings(
@@ -71,12 +108,14 @@ async def standings(
     *,
     now: datetime,
     since: datetime | None = None,
+    parked: Mapping[str, int] | None = None,
 ) -> list[Standing]:
     """
     How each of these partners stands.
 
     Args:
         since: Receipts are looked at from here on, too, however many came after them.
+        parked: Partner -> what a person must look at; None: nobody has asked.
 
     Raises:
         NotReachable: The broker does not say.
@@ -96,16 +135,22 @@ async def standings(
             at = reader.ends[partition] - undelivered.get(partition, 0)
             reader.seek(partition, min(tail, first.get(partition, tail)) if partition.topic in told else at)
         oldest, receipts = await _read(reader, told)
+    late = [f"adapter-{partner}" for partner in wanted if any(p in undelivered for p in groups[partner])]
+    members = await have_members(connection, late)
     found = []
     for partner in wanted:
         mine = groups[partner]
         if not mine:
             found.append(Standing(partner, How.NO_TOPIC, why=f"`{topics.notifications_for(partner)}` is not there"))
             continue
-        many = sum(undelivered.get(partition, 0) for partition in mine)
-        since_when = min((oldest[p] for p in mine if p in oldest), default=None)
-        said = sorted(receipts.get(partner, ()), key=lambda receipt: receipt.at)
-        found.append(_standing(partner, register, many, since_when, said, now))
+        seen = _Seen(
+            undelivered=sum(undelivered.get(partition, 0) for partition in mine),
+            oldest=min((oldest[p] for p in mine if p in oldest), default=None),
+            receipts=sorted(receipts.get(partner, ()), key=lambda receipt: receipt.at),
+            delivering=members.get(f"adapter-{partner}"),
+            parked=None if parked is None else parked.get(partner, 0),
+        )
+        found.append(_standing(partner, register, seen, now))
     return found
 
 
@@ -143,37 +188,108 @@ def _is_of(partner: str, receipt: Receipt) -> bool:
     return receipt.partner == partner
 
 
-def _standing(
-    partner: str,
-    register: Register,
-    undelivered: int,
-    oldest: datetime | None,
-    receipts: list[Receipt],
-    now: datetime,
-) -> Standing:
-    handed = [r for r in receipts if r.stage is Stage.HANDED_OVER]
-    last = handed[-1].at if handed else None
-    open_ones = [r for r in {r.notification_id: r for r in receipts}.values() if waits_for(r)] if undelivered else []
-    held = [r for r in open_ones if r.stage is Stage.HELD and (last is None or r.at > last)]
+class _Seen(NamedTuple):
+    """What was read of one partner: as `Standing` has it, and its receipts by time."""
+
+    undelivered: int
+    oldest: datetime | None
+    receipts: Sequence[Receipt]
+    delivering: bool | None
+    parked: int | None
+
+
+def trouble_of(receipts: Iterable[Receipt]) -> Trouble | None:
+    """
+    What a destination answered since it last took one; None: nothing that others would wait for.
+
+    Args:
+        receipts: Of one partner, by time.
+    """
+    since: list[Receipt] = []
+    for receipt in receipts:
+        if sent_again_because(receipt.reason) is not None:
+            continue
+        if receipt.stage is Stage.HANDED_OVER and receipt.answer != ALREADY_THERE:
+            since = []
+        elif receipt.stage is Stage.HELD or code_of(receipt.reason) in NOBODY_ANSWERS | REFUSED:
+            since.append(receipt)
+    if not since:
+        return None
+    held = next((r for r in since if r.stage is Stage.HELD), None)
+    in_a_row = 0
+    for receipt in reversed(since):
+        if code_of(receipt.reason) not in NOBODY_ANSWERS:
+            break
+        in_a_row += 1
+    last = since[-1]
+    return Trouble(
+        (held or since[0]).at, code_of(last.reason), last.answer, held is not None, silent=in_a_row >= SILENT_AFTER
+    )
+
+
+def _standing(partner: str, register: Register, seen: _Seen, now: datetime) -> Standing:
+    handed = [r for r in seen.receipts if r.stage is Stage.HANDED_OVER]
+    open_ones = [r for r in {r.notification_id: r for r in seen.receipts}.values() if is_open(r)]
+    open_ones = sorted(open_ones, key=lambda r: r.at) if seen.undelivered else []
+    trouble = trouble_of(seen.receipts) if seen.undelivered else None
     word, known = register.deliveries_word(partner), register.partner(partner)
-    paused = word is not None and word.pauses(now)
+    paused = word if word is not None and word.pauses(now) else None
     how, since, why = How.IN_ORDER, None, []
-    if held:
-        how, since = How.HELD, held[0].at
-        why.append(f"{held[-1].reason}, answer {held[-1].answer}")
+    if trouble is not None and trouble.held:
+        how, since = How.HELD, trouble.since
+        why.append(f"{trouble.code}, answer {trouble.answer}")
     elif open_ones:
-        newest = max(open_ones, key=lambda r: r.at)
-        how, since = How.WAITING, min(r.at for r in open_ones)
-        why.append(f"{newest.reason}, answer {newest.answer}")
-    elif undelivered:
-        how, since = How.WAITING, oldest
-        why += [] if paused else ["not tried yet: does `safebus deliver` run for it?"]
-    if word is not None and paused:
-        how, since = How.PAUSED, word.said_at
-        why.insert(0, f"until {word.until:%Y-%m-%d %H:%M} UTC" if word.until else "until it is resumed")
+        how, since = How.WAITING, open_ones[0].at
+        why.append(f"{open_ones[-1].reason}, answer {open_ones[-1].answer}")
+    elif seen.undelivered:
+        how, since = How.WAITING, seen.oldest
+        why += [] if paused else [_not_tried(seen, now)]
+    elif seen.parked:
+        how = How.PARKED
+        why.append(f"a person must look: `safebus parked list {partner}`")
+    if seen.delivering is False and open_ones:
+        why.append("no delivery process is in its group")
+    if paused is not None:
+        how, since = How.PAUSED, paused.said_at
+        why.insert(0, f"until {paused.until:%Y-%m-%d %H:%M} UTC" if paused.until else "until it is resumed")
     if known is not None and known.suspended:
         how, since = How.SUSPENDED, None
-    # A held destination is asked again and again, and no receipt says so each time.
-    again = [r.again_at for r in open_ones if r.again_at is not None and r.again_at > now]
-    until = word.until if word is not None and paused else None
-    return Standing(partner, how, since, undelivered, oldest, last, min(again, default=None), "; ".join(why), until)
+    return Standing(
+        partner,
+        how,
+        since,
+        seen.undelivered,
+        seen.oldest,
+        handed[-1].at if handed else None,
+        _asked_again_at(open_ones, trouble, now) if how in (How.HELD, How.WAITING) else None,
+        "; ".join(why),
+        seen.parked,
+        paused.said_at if paused else None,
+        paused.until if paused else None,
+        trouble,
+        seen.delivering,
+        tuple(open_ones),
+    )
+
+
+def of_the_register(partner: str, register: Register, *, now: datetime) -> Standing | None:
+    """How the deliveries to a partner stand by the register alone; None: it says nothing of them."""
+    found = _standing(partner, register, _Seen(0, None, (), None, None), now)
+    return found if found.how in (How.PAUSED, How.SUSPENDED) else None
+
+
+def _not_tried(seen: _Seen, now: datetime) -> str:
+    if seen.delivering is False:
+        return "not tried yet, and no delivery process is in its group: does `safebus deliver` run for it?"
+    if seen.oldest is not None and now - seen.oldest < SOON:
+        return "not tried yet: it came a moment ago"
+    if seen.delivering:
+        return "not tried yet, though a delivery process is in its group: what does its log say?"
+    return "not tried yet: does `safebus deliver` run for it?"
+
+
+def _asked_again_at(open_ones: Sequence[Receipt], trouble: Trouble | None, now: datetime) -> datetime | None:
+    """Where it is asked with one message at a time, no receipt says so each time, and nobody's own time counts."""
+    alone = trouble is not None and (trouble.held or trouble.silent)
+    times = [r.again_at for r in open_ones if r.again_at is not None and (r.stage is Stage.HELD or not alone)]
+    return min((at for at in times if at > now), default=None)

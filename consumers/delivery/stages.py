@@ -71,6 +71,8 @@ UNDER_WAY: Final = "attempt_under_way"
 UNKNOWN: Final = "answer_unknown"
 #: Its publisher took it back, and it is not sent.
 TAKEN_BACK: Final = "taken_back"
+#: An operator paused deliveries once an attempt had begun.
+PAUSED: Final = "deliveries_paused"
 #: The answer of a delivery that ended without an attempt, and of an attempt that has none yet.
 NOT_SENT: Final = "not_sent"
 NOT_YET: Final = "not_yet"
@@ -86,7 +88,7 @@ TABLE: Final = (
     Line(Met.TAKEN_BACK,    "its publisher took it back",         TAKEN_BACK,               _STOPPED,     None),
     Line(Met.NOTHING_THERE, "what it takes back was never sent",  "nothing_to_take_back",   _STOPPED,     _STOPPED),
     Line(Met.BEGUN,         "about to be sent, on a consent",     UNDER_WAY,                _WAITING,     _PARKED),
-    Line(Met.PAUSED,        "an operator paused it in between",   "deliveries_paused",      _WAITING,     None),
+    Line(Met.PAUSED,        "an operator paused it in between",   PAUSED,                   _WAITING,     None),
     Line(Reply.HELD_BACK,   "it must not go any more",            "",                       None,         None),
     Line(Reply.ACCEPTED,    "the partner has it",                 "",                       _HANDED_OVER, _HANDED_OVER),
     Line(Reply.BUSY,        "not now",                            "partner_busy",           _WAITING,     _PARKED),
@@ -261,8 +263,9 @@ def meaning(receipt: Receipt) -> str:
     return next((line.means for line in TABLE if line.reason == code != ""), _LINES[Met.NOT_PERMITTED].means)
 
 
-_WAITS_FOR: Final = {
-    "deliveries_paused": "an operator, who paused the deliveries to this partner",
+#: What a delivery that is open waits for, by the code of its last receipt.
+WAITS_FOR: Final = {
+    PAUSED: "an operator, who paused the deliveries to this partner",
     UNDER_WAY: "the answer to an attempt that is under way, or was when its process ended",
     "partner_busy": "the partner, which could not take it",
     UNKNOWN: "the partner, which gave no answer: it may be there already",
@@ -271,17 +274,14 @@ _WAITS_FOR: Final = {
     "destination_gone": "the partner, which says that there is nothing at this place any more",
     "all_refused": "the partner, which refuses everything: a person must look",
 }
+#: Codes of an attempt that came to nothing, and of one that was refused.
+NOBODY_ANSWERS: Final = frozenset({_LINES[Reply.BUSY].reason, _LINES[Reply.UNKNOWN].reason})
+REFUSED: Final = frozenset(_LINES[reply].reason for reply in (Reply.REFUSED, Reply.NOT_LET_IN, Reply.GONE))
 
 
-def waits_for(receipt: Receipt) -> str | None:
-    """What a delivery waits for, by its last receipt, as a sentence; None: it has ended."""
-    if receipt.stage in ENDED or receipt.stage is Stage.NOTICE_HANDED_OVER:
-        return None
-    code = code_of(receipt.reason)
-    at = f"; asked again at {receipt.again_at:%Y-%m-%d %H:%M:%S} UTC at the latest" if receipt.again_at else ""
-    if receipt.stage is Stage.HELD:  # its destination is asked again and again, and no receipt says so each time
-        at = f"; asked again at least every {retry.HELD_FOR[-1].total_seconds() / 60:.0f} minutes"
-    return f"waits for {_WAITS_FOR.get(code, code)}{at}"
+def is_open(receipt: Receipt) -> bool:
+    """Does something still happen by itself to the delivery whose last receipt this is?"""
+    return receipt.stage not in ENDED and receipt.stage is not Stage.NOTICE_HANDED_OVER
 
 
 def open_state(*, tried: bool, held: bool) -> OpenState:

@@ -70,16 +70,26 @@ def deliveries_list(
 ) -> None:
     """List the deliveries to a partner by their last receipt, oldest first; and what each waits for."""
     from safebus.consumers.audit import owed
-    from safebus.consumers.delivery.stages import waits_for
+    from safebus.consumers.audit.waits import Delivery, known_standings, waits_for
     from safebus.deploy.service import settings
     from safebus.schemas.bus_records import Stage
+    from safebus.schemas.errors import NotReachable
     from safebus.schemas.nearest import or_the_known
+    from safebus.streams.register.follow import current_register
 
     if stage and stage not in Stage.__members__:
         raise stop(USAGE, f"there is no stage `{stage}`{or_the_known(stage, Stage.__members__)}")
     start, end = parse_time(since, clock() - timedelta(days=1)), parse_time(until, clock())
     connection = settings.load().connection()
     found = run(lambda: owed.last_receipts(connection, partner, since=start, until=end))
+    register = run(lambda: current_register(connection))
+    standing = run(lambda: known_standings(connection, register, [partner], now=clock())).get(partner)
+    try:
+        left_out = run(lambda: owed.without_receipt(connection, partner))
+    except NotReachable as exc:
+        say(f"how many have no receipt yet is not known: {exc}")
+        left_out = []
+    before = 0 if standing is None else sum(each.at < start for each in standing.open)
     if unclear:
         asked = run(lambda: owed.unclear(connection, partner, since=start - DECIDED_BEFORE))
         found = [each for each in found if each.notification_id in asked]
@@ -92,13 +102,20 @@ def deliveries_list(
             "attempt": each.attempt,
             "answer": each.answer,
             "reason": each.reason,
-            "waits_for": waits_for(each) or "",
+            "waits_for": waits_for(Delivery(each.notification_id, partner, each), standing, now=clock()) or "",
         }
         for each in found
         if stage in ("", each.stage) and answer in ("", each.answer)
     ]
     columns = ["notification_id", "event_id", "stage", "at", "attempt", "answer", "reason", "waits_for"]
     show(rows, output, columns=columns)
+    if left_out:
+        say(
+            f"not listed, for they have no receipt yet: {len(left_out)} on the topic of {partner}, such as "
+            f"{left_out[0]}; `safebus deliveries show` says what one waits for"
+        )
+    if before:
+        say(f"not listed, for their last receipt is older than --from: {before} that are not dealt with")
 
 
 app.command("show", epilog=one_delivery.EXAMPLE)(one_delivery.deliveries_show)

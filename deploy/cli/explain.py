@@ -12,7 +12,7 @@ from safebus.deploy.cli.not_shown import say_what_is_not_shown
 from safebus.deploy.cli.on_record import written_down
 from safebus.deploy.cli.options import FAILED, FORM, REASON, USAGE, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import progress, say_strange
-from safebus.deploy.service.terminal import say, tell
+from safebus.deploy.service.terminal import clock, say, tell
 
 if TYPE_CHECKING:
     from safebus.consumers.audit.explain.indexing import AboutEvent
@@ -56,11 +56,13 @@ async def _explained(found: Settings, event_id: str, output: Form, *, shown_beca
     """
     from safebus.consumers.audit.explain import explanation as explaining
     from safebus.consumers.audit.explain import indexing
+    from safebus.consumers.audit.waits import all_wait_for
     from safebus.deploy.service.operations import Act
     from safebus.streams.register.follow import current_register
 
     connection = found.connection()
     about = await indexing.about_event(connection, event_id, home=found.home, say=say)
+    waiting = await all_wait_for(connection, about.decisions, about.receipts, about.register, now=clock())
     if about.decisions and output is Form.JSON:
         views = None
         if shown_because is not None:
@@ -68,11 +70,11 @@ async def _explained(found: Settings, event_id: str, output: Form, *, shown_beca
             act = Act("explain", (event_id,), shown_because, number=number)
             await written_down(found, act)
             views = await explaining.views_of(connection, about.decisions, await current_register(connection))
-        said = [explaining.as_dict(r, about.receipts, about.register, views) for r in about.decisions]
+        said = [explaining.as_dict(r, about.receipts, about.register, views, waiting) for r in about.decisions]
         tell(json.dumps(said, indent=2))
     elif about.decisions:
         for record in about.decisions:
-            tell(explaining.as_text(record, about.receipts, about.register))
+            tell(explaining.as_text(record, about.receipts, about.register, waiting))
     say_strange(about.strange)
     return about
 

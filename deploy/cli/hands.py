@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -63,6 +63,25 @@ def of_quarantine(found: Settings, items: Sequence[InQuarantine]) -> dict[str, I
         )
 
     return run(main)
+
+
+def open_parked(found: Settings, partners: Collection[str]) -> dict[str, int] | None:
+    """Partner -> how many parked deliveries a person must look at; None: this certificate is not shown that."""
+    from safebus.consumers.audit import parked_counts
+    from safebus.schemas.errors import NotReachable
+
+    async def main() -> dict[str, int]:
+        parked = await parked_counts.parked_ones(found.connection(), partners)
+        if not parked:
+            return {}
+        acts = await _acts(found, "parked", None)
+        return parked_counts.still_open(parked, acts, counts=await _who_counts(found))
+
+    try:
+        return run(main)
+    except NotReachable as exc:
+        say(f"how many are parked is not known: {exc}")
+        return None
 
 
 async def _acts(found: Settings, kind: str, partner: str | None) -> list[OnRecord]:

@@ -11,8 +11,7 @@ from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.hands import columns_of, of_parked
 from safebus.deploy.cli.options import FAILED, FORM, USAGE, Form, example, stop
 from safebus.deploy.cli.output import say_strange, show
-from safebus.deploy.cli.redriving import pause_of
-from safebus.deploy.service.terminal import say, tell
+from safebus.deploy.service.terminal import clock, say, tell
 
 if TYPE_CHECKING:
     from safebus.consumers.audit.explain.indexing import AboutEvent
@@ -95,7 +94,7 @@ def _facts(found: Settings, one: OneDelivery, about: AboutEvent) -> dict[str, st
         "partner": f"{one.whose.partner} ({partner.name})" if partner else one.whose.partner,
         "event": one.whose.event_id,
         **_decided(one),
-        **_standing(found, one),
+        **_standing(found, one, about),
         "consent": _consent(one),
         "sent again": "; ".join(
             f"{act.at:%Y-%m-%d %H:%M} UTC by {act.who} (`{act.operation.what}`): {act.operation.reason}"
@@ -121,33 +120,34 @@ def _decided(one: OneDelivery) -> dict[str, str]:
     }
 
 
-def _standing(found: Settings, one: OneDelivery) -> dict[str, str]:
+def _standing(found: Settings, one: OneDelivery, about: AboutEvent) -> dict[str, str]:
     """How it stands, what it waits for, and in whose hands it is."""
+    from safebus.consumers.audit.waits import Delivery, asked_again_at, known_standings, waits_for
     from safebus.consumers.delivery import parked
-    from safebus.consumers.delivery.stages import ENDED, FOLLOWS, waits_for
+    from safebus.consumers.delivery.stages import ENDED, FOLLOWS
     from safebus.schemas.bus_records import Stage
-    from safebus.streams.register.follow import current_register
 
     last = one.last
     if last is not None and last.stage in ENDED:
         stands = f"{last.stage}: {FOLLOWS[last.stage]}"
         if last.stage is not Stage.PARKED:
             return {"stands": stands}
-        waiting = run(lambda: parked.waiting(found.connection(), one.whose.partner))
-        mine = [p for p in waiting if p.notification.notification_id == one.notification_id]
+        there = run(lambda: parked.waiting(found.connection(), one.whose.partner))
+        mine = [p for p in there if p.notification.notification_id == one.notification_id]
         said = [columns_of(hand) for hand in of_parked(found, one.whose.partner, mine).values()]
         in_hand = "; ".join(" ".join(filter(None, [s["state"], s["assigned_to"], f"since {s['since']}"])) for s in said)
         return {"stands": stands, "in hand": in_hand}
-    paused = pause_of(run(lambda: current_register(found.connection())), one.whose.partner)
-    waits = waits_for(last) if last is not None else _not_tried(one)
-    again = f"{last.again_at:%Y-%m-%d %H:%M:%S} UTC at the latest" if last is not None and last.again_at else ""
-    return {"stands": paused or waits or "", "waits for": (waits or "") if paused else "", "asked again at": again}
-
-
-def _not_tried(one: OneDelivery) -> str:
-    since = one.whose.on_topic_since
-    where = f"on its topic since {since:%Y-%m-%d %H:%M:%S} UTC, and " if since else ""
-    return f"{where}not tried yet: does `safebus deliver` run for this partner?"
+    person = one.decided[1].subject_token if one.decided else ""
+    waiting = Delivery(one.notification_id, one.whose.partner, last, one.whose.on_topic_since, person)
+    known = run(lambda: known_standings(found.connection(), about.register, [waiting.partner], now=clock()))
+    standing, now = known.get(waiting.partner), clock()
+    since = f" since {waiting.since:%Y-%m-%d %H:%M:%S} UTC" if waiting.since else ""
+    again = asked_again_at(waiting, standing, now=now)
+    return {
+        "stands": f"on its topic{since}, not tried yet" if last is None else last.stage.value,
+        "waits for": (waits_for(waiting, standing, now=now) or "").removeprefix("waits for "),
+        "asked again at": f"{again:%Y-%m-%d %H:%M:%S} UTC at the latest" if again else "",
+    }
 
 
 def _consent(one: OneDelivery) -> str:

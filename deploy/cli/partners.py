@@ -11,6 +11,7 @@ import typer
 from safebus.deploy.cli import kept as kept_topics
 from safebus.deploy.cli import partner_secrets
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.hands import open_parked
 from safebus.deploy.cli.on_record import SECOND, put_on_record, write_to_register
 from safebus.deploy.cli.options import (
     DONE,
@@ -41,7 +42,7 @@ app = typer.Typer(
 
 app.add_typer(partner_secrets.app)
 
-_COLUMNS = ["partner", "how", "since", "undelivered", "oldest", "last_handed_over", "asked_again_at", "why"]
+_COLUMNS = ["partner", "how", "since", "undelivered", "parked", "oldest", "last_handed_over", "asked_again_at", "why"]
 
 
 @app.command("list", epilog=example("safebus partners list", "safebus partners list --silent-since 2026-11-24"))
@@ -51,11 +52,14 @@ def partners_list(
     ),
     output: Form = FORM,
 ) -> None:
-    """Say of each partner how its deliveries stand, how many are not delivered, and when it was last handed one."""
+    """
+    Say of each partner how its deliveries stand, how many are not delivered, how many are parked and not closed, and
+    when it was last handed one.
+    """
     since = None if silent_since is None else parse_time(silent_since, clock())
     found = [
         each
-        for each in _standings(None, since)
+        for each in _standings(None, since, with_parked=True)
         if since is None or each.last_handed_over is None or each.last_handed_over < since
     ]
     show([_row(each) for each in found], output, columns=_COLUMNS)
@@ -71,7 +75,7 @@ def partners_show(partner: str = typer.Argument(...), output: Form = FORM) -> No
     from safebus.consumers.audit.standing import How
     from safebus.deploy.service import settings
 
-    [standing] = _standings(partner)
+    [standing] = _standings(partner, with_parked=True)
     row, columns = _row(standing) | {"secret": _secret_change(partner)}, [*_COLUMNS, "secret"]
     if standing.how is How.PAUSED:
         kept = run(lambda: kept_topics.kept_for(settings.load(), [partner]))[partner]
@@ -93,7 +97,7 @@ def _secret_change(partner: str) -> str:
         return f"not known: {exc}"
 
 
-def _standings(partner: str | None, since: datetime | None = None) -> list[Standing]:
+def _standings(partner: str | None, since: datetime | None = None, *, with_parked: bool = False) -> list[Standing]:
     from safebus.consumers.audit.standing import standings
     from safebus.deploy.service import settings
     from safebus.schemas.errors import BadInput
@@ -102,14 +106,12 @@ def _standings(partner: str | None, since: datetime | None = None) -> list[Stand
 
     found = settings.load()
 
-    async def main() -> list[Standing]:
-        register = await current_register(found.connection())
-        if partner is not None and partner not in register.partners:
-            raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
-        asked = [partner] if partner is not None else list(register.partners)
-        return await standings(found.connection(), register, asked, now=clock(), since=since)
-
-    return run(main)
+    register = run(lambda: current_register(found.connection()))
+    if partner is not None and partner not in register.partners:
+        raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
+    asked = [partner] if partner is not None else list(register.partners)
+    parked = open_parked(found, asked) if with_parked else None
+    return run(lambda: standings(found.connection(), register, asked, now=clock(), since=since, parked=parked))
 
 
 def _row(each: Standing) -> dict[str, Any]:
@@ -121,6 +123,7 @@ def _row(each: Standing) -> dict[str, Any]:
         "how": each.how.value,
         "since": at(each.since),
         "undelivered": each.undelivered,
+        "parked": "not known" if each.parked is None else each.parked,
         "oldest": at(each.oldest),
         "last_handed_over": at(each.last_handed_over),
         "asked_again_at": at(each.asked_again_at),

@@ -31,11 +31,12 @@ STOP_AFTER: Final = 3
 
 def pause_of(register: Register, partner: str) -> str | None:
     """That deliveries to a partner are paused, since when and until when, in words; None: they are not."""
+    from safebus.consumers.audit.waits import pause_in_words
+
     word = register.deliveries_word(partner)
     if word is None or not word.pauses(clock()):
         return None
-    until = f"until {word.until:%Y-%m-%d %H:%M} UTC" if word.until else "until somebody resumes them"
-    return f"deliveries to {partner} are paused, since {word.said_at:%Y-%m-%d %H:%M} UTC and {until}"
+    return pause_in_words(partner, since=word.said_at, until=word.until)
 
 
 def say_if_paused(found: Settings, partner: str, *, then: str) -> None:

@@ -179,14 +179,20 @@ async def test_one_that_was_not_tried_yet_says_what_it_waits_for(bus: Bus) -> No
         await bus.publish(event)
         await bus.until(lambda s: any(r.event_id == event.event_id for r in s.receipts), "the others to have it")
         shown = safebus(bus, "deliveries", "show", mine, "-o", "json")
+        explained = safebus(bus, "explain", event.event_id)
+        listed = safebus(bus, "deliveries", "list", ASH)
     finally:
         safebus(bus, "partners", "resume", ASH, "--execute", "--reason", "they have moved")
     await bus.settled(event)
 
     assert shown.returncode == 0, shown.stderr
     row = json.loads(shown.stdout)
-    assert row["stands"].startswith(f"deliveries to {ASH} are paused, since")
-    assert row["waits for"].startswith("on its topic since ") and row["receipts"] == []
+    assert row["stands"].startswith("on its topic since ") and row["stands"].endswith(", not tried yet")
+    assert row["waits for"].startswith(f"an operator: deliveries to {ASH} are paused, since")
+    assert "does `safebus deliver` run" not in shown.stdout + explained.stdout
+    assert f"waits for an operator: deliveries to {ASH} are paused, since" in explained.stdout
+    assert row["receipts"] == []
+    assert mine not in listed.stdout and "not listed, for they have no receipt yet: 1 on the topic of" in listed.stderr
 
 
 def test_restored_needs_to_know_where(bus: Bus) -> None:
@@ -209,13 +215,19 @@ async def test_what_is_parked_is_assigned_closed_and_open_again_when_it_is_refus
         mine = (row for row in json.loads(done.stdout) if row["notification_id"] in (closed, other))
         return {row["notification_id"]: (row["state"], row["assigned_to"]) for row in mine}
 
+    def stands() -> tuple[str, int]:
+        [row] = json.loads(safebus(bus, "partners", "show", ASH, "-o", "json").stdout)
+        return row["how"], row["parked"]
+
     said: list[str] = []
     because = ("--execute", "--reason", "told by telephone")
     dry = safebus(bus, "parked", "assign", ASH, closed, "--to", "op-ben")
     new = rows()
     assigned = safebus(bus, "parked", "assign", ASH, closed, other, "--to", "op-ben", *because)
     in_hand = rows()
+    both, listed_both = stands(), safebus(bus, "parked", "list", ASH, "-o", "json")
     done = safebus(bus, "parked", "close", ASH, closed, *because)
+    one_less = stands()
     twice = safebus(bus, "parked", "close", ASH, closed, *because)
     unknown = safebus(bus, "parked", "close", ASH, other, "another", *because)
     without, all_of_them = rows(), rows("--all")
@@ -235,6 +247,8 @@ async def test_what_is_parked_is_assigned_closed_and_open_again_when_it_is_refus
     assert assigned.returncode == 0 and in_hand == {closed: ("assigned", "op-ben"), other: ("assigned", "op-ben")}
     assert (done.returncode, twice.returncode, unknown.returncode) == (0, 1, 1)
     assert "closed already, by `" in twice.stderr and "nothing is there under `another`" in unknown.stderr
+    assert both == ("parked", len(json.loads(listed_both.stdout))) and both[1] >= 2
+    assert one_less == ("parked", both[1] - 1)
     assert without == {other: ("assigned", "op-ben")} and "1 are closed and not shown; --all shows them" in said[2]
     assert all_of_them == {closed: ("closed", "op-ben"), other: ("assigned", "op-ben")}
     assert many.returncode == 3 and "1 of them are closed and left out" in many.stderr

@@ -62,8 +62,8 @@ async def test_while_a_partner_is_paused_nothing_is_handed_over_and_all_of_it_af
 
 async def test_a_held_destination_is_seen_tested_and_tried_at_once_when_it_is_mended(bus: Bus) -> None:
     """Without a word it would be asked again in its own time, and nobody would know when."""
-    event = incident()
-    mine = await notification_id(bus, event, ASH)
+    event, later = incident(), incident()
+    mine, never = await notification_id(bus, event, ASH), await notification_id(bus, later, ASH)
     folder = bus.partners.drop_folder(ASH)
     away = folder.with_name("away")
     destinations = bus.partners.destinations(RECIPIENTS)
@@ -77,14 +77,20 @@ async def test_a_held_destination_is_seen_tested_and_tried_at_once_when_it_is_me
             "it to be held",
         )
         held, explained, before = standing(bus), safebus(bus, "explain", event.event_id), safebus(bus, *test)
+        await bus.publish(later)
+        await bus.until(lambda seen: any(r.event_id == later.event_id for r in seen.receipts), "the others to have it")
+        untried, of_later = safebus(bus, "deliveries", "show", never), safebus(bus, "explain", later.event_id)
     finally:
         away.rename(folder)
     after = safebus(bus, *test)
     word(bus, "resume", ASH)
-    seen = await bus.settled(event)
+    seen = await bus.settled(event, later)
 
     assert (held["how"], held["why"]) == ("held", "not_let_in, answer enoent")
     assert held["since"]
+    for done in (untried, of_later):  # it was never tried, and no probe need have been made with it
+        assert "our key, address or table at the partner: a person must mend it; asked again at least" in done.stdout
+        assert "the destination is held since" in done.stdout and "safebus deliver" not in done.stdout
     said = " ".join(explained.stdout.split())
     assert "waits for our key, address or table at the partner: a person must mend it; asked again at least" in said
     assert (before.returncode, after.returncode) == (3, 0), (before.stderr, after.stderr)

@@ -8,10 +8,10 @@ Field names only; values only when asked for with a reason, and then that is on 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from safebus.consumers.delivery.parcels import plain
-from safebus.consumers.delivery.stages import waits_for
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Answer, DecisionRecord, Notification, Outcome, Reason, Receipt, ToSee
 from safebus.schemas.events import Lifecycle
@@ -22,6 +22,8 @@ from safebus.streams.register.store import Register
 from safebus.streams.rules.asked_again import read_view
 from safebus.streams.rules.reasons import SET_ASIDE, Aside, Code, say, source_of
 from safebus.streams.rules.told_apart import unclear
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 async def views_of(
@@ -43,12 +45,14 @@ def as_dict(
     receipts: list[Receipt],
     register: Register,
     views: Mapping[str, dict[str, Any] | None] | None = None,
+    waiting: Mapping[str, str] = _NOTHING,
 ) -> dict[str, Any]:
     """
     The decision record as JSON values, each answer with its reasons in words and its deliveries.
 
     Args:
         views: Released fields to show, by notification id; None: none are shown.
+        waiting: Notification id -> what it waits for, of those that are open.
     """
     said: dict[str, Any] = record.model_dump(mode="json")
     for answer, out in zip(record.answers, said["answers"], strict=True):
@@ -59,6 +63,7 @@ def as_dict(
             for r in receipts
             if r.notification_id == answer.notification_id
         ]
+        out["waits_for"] = waiting.get(answer.notification_id or "", "")
         if views is not None:
             out["view"] = views.get(answer.notification_id or "")
     for seen, out in zip(record.worklist, said["worklist"], strict=True):
@@ -83,8 +88,10 @@ def basis_in_words(answer: Answer, register: Register) -> list[str]:
     return found
 
 
-def as_text(record: DecisionRecord, receipts: list[Receipt], register: Register) -> str:
-    """For a person at a terminal."""
+def as_text(
+    record: DecisionRecord, receipts: list[Receipt], register: Register, waiting: Mapping[str, str] = _NOTHING
+) -> str:
+    """For a person at a terminal; `waiting` as in `as_dict`."""
     lines = [
         f"event {record.event_id}",
         f"  {record.event_type}, {record.lifecycle}, from {record.source}, for {record.purpose}",
@@ -93,7 +100,7 @@ def as_text(record: DecisionRecord, receipts: list[Receipt], register: Register)
         f"  stands at {record.origin.topic} partition {record.origin.partition} offset {record.origin.offset}",
     ]
     for answer in record.answers:
-        lines += ["", *_answer_lines(answer, receipts, register)]
+        lines += ["", *_answer_lines(answer, receipts, register, waiting)]
     if not record.answers:
         nobody = "none of those it is about is in anyone's care, and no hub watches this type"
         if record.lifecycle == Lifecycle.RETRACT:
@@ -118,7 +125,7 @@ def _for(seen: ToSee) -> str:
     return (f", for {seen.recipient}" if seen.recipient else "") + until
 
 
-def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -> list[str]:
+def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register, waiting: Mapping[str, str]) -> list[str]:
     partner = register.partners.get(answer.recipient)
     name = partner.name if partner else answer.recipient
     lines = [
@@ -145,7 +152,7 @@ def _answer_lines(answer: Answer, receipts: list[Receipt], register: Register) -
             + (f", {r.reason})" if r.reason else ")")
             for r in mine
         ] or ["    not handed over yet"]
-        lines += [f"    {text}" for r in mine[-1:] if (text := waits_for(r))]
+        lines += [f"    {text}" for key, text in waiting.items() if key == answer.notification_id]
     return lines
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from safebus.schemas.errors import NotReachable
 
 FILE = "index.db"
-_VERSION = 1
+_VERSION = 2
 _WAIT_MS = 20_000  # for another process that is writing
 _CACHE_KIB = 32_768
 

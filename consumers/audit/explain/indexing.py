@@ -38,7 +38,7 @@ from safebus.streams.register.store import Register
 _MUST = (topics.DECISIONS, topics.REGISTER)
 
 #: The kinds of register entries that an explanation names; people are not among them.
-KINDS = ("partner/", "basis/")
+KINDS = ("partner/", "basis/", "deliveries/")
 
 #: More than this to read first is said, because the answer then takes longer than a second.
 MANY = 20_000
@@ -61,7 +61,7 @@ class AboutEvent:
     Attributes:
         decisions: One, unless two agencies used the same id.
         receipts: By time.
-        register: Only its partners and its catalogue of bases, as of now.
+        register: Only its partners, its catalogue of bases and what operators said of deliveries, as of now.
         strange: What stands on partners' receipts under this event's id, and the bus did not write.
     """
 

@@ -15,11 +15,12 @@ from aiokafka.errors import (
     InvalidGroupIdError,
     KafkaError,
 )
+from aiokafka.protocol.admin import DescribeGroupsResponse_v2
 
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group_offsets import committed_by, committed_by_each
+from safebus.schemas.kafka.group_offsets import committed_by, committed_by_each, have_members
 from safebus.schemas.kafka.partitions import Partition
 
 
@@ -133,3 +134,36 @@ async def test_many_groups_are_asked_for_by_one_client(
 
 async def test_no_group_is_no_question(connection: Connection) -> None:
     assert await committed_by_each(connection, {}) == {}
+
+
+async def test_whether_a_process_is_in_a_group_is_told_where_the_broker_tells(
+    connection: Connection, broker: Broker, fresh: str
+) -> None:
+    """The embedded broker does not: nobody there must be taken for nobody at all."""
+    consumer = AIOKafkaConsumer(
+        fresh, group_id=f"{fresh}-in", enable_auto_commit=False, **connection.consumer_settings()
+    )
+    await consumer.start()
+    try:
+        found = await have_members(connection, [f"{fresh}-in", fresh])
+    finally:
+        await consumer.stop()
+
+    tells = broker.name == "kafka"
+    assert found == {f"{fresh}-in": True if tells else None, fresh: False if tells else None}
+    assert await have_members(connection, []) == {}
+
+
+async def test_members_that_are_hidden_are_no_answer(
+    kafka_broker: Broker, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = DescribeGroupsResponse_v2(0, [(GroupAuthorizationFailedError.errno, fresh, "", "", "", [])])
+    ask = AIOKafkaAdminClient._send_request
+
+    async def answers(self: AIOKafkaAdminClient, request: Any, node: int | None = None) -> Any:
+        return hidden if request.API_KEY == hidden.API_KEY else await ask(self, request, node)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", answers)
+
+    with pytest.raises(NotReachable, match="ask for DESCRIBE on that group"):
+        await have_members(Connection(kafka_broker.bootstrap), [fresh])
