@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import typer
 
@@ -30,6 +30,10 @@ from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:
     from safebus.consumers.audit.standing import Standing
+    from safebus.streams.register.store import Register
+
+#: As `--until`: a pause that only somebody ends.
+NEVER: Final = "never"
 
 app = typer.Typer(
     name="partners",
@@ -140,7 +144,11 @@ def _row(each: Standing) -> dict[str, Any]:
 )
 def partners_pause(
     partner: str = typer.Argument(...),
-    until: str | None = typer.Option(None, "--until", help="ISO 8601: goes on by itself then; default: when resumed"),
+    until: str | None = typer.Option(
+        None,
+        "--until",
+        help=f"ISO 8601: goes on by itself then; `{NEVER}`: when resumed; default: as a pause that is on, else {NEVER}",
+    ),
     execute: bool = EXECUTE,
     reason: str = REASON,
     by: str = typer.Option("operator", "--by", help="who, as a role"),
@@ -150,10 +158,11 @@ def partners_pause(
     Hand nothing over to a partner for now. What comes is decided and kept, for as long as its topic keeps it.
 
     It is no suspension: the partner may have it, and gets it when it is resumed, each asked again. What has begun when
-    this is run ends.
+    this is run ends. Where they are paused already, it says until when, and what this would change.
     """
-    end = None if until is None else parse_time(until, clock())
-    _say_word("partners pause", partner, paused=True, until=end, execute=execute, reason=reason, by=by, second=second)
+    end = None if until in (None, NEVER) else parse_time(until, clock())
+    word = _Word("partners pause", paused=True, until=end, keeps_end=until is None)
+    _say_word(word, partner, execute=execute, reason=reason, by=by, second=second)
 
 
 @app.command("resume", epilog=example('safebus partners resume ash-primary --execute --reason "they are back"'))
@@ -165,17 +174,43 @@ def partners_resume(
     second: str = SECOND,
 ) -> None:
     """Have deliveries go on, and what waits or is held tried now, whether they were paused or not."""
-    _say_word(
-        "partners resume", partner, paused=False, until=None, execute=execute, reason=reason, by=by, second=second
-    )
+    word = _Word("partners resume", paused=False, until=None, keeps_end=False)
+    _say_word(word, partner, execute=execute, reason=reason, by=by, second=second)
+
+
+class _Word(NamedTuple):
+    """What an operator says of the deliveries; `keeps_end`: a pause that is on ends when it would have ended."""
+
+    command: str
+    paused: bool
+    until: datetime | None
+    keeps_end: bool
+
+
+def _before(register: Register, partner: str, word: _Word) -> tuple[datetime | None, list[str]]:
+    """Until when they are paused then; and, where they are paused now, what this changes, in words."""
+    from safebus.deploy.cli.redriving import pause_of
+
+    standing, now = register.deliveries_word(partner), pause_of(register, partner)
+    if standing is None or now is None:
+        return word.until, []
+    if not word.paused:
+        return None, [f"{now}; that ends"]
+    until = standing.until if word.keeps_end else word.until
+    if until != standing.until:
+        return until, [f"{now} already; this changes the end: {_end(until)}"]
+    how = f"; --until gives another, or `{NEVER}` none" if until and word.keeps_end else ""
+    return until, [f"{now} already; that end stays{how}"]
+
+
+def _end(until: datetime | None) -> str:
+    return f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until somebody resumes them"
 
 
 def _say_word(
-    what: str,
+    word: _Word,
     partner: str,
     *,
-    paused: bool,
-    until: datetime | None,
     execute: bool,
     reason: str,
     by: str,
@@ -190,20 +225,23 @@ def _say_word(
     found = settings.load()
     key = found.person_key()
     register = run(lambda: current_register(found.connection(), key=key))
-    record = deliveries_record(partner, register, paused=paused, until=until, at=clock(), by=by, reason=reason)
+    until, before = _before(register, partner, word)
+    record = deliveries_record(partner, register, paused=word.paused, until=until, at=clock(), by=by, reason=reason)
     [standing] = _standings(partner)
-    would = "be paused" if paused else "go on, and what waits be tried now"
-    kept = run(lambda: kept_topics.kept_for(found, [partner] if paused else []))
+    would = f"be paused {_end(until)}" if word.paused else "go on, and what waits be tried now"
+    kept = run(lambda: kept_topics.kept_for(found, [partner] if word.paused else []))
     known = [line for each in kept.values() for line in kept_topics.in_words(each, standing, until=until, now=clock())]
+    for line in before:
+        say(line)
     if not execute:
         say(f"dry run: deliveries to {partner} would {would}; {standing.undelivered} are not delivered")
         for line in known:
             say(line)
         say("--execute --reason ... does it")
         return
-    write_to_register(found, register, [record], Act(what, (partner,), reason), key=key, second=second)
-    if paused:
-        say(f"paused; {standing.undelivered} wait, and what comes waits with them")
+    write_to_register(found, register, [record], Act(word.command, (partner,), reason), key=key, second=second)
+    if word.paused:
+        say(f"paused {_end(until)}; {standing.undelivered} wait, and what comes waits with them")
         for line in known:
             say(line)
     else:

@@ -60,6 +60,40 @@ async def test_while_a_partner_is_paused_nothing_is_handed_over_and_all_of_it_af
     assert (bus.partners.drop_folder(ASH) / f"{mine}.json").exists()
 
 
+def test_a_pause_that_is_on_keeps_its_end_until_another_is_given_and_is_said(bus: Bus) -> None:
+    first = utc_now().replace(microsecond=0) + timedelta(days=2)
+    until, later = f"until {first:%Y-%m-%d %H:%M} UTC", first + timedelta(days=1)
+
+    def pause(*words: str) -> tuple[str, str]:
+        done = safebus(bus, "partners", "pause", ASH, *words)
+        assert done.returncode == 0, done.stderr
+        return standing(bus)["why"].split(";")[0], done.stderr
+
+    execute = ("--execute", "--reason", "tried in a test")
+    try:
+        began, new = pause("--until", first.isoformat(), *execute)
+        _, dry = pause()
+        kept, again = pause(*execute)
+        moved, to_later = pause("--until", later.isoformat(), *execute)
+        endless, never = pause("--until", "never", *execute)
+        resumed = safebus(bus, "partners", "resume", ASH)
+    finally:
+        word(bus, "resume", ASH)
+
+    assert (began, kept, moved, endless) == (
+        until,
+        until,
+        f"until {later:%Y-%m-%d %H:%M} UTC",
+        "until it is resumed",
+    )
+    assert "already" not in new and f"paused {until}" in new
+    for said in (dry, again):
+        assert f"and {until} already; that end stays" in said
+    assert f"and {until} already; this changes the end: until {later:%Y-%m-%d %H:%M} UTC" in to_later
+    assert "already; this changes the end: until somebody resumes them" in never
+    assert "are paused, since" in resumed.stderr
+
+
 async def test_a_held_destination_is_seen_tested_and_tried_at_once_when_it_is_mended(bus: Bus) -> None:
     """Without a word it would be asked again in its own time, and nobody would know when."""
     event, later = incident(), incident()
