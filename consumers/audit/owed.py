@@ -117,6 +117,28 @@ async def last_receipts(connection: Connection, partner: str, *, since: datetime
     return sorted(found.values(), key=lambda receipt: receipt.at)
 
 
+async def last_refused(connection: Connection, partner: str, *, since: datetime) -> dict[str, datetime]:
+    """
+    When each was last parked or not taken, of those of which nothing else was heard after it.
+
+    Args:
+        since: Nothing before is looked at.
+
+    Raises:
+        NotReachable: The partner's receipts cannot be read.
+    """
+    found: dict[str, datetime] = {}
+    async for message in read_topic(connection, topics.receipts_from(partner), since=since):
+        receipt = own_record(message, Receipt, belongs=lambda r: r.partner == partner)
+        if not isinstance(receipt, Receipt) or receipt.stage is Stage.NOTICE_HANDED_OVER:
+            continue
+        if receipt.stage is Stage.PARKED:
+            found[receipt.notification_id] = receipt.at
+        else:
+            found.pop(receipt.notification_id, None)
+    return found
+
+
 async def without_receipt(connection: Connection, partner: str) -> list[str]:
     """
     Ids of what stands on a partner's topic, is not dealt with and has no receipt yet, in the order of the topic.

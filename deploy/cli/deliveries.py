@@ -26,7 +26,15 @@ from safebus.deploy.cli.options import (
     stop,
 )
 from safebus.deploy.cli.output import show
-from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, STAYS, pause_of, say_if_paused, send_again
+from safebus.deploy.cli.redriving import (
+    ALTHOUGH_PAUSED,
+    DESTINATIONS,
+    STAYS,
+    pause_of,
+    refused_last,
+    send_again,
+    would_be_sent,
+)
 from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:
@@ -140,19 +148,19 @@ def deliveries_redrive(
     reason: str = REASON,
 ) -> None:
     """
-    Try all that is parked for a partner and not closed again, or a part of it, oldest first. The register is asked
-    before each.
+    Try all that is parked for a partner and not closed again, or a part of it. The register is asked before each.
 
-    It ends when three in a row are not taken. Exit code 3: some were not handed over.
+    First goes what was tried longest ago. It ends when three in a row are not taken; run again, it begins with the
+    others. Exit code 3: some were not handed over.
     """
-    from safebus.consumers.audit.owed import last_receipts
+    from safebus.consumers.audit.owed import last_receipts, last_refused
     from safebus.consumers.delivery import parked
     from safebus.deploy.service import logs, settings
     from safebus.deploy.service.operations import Act
 
     needs_reason(execute, reason)
     found = settings.load()
-    logs.set_up(found.log_level)
+    logs.set_up(logs.for_a_person(found.log_level))
     start, end = parse_time(since, datetime.min.replace(tzinfo=UTC)), parse_time(until, clock())
     waiting = [p for p in run(lambda: parked.waiting(found.connection(), partner)) if start <= p.at < end]
     if answer and waiting:
@@ -165,15 +173,19 @@ def deliveries_redrive(
     if closed:
         say(f"{closed} of them are closed and left out; `safebus parked redrive` takes one by its id")
     if not execute:
+        paused = would_be_sent(found, partner, destinations)
         say(f"dry run: {len(waiting)} parked deliveries to {partner} would be tried; --execute --reason ... does it")
-        say_if_paused(found, partner, then=STAYS)
+        if paused:
+            say(f"{paused}: {STAYS}")
         return
     if not waiting:
         say(f"nothing of that kind is parked for {partner}")
         return
     key = found.digest_key()
     act = Act("deliveries redrive", (partner, *(p.notification.notification_id for p in waiting)), reason, len(waiting))
-    again = [parked.again(p, key, reason) for p in waiting]
+    first = min(p.at for p in waiting) - timedelta(minutes=1)
+    refused = run(lambda: last_refused(found.connection(), partner, since=first))
+    again = refused_last([parked.again(p, key, reason) for p in waiting], refused)
     raise send_again(found, partner, destinations, again, act, although_paused=although_paused)
 
 
@@ -302,6 +314,7 @@ def _hand_over_once_more(
     although_paused: bool,
     paused: str | None,
 ) -> None:
+    from safebus.consumers.audit.owed import last_refused
     from safebus.consumers.delivery.attempt import Delivery
     from safebus.consumers.delivery.stages import RESTORED
     from safebus.deploy.service import logs
@@ -309,8 +322,9 @@ def _hand_over_once_more(
     from safebus.schemas import codec
     from safebus.schemas.bus_records import Notification
 
-    logs.set_up(found.log_level)
+    logs.set_up(logs.for_a_person(found.log_level))
     if not execute or not can:
+        would_be_sent(found, partner, destinations)
         say(f"dry run: {len(can)} of {of} would be handed to {partner} once more; --execute --reason ... does it")
         if paused:
             say(f"{paused}: {STAYS}")
@@ -323,6 +337,8 @@ def _hand_over_once_more(
         )
         for value in values
     ]
+    since = min(each.decided_at for each in can)
+    again = refused_last(again, run(lambda: last_refused(found.connection(), partner, since=since)))
     act = Act("deliveries again", (partner, *(each.notification_id for each in can)), reason, len(can))
     raise send_again(found, partner, destinations, again, act, although_paused=although_paused)
 

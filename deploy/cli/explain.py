@@ -33,7 +33,7 @@ def explain(
     from safebus.schemas import identifiers
 
     identifiers.event_id(event_id)
-    needs_reason(show_released, reason)
+    needs_reason(show_released, reason, option="--show-released")
     if show_released and output is not Form.JSON:
         raise stop(USAGE, "--show-released goes with -o json")
     found = settings.load()

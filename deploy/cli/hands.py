@@ -29,6 +29,8 @@ ALL = typer.Option(False, "--all", help="what is closed, too")
 #: What a list says of each, beside what it is.
 COLUMNS: Final = ("state", "assigned_to", "since")
 
+LAST_WORD: Final = ("last_word_by", "last_word")
+
 _MOST_TO: Final = 100
 
 
@@ -119,6 +121,11 @@ def columns_of(hand: InHand) -> dict[str, str]:
     }
 
 
+def shown(columns: Sequence[str], *, every: bool) -> list[str]:
+    """The columns of a list: with what is closed, also who closed it and why."""
+    return [*columns, *COLUMNS, *(LAST_WORD if every else ())]
+
+
 def without_closed(rows: Sequence[Mapping[str, Any]], *, every: bool) -> list[Mapping[str, Any]]:
     """The rows to show; says how many are closed."""
     from safebus.consumers.audit.in_hand import State
@@ -173,8 +180,34 @@ def assign_or_close(
         if visible(to, keep="") != to or len(to) > _MOST_TO:
             raise BadInput(f"`--to` is a name in at most {_MOST_TO} visible characters")
     then = "closed" if to is None else f"assigned to {to}"
+    for line in [*_taken_from(hands, wanted, to), *([] if to is None else _known_of(found, to))]:
+        say(line)
     if not execute:
         say(f"dry run: {len(wanted)} would be {then}; --execute --reason ... does it")
         return
     put_on_record(found, Act(what, (*([partner] if partner else []), *wanted), reason, len(wanted), to=to))
     say(f"{len(wanted)} {then}")
+
+
+def _taken_from(hands: Mapping[str, InHand], wanted: Sequence[str], to: str | None) -> list[str]:
+    """Whose these are now, where that is somebody else."""
+    from collections import Counter
+
+    from safebus.consumers.audit.in_hand import State
+
+    has = Counter(hands[each].to for each in wanted if hands[each].state is not State.CLOSED and hands[each].to != to)
+    return [f"{number} of them are assigned to {who} now" for who, number in sorted(has.items()) if who]
+
+
+def _known_of(found: Settings, to: str) -> list[str]:
+    """That nobody of this name has done anything here: names are not kept, so that is all that can be known of one."""
+    from safebus.consumers.audit import operations
+    from safebus.deploy.service.operations import system_user
+    from safebus.schemas.nearest import did_you_mean
+
+    signer = found.signer()
+    names = {act.who for act in run(lambda: operations.entries(found.connection(), trusted=found.issuers()))}
+    names |= {signer.name if signer else system_user()}
+    if to in names:
+        return []
+    return [f"nobody called `{to}` has done anything on this bus yet{did_you_mean(to, names)}"]

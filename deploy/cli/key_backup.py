@@ -54,7 +54,7 @@ def keys_backup(
     from safebus.deploy.service.operations import Act
     from safebus.schemas.errors import BadInput
 
-    needs_reason(True, reason)
+    needs_reason(True, reason, option="")
     found = settings.load()
     if to.exists() or not to.parent.is_dir():
         what = "exists already" if to.exists() else f"cannot be written: there is no folder `{to.parent}`"
@@ -96,7 +96,7 @@ def keys_restore(
     """Bring all keys of a backup back into a SAFEBUS_HOME that has none."""
     from safebus.deploy.service import key_backup, key_pack, settings
 
-    needs_reason(True, reason)
+    needs_reason(True, reason, option="")
     found = settings.load()
     pack = key_pack.read(file)
     empty = key_backup.check_restorable(found.home, pack.header)
@@ -119,7 +119,7 @@ def keys_drill(
     """Prove that a backup opens and holds the very keys that this bus uses. Writes no key; exit code 3: it differs."""
     from safebus.deploy.service import key_drill, key_pack, settings
 
-    needs_reason(True, reason)
+    needs_reason(True, reason, option="")
     found = settings.load()
     pack = key_pack.read(file)
     keys = _opened(found, pack, share, _act_on(pack, "keys drill", reason), no_broker)

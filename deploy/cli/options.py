@@ -66,10 +66,16 @@ def stop(code: int, text: str = "") -> typer.Exit:
     return typer.Exit(code)
 
 
-def needs_reason(execute: bool, reason: str) -> None:
-    """Whatever sends or changes says why."""
-    if execute and not any(sign.isalnum() for sign in reason):
-        raise stop(USAGE, "--execute needs --reason: it is kept on record with what was done")
+def needs_reason(asked: bool, reason: str, *, option: str = "--execute") -> None:
+    """
+    Whatever sends, changes or shows says why.
+
+    Args:
+        asked: It is to be done.
+        option: What asks for it, as it was typed; empty: nothing but the command itself.
+    """
+    if asked and not any(sign.isalnum() for sign in reason):
+        raise stop(USAGE, f"{option or 'this'} needs --reason: it is kept on record with what was done")
     if len(reason) > MOST_REASON or any("\ud800" <= sign <= "\udfff" for sign in reason):
         raise stop(USAGE, f"--reason is kept on record: expected text of at most {MOST_REASON} characters, in UTF-8")
 

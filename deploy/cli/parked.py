@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
-from safebus.deploy.cli.hands import ALL, COLUMNS, TO, assign_or_close, columns_of, of_parked, without_closed
+from safebus.deploy.cli.hands import ALL, TO, assign_or_close, columns_of, of_parked, shown, without_closed
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
-from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, STAYS, say_if_paused, send_again
+from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, STAYS, send_again, would_be_sent
 from safebus.deploy.service.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def parked_list(partner: str = typer.Argument(...), every: bool = ALL, output: F
         }
         for p in waiting
     ]
-    columns = ["notification_id", "event_id", "event_type", "reason", "parked_at", *COLUMNS]
-    show(without_closed(rows, every=every), output, columns=columns)
+    columns = ["notification_id", "event_id", "event_type", "reason", "parked_at"]
+    show(without_closed(rows, every=every), output, columns=shown(columns, every=every))
     say_strange(strange)
 
 
@@ -72,7 +72,7 @@ def parked_show(
     from safebus.streams.register.follow import current_register
     from safebus.streams.rules.asked_again import read_view
 
-    needs_reason(show_released, reason)
+    needs_reason(show_released, reason, option="--show-released")
     found = settings.load()
     connection = found.connection()
     one = run(lambda: parked.find(connection, partner, notification_id))
@@ -151,13 +151,15 @@ def parked_redrive(
 
     needs_reason(execute, reason)
     found = settings.load()
-    logs.set_up(found.log_level)
+    logs.set_up(logs.for_a_person(found.log_level))
     one = run(lambda: parked.find(found.connection(), partner, notification_id))
     if not execute:
+        paused = would_be_sent(found, partner, destinations)
         say(
             f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it"
         )
-        say_if_paused(found, partner, then=STAYS)
+        if paused:
+            say(f"{paused}: {STAYS}")
         return
     delivery = parked.again(one, found.digest_key(), reason)
     act = Act("parked redrive", (partner, notification_id), reason, number=1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from safebus.deploy.cli.event_loop import run
-from safebus.deploy.cli.hands import ALL, COLUMNS, TO, assign_or_close, columns_of, of_quarantine, without_closed
+from safebus.deploy.cli.hands import ALL, TO, assign_or_close, columns_of, of_quarantine, shown, without_closed
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
@@ -55,8 +55,8 @@ def quarantine_list(
         for e in (each.entry for each in entries)
         if not reason or e.reason == reason
     ]
-    columns = ["quarantine_id", "reason", "where", "size", "at", "detail", *COLUMNS]
-    show(without_closed(rows, every=every), output, columns=columns)
+    columns = ["quarantine_id", "reason", "where", "size", "at", "detail"]
+    show(without_closed(rows, every=every), output, columns=shown(columns, every=every))
     say_strange(strange)
 
 
@@ -79,7 +79,7 @@ def quarantine_show(
     from safebus.deploy.service import settings
     from safebus.deploy.service.operations import Act
 
-    needs_reason(show_original, reason)
+    needs_reason(show_original, reason, option="--show-original")
     found = settings.load()
     one = run(lambda: quarantine.find(found.connection(), quarantine_id))
     out = json.loads(one.entry.model_dump_json(exclude={"sealed"}))
@@ -143,7 +143,7 @@ def quarantine_open(
     from safebus.deploy.service.operations import Act
     from safebus.schemas.errors import BadInput
 
-    needs_reason(True, reason)
+    needs_reason(True, reason, option="")
     found = settings.load()
     entry = run(lambda: quarantine.find(found.connection(), quarantine_id)).entry
     keys = found.seal_privates()

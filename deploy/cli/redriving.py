@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +16,12 @@ from safebus.deploy.cli.options import DONE, SOME, stop
 from safebus.deploy.service.terminal import clock, say
 
 if TYPE_CHECKING:
+    from safebus.consumers.adapters.destinations import Opened
     from safebus.consumers.delivery.attempt import Delivery
     from safebus.consumers.delivery.parked import Said
     from safebus.deploy.service.operations import Act
     from safebus.deploy.service.settings import Settings
+    from safebus.streams.register.follow import RegisterReader
     from safebus.streams.register.store import Register
 
 DESTINATIONS = typer.Option(..., "--destinations", help="YAML: where each partner wants its notifications")
@@ -39,22 +43,50 @@ def pause_of(register: Register, partner: str) -> str | None:
     return pause_in_words(partner, since=word.said_at, until=word.until)
 
 
-def say_if_paused(found: Settings, partner: str, *, then: str) -> None:
-    """
-    For a dry run.
-
-    Args:
-        then: What follows from it.
-    """
-    from safebus.streams.register.follow import current_register
-
-    paused = pause_of(run(lambda: current_register(found.connection())), partner)
-    if paused:
-        say(f"{paused}: {then}")
-
-
 #: What comes of a pause where something would be sent by hand.
 STAYS: Final = "nothing is sent, and what is parked stays parked, unless --although-paused is given"
+
+
+def would_be_sent(found: Settings, partner: str, destinations: Path) -> str | None:
+    """
+    For a dry run: ask all that the sending asks before it sends.
+
+    Returns:
+        That deliveries are paused, in words; None: they are not.
+
+    Raises:
+        BadInput, NotAllowed: As `send_again`.
+    """
+
+    async def main() -> str | None:
+        async with _ready(found, partner, destinations) as (_, _, paused):
+            return paused
+
+    return run(main)
+
+
+@asynccontextmanager
+async def _ready(
+    found: Settings, partner: str, destinations: Path
+) -> AsyncIterator[tuple[RegisterReader, Opened, str | None]]:
+    """The register, read to its end; where it goes, which is the registered place; whether that is paused, in words."""
+    from safebus.consumers.adapters import destinations as places
+    from safebus.deploy.service import rights
+    from safebus.deploy.service.register_checks import check_destination
+    from safebus.schemas.errors import NotAllowed
+    from safebus.streams.register.follow import RegisterReader
+
+    there = places.read(destinations).of(partner)
+    reader = RegisterReader(found.connection(), key=found.digest_key())
+    try:
+        await reader.start()
+        place = places.opened(there, clock=clock)
+        check_destination(reader.now, partner, place, must=True)
+        if lacking := await rights.lacking(found.connection(), rights.of_sending_again(partner)):
+            raise NotAllowed(f"this certificate lacks {', '.join(map(str, lacking))}, or that is not there")
+        yield reader, place, pause_of(reader.now, partner)
+    finally:
+        await reader.stop()
 
 
 def send_again(
@@ -77,22 +109,14 @@ def send_again(
 
     Raises:
         BadInput: Its destination is not the registered one.
+        NotAllowed: Whoever runs this may not write what a redrive writes.
     """
-    from safebus.consumers.adapters import destinations as places
     from safebus.consumers.delivery import parked
-    from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
-    from safebus.streams.register.follow import RegisterReader
-
-    there = places.read(destinations).of(partner)
+    from safebus.deploy.service.register_checks import RegisterRecheck
 
     async def main() -> list[Said]:
-        reader = RegisterReader(found.connection(), key=found.digest_key())
         said: list[Said] = []
-        try:
-            await reader.start()
-            place = places.opened(there, clock=clock)
-            check_destination(reader.now, partner, place, must=True)
-            paused = pause_of(reader.now, partner)
+        async with _ready(found, partner, destinations) as (reader, place, paused):
             if paused and not although_paused:
                 raise stop(SOME, f"{paused}: {STAYS}")
             await written_down(found, act)
@@ -111,8 +135,6 @@ def send_again(
                 if _stopped(said):
                     await tried.aclose()
                     break
-        finally:
-            await reader.stop()
         return said
 
     said = run(main)
@@ -121,8 +143,24 @@ def send_again(
         say(f"{done} of {len(deliveries)} handed over to {partner}")
     if len(said) < len(deliveries):
         why = f"{STOP_AFTER} in a row were not taken" if _stopped(said) else "somebody paused deliveries meanwhile"
-        say(f"{why}, so {len(deliveries) - len(said)} were not tried; run it again later")
+        left = len(deliveries) - len(said)
+        say(f"{why}, so {left} were not tried; run it again later: whatever was not taken goes last then")
     return typer.Exit(DONE if done == len(deliveries) else SOME)
+
+
+def refused_last(deliveries: Sequence[Delivery], refused: Mapping[str, datetime]) -> list[Delivery]:
+    """
+    Those that were never refused as they are given, then the others, whichever was tried longest ago first.
+
+    The sending ends where several in a row are not taken. Begun with the same ones each time, it would never come to
+    the others.
+
+    Args:
+        refused: Notification id -> when it was last not taken.
+    """
+    never = [each for each in deliveries if each.notification.notification_id not in refused]
+    before = [each for each in deliveries if each.notification.notification_id in refused]
+    return never + sorted(before, key=lambda each: refused[each.notification.notification_id])
 
 
 def _stopped(said: Sequence[Said]) -> bool:

@@ -64,10 +64,13 @@ def _topics(folder: Path | None, output: Form, *, execute: bool, reason: str = "
     for one in drift:
         if one.can_be_mended:
             to_mend.setdefault(one.topic, {})[one.setting] = one.expected
+    cannot = ""
+    if missing and shown is None:
+        names = ", ".join(t.name for t in missing)
+        cannot = f"the embedded broker makes no topics once it runs: start it with these ({names})"
     if execute:
-        if missing and shown is None:
-            names = ", ".join(t.name for t in missing)
-            raise stop(FAILED, f"the embedded broker makes no topics once it runs: start it with these ({names})")
+        if cannot:
+            raise stop(FAILED, cannot)
         # First the one that says who made the others.
         first = [t for t in missing if t.name == OPERATIONS]
         _make(client, first)
@@ -78,6 +81,8 @@ def _topics(folder: Path | None, output: Form, *, execute: bool, reason: str = "
         change_settings(client, to_mend)
         say(f"created {len(missing)} topics, mended {len(to_mend)}")
         missing, drift = [], [one for one in drift if not one.can_be_mended]
+    elif cannot:
+        say(cannot)
     elif missing or to_mend:
         would = f"{len(missing)} topics would be created and {len(to_mend)} mended"
         say(f"dry run: {would}; --execute --reason ... does it")

@@ -59,6 +59,11 @@ def set_up(level: str) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def for_a_person(level: str) -> str:
+    """The level for a command that says each thing itself: a line of JSON about the same would be read twice."""
+    return "WARNING" if level.upper() == "INFO" else level
+
+
 class LenientFile:
     """
     A file for lines of a log: where it takes none, as on a full disk, they are lost and the process goes on.

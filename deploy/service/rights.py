@@ -120,6 +120,11 @@ def of_operator(name: str) -> list[Right]:
     return [*of_auditor(name), *_topics(name, WRITE, "receipts.", "parked.", prefixed=True)]
 
 
+def of_sending_again(partner: str) -> list[Right]:
+    """Whatever sends again what is parked for a partner writes this; whose certificate it is does not matter here."""
+    return [*_topics("", WRITE, topics.OPERATIONS, topics.receipts_from(partner), topics.parked_for(partner))]
+
+
 def of_person_who_registers(name: str) -> list[Right]:
     """A person: as an operator, and writes what decisions rest on. With a name of their own they can be one of two."""
     return sorted({*of_operator(name), *of_registrar(name)})

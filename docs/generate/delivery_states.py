@@ -25,6 +25,9 @@ Where the register no longer permits it, the reason is the register's: a code an
 notification goes out on a consent; whoever later finds that the consent has ended then knows that the partner may hold
 it. What a person sends again has their words at the end of its reason. A notice that a consent has ended is answered by
 the same lines: taken or refused, a receipt with the stage NOTICE_HANDED_OVER says so; else it is sent again later.
+
+`attempt` counts what the courier tried by itself since the destination was last held; the receipt of that says 0. A
+redrive is one attempt of its own and always says 1; what was tried before stands in the receipts above it.
 """
 _ASKED: Final = {Phase.OPEN: "asked", Phase.REDRIVEN: "redriven"}
 

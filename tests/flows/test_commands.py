@@ -250,9 +250,15 @@ async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_reco
             "allow_private": True,
         }
         (tmp_path / "down.yaml").write_text(json.dumps({"ash-primary": nobody}), "utf-8")
-        dry = safebus(bus, *redrive, *there)
+        span = ["--from", since.isoformat(), "--to", utc_now().isoformat()]
+        restored = ["deliveries", "again", "ash-primary", *span, "--restored", *there]
+        too_soon = [
+            safebus(bus, *each)
+            for each in ([*redrive, *there], ["deliveries", "redrive", "ash-primary", *there], restored)
+        ]
         unregistered = safebus(bus, *redrive, *there, "--execute")
         await bus.register_destination("ash-primary", file)
+        dry = safebus(bus, *redrive, *there)
         refused = safebus(bus, *redrive, *there, "--execute")
         elsewhere = safebus(bus, *redrive, "--destinations", str(tmp_path / "down.yaml"), "--execute")
         not_delivered = safebus(bus, "deliver", "--destinations", str(tmp_path / "down.yaml"))
@@ -272,6 +278,10 @@ async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_reco
 
     codes = [done.returncode for done in (dry, refused, busy, taken, again)]
     assert codes == [0, 3, 3, 0, 1], [done.stderr for done in (dry, refused, busy, taken, again)]
+    # A dry run promises nothing that the execution would refuse.
+    assert [(done.returncode, "would be" in done.stderr) for done in too_soon] == [(1, False)] * 3
+    assert all("no destination is registered for `ash-primary`" in done.stderr for done in too_soon)
+    assert [done.stderr.count("\n") for done in (refused, taken)] == [1, 1], (refused.stderr, taken.stderr)
     assert [done.stdout for done in (dry, refused, busy, taken)] == [""] * 4
     assert "the partner answered other_content; it stays parked" in refused.stderr
     assert "it stays parked" in busy.stderr
@@ -477,11 +487,19 @@ def test_the_embedded_broker_says_that_it_makes_no_topics(embedded_broker: Broke
     partner = {"partner": "newcomer", "name": "x", "sector": "x", "org_type": "charity", "call": "x"}
     (tmp_path / "register" / "one.yaml").write_text(json.dumps({"partners": [partner]}), "utf-8")
     env = {**os.environ, "SAFEBUS_HOME": str(tmp_path), "SAFEBUS_BROKER": embedded_broker.bootstrap}
-    words = ["topics", "apply", "--register", str(tmp_path / "register"), "--execute", "--reason", "joins"]
+    words = ["topics", "apply", "--register", str(tmp_path / "register")]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "safebus.deploy.cli", *words], env=env, capture_output=True, text=True, timeout=120
+    dry, done = (
+        subprocess.run(
+            [sys.executable, "-m", "safebus.deploy.cli", *words, *more],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        for more in ([], ["--execute", "--reason", "joins"])
     )
 
-    assert done.returncode == 1
+    assert (dry.returncode, done.returncode, "would be created" in dry.stderr) == (3, 1, False)
+    assert "the embedded broker makes no topics once it runs" in dry.stderr
     assert "the embedded broker makes no topics once it runs" in done.stderr and "in.newcomer" in done.stderr

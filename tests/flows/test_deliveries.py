@@ -84,6 +84,30 @@ async def test_many_that_are_parked_are_tried_again_together(bus: Bus) -> None:
     assert after[parked[2]]["reason"] == "other_content; redriven: they took away what was in the way"
 
 
+async def test_a_redrive_that_was_stopped_goes_on_with_those_that_it_did_not_try(bus: Bus) -> None:
+    """The three oldest are refused each time. Begun with them again, it would never come to those that were mended."""
+    since = utc_now()
+    parked = [await publish(bus, in_the_way=True) for _ in range(6)]
+    destinations = bus.partners.destinations(RECIPIENTS)
+    await bus.register_destination(ASH, destinations)
+    files = [bus.partners.drop_folder(ASH) / f"{each}.json" for each in parked]
+    for file in files[3:]:
+        file.unlink()
+    redrive = ("deliveries", "redrive", ASH, "--from", since.isoformat(), "--destinations", str(destinations))
+    execute = ("--execute", "--reason", "they mended a part of it")
+    first, second = safebus(bus, *redrive, *execute), safebus(bus, *redrive, *execute)
+    after = listed(bus)
+    await bus.register_end(f"destination/{ASH}")
+    for file in files:
+        file.unlink()
+
+    assert "3 in a row were not taken, so 3 were not tried; run it again later" in first.stderr
+    assert (first.returncode, second.returncode) == (3, 3)
+    assert f"3 of 6 handed over to {ASH}" in second.stderr, second.stderr
+    assert [after[each]["stage"] for each in parked] == ["PARKED"] * 3 + ["HANDED_OVER"] * 3
+    assert "{" not in first.stderr + second.stderr  # each is said once, to a person
+
+
 async def test_a_partner_that_lost_what_it_was_handed_gets_exactly_that_again(bus: Bus) -> None:
     """Its system went back to the copy of last night. Same ids, same bytes; what came before is not repeated."""
     folder = bus.partners.drop_folder(ASH)
@@ -231,6 +255,8 @@ async def test_what_is_parked_is_assigned_closed_and_open_again_when_it_is_refus
     twice = safebus(bus, "parked", "close", ASH, closed, *because)
     unknown = safebus(bus, "parked", "close", ASH, other, "another", *because)
     without, all_of_them = rows(), rows("--all")
+    why = safebus(bus, "parked", "list", ASH, "--all", "-o", "csv").stdout
+    taken = safebus(bus, "parked", "assign", ASH, other, "--to", system_user())
     redrive = ("--destinations", str(destinations), "--execute", "--reason", "mended")
     many = safebus(bus, "deliveries", "redrive", ASH, "--from", since.isoformat(), *redrive)
     after_many = rows("--all")
@@ -249,6 +275,9 @@ async def test_what_is_parked_is_assigned_closed_and_open_again_when_it_is_refus
     assert "closed already, by `" in twice.stderr and "nothing is there under `another`" in unknown.stderr
     assert both == ("parked", len(json.loads(listed_both.stdout))) and both[1] >= 2
     assert one_less == ("parked", both[1] - 1)
+    assert '"closed","op-ben","' in why and f'"{system_user()}","told by telephone"' in why
+    assert "nobody called `op-ben` has done anything on this bus yet" in dry.stderr
+    assert "1 of them are assigned to op-ben now" in taken.stderr and "nobody called" not in taken.stderr
     assert without == {other: ("assigned", "op-ben")} and "1 are closed and not shown; --all shows them" in said[2]
     assert all_of_them == {closed: ("closed", "op-ben"), other: ("assigned", "op-ben")}
     assert many.returncode == 3 and "1 of them are closed and left out" in many.stderr

@@ -205,6 +205,10 @@ async def test_a_destination_that_is_another_by_now_keeps_no_other_waiting(bus: 
     assert not bus.delivered(HAVEN, event_id)
     await registered(bus.folder / HAVEN)
     await bus.until_delivered(HAVEN, event_id)
+    redrive = ("deliveries", "redrive", HAVEN, "--destinations", str(bus.folder / "destinations.yaml"))
+    dry, refused = bus.run(*redrive, name="op-anna"), bus.run(*redrive, name="auditor")
+    assert (dry.returncode, "dry run: 0 parked" in dry.stderr) == (0, True), dry.stderr
+    assert (refused.returncode, "lacks WRITE on topic `" in refused.stderr) == (4, True), refused.stderr
 
 
 async def test_what_an_auditor_may_not_see_is_said(bus: SecuredBus) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from importlib.metadata import version
 from pathlib import Path
 
@@ -283,3 +284,24 @@ def test_a_time_without_a_zone_is_read_as_london_and_said(tmp_path: Path, now: s
 
     assert (done.returncode in ((0, 3) if code == 0 else (code,)), said in done.stderr) == (True, True)
     assert ("zone" in done.stderr) == ("has no zone" in said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["explain", "3b241101-e2bb-4255-8caf-4136c566a962", "-o", "json", "--show-released"],
+            "--show-released needs --reason",
+        ),
+        (["parked", "show", "ash", "n", "--show-released"], "--show-released needs --reason"),
+        (["quarantine", "show", "q", "--show-original"], "--show-original needs --reason"),
+        (["quarantine", "open", "q", "--to", "x"], "this needs --reason"),
+        (["partners", "pause", "ash", "--execute"], "--execute needs --reason"),
+    ],
+    ids=["explain", "parked", "quarantine", "open", "pause"],
+)
+def test_what_needs_a_reason_is_named_as_it_was_typed(tmp_path: Path, words: list[str], said: str) -> None:
+    done = safebus(tmp_path, *words)
+
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert ("--execute" in done.stderr) == ("--execute" in words)
