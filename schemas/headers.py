@@ -11,6 +11,9 @@ from __future__ import annotations
 CONTENT_TYPE = "application/avro"
 
 
+#: On whatever is about one event, and has another id: that event's.
+EVENT = "sb_event"
+
 #: On a register record: the fingerprints of the person key, and of its digest key, that it was written under.
 KEYS = "sb_keys"
 

@@ -6,17 +6,22 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from safebus.consumers.delivery.parcels import plain
-from safebus.schemas import codec, sealing, strict_json, topics
-from safebus.schemas.bus_records import Quarantined
-from safebus.schemas.errors import BadInput, Refused
+from safebus.schemas import codec, headers, identifiers, sealing, strict_json, topics
+from safebus.schemas.bus_records import DecisionRecord, Quarantined
+from safebus.schemas.errors import BadIdentifier, BadInput, Refused
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.own_records import Strange, own_record
+from safebus.streams.rules.reasons import Aside
+
+#: What is also in quarantine and has a decision.
+DECIDED_ALL_THE_SAME: Final = frozenset({Aside.FOR_A_PERSON, Aside.NO_RECIPIENT, Aside.REDO_DIFFERS})
+_DECIDED_BEFORE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,12 @@ class InQuarantine:
 
     Attributes:
         last_at: When it was last set aside, by the broker's clock: a redo does so again under the same id.
+        event_id: Which event it is; None: that could not be read, or an earlier release set it aside.
     """
 
     entry: Quarantined
     last_at: datetime
+    event_id: str | None = None
 
 
 async def entries(
@@ -49,8 +56,37 @@ async def entries(
             continue
         first = found.get(entry.quarantine_id)
         at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
-        found[entry.quarantine_id] = InQuarantine(first.entry if first else entry, at)
+        event_id = _event_of(message) or (first.event_id if first else None)
+        found[entry.quarantine_id] = InQuarantine(first.entry if first else entry, at, event_id)
     return sorted(found.values(), key=lambda each: each.entry.at)
+
+
+def _event_of(message: Any) -> str | None:
+    marked = dict(message.headers).get(headers.EVENT)
+    try:
+        return None if marked is None else identifiers.event_id(marked.decode("utf-8", "replace"))
+    except BadIdentifier:
+        return None
+
+
+async def event_of(connection: Connection, one: InQuarantine) -> str | None:
+    """
+    The event that an entry is about, also where the entry does not say: of one that was decided, by its origin.
+
+    Raises:
+        NotReachable: The decisions cannot be read.
+    """
+    if one.event_id is not None or one.entry.reason not in DECIDED_ALL_THE_SAME:
+        return one.event_id
+    origin = (one.entry.topic, one.entry.partition, one.entry.offset)
+    for since in (one.entry.at - _DECIDED_BEFORE, None):  # a redo may have set it aside long after it was decided
+        async for message in read_topic(connection, topics.DECISIONS, partitions=[one.entry.partition], since=since):
+            record = own_record(message, DecisionRecord, in_transaction=True)
+            if isinstance(record, DecisionRecord):
+                stands = record.origin
+                if (stands.topic, stands.partition, stands.offset) == origin:
+                    return record.event_id
+    return None
 
 
 async def find(connection: Connection, quarantine_id: str) -> InQuarantine:

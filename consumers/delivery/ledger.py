@@ -290,7 +290,7 @@ class Ledger:
         about = [
             *headers.cloud_event(id=receipt.notification_id, source=self._partner, type="safebus.receipt"),
             ("sb_partner", self._partner.encode()),
-            ("sb_event", receipt.event_id.encode()),
+            (headers.EVENT, receipt.event_id.encode()),
         ]
         message = Message(self._topic, receipt.notification_id.encode(), codec.encode_record(receipt), about)
         assert self._outbound is not None  # only who delivers writes

@@ -23,7 +23,7 @@ app = typer.Typer()
 
 @app.command(epilog=example("safebus explain 3b241101-e2bb-4255-8caf-4136c566a962 -o json"))
 def explain(
-    event_id: str = typer.Argument(..., help="the event's id"),
+    event_id: str = typer.Argument(..., help="the event's id, or that of its entry in quarantine"),
     output: Form = FORM,
     show_released: bool = typer.Option(False, "--show-released", help="the values too; needs --reason and -o json"),
     reason: str = REASON,
@@ -37,7 +37,11 @@ def explain(
     if show_released and output is not Form.JSON:
         raise stop(USAGE, "--show-released goes with -o json")
     found = settings.load()
-    about = run(lambda: _explained(found, event_id, output, shown_because=reason if show_released else None))
+    because = reason if show_released else None
+    about = run(lambda: _explained(found, event_id, output, shown_because=because))
+    if not about.decisions and (set_aside := run(lambda: _in_quarantine(found, event_id))) is not None:
+        about = run(lambda: _explained(found, set_aside, output, shown_because=because))
+        event_id = set_aside
     say_what_is_not_shown(found, about.register.partners)
     if not about.decisions:
         raise stop(
@@ -45,6 +49,33 @@ def explain(
             f"no decision about `{event_id}`; was it published, and is a worker running? "
             "`safebus quarantine list` shows what could not be decided",
         )
+
+
+async def _in_quarantine(found: Settings, quarantine_id: str) -> str | None:
+    """
+    The event that an entry in quarantine is about; None: there is no such entry.
+
+    Raises:
+        BadInput: There is, and it is not known which event that was.
+    """
+    from safebus.consumers.audit import quarantine
+    from safebus.schemas.errors import BadInput, NotReachable
+
+    try:
+        entries = await quarantine.entries(found.connection())
+    except NotReachable:  # whoever may not see quarantine is told that this is no event, as before
+        return None
+    one = next((each for each in entries if each.entry.quarantine_id == quarantine_id), None)
+    if one is None:
+        return None
+    say(f"`{quarantine_id}` is in quarantine: {one.entry.reason}: {one.entry.detail}")
+    event_id = await quarantine.event_of(found.connection(), one)
+    if event_id is None:
+        raise BadInput(
+            f"nothing was decided about it, and its event is not known; `safebus quarantine show {quarantine_id}` says "
+            "where it stands, and opens it"
+        )
+    return event_id
 
 
 async def _explained(found: Settings, event_id: str, output: Form, *, shown_because: str | None) -> AboutEvent:

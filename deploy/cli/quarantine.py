@@ -46,16 +46,18 @@ def quarantine_list(
         {
             "quarantine_id": e.quarantine_id,
             "reason": e.reason,
+            "event_id": each.event_id or "",
             "where": f"{e.topic}/{e.partition}/{e.offset}",
             "size": e.size,
             "at": e.at.isoformat(timespec="seconds"),
             "detail": e.detail,
             **columns_of(hands[e.quarantine_id]),
         }
-        for e in (each.entry for each in entries)
+        for each in entries
+        for e in (each.entry,)
         if not reason or e.reason == reason
     ]
-    columns = ["quarantine_id", "reason", "where", "size", "at", "detail"]
+    columns = ["quarantine_id", "reason", "event_id", "where", "size", "at", "detail"]
     show(without_closed(rows, every=every), output, columns=shown(columns, every=every))
     say_strange(strange)
 
@@ -83,6 +85,7 @@ def quarantine_show(
     found = settings.load()
     one = run(lambda: quarantine.find(found.connection(), quarantine_id))
     out = json.loads(one.entry.model_dump_json(exclude={"sealed"}))
+    out["event_id"] = run(lambda: quarantine.event_of(found.connection(), one))
     out |= columns_of(of_quarantine(found, [one])[quarantine_id])
     if show_original:
         keys = found.seal_privates()

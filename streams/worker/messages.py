@@ -33,12 +33,21 @@ def notification(output: Output, key: PersonKey) -> Message:
 
 
 def quarantined(
-    reason: str, detail: str, value: bytes | None, origin: Origin, *, seal_to: bytes, most: int, now: datetime
+    reason: str,
+    detail: str,
+    value: bytes | None,
+    origin: Origin,
+    *,
+    event_id: str | None,
+    seal_to: bytes,
+    most: int,
+    now: datetime,
 ) -> Message:
     """
     An entry in quarantine.
 
     Args:
+        event_id: None: it could not be read, or is not known to be of whoever claims to have sent it.
         seal_to: The operators' public key.
         most: An original of more bytes would be too large to be sealed and sent: it stays at its origin.
     """
@@ -55,4 +64,5 @@ def quarantined(
         sealed=sealing.seal(value if value and len(value) <= most else b"", public_key=seal_to, context=where),
     )
     about = headers.cloud_event(id=entry.quarantine_id, source=origin.topic, type="safebus.quarantined")
+    about += [] if event_id is None else [(headers.EVENT, event_id.encode())]
     return Message(topics.QUARANTINE, where.encode(), codec.encode_record(entry), about)

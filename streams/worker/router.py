@@ -203,7 +203,7 @@ class Router:
             return self._decide(received, origin, register, now, holders)
         if not self._keys.person.agrees(known.input_digest, received.content):
             detail = "this event id was used before for other content; publish a correction under a new id"
-            return self._reject(Aside.ID_REUSED, detail, received.value, origin, now)
+            return self._reject(Aside.ID_REUSED, detail, received.value, origin, now, event_id=event.event_id)
         self.counts.repeats += 1
         log.info(
             "event.repeated",
@@ -230,14 +230,14 @@ class Router:
             earlier=episode.earlier(event, key, before),
         )
         if isinstance(outcome, SetAside):
-            return self._reject(outcome.reason, outcome.detail, received.value, origin, now)
+            return self._reject(outcome.reason, outcome.detail, received.value, origin, now, event_id=event.event_id)
         record = outcome.record
         value = codec.encode_record(record)
         largest = max(map(len, (value, *(output.value for output in outcome.outputs))))
         if largest > MOST_BYTES:
             # Refused by the broker it would end the worker, at every start, and nobody's events would be decided.
             detail = f"{len(record.answers)} answers about {len(event.subjects)} people take {largest} bytes"
-            return self._reject(Aside.DECISION_TOO_LARGE, detail, received.value, origin, now)
+            return self._reject(Aside.DECISION_TOO_LARGE, detail, received.value, origin, now, event_id=event.event_id)
         known = KnownDecision.of(record, key.of(register.generation).digest(value))
         self._dedupe.add(origin.partition, record, known)
         permitted = len(outcome.outputs)
@@ -270,7 +270,7 @@ class Router:
         if outputs is None:
             # Not the bytes on record: what was sent before the crash is not known, so two truths could stand.
             detail = "decided before, and the same bytes cannot be made again; `safebus explain` shows the record"
-            return self._reject(Aside.REDO_DIFFERS, detail, value, record.origin, now)
+            return self._reject(Aside.REDO_DIFFERS, detail, value, record.origin, now, event_id=record.event_id)
         self.counts.redone += 1
         log.info("event.redone", event_id=record.event_id, source=record.source, register_offset=record.register_offset)
         return Became("redone", outputs=(*self._notifications(outputs), *self._alarm(record, value, now)))
@@ -285,20 +285,40 @@ class Router:
             codes = ", ".join(sorted({entry.code for entry in record.worklist}))
             nobody = any(entry.code == Aside.NO_RECIPIENT for entry in record.worklist)
             reason = Aside.NO_RECIPIENT if nobody else Aside.FOR_A_PERSON
-            detail = f"a person must look at {persons} of those in it: {codes}; `safebus explain` says which"
-            yield self._quarantined(reason, detail, value, record.origin, now)
+            detail = f"a person must look at {persons} of those in it: {codes}; `safebus explain EVENT` says which"
+            yield self._quarantined(reason, detail, value, record.origin, now, event_id=record.event_id)
 
-    def _reject(self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime) -> Became:
+    def _reject(
+        self,
+        reason: str,
+        detail: str,
+        value: bytes | None,
+        origin: Origin,
+        now: datetime,
+        *,
+        event_id: str | None = None,
+    ) -> Became:
         """Nothing is decided about this event: a person must look."""
-        return Became("rejected", outputs=(self._quarantined(reason, detail, value, origin, now),))
+        return Became("rejected", outputs=(self._quarantined(reason, detail, value, origin, now, event_id=event_id),))
 
-    def _quarantined(self, reason: str, detail: str, value: bytes | None, origin: Origin, now: datetime) -> Message:
+    def _quarantined(
+        self,
+        reason: str,
+        detail: str,
+        value: bytes | None,
+        origin: Origin,
+        now: datetime,
+        *,
+        event_id: str | None,
+    ) -> Message:
         self.counts.set_aside(reason)
         log.warning(
             "event.quarantined", reason=reason, topic=origin.topic, partition=origin.partition, offset=origin.offset
         )
         most = self._limits.value_bytes
-        return messages.quarantined(reason, detail, value, origin, seal_to=self._keys.seal_to, most=most, now=now)
+        return messages.quarantined(
+            reason, detail, value, origin, event_id=event_id, seal_to=self._keys.seal_to, most=most, now=now
+        )
 
 
 def _verify_source(received: Received, origin: Origin) -> None:

@@ -288,7 +288,7 @@ async def test_what_is_parked_is_assigned_closed_and_open_again_when_it_is_refus
 
 async def test_what_is_in_quarantine_is_shown_as_fields_assigned_and_closed(bus: Bus) -> None:
     event = incident()
-    await bus.publish(event)
+    [first] = await bus.publish(event)
     await bus.settled(event)
     [reused] = await bus.publish(event.model_copy(update={"purpose": "something_else"}))
     seen = await bus.until(
@@ -304,11 +304,14 @@ async def test_what_is_in_quarantine_is_shown_as_fields_assigned_and_closed(bus:
     def listed_ids(*more: str) -> set[str]:
         return {r["quarantine_id"] for r in json.loads(safebus(bus, "quarantine", "list", "-o", "json", *more).stdout)}
 
+    rows = json.loads(safebus(bus, "quarantine", "list", "-o", "json").stdout)
+    [for_a_person] = [row for row in rows if row["where"] == f"{first.topic}/{first.partition}/{first.offset}"]
+    explained, undecided = safebus(bus, "explain", for_a_person["quarantine_id"]), safebus(bus, "explain", mine)
     plain, opened = shown(), shown("--show-original", "--reason", "the agency asks")
     assigned = safebus(bus, "quarantine", "assign", mine, "--execute", "--reason", "I ring them")
     in_hand = shown()
     closed = safebus(bus, "quarantine", "close", mine, "--execute", "--reason", "they published a correction")
-    done = shown()
+    after = shown()
 
     assert (plain["reason"], plain["state"], "original" in plain, "sealed" in plain) == (
         "ID_REUSED",
@@ -317,7 +320,12 @@ async def test_what_is_in_quarantine_is_shown_as_fields_assigned_and_closed(bus:
         False,
     )
     assert opened["original"]["event"]["purpose"] == "something_else"
+    assert (for_a_person["reason"], for_a_person["event_id"]) == ("FOR_A_PERSON", event.event_id)
+    assert plain["event_id"] == event.event_id
+    for done, reason in ((explained, "FOR_A_PERSON"), (undecided, "ID_REUSED")):
+        assert (done.returncode, f"is in quarantine: {reason}: " in done.stderr) == (0, True), done.stderr
+        assert done.stdout.startswith(f"event {event.event_id}\n") and "a person must look at:" in done.stdout
     assert (assigned.returncode, closed.returncode) == (0, 0), (assigned.stderr, closed.stderr)
     assert (in_hand["state"], in_hand["assigned_to"]) == ("assigned", system_user())
-    assert (done["state"], done["last_word"]) == ("closed", "they published a correction")
+    assert (after["state"], after["last_word"]) == ("closed", "they published a correction")
     assert mine not in listed_ids() and mine in listed_ids("--all")

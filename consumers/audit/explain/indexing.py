@@ -27,7 +27,7 @@ from safebus.consumers.audit.explain.index_file import (
     open_index,
     throw_away,
 )
-from safebus.schemas import codec, topics
+from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import DecisionRecord, Receipt, RegisterRecord
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.partitions import Partition
@@ -228,8 +228,8 @@ def _entries(_topic: str, records: list[Any]) -> list[tuple[str, int]]:
     return [(name, offset) for name, offset in named if name.startswith(KINDS)]
 
 
-def _event_header(headers: Any) -> bytes | None:
-    return next((value for name, value in headers if name == "sb_event"), None)
+def _event_header(marks: Any) -> bytes | None:
+    return next((value for name, value in marks if name == headers.EVENT), None)
 
 
 def _digest(record: Any) -> bytes:

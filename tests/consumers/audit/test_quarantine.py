@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime
 
 import pytest
+from a_decided_bus import decided_bus
 
 from safebus.consumers.audit import quarantine
 from safebus.deploy.local.brokers import Broker
@@ -63,6 +65,37 @@ async def test_what_is_set_aside_again_stands_there_once_with_the_time_of_the_la
 
     assert first.entry == second.entry == mine
     assert second.last_at >= first.last_at
+
+
+async def test_the_event_of_an_entry_is_told_by_its_mark_or_by_what_was_decided_about_its_origin(
+    own_broker: Broker,
+) -> None:
+    """What an earlier release set aside has no mark; a mark that is no id of an event is none."""
+    async with decided_bus(own_broker) as bus:
+        shared = await bus.decide()
+        origin, event_id = shared.record.origin, str(uuid.uuid4())
+        place = origin.model_dump() | {"at": datetime.now(UTC), "reason": "FOR_A_PERSON"}
+        ids = {name: str(uuid.uuid4()) for name in ("marked", "not", "wrongly", "elsewhere", "junk")}
+        marks = {"marked": [("sb_event", event_id.encode())], "wrongly": [("sb_event", b"N/A")]}
+        changes = {"elsewhere": {"offset": origin.offset + 1000}, "junk": {"reason": "TRUNCATED"}}
+        await bus.outbound.send_all(
+            Message(
+                topics.QUARANTINE,
+                b"k",
+                codec.encode_record(
+                    ENTRY.model_copy(update=place | changes.get(name, {}) | {"quarantine_id": quarantine_id})
+                ),
+                marks.get(name, ()),
+            )
+            for name, quarantine_id in ids.items()
+        )
+        found = {
+            name: await quarantine.event_of(bus.connection, await quarantine.find(bus.connection, quarantine_id))
+            for name, quarantine_id in ids.items()
+        }
+
+    decided = shared.record.event_id
+    assert found == {"marked": event_id, "not": decided, "wrongly": decided, "elsewhere": None, "junk": None}
 
 
 def test_an_original_is_shown_as_what_it_can_be_read_as() -> None:
