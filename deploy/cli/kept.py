@@ -11,11 +11,15 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from safebus.consumers.audit.standing import Standing
     from safebus.deploy.service.settings import Settings
+
+
+#: How the embedded broker keeps all that it has; librdkafka drops the oldest of a partition beyond this.
+IN_MEMORY: Final = "until the embedded broker ends: in memory alone, and of each partition the newest 5 MB"
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Kept:
     Attributes:
         age: None: whatever its age.
         by_size: What is old goes sooner where there is much of it.
+        in_memory: By the embedded broker, which has no settings: as long as it runs.
         why_not: It is not known, and why; empty: it is.
     """
 
     age: timedelta | None = None
     by_size: bool = False
+    in_memory: bool = False
     why_not: str = ""
 
     def until(self, oldest: datetime) -> datetime | None:
@@ -59,7 +65,7 @@ async def kept_for(found: Settings, partners: Collection[str]) -> dict[str, Kept
             names, Kept(why_not=f"{exc}; an operator's certificate has the right DESCRIBE_CONFIGS on it")
         )
     if shown is None:  # the embedded broker
-        return dict.fromkeys(names, Kept())
+        return dict.fromkeys(names, Kept(in_memory=True))
     return {partner: by(shown[name]) for partner, name in names.items()}
 
 
@@ -85,6 +91,8 @@ def in_words(kept: Kept, standing: Standing, *, until: datetime | None, now: dat
     topic = f"`out.{standing.partner}`"
     if kept.why_not:
         return [f"until when {topic} keeps what waits is not known: {kept.why_not}"]
+    if kept.in_memory:
+        return [f"{topic} keeps what waits, whatever its age, {IN_MEMORY}"]
     first = kept.until(standing.oldest or now)
     much = [f"{topic} has `retention.bytes`: where much comes, the oldest goes sooner"] if kept.by_size else []
     if first is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.kept import IN_MEMORY
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, FAILED, FORM, REASON, SOME, Form, example, needs_reason, stop
 from safebus.deploy.cli.output import show
@@ -58,7 +59,9 @@ def _topics(folder: Path | None, output: Form, *, execute: bool, reason: str = "
     wanted = _wanted(found, folder)
     shown = settings_of(client, [t.name for t in wanted if t.name in there])
     drift = topic_plan.drifted(wanted, there, shown)
-    show([_row(topic, there, drift) for topic in wanted], output, columns=_COLUMNS)
+    show([_row(topic, there, drift, has_settings=shown is not None) for topic in wanted], output, columns=_COLUMNS)
+    if shown is None:
+        say(f"every topic is kept {IN_MEMORY}")
     missing = [t for t in wanted if t.name not in there]
     to_mend: dict[str, dict[str, str]] = {}
     for one in drift:
@@ -108,13 +111,14 @@ def _wanted(found: Settings, folder: Path | None) -> list[Topic]:
     return topic_plan.wanted(topic_plan.partners_of(entries))
 
 
-def _row(topic: Topic, there: Mapping[str, int], drift: Sequence[Drift]) -> dict[str, object]:
+def _row(topic: Topic, there: Mapping[str, int], drift: Sequence[Drift], *, has_settings: bool) -> dict[str, object]:
+    kept: str | int = "for ever" if topic.kept_ms < 0 else topic.kept_ms // 86_400_000
     mine = [f"{d.setting} is {d.found}, not {d.expected}" for d in drift if d.topic == topic.name]
     state = "create" if topic.name not in there else "; ".join(mine) or "same"
     return {
         "topic": topic.name,
         "partitions": topic.partitions,
-        "kept_days": "for ever" if topic.kept_ms < 0 else topic.kept_ms // 86_400_000,
+        "kept_days": kept if has_settings else "until it ends",
         "written_by": topic.written_by,
         "read_by": topic.read_by,
         "state": state,

@@ -196,7 +196,8 @@ async def test_a_dry_run_says_all_that_the_execution_would_refuse(bus: Bus, tmp_
 
 
 async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
-    topics = json.loads(safebus(bus, "topics", "plan", "-o", "json").stdout)
+    plan = safebus(bus, "topics", "plan", "-o", "json")
+    topics = json.loads(plan.stdout)
     doctor = safebus(bus, "doctor")
     register = safebus(bus, "register", "show", "-o", "csv")
     one = json.loads(safebus(bus, "register", "show", "agreement/fordshire-encompass/v3").stdout)
@@ -204,6 +205,9 @@ async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
     parked = safebus(bus, "parked", "list", "ash-primary", "-o", "json")
 
     assert {t["state"] for t in topics} == {"same"}
+    in_memory = bus.broker.name == "embedded"
+    assert {t["kept_days"] for t in topics if t["topic"] == "out.ash-primary"} == {"until it ends" if in_memory else 7}
+    assert in_memory == ("kept until the embedded broker ends: in memory alone" in plan.stderr)
     assert {"in.fordshire-police", "out.ash-primary", "register", "decisions"} <= {t["topic"] for t in topics}
     assert (doctor.returncode, "MISSING" in doctor.stdout) == (0, False), doctor.stdout
     assert '"agreement","agreement/fordshire-encompass' in register.stdout

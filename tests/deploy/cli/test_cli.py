@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import uuid
 from importlib.metadata import version
 from pathlib import Path
 

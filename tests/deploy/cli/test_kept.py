@@ -59,7 +59,8 @@ def test_whoever_pauses_is_told_whether_the_pause_is_longer(
 
 def test_what_is_kept_for_ever_or_by_size_or_not_shown_is_said_so() -> None:
     said = [
-        in_words(kept, WAITS, until=None, now=NOON) for kept in (Kept(), Kept(by_size=True), Kept(why_not="hidden"))
+        in_words(kept, WAITS, until=None, now=NOON)
+        for kept in (Kept(), Kept(by_size=True), Kept(why_not="hidden"), Kept(in_memory=True))
     ]
 
     assert said == [
@@ -69,6 +70,10 @@ def test_what_is_kept_for_ever_or_by_size_or_not_shown_is_said_so() -> None:
             "`out.ash` has `retention.bytes`: where much comes, the oldest goes sooner",
         ],
         ["until when `out.ash` keeps what waits is not known: hidden"],
+        [
+            "`out.ash` keeps what waits, whatever its age, until the embedded broker ends: in memory alone, and of "
+            "each partition the newest 5 MB"
+        ],
     ]
 
 
