@@ -7,7 +7,8 @@ A YAML file, one section a partner:
     fordshire-mash:    {transport: webhook, url: https://mash.example.gov.uk/hook, secrets_file: mash.secrets}
     fordshire-0-19:    {transport: postgres, dsn_file: health.dsn, table: safebus_inbound}
 
-Secrets stand in files of their own, named here; never in this file.
+Secrets stand in files of their own, named here; never in this file. What `safebus up` delivers by is such a file, too:
+it writes `destinations.yaml` into SAFEBUS_HOME (`.safebus/destinations.yaml`), unless one is there.
 """
 
 from __future__ import annotations
@@ -55,7 +56,17 @@ class Folder(FrozenModel):
 
 
 class Webhook(FrozenModel):
-    """Standard Webhooks. `secrets_file`: one `whsec_...` a line, newest first; all of them sign."""
+    """
+    Standard Webhooks. A secret is `whsec_` and 24 to 64 random bytes in base64; both sides have the same. The first one
+    is made by either side: `(umask 077; printf 'whsec_%s\\n' "$(openssl rand -base64 32)" > mash.secrets)`. Later ones
+    `safebus partners rotate-secret` makes.
+
+    Attributes:
+        url: `https://`; plain `http://` only to this machine, with `allow_private`.
+        secrets_file: One secret a line, newest first; all of them sign. Only its owner can read it.
+        allow_private: The server may stand at an address of a private network or of this machine (10.x, 192.168.x,
+            127.x ...). Otherwise such a one is refused, so that a name cannot lead what is sent into our own network.
+    """
 
     transport: Literal["webhook"]
     url: str = Field(min_length=1)

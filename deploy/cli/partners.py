@@ -173,7 +173,11 @@ def partners_resume(
     by: str = typer.Option("operator", "--by", help="who, as a role"),
     second: str = SECOND,
 ) -> None:
-    """Have deliveries go on, and what waits or is held tried now, whether they were paused or not."""
+    """
+    Have deliveries go on, and what waits tried now, whether they were paused or not.
+
+    A destination that is held or silent is probed now, with one message; when it takes that, the others follow.
+    """
     word = _Word("partners resume", paused=False, until=None, keeps_end=False)
     _say_word(word, partner, execute=execute, reason=reason, by=by, second=second)
 

@@ -44,9 +44,9 @@ def page() -> str:
     masks = "\n".join(f"- `{mask.name}`: {mask.says}" for mask in MASKS.values())
     return whole(
         "Register YAML",
-        "A register folder holds any number of `*.yaml` files. A file either has sections, each a list, or is one "
-        "agreement. `safebus register load FOLDER` names everything that does not fit, with file and line. A whole "
-        "folder to look at is `deploy/local/demo/register`.",
+        "A register folder holds any number of `*.yaml` and `*.yml` files. A file either has sections, each a list, or "
+        "is one agreement. `safebus register load FOLDER` names everything that does not fit, with file and line. "
+        "A whole folder to look at is `deploy/local/demo/register`.",
         *_sections(),
         "## An agreement",
         "A file with `agreement` at its top is one version of one agreement.",
