@@ -280,12 +280,12 @@ def of_the_register(partner: str, register: Register, *, now: datetime) -> Stand
 
 def _not_tried(seen: _Seen, now: datetime) -> str:
     if seen.delivering is False:
-        return "not tried yet, and no delivery process is in its group: does `safebus deliver` run for it?"
+        return "no attempt on record, and no delivery process is in its group: does `safebus deliver` run for it?"
     if seen.oldest is not None and now - seen.oldest < SOON:
-        return "not tried yet: it came a moment ago"
+        return "no attempt on record: it came a moment ago"
     if seen.delivering:
-        return "not tried yet, though a delivery process is in its group: what does its log say?"
-    return "not tried yet: does `safebus deliver` run for it?"
+        return "no attempt on record, though a delivery process is in its group: what does its log say?"
+    return "no attempt on record: does `safebus deliver` run for it?"
 
 
 def _asked_again_at(open_ones: Sequence[Receipt], trouble: Trouble | None, now: datetime) -> datetime | None:

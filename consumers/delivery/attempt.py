@@ -6,14 +6,16 @@ What is done each time a notification is handed to a partner, by itself or becau
     3. where a consent stands on it, a receipt says that the attempt is under way
     4. the adapter gets ready: it does what may have to wait, and shows the partner nothing
     5. the register is asked whether it still permits it, and the broker whether we are still the one to hand it over
-    6. it takes effect
+    6. it takes effect; where that lasts and nothing is on record of it yet, a receipt says that it is under way
     7. `consumers.delivery.stages` says what follows; what a person must look at is parked, then the receipt is written
 
-Whoever called goes on (commits, waits, tells) only after that.
+Whoever called goes on (commits, waits, tells) only after that. So whatever the partner may have seen is on record: that
+each was tried, and each other answer; of what a held destination says again and again not each repetition.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,14 +23,14 @@ from typing import Any, Final, Self
 
 import structlog
 
-from safebus.consumers.adapters.adapter import ALREADY_THERE, Adapter, PartnerAnswer, Reply, hand_over
+from safebus.consumers.adapters.adapter import ALREADY_THERE, Adapter, Parcel, PartnerAnswer, Reply, hand_over
 from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.circuit import Circuit
-from safebus.consumers.delivery.ledger import Ledger
+from safebus.consumers.delivery.ledger import Ledger, Tried
 from safebus.consumers.delivery.measures import CourierFacts
 from safebus.consumers.delivery.parcels import parcel_of
 from safebus.consumers.delivery.recheck import Recheck
-from safebus.consumers.delivery.stages import Phase, Step
+from safebus.consumers.delivery.stages import Phase, Said, Step
 from safebus.schemas import headers, topics
 from safebus.schemas.bus_records import Notification, Stage
 from safebus.schemas.kafka.writer import Message, Writer
@@ -38,6 +40,8 @@ log = structlog.get_logger()
 
 #: Of one that is parked: the partner was handed it before.
 REPEATED: Final = "sb_repeated"
+#: Seconds after which an attempt of which nothing is on record, and which has no answer, is on record.
+ON_RECORD_AFTER_S: Final = 2.0
 
 
 @dataclass
@@ -49,9 +53,12 @@ class Delivery:
         notification: As it stands there, its token dressed.
         value: The bytes as they stand on the partner's topic.
         case: The token as it is known here, the same whenever it was written: keeps one child's in order.
-        attempt: How often it was tried, since its destination was last held.
+        attempt: How often it was tried, as far as is known: what a process that was killed had not written is not.
+        before_hold: How many of these were before its destination was last held, which begins its waits again.
         tried_at: When it was last tried; None: not yet, by this process.
         first_sent: When it was first tried; None: not yet, or its destination was held since.
+        on_record: What its last receipt says; None: it has none.
+        unwritten: What came of later attempts, where it is the same and no receipt says it once more.
         redriven: Why a person sends it again; None: it is tried by itself.
         parked: It stands among what is parked already.
         repeated: It was handed over before, and a person sends it once more.
@@ -63,8 +70,11 @@ class Delivery:
     digest: str
     case: str
     attempt: int = 0
+    before_hold: int = 0
     tried_at: datetime | None = None
     first_sent: datetime | None = None
+    on_record: Said | None = None
+    unwritten: Step | None = None
     redriven: str | None = None
     parked: bool = False
     repeated: bool = False
@@ -80,6 +90,10 @@ class Delivery:
         """
         token = notification.subject_token
         return cls(notification, value, key.under(token).digest(value), key.plain(token), **how)
+
+    def go_on_from(self, tried: Tried) -> None:
+        """Others, or a process before this one, have tried it."""
+        self.attempt, self.before_hold, self.first_sent, self.on_record = tried
 
     @property
     def known(self) -> Notification:
@@ -160,11 +174,51 @@ class Attempts:
             return not meanwhile
 
         parcel = parcel_of(delivery.known, view, delivery.digest, repeated=delivery.repeated)
-        answer = await hand_over(self._adapter, parcel, may_go=may_go)
+        answer = await self._hand_over(delivery, parcel, may_go=may_go, begun=on_consent)
         if answer.reply is Reply.HELD_BACK:
             delivery.attempt, delivery.first_sent = delivery.attempt - 1, first
             return await self._held_back(meanwhile[0], answer, delivery)
         return await self._carry_out(self._follows(answer, delivery, began=began, others=others), delivery)
+
+    async def _hand_over(
+        self, delivery: Delivery, parcel: Parcel, *, may_go: Callable[[], Awaitable[bool]], begun: bool
+    ) -> PartnerAnswer:
+        """
+        One attempt; one that lasts, or that breaks off, is on record before there is an answer.
+
+        What a person sends again is on record as theirs (`operations`), and on a list that it must not leave.
+
+        Args:
+            begun: It is on record already that this attempt is under way.
+
+        Raises:
+            asyncio.CancelledError: We are to end, and its answer has not come. What else an adapter raises is a bug.
+        """
+        loop, writing = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+        went, timer = False, None
+
+        def put_on_record() -> None:
+            if not begun and not writing and delivery.phase is Phase.OPEN:
+                writing.append(loop.create_task(self._write(stages.begun(delivery.phase), delivery)))
+
+        async def goes() -> bool:
+            nonlocal went, timer
+            went = await may_go()
+            if went and delivery.on_record is None:
+                timer = loop.call_later(ON_RECORD_AFTER_S, put_on_record)
+            return went
+
+        try:
+            return await hand_over(self._adapter, parcel, may_go=goes)
+        except BaseException:
+            if went:
+                put_on_record()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for each in writing:  # before what is written next
+                await each
 
     def _view(self, delivery: Delivery) -> dict[str, Any] | None:
         """The fields that the partner gets; None: it is not asked, or they cannot be read."""
@@ -215,7 +269,7 @@ class Attempts:
                 about,
                 step.stage,
                 digest=ended.digest,
-                attempt=0,
+                attempt=ended.attempts,
                 at=self._clock(),
                 answer=step.answer,
                 reason=step.reason,
@@ -237,7 +291,7 @@ class Attempts:
         return stages.answered(
             answer,
             phase=delivery.phase,
-            attempt=delivery.attempt,
+            attempt=delivery.attempt - delivery.before_hold,
             first_sent=delivery.first_sent,
             now=now,
             jitter=self._jitter(),
@@ -264,11 +318,13 @@ class Attempts:
             self._circuit.ended(delivery.notification.notification_id)
         if step.stage is Stage.HELD:
             # The time a destination is held is not the message's: its own 72 hours begin when it is let in again.
-            delivery.first_sent, delivery.attempt = None, 0
+            delivery.first_sent, delivery.before_hold = None, delivery.attempt
         if step.stage is Stage.PARKED and not delivery.parked:
             await self._park(step, delivery)
-        if step.written(on_consent=delivery.notification.consent_meaning is not None):
+        if step.written(on_record=delivery.on_record, on_consent=delivery.notification.consent_meaning is not None):
             await self._write(step, delivery)
+        else:
+            delivery.unwritten = step
         self._say(step, delivery)
         return step
 
@@ -283,8 +339,13 @@ class Attempts:
         parked = Message(topics.parked_for(self._partner), n.subject_token.encode(), delivery.value, about)
         await self._outbound.send_all([parked])
 
-    async def _write(self, step: Step, delivery: Delivery) -> None:
-        at = self._clock()
+    async def write_what_is_known(self, delivery: Delivery) -> None:
+        """Before others go on with it: how often it was tried, where the last receipt says less."""
+        if delivery.unwritten is not None:
+            await self._write(delivery.unwritten, delivery, at=delivery.tried_at)
+
+    async def _write(self, step: Step, delivery: Delivery, *, at: datetime | None = None) -> None:
+        at = at or self._clock()
         await self._ledger.write(
             delivery.notification,
             step.stage,
@@ -295,6 +356,7 @@ class Attempts:
             reason=stages.on_record(step, redriven=delivery.redriven),
             again_at=step.again_at,
         )
+        delivery.on_record, delivery.unwritten = step.said, None
         self._facts.wrote(step.stage, since_decided=at - delivery.notification.decided_at)
 
     def _say(self, step: Step, delivery: Delivery) -> None:

@@ -79,6 +79,10 @@ class Cases:
         free = [c for c in self._cases.values() if not c.busy and c.queue]
         return sorted(free, key=lambda case: case.queue[0].notification.decided_at)
 
+    def at_rest(self) -> list[Item]:
+        """The first of each case of which none is being tried: of the others none was."""
+        return [case.queue[0] for case in self._cases.values() if case.queue and not case.busy]
+
     def let_go(self, partitions: Collection[int]) -> None:
         """Forget what came from these partitions: another process has them."""
         for case in self._cases.values():

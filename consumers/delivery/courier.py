@@ -44,6 +44,7 @@ T = TypeVar("T")
 _COMMIT_EVERY = timedelta(seconds=0.5)
 _BEGINS_WITHIN_S = 2.0  # from the start of an attempt to its first byte: the register, and at times a receipt
 _FINISH_WITHIN_S = 30.0  # less than the group waits for us (`Source`)
+_BREAKS_OFF_WITHIN_S = 5.0  # at the end; a receipt has to be written
 #: How often the register is asked for a word of an operator, while nothing is tried that asks it anyway.
 _LISTEN_EVERY = timedelta(seconds=2)
 _WINDOW = 500  # notifications taken in and not dealt with
@@ -246,8 +247,8 @@ class Courier:
             self._strange(PartnerTopic.NOTIFICATIONS, notification)
             self._source.dealt_with(waiting)
             return
-        first_sent, attempt = self._ledger.waited(notification.notification_id)
-        item = Item.of(notification, waiting.value, self._key, attempt=attempt, first_sent=first_sent, waiting=waiting)
+        item = Item.of(notification, waiting.value, self._key, waiting=waiting)
+        item.go_on_from(self._ledger.tried(notification.notification_id))
         if await self._came_again(item):
             self._source.dealt_with(waiting)
         else:
@@ -339,6 +340,7 @@ class Courier:
         self._letting_go = True
         try:
             await self._finish_tasks()
+            await self._write_what_is_known()
             self._cases.let_go(partitions)
         finally:
             self._letting_go = False
@@ -354,3 +356,15 @@ class Courier:
                 task.cancel()
                 await asyncio.wait([task])
         await self._finish_tasks()
+        left = {task for task in self._tasks if not task.done()}
+        for task in left:
+            task.cancel()  # it writes down that the partner may have it
+        if left:
+            await asyncio.wait(left, timeout=_BREAKS_OFF_WITHIN_S)
+        await self._write_what_is_known()
+
+    async def _write_what_is_known(self) -> None:
+        """Whoever goes on after us knows how often each was tried."""
+        with contextlib.suppress(NotReachable):  # that each was tried is on record; how often is all that is lost
+            for item in self._cases.at_rest():
+                await self._attempts.write_what_is_known(item)

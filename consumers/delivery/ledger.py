@@ -10,10 +10,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from datetime import datetime
+from sys import intern
 from typing import Any, NamedTuple
 
 from safebus.consumers.delivery.outstanding import Delivered, Outstanding
-from safebus.consumers.delivery.stages import ENDED, NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, code_of
+from safebus.consumers.delivery.stages import ENDED, NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, Said, code_of
 from safebus.schemas import codec, headers, topics
 from safebus.schemas.bus_records import Notification, Receipt, Stage
 from safebus.schemas.errors import NotReachable
@@ -28,10 +29,28 @@ _OLD_WINDOW = 1_000
 
 
 class Ended(NamedTuple):
-    """How a delivery ended, and with which bytes. There are very many, so it is small."""
+    """How a delivery ended, with which bytes, after how many attempts. There are very many, so it is small."""
 
     stage: Stage
     digest: str
+    attempts: int
+
+
+class Tried(NamedTuple):
+    """
+    What is on record of a delivery that has not ended.
+
+    Attributes:
+        attempts: How often it was tried.
+        before_hold: How many of these were before its destination was last held, which begins its waits again.
+        first_sent: When the first of the others was made; None: there is none.
+        said: What its last receipt says; None: it has none.
+    """
+
+    attempts: int = 0
+    before_hold: int = 0
+    first_sent: datetime | None = None
+    said: Said | None = None
 
 
 class Receipts:
@@ -156,7 +175,7 @@ class Ledger:
         self._receipts.follow(self._topic, self)
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._on_consent = Outstanding()
-        self._waited: dict[str, tuple[datetime, int]] = {}
+        self._tried: dict[str, Tried] = {}
         self._maybe_there: set[str] = set()  # tried, and nobody knows whether the partner took it
         self._under_way: set[str] = set()  # an attempt was begun, and no answer to it is written
         self._only_begun: set[str] = set()  # counts as taken for now: it ended, and was sent again without an answer
@@ -224,9 +243,14 @@ class Ledger:
         """
         return notification_id in self._never
 
-    def waited(self, notification_id: str) -> tuple[datetime | None, int]:
-        """(when it was first tried, how often): a restart does not begin its 72 hours again."""
-        return self._waited.get(notification_id, (None, 0))
+    def tried(self, notification_id: str) -> Tried:
+        """What is on record of one that has not ended: a restart does not begin its 72 hours again, nor its count."""
+        return self._tried.get(notification_id, Tried())
+
+    def attempts(self, notification_id: str) -> int:
+        """How often this one was tried, as far as is on record, whether it has ended or not."""
+        ended = self._ended.get(notification_id)
+        return ended.attempts if ended is not None else self.tried(notification_id).attempts
 
     def on_consent(self) -> Outstanding:
         """What was handed over on somebody's consent and not yet followed by a notice of its end."""
@@ -303,12 +327,9 @@ class Ledger:
         (self._under_way.add if code == UNDER_WAY else self._under_way.discard)(key)
         if code == UNKNOWN or never_answered:
             self._maybe_there.add(key)
-        if receipt.stage is Stage.WAITING:
-            first, _ = self._waited.get(key, (receipt.at, 0))
-            self._waited[key] = (first, receipt.attempt)
-            return
-        self._waited.pop(key, None)
-        if receipt.stage is Stage.NOTICE_HANDED_OVER:
+        if receipt.stage in (Stage.WAITING, Stage.HELD):
+            self._note_an_attempt(receipt)
+        elif receipt.stage is Stage.NOTICE_HANDED_OVER:
             self._noticed.add(key)
             self._on_consent.discard(key)
             self._only_begun.discard(key)
@@ -316,10 +337,22 @@ class Ledger:
             new = key not in self._ended and key not in self._maybe_there
             if new and receipt.stage is Stage.STOPPED and _is_sure(receipt, code):
                 self._never.add(key)
-            self._ended[key] = Ended(receipt.stage, receipt.output_digest)
+            attempts = max(self.attempts(key), receipt.attempt)
+            self._tried.pop(key, None)
+            self._ended[key] = Ended(receipt.stage, receipt.output_digest, attempts)
             self._note_who_may_hold_it(receipt, never_answered=never_answered)
             while len(self._ended) > self._window:
                 self._never.discard(self._ended.popitem(last=False)[0])
+
+    def _note_an_attempt(self, receipt: Receipt) -> None:
+        before, count = self.tried(receipt.notification_id), receipt.attempt
+        said = Said(receipt.stage, intern(receipt.reason), intern(receipt.answer))  # very many may say the same
+        if receipt.stage is Stage.HELD:
+            # The time a destination is held is not the message's: its own 72 hours begin when it is let in again.
+            now = Tried(count, count, None, said)
+        else:
+            now = Tried(count, min(before.before_hold, count), before.first_sent or receipt.at, said)
+        self._tried[receipt.notification_id] = now
 
     def _note_who_may_hold_it(self, ended: Receipt, *, never_answered: bool) -> None:
         """What the partner may have taken counts as taken when its consent ends: a notice too many harms nobody."""

@@ -107,11 +107,13 @@ async def redrive(
     await outbound.start()
     try:
         await adapter.open()
+        ledger = Ledger(connection, outbound, partner=partner, transport=adapter.transport)
+        await ledger.load()
         attempts = Attempts(
             partner=partner,
             adapter=adapter,
             recheck=recheck,
-            ledger=Ledger(connection, outbound, partner=partner, transport=adapter.transport),
+            ledger=ledger,
             outbound=outbound,
             circuit=Circuit(),
             facts=CourierFacts(),
@@ -121,6 +123,7 @@ async def redrive(
         for delivery in deliveries:
             if not although_paused and is_paused(recheck, partner, clock()):
                 return
+            delivery.attempt = ledger.attempts(delivery.notification.notification_id)
             yield _said(delivery, await attempts.make(delivery, still_ours=_always))
     finally:
         await adapter.close()

@@ -65,7 +65,8 @@ class Line(NamedTuple):
         return {Phase.OPEN: self.open, Phase.REDRIVEN: self.redriven, Phase.ENDED: self.ended}[phase]
 
 
-#: Before an attempt on which a consent stands: until an answer is written too, the partner may have it.
+#: Before an attempt on which a consent stands, and while any other lasts of which nothing is on record yet: until an
+#: answer is written too, the partner may have it.
 UNDER_WAY: Final = "attempt_under_way"
 #: The time-out came after the body went, so the partner may have it.
 UNKNOWN: Final = "answer_unknown"
@@ -87,7 +88,7 @@ TABLE: Final = (
     Line(Met.NOT_READABLE,  "its released fields cannot be read", "view_not_readable",      _PARKED,      _PARKED),
     Line(Met.TAKEN_BACK,    "its publisher took it back",         TAKEN_BACK,               _STOPPED,     None),
     Line(Met.NOTHING_THERE, "what it takes back was never sent",  "nothing_to_take_back",   _STOPPED,     _STOPPED),
-    Line(Met.BEGUN,         "about to be sent, on a consent",     UNDER_WAY,                _WAITING,     _PARKED),
+    Line(Met.BEGUN,         "sent, or about to be: no answer yet", UNDER_WAY,               _WAITING,     _PARKED),
     Line(Met.PAUSED,        "an operator paused it in between",   PAUSED,                   _WAITING,     None),
     Line(Reply.HELD_BACK,   "it must not go any more",            "",                       None,         None),
     Line(Reply.ACCEPTED,    "the partner has it",                 "",                       _HANDED_OVER, _HANDED_OVER),
@@ -119,6 +120,14 @@ ENDED: Final = frozenset({Stage.HANDED_OVER, Stage.PARKED, Stage.STOPPED})
 _LINES: Final = {line.met: line for line in TABLE}
 
 
+class Said(NamedTuple):
+    """What a receipt says of an attempt, apart from how many there were and when."""
+
+    stage: Stage
+    reason: str
+    answer: str
+
+
 @dataclass(frozen=True)
 class Step:
     """
@@ -128,7 +137,7 @@ class Step:
         answer: The partner's code, or that it was not asked.
         rule: Which rule refuses; empty: none does.
         again_at: WAITING: when to send it again; HELD: when its destination may be asked.
-        known: A receipt says this already: the destination is held since before.
+        known: A receipt of this delivery or of another says already that the destination is held.
     """
 
     stage: Stage
@@ -143,9 +152,21 @@ class Step:
         """As the receipt says it."""
         return f"{self.code} ({self.rule})" if self.rule else self.code
 
-    def written(self, *, on_consent: bool) -> bool:
-        """Is there a receipt? One each time, but not for each probe, unless a consent needs the answer on record."""
-        return on_consent or not self.known
+    @property
+    def said(self) -> Said:
+        """As the receipt says it."""
+        return Said(self.stage, self.reason, self.answer)
+
+    def written(self, *, on_record: Said | None, on_consent: bool) -> bool:
+        """
+        Is there a receipt? One each time, but not of a probe that was answered as the one before.
+
+        Args:
+            on_record: What the last receipt of this delivery says; None: there is none, so the partner would have been
+                asked with something of which nothing tells.
+            on_consent: One stands on it, so each answer has to be on record.
+        """
+        return on_consent or not self.known or self.said != on_record
 
 
 def unsent(
@@ -176,7 +197,7 @@ def put_off() -> Step:
 
 
 def begun(phase: Phase) -> Step:
-    """Should we end before the answer: whoever stops this delivery must know that it may be there."""
+    """Should we end before the answer: whoever looks, or stops this delivery, must know that it may be there."""
     return replace(_step(Met.BEGUN, phase), answer=NOT_YET)
 
 
@@ -191,7 +212,7 @@ def answered(
     What follows from the partner's answer, where it is none of the `REFUSALS` of one that is tried by itself.
 
     Args:
-        attempt, first_sent, jitter: As `retry.next_try` takes them.
+        attempt, first_sent, jitter: As `retry.next_try` takes them: since its destination was last held.
     """
     step = replace(_step(answer.reply, phase), answer=answer.code)
     if step.stage is not Stage.WAITING:

@@ -144,7 +144,7 @@ def _standing(found: Settings, one: OneDelivery, about: AboutEvent) -> dict[str,
     since = f" since {waiting.since:%Y-%m-%d %H:%M:%S} UTC" if waiting.since else ""
     again = asked_again_at(waiting, standing, now=now)
     return {
-        "stands": f"on its topic{since}, not tried yet" if last is None else last.stage.value,
+        "stands": f"on its topic{since}, no attempt on record" if last is None else last.stage.value,
         "waits for": (waits_for(waiting, standing, now=now) or "").removeprefix("waits for "),
         "asked again at": f"{again:%Y-%m-%d %H:%M:%S} UTC at the latest" if again else "",
     }

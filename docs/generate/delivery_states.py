@@ -18,12 +18,21 @@ this page again.
 
 A delivery is one notification on its way into one partner's own system. The courier tries it until it has ended; a
 person sends a parked one again with `safebus parked redrive`. Each step is one receipt, which `safebus explain` shows.
-Only while a destination is held its probes write no further receipt, unless a consent stands on the notification.
+
+Whatever the partner may have seen is on record, whether it took it or not: that each notification was tried, and each
+other answer. Only where a destination is held, and answers for one as it did the time before, no receipt says so once
+more (it may be held for days), unless a consent stands on it. `attempt` counts all attempts, those without a receipt
+and those that a person made, too; a process that ends in good order writes down how many there were, and after one that
+was killed it may be less than there were.
 """
+_BEGUN: Final = """"""
 _AFTER_TABLE: Final = """\
 Where the register no longer permits it, the reason is the register's: a code and its rule. `BEGUN` is written before a
 notification goes out on a consent; whoever later finds that the consent has ended then knows that the partner may hold
-it. What a person sends again has their words at the end of its reason. A notice that a consent has ended is answered by
+it. Of any other it is written where the first attempt lasts longer than 2 seconds, or breaks off without an answer: a
+process that is killed within these leaves no receipt, and so what has none may have been tried once all the same.
+
+What a person sends again has their words at the end of its reason. A notice that a consent has ended is answered by
 the same lines: taken or refused, a receipt with the stage NOTICE_HANDED_OVER says so; else it is sent again later.
 
 `attempt` counts what the courier tried by itself since the destination was last held; the receipt of that says 0. A

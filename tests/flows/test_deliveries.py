@@ -211,7 +211,7 @@ async def test_one_that_was_not_tried_yet_says_what_it_waits_for(bus: Bus) -> No
 
     assert shown.returncode == 0, shown.stderr
     row = json.loads(shown.stdout)
-    assert row["stands"].startswith("on its topic since ") and row["stands"].endswith(", not tried yet")
+    assert row["stands"].startswith("on its topic since ") and row["stands"].endswith(", no attempt on record")
     assert row["waits for"].startswith(f"an operator: deliveries to {ASH} are paused, since")
     assert "does `safebus deliver` run" not in shown.stdout + explained.stdout
     assert f"waits for an operator: deliveries to {ASH} are paused, since" in explained.stdout

@@ -213,7 +213,7 @@ def _count_stage(matched: Matching, expected: Expected) -> None:
     partner.stopped += expected.stage is Stage.STOPPED
     partner.not_tried += expected.stage is None
     if expected.stage is None:
-        since, what = expected.on_topic_at or now, "on its topic for more than 72 hours, and never tried"
+        since, what = expected.on_topic_at or now, "on its topic for more than 72 hours, and no attempt is on record"
     elif expected.stage in (Stage.WAITING, Stage.HELD):
         since, what = expected.stage_since, f"{expected.stage} for more than 72 hours, and not parked"
     else:

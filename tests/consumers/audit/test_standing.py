@@ -83,9 +83,9 @@ async def test_each_partner_is_told_by_its_own_topics(connection: Connection, br
     nobody = broker.name == "kafka"  # the embedded one does not tell who is in a group
     assert found[1].why == "partner_busy, answer -" + ("; no delivery process is in its group" if nobody else "")
     assert found[2].why == (
-        "not tried yet, and no delivery process is in its group: does `safebus deliver` run for it?"
+        "no attempt on record, and no delivery process is in its group: does `safebus deliver` run for it?"
         if nobody
-        else "not tried yet: does `safebus deliver` run for it?"
+        else "no attempt on record: does `safebus deliver` run for it?"
     )
     assert [each.delivering for each in found] == [None, *[False if nobody else None] * 2, None]
     assert oldest[a] is oldest[d] is None
@@ -108,7 +108,7 @@ async def test_what_came_a_moment_ago_accuses_nobody(connection: Connection, bro
     [found] = await standings(connection, Register(), [f"c-{fresh}"], now=datetime.now(UTC))
 
     if broker.name != "kafka":  # there it is known that no delivery process runs
-        assert found.why == "not tried yet: it came a moment ago"
+        assert found.why == "no attempt on record: it came a moment ago"
     assert found.how is How.WAITING
 
 
@@ -134,7 +134,7 @@ async def test_where_a_delivery_process_is_in_the_group_nobody_asks_whether_it_r
 
     assert (found.delivering, found.why) == (
         True,
-        "not tried yet, though a delivery process is in its group: what does its log say?",
+        "no attempt on record, though a delivery process is in its group: what does its log say?",
     )
 
 

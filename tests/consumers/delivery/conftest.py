@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from a_demo_bus import demo_bus
 from an_attempt import PARTNER, Partner
+from many_children import Bus
 
 from safebus.deploy.local.brokers import open_broker
 from safebus.schemas import topics
@@ -21,3 +23,9 @@ async def partner(tmp_path: Path) -> AsyncIterator[Partner]:
         await partner.outbound.start()
         yield partner
         await partner.outbound.stop()
+
+
+@pytest.fixture
+async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
+    async with demo_bus(tmp_path) as (connection, register):
+        yield Bus(connection, register)

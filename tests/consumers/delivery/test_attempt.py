@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from a_parcel import ID
 from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Partner, delivery
@@ -16,6 +18,7 @@ from safebus.schemas.bus_records import Notification, Reason, Receipt, Stage
 PARKED = topics.parked_for("ash-primary")
 WHY = "they have mended it"
 RECEIPTS = topics.receipts_from(PARTNER)
+ANOTHER = ON_A_DUTY.model_copy(update={"notification_id": ID[:-1] + "2"})
 ASKED = ["ready", "still ours?", "register", "still ours?"]
 BEFORE = [*ASKED, "partner"]
 BEFORE_ON_CONSENT = ["register", RECEIPTS, *BEFORE]
@@ -32,9 +35,9 @@ OPEN = {
     Reply.BUSY: (Stage.WAITING, 1, "its code", "partner_busy"),
     Reply.UNKNOWN: (Stage.WAITING, 1, "its code", "answer_unknown"),
     Reply.OTHER_CONTENT: (Stage.PARKED, 1, "its code", "other_content"),
-    Reply.REFUSED: (Stage.HELD, 0, "its code", "all_refused"),
-    Reply.NOT_LET_IN: (Stage.HELD, 0, "its code", "not_let_in"),
-    Reply.GONE: (Stage.HELD, 0, "its code", "destination_gone"),
+    Reply.REFUSED: (Stage.HELD, 1, "its code", "all_refused"),
+    Reply.NOT_LET_IN: (Stage.HELD, 1, "its code", "not_let_in"),
+    Reply.GONE: (Stage.HELD, 1, "its code", "destination_gone"),
 }
 
 
@@ -151,21 +154,57 @@ async def test_what_a_person_sends_by_hand_goes_though_deliveries_are_paused(par
     assert step is not None and step.stage is Stage.HANDED_OVER
 
 
-async def test_a_destination_is_held_by_one_receipt_until_it_takes_something(partner: Partner) -> None:
-    """The time of a hold is not the message's."""
-    partner.answers = [Reply.GONE, Reply.GONE, Reply.BUSY, Reply.ACCEPTED]
+async def test_a_probe_that_is_answered_as_before_writes_nothing_and_another_answer_does(partner: Partner) -> None:
+    """The time of a hold is not the message's; its attempts are."""
+    partner.answers = [Reply.GONE, Reply.GONE, Reply.REFUSED, Reply.BUSY, Reply.ACCEPTED]
     found = delivery()
     first = await partner.make(found)
-    after_first = (found.attempt, found.first_sent)
+    after_first = (found.attempt, found.before_hold, found.first_sent)
     probe = await partner.make(found)
     await partner.make(found)
+    busy = await partner.make(found)
     after_busy = partner.circuit.state
-    await partner.make(delivery(ON_A_DUTY.model_copy(update={"notification_id": ID[:-1] + "2"})))
+    await partner.make(delivery(ANOTHER))
 
     assert (first.known, probe.known) == (False, True)
-    assert after_first == (0, None)
+    assert after_first == (1, 1, None)
+    assert busy.again_at == NOON + timedelta(seconds=5)
     assert (after_busy, partner.circuit.state) == (State.HELD, State.LETS_IN)
-    assert [r.stage for r in await partner.receipts()] == [Stage.HELD, Stage.WAITING, Stage.HANDED_OVER]
+    assert [(r.stage, r.attempt, r.reason) for r in await partner.receipts()] == [
+        (Stage.HELD, 1, "destination_gone"),
+        (Stage.HELD, 3, "all_refused"),
+        (Stage.WAITING, 4, "partner_busy"),
+        (Stage.HANDED_OVER, 1, ""),
+    ]
+
+
+async def test_each_that_a_held_destination_is_asked_with_is_on_record(partner: Partner) -> None:
+    partner.answers = [Reply.REFUSED] * 3
+    one, other = delivery(), delivery(ANOTHER)
+    for each in (one, other, other):
+        await partner.make(each)
+    before = [(r.notification_id, r.stage, r.attempt) for r in await partner.receipts()]
+    for each in (one, other, other):
+        await partner.attempts.write_what_is_known(each)
+
+    assert before == [(ID, Stage.HELD, 1), (ANOTHER.notification_id, Stage.HELD, 1)]
+    assert [(r.notification_id, r.stage, r.attempt) for r in await partner.receipts()] == [
+        *before,
+        (ANOTHER.notification_id, Stage.HELD, 2),
+    ]
+
+
+async def test_an_attempt_that_a_bug_breaks_off_is_on_record_if_the_partner_may_have_it(partner: Partner) -> None:
+    """Else a process that ends at each start would send the same again and again, and nothing would tell of it."""
+    found = delivery()
+    for _ in range(2):
+        with pytest.raises(IndexError):  # it has no answer to give
+            await partner.make(found)
+
+    assert [said(r) for r in await partner.receipts()] == [
+        (Stage.WAITING, 1, "not_yet", UNDER_WAY),
+        (Stage.WAITING, 2, "not_yet", UNDER_WAY),
+    ]
 
 
 async def test_one_that_is_refused_while_others_are_taken_is_parked_with_what_was_answered(partner: Partner) -> None:

@@ -11,8 +11,8 @@ import pytest
 from a_parcel import ID
 from an_attempt import NOON, ON_CONSENT, PARTNER
 
-from safebus.consumers.delivery.ledger import Ledger, Receipts
-from safebus.consumers.delivery.stages import NOT_SENT, UNDER_WAY, UNKNOWN
+from safebus.consumers.delivery.ledger import Ledger, Receipts, Tried
+from safebus.consumers.delivery.stages import NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, Said
 from safebus.deploy.local.brokers import Broker, open_broker
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Receipt, Stage
@@ -69,9 +69,11 @@ async def test_another_partner_without_a_topic_keeps_nobody_from_reading_their_o
         await outbound.stop()
 
 
-async def note(ledger: Ledger, stage: Stage, reason: str = "", answer: str = "-", *, notification_id: str = ID) -> None:
+async def note(
+    ledger: Ledger, stage: Stage, reason: str = "", answer: str = "-", *, notification_id: str = ID, attempt: int = 1
+) -> None:
     about = ON_CONSENT.model_copy(update={"notification_id": notification_id})
-    await ledger.write(about, stage, digest="x", attempt=1, at=NOON, answer=answer, reason=reason)
+    await ledger.write(about, stage, digest="x", attempt=attempt, at=NOON, answer=answer, reason=reason)
 
 
 async def test_what_the_partner_may_have_taken_counts_when_the_consent_ends(connection: Connection) -> None:
@@ -188,6 +190,25 @@ async def test_what_was_handed_over_and_then_came_with_other_bytes_stays_told_of
         assert set(ledger.on_consent()) == {ID}
 
 
+async def test_a_restart_goes_on_counting_and_begins_no_waits_again_but_those_after_a_hold(
+    connection: Connection,
+) -> None:
+    async with a_process(connection) as ledger:
+        for count, (stage, reason) in enumerate(
+            [(Stage.WAITING, "partner_busy"), (Stage.HELD, "not_let_in"), (Stage.WAITING, "partner_busy")], start=1
+        ):
+            await note(ledger, stage, reason, "503", attempt=count)
+        here = ledger.tried(ID)
+    async with a_process(connection) as successor:
+        seen = (successor.tried(ID), successor.attempts(ID))
+        await note(successor, Stage.PARKED, "no_answer_for_72_hours", "503", attempt=4)
+        await note(successor, Stage.STOPPED, TAKEN_BACK, NOT_SENT, attempt=0)
+        ended = (successor.tried(ID), successor.attempts(ID))
+
+    assert here == Tried(3, 2, NOON, Said(Stage.WAITING, "partner_busy", "503"))
+    assert (seen, ended) == ((here, 3), (Tried(), 4))
+
+
 async def test_what_the_bus_did_not_write_there_is_believed_by_nobody_and_stops_nobody(connection: Connection) -> None:
     """Whoever has stolen the right to write there; a forged HANDED_OVER would make an alert vanish."""
     async with a_process(connection) as one:
@@ -209,7 +230,7 @@ async def test_what_the_bus_did_not_write_there_is_believed_by_nobody_and_stops_
     await after.load()
     await after.load()
 
-    assert after.ended(ID) is None and after.waited(ID) == (NOON, 1)
+    assert after.ended(ID) is None and after.tried(ID)[:3] == (1, 0, NOON)
     assert Counter(strange.reason for strange in found) == {
         "IN_TRANSACTION": 1,
         "UNKNOWN_SCHEMA": 2,

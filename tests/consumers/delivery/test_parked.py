@@ -10,7 +10,7 @@ from an_attempt import KEY, NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Par
 
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import parked
-from safebus.consumers.delivery.ledger import Ledger
+from safebus.consumers.delivery.ledger import Ledger, Tried
 from safebus.consumers.delivery.parked import Said
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Stage
@@ -44,7 +44,7 @@ async def test_one_that_the_partner_does_not_take_stays_parked_and_is_on_record(
 
     last = (await partner.receipts())[-1]
     assert said == Said(ID, False, "the partner answered its code; it stays parked", True)
-    assert (last.stage, last.attempt, last.answer) == (Stage.PARKED, 1, "its code")
+    assert (last.stage, last.attempt, last.answer) == (Stage.PARKED, 2, "its code")
     assert last.reason.endswith("; redriven: they asked")
     assert await listed(partner) == [(ID, "other_content")]
 
@@ -90,7 +90,7 @@ async def test_a_restarted_adapter_does_not_try_what_a_person_has_sent_again(par
     await ledger.load()
 
     ended = ledger.ended(ID)
-    assert (ended is not None and ended.stage, ledger.waited(ID)) == (Stage.PARKED, (None, 0))
+    assert (ended is not None and ended.stage, ledger.tried(ID), ledger.attempts(ID)) == (Stage.PARKED, Tried(), 2)
 
 
 async def test_what_the_bus_did_not_park_is_named_and_hides_nothing(partner: Partner) -> None:

@@ -15,7 +15,7 @@ from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.circuit import Fault, Verdict
 from safebus.consumers.delivery.measures import OpenState
 from safebus.consumers.delivery.retry import GIVE_UP_AFTER
-from safebus.consumers.delivery.stages import ENDED, FOLLOWS, TABLE, Met, Phase, Step
+from safebus.consumers.delivery.stages import ENDED, FOLLOWS, TABLE, Met, Phase, Said, Step
 from safebus.schemas.bus_records import Reason, Receipt, Stage
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -120,11 +120,13 @@ def test_a_partner_that_names_a_time_is_not_asked_before() -> None:
     assert [after(reply, retry_after_s=3600).again_at for reply in TRANSIENT] == [hour] * 2
 
 
-def test_a_probe_of_a_held_destination_is_on_record_already_unless_a_consent_needs_its_answer() -> None:
-    first, probe = (Step(Stage.HELD, "not_let_in", known=known) for known in (False, True))
+def test_a_probe_is_on_record_unless_one_of_the_same_message_was_answered_alike_and_stands_on_no_consent() -> None:
+    first, probe = (Step(Stage.HELD, "not_let_in", "403", known=known) for known in (False, True))
+    others = [None, Said(Stage.WAITING, "not_let_in", "403"), Said(Stage.HELD, "not_let_in", "401")]
 
-    assert [step.written(on_consent=False) for step in (first, probe)] == [True, False]
-    assert [step.written(on_consent=True) for step in (first, probe)] == [True, True]
+    assert [step.written(on_record=first.said, on_consent=False) for step in (first, probe)] == [True, False]
+    assert [probe.written(on_record=each, on_consent=False) for each in others] == [True, True, True]
+    assert probe.written(on_record=first.said, on_consent=True)
 
 
 def test_a_receipt_holds_the_reason_and_then_why_a_person_sent_it_again() -> None:
@@ -205,9 +207,8 @@ def test_every_reply_in_every_phase_gives_one_receipt_and_says_what_follows(
         assert step.answer == "code"
         assert (step.again_at is None) == (step.stage in ENDED)
         assert step.again_at is None or NOON + late < step.again_at <= NOON + late + timedelta(hours=24)
-    assert tried.written(on_consent=True)
-    assert tried.written(on_consent=False)
-    assert redriven.written(on_consent=False)
+    for step in (tried, redriven):
+        assert step.written(on_record=step.said, on_consent=False)
     assert redriven.stage in ENDED
     assert (tried.code == "no_answer_for_72_hours") == (reply in TRANSIENT and late >= GIVE_UP_AFTER)
 
