@@ -7,7 +7,8 @@ answer alike. What others are answered does:
     - one is refused: the next to be asked is another one
     - what is refused three times, while others were taken between each, is at fault itself: it is parked
     - where three in a row are refused, or all there are, it is the destination: it is held, asked again and again with
-      one message at a time, another each time, and nothing is parked for it
+      one message at a time, another each time, and nothing is parked for it; where one was taken less than a minute ago
+      it takes ten in a row, for of many that are bad three often come together
     - where ten attempts in a row come to nothing it is silent, and one at a time is enough to see whether it is back
 
 One that was held or silent and takes a message gets all that wait for it, oldest first. Where what was refused is taken
@@ -33,8 +34,9 @@ from safebus.consumers.delivery import retry
 AT_ONCE: Final = 8  # cases of one partner under way at the same time
 #: So many different messages in a row that are refused speak against the destination.
 REFUSED_IN_A_ROW: Final = 3
-#: And so many where what was refused is taken a little later.
+#: And so many where what was refused is taken a little later, or another one was taken less than `TAKEN_LATELY` ago.
 REFUSED_IN_A_ROW_FLAKY: Final = 10
+TAKEN_LATELY: Final = timedelta(minutes=1)
 #: So often one is refused, others taken between, until it is parked.
 REFUSALS_TO_PARK: Final = 3
 #: So long after the last refusal that counted another one does, though nobody else was asked meanwhile.
@@ -76,7 +78,7 @@ class Head(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whose fault a refusal is, when to ask again, and whether the destination was held for it before."""
+    """Whose fault a refusal is, when to ask again, and whether a receipt says already that the destination is held."""
 
     fault: Fault
     again_at: datetime | None = None
@@ -136,6 +138,7 @@ class Circuit:
     _failed: int = 0  # attempts in a row that came to nothing
     _failing_since: datetime | None = None
     _slowed_at: datetime | None = None
+    _taken_at: datetime | None = None  # when one was last taken that had begun since the last hold
     _flaky_at: datetime | None = None  # when one that was refused was last taken
     _on_record: bool = False  # that it is held
     _now: datetime | None = None  # when it was last asked what to do
@@ -169,11 +172,11 @@ class Circuit:
         if self.state is State.DOUBTED and not new:  # whoever else there was has ended meanwhile, or waits
             self._hold(now)
         elif new and self.state is State.HELD and self._in_this_round < REFUSED_IN_A_ROW:
-            return self._asked(new[0], now)
+            return self._asked(self._unlike(new), now)
         if self.ask_at is not None and now < self.ask_at:
             return []
         if self.state is State.DOUBTED:
-            return self._asked(new[0], now)
+            return self._asked(self._unlike(new), now)
         if self._in_this_round:
             self._in_this_round, self._rounds = 0, self._rounds + 1
         before = datetime.min.replace(tzinfo=UTC)
@@ -186,6 +189,11 @@ class Circuit:
             ),
         )
         return self._asked(longest_ago.key, now)
+
+    def _unlike(self, new: Sequence[str]) -> str:
+        """Of the oldest, the newest and the one between in turn: many that are bad came together, and are alike."""
+        fresh = [key for key in new if key not in self._suspects] or new
+        return (fresh[0], fresh[-1], fresh[len(fresh) // 2])[(self._in_this_round - 1) % 3]
 
     def _asked(self, key: str, now: datetime) -> list[str]:
         self._asked_at[key] = now
@@ -211,6 +219,7 @@ class Circuit:
         if self.state is State.HELD and self.since is not None and began < self.since:
             return  # it had begun when everything began to be refused
         if effect:
+            self._taken_at = now
             for each in self._suspects.values():
                 each.others_taken |= each.refused_at <= began
         self._let_in(now)
@@ -273,11 +282,16 @@ class Circuit:
             self._become(State.DOUBTED, now)
             self._in_this_round = 0
         self._in_this_round += 1
-        if self.state is not State.HELD and others and self._in_this_round < REFUSED_IN_A_ROW:
+        if self.state is not State.HELD and others and self._in_this_round < self._speak_against_it(now):
             return Verdict(Fault.NOT_KNOWN, again_at)
         self._hold(now)
         known, self._on_record = self._on_record, True
         return Verdict(Fault.DESTINATION, self.next_at, known)
+
+    def _speak_against_it(self, now: datetime) -> int:
+        """How many different ones in a row."""
+        lately = self._taken_at is not None and now - self._taken_at < TAKEN_LATELY
+        return REFUSED_IN_A_ROW_FLAKY if lately else REFUSED_IN_A_ROW
 
     def others(self, key: str, heads: Iterable[Head]) -> bool:
         """Another one is there that can show whose fault it is; it need not be due to be asked."""

@@ -103,6 +103,19 @@ def test_three_different_ones_in_a_row_speak_against_the_destination() -> None:
     assert [news.event for news in circuit.news] == ["destination.held"]
 
 
+def test_where_one_was_taken_less_than_a_minute_ago_it_takes_ten_in_a_row() -> None:
+    """Of many that are bad three often come together, and each pause would be everybody's."""
+    held_after = []
+    for later in (59 * SECOND, 61 * SECOND):
+        circuit, keys = Circuit(), iter(KEYS)
+        take(circuit, next(keys))
+        while circuit.state is not State.HELD:
+            refuse(circuit, next(keys), others=True, now=NOON + later)
+        held_after.append(KEYS.index(next(keys)) - 1)
+
+    assert held_after == [10, 3]
+
+
 def test_one_alone_holds_its_destination_and_whatever_comes_is_asked_at_once() -> None:
     """Nobody knows whose fault it is, a person is told, and an alert about another child does not wait for them."""
     circuit = Circuit()
@@ -431,15 +444,27 @@ def test_behind_a_server_of_several_that_is_wrong_all_are_taken_and_hardly_one_p
     assert len(world.taken) + len(world.parked) == 200
 
 
-@pytest.mark.parametrize("share", [10, 3, 2])
-def test_many_that_are_bad_hold_up_no_good_one_for_long(share: int) -> None:
-    """What is known to be bad is no probe while there is another."""
-    bad = {key for n, key in enumerate(KEYS[:400]) if n % share == 0}
-    world = World(lambda key, _: key in bad, KEYS[:400])
-    world.run(timedelta(hours=3))
+MIXED = [
+    *(pytest.param(set(Random(seed).sample(range(400), 200)), id=f"half-{seed}") for seed in range(5)),
+    *(pytest.param(set(range(0, 400, share)), id=f"each-{share}") for share in (10, 3, 2)),
+    pytest.param(set(range(200)), id="the-first"),
+    pytest.param(set(range(200, 400)), id="the-last"),
+]
 
-    assert {*KEYS[:400]} - bad <= set(world.taken)
-    assert max(world.taken.values()) < NOON + timedelta(hours=1)
+
+@pytest.mark.parametrize("bad", MIXED)
+def test_many_that_are_bad_hold_up_no_good_one_for_long(bad: set[int]) -> None:
+    """Half of all, wherever they stand. They are parked soon, unless all that came last is bad: that holds it."""
+    poison = {KEYS[n] for n in bad}
+    world = World(lambda key, _: key in poison, KEYS[:400])
+    world.run(timedelta(hours=3))
+    on_time = max(world.taken.values())
+    world.waiting.append(KEYS[400])
+    world.run(timedelta(minutes=10))
+
+    assert set(world.taken) == {*KEYS[:401]} - poison
+    assert set(world.parked) == poison or (world.circuit.state is State.HELD and max(bad) == 399)
+    assert on_time < NOON + timedelta(minutes=2)
 
 
 def test_one_poison_among_a_thousand_costs_the_others_nothing() -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import asyncpg
 import pytest
@@ -90,3 +91,27 @@ async def test_one_that_dislikes_all_of_them_is_held_and_gets_them_all_when_it_i
     assert Stage.PARKED not in {r.stage for r in receipts}
     # A quarter of an hour, and what of this time went by while a busy machine did other things.
     assert bus.now - mended_at < timedelta(minutes=30)
+
+
+async def test_many_that_are_disliked_among_others_hold_up_nobody_and_are_parked(bus: Bus) -> None:
+    """Half of them: what others are answered shows whose fault it is, without a pause for each three in a row."""
+    many, more = ids(90), [f"7f1c0f9e-0000-4000-8000-{n:012}" for n in range(8)]
+    bad = frozenset(Random(3).sample(many, 45))
+    server = Server(disliked="bad", status=422, bad=bad)
+    async with webhook(server) as system:
+        await bus.send(many)
+        async with delivering(bus, system) as courier:
+            await bus.until(lambda r: len(handed(r)) == 45, step=timedelta(milliseconds=20))
+            on_time = bus.now
+            for n, each in enumerate(more):  # others go on coming
+                await bus.send([each])
+                receipts = await bus.until(lambda r, n=n: len(handed(r)) == 46 + n, step=timedelta(seconds=1))
+                bus.now += timedelta(seconds=10)
+            held = courier.held
+
+    parked = {r.notification_id for r in receipts if r.stage is Stage.PARKED}
+    good = {*many, *more} - bad
+    assert (len(server.taken), set(server.taken)) == (len(good), good)
+    assert on_time - NOON < timedelta(seconds=20)
+    assert parked == bad
+    assert not held
