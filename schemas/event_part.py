@@ -12,18 +12,35 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from safebus.schemas.errors import BadInput
 from safebus.schemas.frozen_model import FrozenModel
+from safebus.schemas.nearest import did_you_mean
 
 
 def what_is_wrong(exc: ValidationError) -> str:
     """Fields and what was expected of each, without any value: pydantic's own text repeats the input."""
     problems = [
-        f"`{'.'.join(str(step) for step in problem['loc']) or 'event'}`: {problem['msg'].removeprefix('Value error, ')}"
+        f"`{'.'.join(str(step) for step in problem['loc']) or 'event'}`: {_in_words(problem)}"
         for problem in exc.errors(include_url=False, include_context=False, include_input=False)
     ]
     return "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"there is no such field{did_you_mean(str(problem['loc'][-1]), _fields_of(EventPart))}"
+        case "string_type":
+            return "expected text, in quotes"
+        case _:
+            return problem["msg"].removeprefix("Value error, ")
+
+
+def _fields_of(cls: type[FrozenModel]) -> set[str]:
+    """The names of all fields of all that stands in events."""
+    return set(cls.model_fields).union(*map(_fields_of, cls.__subclasses__()))
 
 
 class EventPart(FrozenModel):

@@ -22,6 +22,20 @@ MAX_BYTES: Final = 1024 * 1024  # the largest real message has 20 kB
 MAX_DEPTH: Final = 64  # the deepest real message has 12 levels
 
 
+#: What Python's reader says (3.11 and later), and what it mostly comes from.
+_MOSTLY: Final = {
+    "Expecting property name": "a name in double quotes should stand there; is there a comma after the last entry?",
+    "Illegal trailing comma": "there is a comma after the last entry; remove it",
+    "Expecting ',' delimiter": "a comma or the end should stand there; is a comma missing before it?",
+    "Expecting ':' delimiter": "a colon should stand there",
+    "Expecting value": "a value should stand there; texts need double quotes, and nothing is written `null`",
+    "Invalid control character": "a text has a control character; a line break is written `\\n`, a tab `\\t`",
+    "Invalid \\escape": "a backslash is written `\\\\`",
+    "Unterminated string": "a text begins there and has no end; is a double quote missing?",
+    "Extra data": "it was complete before; is it two in one file?",
+}
+
+
 class NotTaken(StrEnum):
     """Why a text was refused."""
 
@@ -55,7 +69,10 @@ def parse(data: bytes | str) -> Any:
     except _Twice:
         raise BadJson(NotTaken.NOT_JSON, _where_twice(text)) from None
     except json.JSONDecodeError as exc:
-        raise BadJson(NotTaken.NOT_JSON, f"this is not JSON from line {exc.lineno}, column {exc.colno} on") from None
+        why = next((f": {why}" for said, why in _MOSTLY.items() if exc.msg.startswith(said)), "")
+        raise BadJson(
+            NotTaken.NOT_JSON, f"this is not JSON from line {exc.lineno}, column {exc.colno} on{why}"
+        ) from None
     except ValueError:  # an integer of more digits than Python reads
         raise BadJson(NotTaken.NOT_JSON, "a number has too many digits; expected what a program can hold") from None
     _shallow(document)

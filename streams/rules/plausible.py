@@ -8,7 +8,7 @@ is a reason to leave a child without help, so nothing is refused for them: the a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from safebus.schemas.bus_records import Reason
@@ -30,6 +30,8 @@ from safebus.streams.rules.reasons import Code, why
 CLOCKS_DIFFER_BY: Final = timedelta(minutes=5)
 #: What is told of before it begins begins soon, days.
 PLANNED_AHEAD: Final = 183
+#: Where the seconds since 1970 of our days lie when an encoder wrote them for milliseconds.
+_IN_SECONDS: Final = datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 2, 1, tzinfo=UTC)
 #: From this birthday on nobody is a child. Source: Children Act 1989 s.105(1); N02: reception to 17.
 OF_AGE: Final = 18
 
@@ -43,6 +45,8 @@ def implausible(event: Event, now: datetime) -> Iterator[Reason]:
     """
     if event.occurred_at > now + CLOCKS_DIFFER_BY:
         yield why(Code.NOT_YET_HAPPENED, "occurred_at")
+    if _IN_SECONDS[0] <= event.occurred_at < _IN_SECONDS[1]:
+        yield why(Code.NOT_PLAUSIBLE, "occurred_at")
     for path in _impossible(event, now):
         yield why(Code.NOT_PLAUSIBLE, path)
 

@@ -62,7 +62,7 @@ def test_a_log_at_debug_and_a_traceback_show_none(caplog: pytest.LogCaptureFixtu
     ("changes", "says"),
     [
         ({"occurred_at": datetime(2026, 1, 5, 21, 0)}, "`occurred_at`: the time has no zone"),  # noqa: DTZ001
-        ({"urgncy": "URGENT"}, "`urgncy`: Extra inputs are not permitted"),
+        ({"urgncy": "URGENT"}, "`urgncy`: there is no such field; did you mean `urgency`?"),
         ({"subjects": ()}, "`event`: no subject has role CHILD"),
         ({"subjects": ("Ava",)}, "`subjects.0`: Input should be a valid dictionary or instance of Person"),
     ],

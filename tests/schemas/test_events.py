@@ -186,7 +186,7 @@ WRONG = [
     (a_plain_event(purpose=""), "`purpose`: must be a code of a-z"),
     (a_plain_event(purpose="CANARY" * 40), "`purpose`: must be a code of a-z"),
     (_without(a_plain_event(), "purpose"), "`purpose`: Field required"),
-    (a_plain_event(colour="CANARY"), "`colour`: Extra inputs are not permitted"),
+    (a_plain_event(colour="CANARY"), "`colour`: there is no such field"),
     (a_plain_event(subjects=[]), "`event`: no subject has role CHILD, UNBORN_CHILD or PERSON; say whom this is about"),
     (
         a_plain_event(subjects=[{"ref": "child", "role": "PARENT_CARER"}]),
@@ -210,7 +210,7 @@ WRONG = [
         a_plain_event(subjects=[CHILD | {"date_of_birth": "CANARY"}]),
         "`subjects.0.date_of_birth`: expected a date as 2026-11-22",
     ),
-    (a_plain_event(subjects=[CHILD | {"school": 7}]), "`subjects.0.school`: Input should be a valid string"),
+    (a_plain_event(subjects=[CHILD | {"school": 7}]), "`subjects.0.school`: expected text, in quotes"),
     (a_plain_event(subjects="CANARY"), "`subjects`: Input should be a valid array"),
     (a_plain_event(payload=None), "`payload`: Input should be"),
     (

@@ -88,3 +88,29 @@ def test_what_is_nested_too_deep_or_too_large_is_refused(levels: int) -> None:
     assert refused("[" * levels + "1" + "]" * levels).why is NotTaken.TOO_DEEP
     assert refused(b" " * (1024 * 1024 + 1)).why is NotTaken.TOO_LARGE
     assert parse("[" * (MAX_DEPTH - 1) + "1" + "]" * (MAX_DEPTH - 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '{"a": 1,\n}',
+            "line 2, column 1 on: a name in double quotes should stand there; is there a comma ",
+        ),
+        (
+            '{"a": 1 "b": 2}',
+            "line 1, column 9 on: a comma or the end should stand there; is a comma missing before it?",
+        ),
+        ('{"a" 1}', "line 1, column 6 on: a colon should stand there"),
+        ('{"a": Ava}', "line 1, column 7 on: a value should stand there; texts need double quotes"),
+        ('{"a": "x\ny"}', "line 1, column 9 on: a text has a control character"),
+        ('{"a": "C:\\x"}', "line 1, column 10 on: a backslash is written"),
+        ('{"a": "Ava}', "line 1, column 7 on: a text begins there and has no end"),
+        ("{} {}", "line 1, column 4 on: it was complete before; is it two in one file?"),
+    ],
+)
+def test_it_is_said_what_the_mistake_mostly_is(text: str, says: str) -> None:
+    with pytest.raises(BadJson) as refused:
+        parse(text)
+
+    assert str(refused.value).startswith(f"this is not JSON from {says}")

@@ -39,6 +39,20 @@ def test_what_is_yet_to_happen_is_pointed_at_beyond_what_clocks_differ(ahead: ti
 
 
 @pytest.mark.parametrize(
+    ("at", "pointed_at"),
+    [
+        (datetime.fromtimestamp(NOW.timestamp() / 1000, UTC), True),  # seconds where milliseconds are asked for
+        (datetime(1969, 12, 31, 23, 59, tzinfo=UTC), False),  # told of long after, as abuse is
+        (datetime(1970, 2, 1, tzinfo=UTC), False),
+    ],
+)
+def test_seconds_that_were_read_as_milliseconds_are_pointed_at(at: datetime, pointed_at: bool) -> None:
+    found = said(story.incident().with_(occurred_at=at))
+
+    assert (("NOT_PLAUSIBLE", "occurred_at") in found) is pointed_at
+
+
+@pytest.mark.parametrize(
     ("born", "is_adult"),
     [
         (date(2008, 11, 19), True),  # the 18th birthday is the day of the incident
