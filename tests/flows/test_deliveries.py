@@ -97,10 +97,14 @@ async def test_a_redrive_that_was_stopped_goes_on_with_those_that_it_did_not_try
     execute = ("--execute", "--reason", "they mended a part of it")
     first, second = safebus(bus, *redrive, *execute), safebus(bus, *redrive, *execute)
     after = listed(bus)
-    await bus.register_end(f"destination/{ASH}")
     for file in files:
         file.unlink()
+    third = safebus(bus, *redrive, *execute)
+    await bus.register_end(f"destination/{ASH}")
+    for file in files[:3]:
+        file.unlink()
 
+    assert (third.returncode, f"3 of 3 handed over to {ASH}" in third.stderr) == (0, True), third.stderr
     assert "3 in a row were not taken, so 3 were not tried; run it again later" in first.stderr
     assert (first.returncode, second.returncode) == (3, 3)
     assert f"3 of 6 handed over to {ASH}" in second.stderr, second.stderr
