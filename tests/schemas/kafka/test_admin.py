@@ -103,3 +103,20 @@ def test_a_topic_that_is_not_made_in_time_is_an_error(
 
     with pytest.raises(NotReachable, match=f"Kafka refused topic `{fresh}`"):
         admin.ensure_topics({"bootstrap.servers": embedded_broker.bootstrap}, {fresh: 1}, configs={})
+
+
+def test_the_metadata_that_clients_are_served_is_waited_for(
+    client: dict[str, str], fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It follows the controller by a moment, on a machine that has other work by more."""
+    admin.ensure_topics(client, {fresh: 2}, configs={})
+    asked, seen = admin._partitions, list[dict[str, int]]()
+
+    def later(of: Any) -> dict[str, int]:
+        seen.append(asked(of) if seen else {})
+        return seen[-1]
+
+    monkeypatch.setattr(admin, "_partitions", later)
+    there = admin._once_ready(admin._admin(client), {fresh: 2}, give_up_at=time.monotonic() + 60)
+
+    assert there[fresh] == 2 and seen[0] == {}
