@@ -14,7 +14,8 @@ from typing import Final
 
 from safebus.schemas import codec, gate
 from safebus.schemas.errors import BadInput, Refused
-from safebus.schemas.events import Event
+from safebus.schemas.events import EVENT_CLASSES, Event
+from safebus.schemas.kafka.their_logs import Unshown
 
 
 def checked_case(case: str) -> str:
@@ -48,8 +49,10 @@ def checked(event: Event) -> bytes:
     """
     if not isinstance(event, Event):
         raise BadInput(f"found `{type(event).__name__}`, expected an event such as `OperationEncompass`")
+    if type(event) not in EVENT_CLASSES.values():
+        raise BadInput(f"`{type(event).__name__}` is no type of this bus; what you added to one would be dropped")
     event.check()
-    value = codec.encode(event)
+    value = Unshown(codec.encode(event))
     try:
         received = codec.decode(value)
     except Refused as exc:

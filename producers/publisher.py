@@ -30,6 +30,7 @@ from safebus.schemas.kafka.writer import Message, Writer, Written
 
 #: A request of a web application should know by then.
 PATIENCE_S: Final = 5.0
+LONGEST_S: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Publisher:
         self, connection: Connection, *, agency: str, case_secret: bytes, timeout_s: float = PATIENCE_S
     ) -> None:
         self._messages = Messages(agency, case_secret)
-        if timeout_s <= 0:
-            raise BadInput(f"`timeout_s` is {timeout_s}, expected more than 0 seconds")
+        if not isinstance(timeout_s, int | float) or not 0.001 <= timeout_s <= LONGEST_S:
+            raise BadInput(f"`timeout_s` is `{timeout_s}`, expected a number of seconds, at most {LONGEST_S:.0f}")
         self._outbound = self._link(connection, agency, timeout_s)
 
     def _link(self, connection: Connection, agency: str, timeout_s: float) -> Link:
@@ -170,6 +171,8 @@ class Messages:
     """
 
     def __init__(self, agency: str, case_secret: bytes) -> None:
+        if not isinstance(agency, str):
+            raise BadInput(f"`agency` is of type `{type(agency).__name__}`, expected text, such as `fordshire-police`")
         if not isinstance(case_secret, bytes):
             raise BadInput(f"`case_secret` is of type `{type(case_secret).__name__}`, expected bytes")
         if len(case_secret) < 16:
@@ -201,7 +204,7 @@ class Messages:
         except BadInput as exc:
             if not place:
                 raise
-            which = f" ({event.event_id})" if isinstance(event, Event) else ""
+            which = f" ({event.shown_id()})" if isinstance(event, Event) else ""
             raise BadInput(f"{place}{which}: {exc}; none was published") from None
         about = headers.cloud_event(id=event.event_id, source=self._agency, type=event.event_type)
         return Message(self._topic, key, value, about)

@@ -20,17 +20,19 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from concurrent import futures
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from safebus.producers.publisher import PATIENCE_S, Accepted, Publisher
-from safebus.schemas.errors import NotReachable, WrongUse
+from safebus.schemas.errors import NotReachable, SafebusError, WrongUse
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
 
 T = TypeVar("T")
+#: How long the end of a process waits for what is under way.
+_AT_EXIT_S: Final = 6.0
 
 
 class PublisherSync:
@@ -39,7 +41,8 @@ class PublisherSync:
 
     Args:
         case_secret: At least 16 bytes that only this agency has; it turns case references into opaque keys.
-        timeout_s: How long a call waits for the broker, seconds; connecting takes as long again at most.
+        timeout_s: How long a call waits for the broker, seconds. The first one connects, too; where nobody answers
+            it takes up to four seconds more to find out why.
 
     Raises:
         BadInput: The agency cannot be one, or the secret can be guessed.
@@ -48,7 +51,11 @@ class PublisherSync:
     def __init__(
         self, connection: Connection, *, agency: str, case_secret: bytes, timeout_s: float = PATIENCE_S
     ) -> None:
-        self._make = partial(self._kind, connection, agency=agency, case_secret=case_secret, timeout_s=timeout_s)
+
+        def make() -> Publisher:  # closed over, for a `partial` would show the secret in its repr
+            return self._kind(connection, agency=agency, case_secret=case_secret, timeout_s=timeout_s)
+
+        self._make = make
         self._never_started = self._make()  # what is wrong is said now, and not at the first event
         self._timeout_s = timeout_s
         self._running: _Running | None = None
@@ -91,10 +98,13 @@ class PublisherSync:
         return self._never_started.case_key(case)
 
     def close(self) -> None:
-        """Send what is on its way, and disconnect. It may be used again; at the end of the process it closes itself."""
+        """
+        Wait for the calls that are under way, and disconnect. It may be used again; at the end of the process it closes
+        itself.
+        """
         with self._alone():
             running, self._running = self._running, None
-        if running is not None and running.pid == os.getpid():
+        if running is not None:
             running.end(within_s=self._timeout_s + 1)
 
     def __enter__(self) -> PublisherSync:
@@ -105,54 +115,60 @@ class PublisherSync:
 
     def _run(self, call: Callable[[Publisher], Coroutine[Any, Any, T]]) -> T:
         _no_loop_here()
-        running = self._connected()
-        return running.wait_for(call(running.publisher), within_s=2 * self._timeout_s + 1)
+        with self._alone():
+            running = self._connected()
+            under_way = running.begin(call(running.publisher))  # here, so that `close` knows of it
+        return running.wait_for(under_way, within_s=2 * self._timeout_s + 4, where_not="it may or may not be written")
 
     def _connected(self) -> _Running:
-        with self._alone():
-            running = self._running
-            if running is None or not running.is_ours():
-                running = _Running.begun(self._make())
-                try:
-                    running.wait_for(running.publisher.start(), within_s=self._timeout_s + 3)
-                except BaseException:
-                    running.end(within_s=1.0)
-                    raise
-                self._running = running
-            return running
+        running = self._running
+        if running is None or not running.is_ours():
+            running = _Running.begun(self._make())
+            try:
+                connecting = running.begin(running.publisher.start())
+                running.wait_for(connecting, within_s=self._timeout_s + 4, where_not="nothing was sent")
+            except BaseException:
+                running.end(within_s=1.0)
+                raise
+            self._running = running
+        return running
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """While another thread connects, which may take all its time, all others wait together and not in a row."""
-        lock = self._one_at_a_time
-        if not lock.acquire(timeout=self._timeout_s + 4):
-            raise NotReachable("another thread waits for the broker, and it does not answer; nothing was sent")
+        lock, got = self._one_at_a_time, False
         try:
+            got = lock.acquire(timeout=self._timeout_s + 5)
+            if not got:
+                raise NotReachable("another thread waits for the broker, and it does not answer; nothing was sent")
             yield
         finally:
-            lock.release()
+            if got:
+                lock.release()
 
     def _forked(self) -> None:
         """In a child: whoever held the lock is not there, and what was running runs in the parent."""
         self._one_at_a_time = threading.Lock()
-        if self._running is not None:
-            _OF_PARENTS.append(self._running)
         self._running = None
 
 
 _ALL: weakref.WeakSet[PublisherSync] = weakref.WeakSet()
+#: What runs in this process, until it is ended: also of a publisher that nobody holds any more.
+_RUNNING: set[_Running] = set()
 #: Never touched and never freed: an event loop that a child closes forgets the parent's sockets, which both share.
 _OF_PARENTS: list[_Running] = []
 
 
 def _after_a_fork() -> None:
+    _OF_PARENTS.extend(_RUNNING)
+    _RUNNING.clear()
     for publisher in list(_ALL):
         publisher._forked()
 
 
 def _at_exit() -> None:
-    for publisher in list(_ALL):
-        publisher.close()
+    for running in list(_RUNNING):
+        running.end(within_s=_AT_EXIT_S)
 
 
 os.register_at_fork(after_in_child=_after_a_fork)
@@ -167,38 +183,51 @@ def _no_loop_here() -> None:
     raise WrongUse("it was called inside an event loop, which it would hold up; use `Publisher` there")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Running:
-    """A publisher in an event loop in a thread of its own."""
+    """A publisher in an event loop in a thread of its own, and the calls that are under way."""
 
     publisher: Publisher
     loop: asyncio.AbstractEventLoop
     thread: threading.Thread
     pid: int
+    under_way: set[futures.Future[Any]] = field(default_factory=set)
 
     @classmethod
     def begun(cls, publisher: Publisher) -> _Running:
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="safebus-publisher", daemon=True)
         thread.start()
-        return cls(publisher, loop, thread, os.getpid())
+        running = cls(publisher, loop, thread, os.getpid())
+        _RUNNING.add(running)
+        return running
 
     def is_ours(self) -> bool:
         return self.pid == os.getpid() and self.thread.is_alive()
 
-    def wait_for(self, call: Coroutine[Any, Any, T], *, within_s: float) -> T:
-        """What it comes to; whoever is interrupted while waiting takes the call back."""
+    def begin(self, call: Coroutine[Any, Any, T]) -> futures.Future[T]:
         done = asyncio.run_coroutine_threadsafe(call, self.loop)
+        self.under_way.add(done)
+        done.add_done_callback(self.under_way.discard)
+        return done
+
+    def wait_for(self, done: futures.Future[T], *, within_s: float, where_not: str) -> T:
+        """What it comes to; whoever is interrupted while waiting takes the call back."""
         try:
             return done.result(within_s)
-        except TimeoutError:
-            raise NotReachable("the broker did not answer in time; it may or may not be written") from None
+        except (TimeoutError, futures.CancelledError):
+            raise NotReachable(f"the broker did not answer in time; {where_not}") from None
         finally:
             done.cancel()
 
     def end(self, *, within_s: float) -> None:
-        with contextlib.suppress(NotReachable):  # what is on its way can wait no longer
-            self.wait_for(self.publisher.stop(), within_s=within_s)
+        """Disconnect, once what is under way has come to its end."""
+        _RUNNING.discard(self)
+        if not self.is_ours():
+            return
+        futures.wait(set(self.under_way), timeout=within_s)
+        with contextlib.suppress(SafebusError):  # what is on its way can wait no longer
+            self.wait_for(self.begin(self.publisher.stop()), within_s=within_s, where_not="it is given up")
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(within_s)
         if not self.thread.is_alive():

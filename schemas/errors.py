@@ -62,6 +62,9 @@ class BadRegister(BadInput):
         super().__init__("\n".join(problems))
         self.problems = problems
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
+
 
 class Refused(BadInput):
     """
@@ -77,6 +80,9 @@ class Refused(BadInput):
         self.reason = reason
         self.detail = detail
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, self.detail)
+
 
 class NotReachable(SafebusError):
     """A broker, database or partner that does not answer."""
@@ -87,7 +93,7 @@ class NotAllowed(NotReachable):
 
 
 class NoTopic(NotReachable):
-    """The broker has no such topic, or does not show it to us. Nothing was written."""
+    """The broker has no such topic, or does not show it to us; that was asked first, so nothing was written."""
 
 
 class SomeNotAccepted(NotReachable):
@@ -108,6 +114,9 @@ class SomeNotAccepted(NotReachable):
         )
         self.accepted = tuple(accepted)
         self.not_accepted = tuple(not_accepted)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.accepted, self.not_accepted)  # between processes, too
 
 
 class WrongUse(SafebusError):

@@ -79,6 +79,12 @@ class EventPart(FrozenModel):
         def model_validate_strings(cls, obj, **how):
             return _plainly(super().model_validate_strings, obj, how)
 
+        def model_dump(self, **how):
+            return super().model_dump(**{"warnings": False, **how})  # pydantic's would show the value
+
+        def model_dump_json(self, **how):
+            return super().model_dump_json(**{"warnings": False, **how})
+
         def __setattr__(self, name, value):
             raise BadInput(f"an event is not changed in place; `{type(self).__name__}.with_({name}=...)` makes another")
 
@@ -108,7 +114,7 @@ class EventPart(FrozenModel):
             BadInput: It was made or changed past the checks, such as by `model_construct`.
         """
         name = type(self).__name__
-        if type(self).model_validate(self.model_dump(warnings=False)) != self or _has_more(self):
+        if type(self).model_validate(self.model_dump()) != self or _has_more(self):
             raise BadInput(f"this `{name}` holds what its class does not allow; make it by `{name}(...)` or `with_`")
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:

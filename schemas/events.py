@@ -273,12 +273,19 @@ class Event(EventPart):
         return ()
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return [("event_id", getattr(self, "event_id", None))]
+        return [("event_id", self.shown_id())]
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {getattr(self, 'event_id', '?')}>"
+        return f"<{type(self).__name__} {self.shown_id()}>"
 
     __str__ = __repr__
+
+    def shown_id(self) -> str:
+        """Its id, where it is one: what was made past the checks may have a name there."""
+        try:
+            return identifiers.event_id(getattr(self, "event_id", ""))
+        except (BadInput, TypeError):
+            return "?"
 
     def cared_for(self) -> tuple[Person, ...]:
         """Those a notification can be about, in the order given."""

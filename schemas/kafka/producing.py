@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer
@@ -32,13 +32,17 @@ from safebus.schemas.kafka.their_logs import Unshown
 _SAID_OFTEN_ENOUGH: Final = 5
 
 
+class NotThere(UnknownTopicOrPartitionError):  # type: ignore[misc]  # aiokafka has no annotations
+    """The brokers say, before anything is handed over, that they have no such topic."""
+
+
 @dataclass(frozen=True)
 class Message:
     """One message to write. `partition` None: by the key."""
 
     topic: str
-    key: bytes
-    value: bytes
+    key: bytes = field(repr=False)
+    value: bytes = field(repr=False)
     headers: Sequence[tuple[str, bytes]] = ()
     partition: int | None = None
 
@@ -92,6 +96,10 @@ class Started:
                 "called from any thread"
             )
 
+    def is_over(self) -> bool:
+        """Has the loop or the process ended that it lived in?"""
+        return self.loop.is_closed() or self.pid != os.getpid()
+
     def sends(self) -> bool:
         """Are the tasks alive that send, and that ask who leads?"""
         tasks = self.producer._sender.sender_task, self.producer.client._sync_task
@@ -99,17 +107,28 @@ class Started:
 
 
 async def end(producer: AIOKafkaProducer, *, within_s: float) -> None:
-    """Flush and disconnect; what waits for senders that are no more is told so."""
+    """Flush and disconnect, also where the time is over or the caller is cancelled; what still waits is told so."""
     try:
         async with asyncio.timeout(within_s):
             await producer.stop()
-    except TimeoutError:
+    except (TimeoutError, asyncio.CancelledError) as exc:
         # A transaction is asked for again and again, for as long as one waits for it: so one second, and no more.
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(1.0):
                 await producer._sender.close()
         await producer.client.close()
-    producer._message_accumulator.fail_all(KafkaError("the connection was ended"))
+        if isinstance(exc, asyncio.CancelledError):
+            raise
+    finally:
+        _fail_what_waits(producer._message_accumulator)
+
+
+def _fail_what_waits(accumulator: Any) -> None:
+    for batches in accumulator._batches.values():
+        accumulator._pending_batches.update(batches)  # where it looks for them when they have failed
+        for batch in batches:
+            batch.future.add_done_callback(_noticed)
+    accumulator.fail_all(KafkaError("the connection was ended"))
 
 
 async def hand_over(producer: AIOKafkaProducer, m: Message) -> asyncio.Future[Any]:
@@ -141,7 +160,7 @@ async def _has_topic(producer: AIOKafkaProducer, topic: str) -> None:
             raise TopicAuthorizationFailedError(topic)
         not_there += said == UnknownTopicOrPartitionError.errno
         if not_there >= _SAID_OFTEN_ENOUGH:
-            raise UnknownTopicOrPartitionError(topic)
+            raise NotThere(topic)
         await asyncio.sleep(0.1)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -25,7 +25,6 @@ from aiokafka.errors import (
     ProducerFenced,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
-    UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
 
@@ -33,7 +32,7 @@ from safebus.schemas import topics
 from safebus.schemas.errors import NotAllowed, NoTopic, NotReachable, Overtaken, SafebusError, WrongUse
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.producing import Message as Message
-from safebus.schemas.kafka.producing import Started, end, hand_over, made
+from safebus.schemas.kafka.producing import NotThere, Started, end, hand_over, made
 from safebus.schemas.kafka.their_logs import bound_logs
 
 
@@ -115,7 +114,7 @@ class Writer:
         )
         self._started: Started | None = None
         self._stopped = False
-        self._one_at_a_time: asyncio.Lock | None = None  # while a connection is made anew
+        self._renewing: asyncio.Task[Started] | None = None  # while a connection is made anew
 
     async def start(self) -> None:
         """
@@ -124,9 +123,14 @@ class Writer:
         Raises:
             NotReachable: No broker answers, or this certificate may not write under the transactional id.
         """
+        old = self._started
+        if old is not None and not old.is_over():
+            old.check_that_it_is_ours()
+            if old.sends():
+                return
+            await end(old.producer, within_s=1.0)
         self._started = await self._begun()
         self._stopped = False
-        self._one_at_a_time = asyncio.Lock()
 
     async def _begun(self) -> Started:
         bound_logs()
@@ -160,12 +164,23 @@ class Writer:
         started.check_that_it_is_ours()
         if started.sends() or self._settings["transactional_id"] is not None:
             return started.producer
-        assert self._one_at_a_time is not None
-        async with self._one_at_a_time:
-            if self._started is started:  # nobody was faster
-                self._started = await self._begun()
-                await end(started.producer, within_s=1.0)
-        return self._producer
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.get_running_loop().create_task(self._renewed(started))
+        renewing = self._renewing
+        await asyncio.wait([renewing])  # whoever gives up waiting leaves it to the others
+        if renewing.cancelled():
+            raise NotReachable("somebody cancelled the connection that was being made; nothing was sent, try it again")
+        return renewing.result().producer
+
+    async def _renewed(self, old: Started) -> Started:
+        """One connection for all who wait for it."""
+        new = await self._begun()
+        if self._started is not old:
+            await end(new.producer, within_s=1.0)
+            raise WrongUse("it was stopped meanwhile; start it again")
+        self._started = new
+        await end(old.producer, within_s=1.0)
+        return new
 
     @property
     def _producer(self) -> AIOKafkaProducer:
@@ -214,11 +229,13 @@ class Writer:
         found = list(messages)
         handed_over: list[asyncio.Future[Any]] = []
         told: list[Written | SafebusError] = []
+        not_there: dict[str, NotThere] = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timeout_s):
                 for m in found:
-                    handed_over.append(await _tried(hand_over(producer, m)))
-                await asyncio.gather(*handed_over, return_exceptions=True)
+                    handed_over.append(await _tried(producer, m, not_there))
+                if handed_over:
+                    await asyncio.wait(handed_over)  # it cancels none of them, as `gather` would
         for m, acknowledged in zip(found, handed_over, strict=False):
             if not acknowledged.done():
                 told.append(_said_plainly(m, TimeoutError()))
@@ -226,7 +243,7 @@ class Writer:
                 told.append(_said_plainly(m, exc))
             else:
                 told.append(Written(acknowledged.result().partition, acknowledged.result().offset))
-        not_sent = NotReachable("it was not sent: the time was over while others waited")
+        not_sent = NotReachable("it was not sent: the time was over")
         return told + [not_sent] * (len(found) - len(told))
 
     async def _send(self, messages: Iterable[Message], *, stop_at_refusal: bool) -> tuple[list[Written], list[Refusal]]:
@@ -289,21 +306,26 @@ class Writer:
         Raises:
             WrongUse: It was started by another loop or process.
         """
-        started, self._stopped = self._started, True
+        started = self._started
         if started is not None:
             started.check_that_it_is_ours()
-            self._started = None
+            self._started, self._stopped = None, True
             await end(started.producer, within_s=self._timeout_s)
 
 
-async def _tried(sending: Coroutine[Any, Any, asyncio.Future[Any]]) -> asyncio.Future[Any]:
-    """What it leads to, also where it leads to an error at once."""
+async def _tried(producer: AIOKafkaProducer, m: Message, not_there: dict[str, NotThere]) -> asyncio.Future[Any]:
+    """What it leads to, also where that is an error at once; that a topic is not there is asked once."""
+    refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     try:
-        return await sending
+        if m.topic not in not_there:
+            return await hand_over(producer, m)
+    except NotThere as exc:
+        not_there[m.topic] = exc
     except KafkaError as exc:
-        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         refused.set_exception(exc)
         return refused
+    refused.set_exception(not_there[m.topic])
+    return refused
 
 
 def _refusal(message: Message, exc: KafkaError, stop: bool) -> Refusal:
@@ -316,7 +338,7 @@ def _said_plainly(message: Message, exc: BaseException) -> SafebusError:
     """What was refused, without the message."""
     if isinstance(exc, TopicAuthorizationFailedError):
         return NotAllowed(f"this certificate may not write to `{message.topic}`; ask the operator for WRITE on it")
-    if isinstance(exc, UnknownTopicOrPartitionError):
+    if isinstance(exc, NotThere):
         return NoTopic(
             f"there is no topic `{message.topic}` on this bus, or this certificate may not see it, so nothing was "
             "written; ask the operator (`safebus topics apply` makes it for a partner of the register)"

@@ -3,7 +3,8 @@ An application that publishes so many events a second and keeps each until it is
 
     python a_publishing_app.py BOOTSTRAP EVENTS_A_SECOND FILE
 
-It ends at SIGTERM, once nothing is left. FILE gets a line for each acknowledgement: time, event id, at which try.
+It ends at SIGTERM, once nothing is left, and says how many events it began. FILE gets a line for each acknowledgement:
+time, event id, at which try.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ async def main(bootstrap: str, rate: float, file: Path) -> None:
             number += 1
             tasks.create_task(keep_trying(publisher, number, file))
             await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
+    print(f"began {number}", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from unchecked import unchecked
@@ -108,6 +109,33 @@ async def test_of_several_it_is_said_which_are_there_and_which_are_not(
     assert [event_id for event_id, _ in some.value.not_accepted] == [events[1].event_id, events[2].event_id]
     assert str(some.value).startswith(f"2 of 4 events were accepted; not {events[1].event_id}: `in.fordshire-police` ")
     assert not isinstance(one.value, SomeNotAccepted) and "takes no message of 2000000 bytes" in str(one.value)
+
+
+async def test_an_event_of_ones_own_making_is_no_event(connection: Connection) -> None:
+    class WithANote(OperationEncompass):
+        note: str = ""
+
+    own = WithANote(**{**dict(incident()), "note": "would be dropped"})
+    nameless = OperationEncompass.model_construct(event_id="Maya Hart")
+    async with Publisher(connection, agency="fordshire-police", case_secret=SECRET) as publisher:
+        with pytest.raises(BadInput, match=r"^`WithANote` is no type of this bus; what you added"):
+            await publisher.publish(own, case="c")
+        for odd in (nameless, OperationEncompass.model_construct()):
+            with pytest.raises(BadInput, match=r"^event 2 of 2 \(\?\): ") as refused:
+                await publisher.publish_all([(incident(), "c"), (odd, "c")])
+            assert "Maya" not in str(refused.value)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, 0.0001, float("nan"), float("inf"), "5", None])
+def test_a_time_that_is_none_is_refused_as_it_is_made(timeout_s: Any) -> None:
+    with pytest.raises(BadInput, match="expected a number of seconds, at most 3600"):
+        Publisher(Connection("127.0.0.1:1"), agency="fordshire-police", case_secret=SECRET, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize(("agency", "says"), [(None, "`agency` is of type `NoneType`"), ("X", "an agency id has")])
+def test_an_agency_that_is_none_is_refused_as_it_is_made(agency: Any, says: str) -> None:
+    with pytest.raises(BadInput, match=f"^{says}"):
+        Publisher(Connection("127.0.0.1:1"), agency=agency, case_secret=SECRET)
 
 
 async def test_a_topic_that_is_not_there_is_said_at_once(broker: Broker) -> None:

@@ -41,7 +41,7 @@ def publisher_to(connection: Connection, *, timeout_s: float = 5.0) -> Publisher
 
 def there(connection: Connection) -> Counter[str]:
     async def read() -> Counter[str]:
-        return Counter([dict(m.headers)["ce_id"].decode() async for m in read_topic(connection, POLICE)])
+        return Counter([dict(m.headers).get("ce_id", b"").decode() async for m in read_topic(connection, POLICE)])
 
     return asyncio.run(read())
 

@@ -1,6 +1,7 @@
 """What callers rely on when they catch an error by its place in the tree."""
 
 import inspect
+import pickle
 
 import pytest
 
@@ -55,3 +56,20 @@ def test_of_several_some_were_accepted_and_some_were_not(refused: int, rest: str
     assert str(told) == f"2 of {2 + refused} events were accepted; not event-0: no broker answers{rest}"
     assert (told.accepted, told.not_accepted[0]) == (("a", "b"), ("event-0", why))
     assert isinstance(told, NotReachable)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SomeNotAccepted(["a"], [("b", NotReachable("x"))]),
+        Refused("TOO_LARGE", "found 9"),
+        BadRegister(["one", "two"]),
+        NotReachable("x"),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_an_error_goes_from_one_process_to_another(error: SafebusError) -> None:
+    """Otherwise a pool of processes waits for ever."""
+    again = pickle.loads(pickle.dumps(error))
+
+    assert (type(again), str(again), {**vars(again)}.keys()) == (type(error), str(error), vars(error).keys())

@@ -128,6 +128,18 @@ def test_what_was_made_past_the_checks_is_found(number: int) -> None:
         assert CANARY not in f"{refused.value}{refused.value.__context__}{wrong()[number]!r}"
 
 
+def test_what_was_made_past_the_checks_warns_of_no_value() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for odd in (
+            unchecked(story.incident(), {"urgency": CANARY}),
+            OperationEncompass.model_construct(event_id=CANARY),
+        ):
+            odd.model_dump()
+            odd.model_dump_json()
+            assert CANARY not in repr(odd)
+
+
 @pytest.mark.parametrize("event", [event for event, _ in story.first_chapter()], ids=lambda e: e.event_type)
 def test_what_is_right_passes(event: Event) -> None:
     event.check()

@@ -205,7 +205,51 @@ async def test_of_each_message_it_is_told_whether_it_may_be_there(here: Connecti
 
     assert [type(each) for each in told] == [NotReachable] * 3
     assert str(told[0]).startswith(f"`{fresh}` did not acknowledge a message of 11 bytes (")
-    assert str(told[2]) == "it was not sent: the time was over while others waited"
+    assert str(told[2]) == "it was not sent: the time was over"
+
+
+async def test_what_has_no_answer_in_time_is_told_beside_what_has_one(here: Connection, fresh: str) -> None:
+    """All are on their way; one partition answers. Nobody is cancelled by it."""
+
+    def forget_the_second(answer: bytes) -> bytes:
+        wire.silent = True  # from here on
+        return answer
+
+    async with Wire(here.bootstrap) as wire, outbound(Connection(wire.bootstrap), timeout_s=1.0, linger_ms=0) as link:
+        await link.send_all([Message(fresh, b"k", b"v", partition=0), Message(fresh, b"k", b"v", partition=1)])
+        wire.answers_to[PRODUCE] = forget_the_second
+        first = asyncio.create_task(link.outcomes([Message(fresh, b"k", b"v", partition=0)]))
+        [acknowledged] = await first
+        [told] = await link.outcomes([Message(fresh, b"k", CANARY, partition=1)])
+
+    assert acknowledged == (0, 1)
+    assert type(told) is NotReachable and "may or may not be written" in str(told)
+    assert "CANARY" not in repr(Message(fresh, CANARY, CANARY))
+
+
+async def test_a_topic_that_is_not_there_is_asked_for_once(here: Connection, fresh: str) -> None:
+    async with outbound(here, timeout_s=4.0) as link:
+        began = time.monotonic()
+        told = await link.outcomes([Message(f"{fresh}-gone", b"k", b"v") for _ in range(50)])
+        took = time.monotonic() - began
+
+    assert [type(each) for each in told] == [NoTopic] * 50
+    assert took < 4.0
+
+
+async def test_what_a_broker_forgets_while_it_is_tried_may_be_written(here: Connection, fresh: str) -> None:
+    """A broker that comes back answers error 3 for a while, also of what it has: that is not certain."""
+
+    def not_there(answer: bytes) -> bytes:
+        at = answer.index(fresh.encode()) + len(fresh) + 8
+        return answer[:at] + struct.pack(">h", 3) + answer[at + 2 :]
+
+    async with Wire(here.bootstrap) as wire, outbound(Connection(wire.bootstrap), timeout_s=1.0) as link:
+        await link.send_all([Message(fresh, b"k", b"v", partition=0)])
+        wire.answers_to[PRODUCE] = not_there
+        [told] = await link.outcomes([Message(fresh, b"k", b"v", partition=0)])
+
+    assert type(told) is NotReachable and "may or may not be written" in str(told)
 
 
 async def test_a_topic_that_we_may_not_see_is_named(here: Connection, fresh: str) -> None:
@@ -267,6 +311,73 @@ async def test_whoever_cancels_all_tasks_does_not_end_it(tmp_path: Path) -> None
 
     assert sorted(offset for [(_, offset)] in written) == [0, 1, 2, 3]
     assert connections == 1
+
+
+async def test_those_who_wait_for_a_new_connection_wait_together(here: Connection, fresh: str) -> None:
+    async with Wire(here.bootstrap) as wire:
+        link = Writer(Connection(wire.bootstrap), client_id="test", timeout_s=1.0)
+        await link.start()
+        for task in others():
+            if "Sender" in repr(task) or "_md_sync" in repr(task):
+                task.cancel()
+        wire.silent = True
+        began = time.monotonic()
+        message = Message(fresh, b"k", b"v", partition=0)
+        told = await asyncio.gather(*(link.send_all([message]) for _ in range(10)), return_exceptions=True)
+        took = time.monotonic() - began
+        await link.stop()
+
+    assert [type(each) for each in told] == [NotReachable] * 10
+    assert took < 20  # one after the other it would be 30 at least
+
+
+async def test_stopping_while_a_connection_is_made_anew_stops_that_one_too(here: Connection, fresh: str) -> None:
+    link = Writer(here, client_id="test")
+    await link.start()
+    for task in others():
+        task.cancel()
+    sending = asyncio.create_task(link.send_all([Message(fresh, b"k", b"v", partition=0)]))
+    while link._renewing is None:
+        await asyncio.sleep(0)
+    await link.stop()
+
+    with pytest.raises(WrongUse, match="it was stopped meanwhile"):
+        await sending
+    assert [task for task in others() if "aiokafka" in repr(task)] == []
+
+
+async def test_starting_it_again_keeps_the_connection_that_it_has(here: Connection) -> None:
+    link = Writer(here, client_id="test")
+    await link.start()
+    first = link._producer
+    await link.start()
+    same = link._producer is first
+    for task in others():
+        task.cancel()
+    await link.start()
+    other = link._producer is not first
+    await link.stop()
+
+    assert (same, other) == (True, True)
+
+
+async def test_whoever_gives_up_stopping_leaves_nothing_that_runs(here: Connection, fresh: str) -> None:
+    async with Wire(here.bootstrap) as wire:
+        link = Writer(Connection(wire.bootstrap), client_id="test", timeout_s=5.0)
+        await link.start()
+        await link.send_all([Message(fresh, b"k", b"v", partition=0)])
+        wire.silent = True
+        sending = asyncio.create_task(link.outcomes([Message(fresh, b"k", b"v", partition=0)]))
+        while wire.asked[PRODUCE] < 2:
+            await asyncio.sleep(0.01)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await link.stop()
+        [told] = await sending
+        left = [repr(task) for task in others() if "aiokafka" in repr(task)]
+
+    assert type(told) is NotReachable
+    assert left == []
 
 
 async def test_a_broker_that_is_away_is_asked_ten_times_a_second(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ correlation id (4); in an answer, the correlation id (4).
 import asyncio
 import contextlib
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 PRODUCE, LIST_OFFSETS, METADATA, OFFSET_FETCH, INIT_PRODUCER_ID = 0, 2, 3, 9, 22
@@ -19,7 +20,13 @@ Change = Callable[[bytes], bytes]
 
 
 class Wire:
-    """One wire. `answers_to`: what to make of the broker's answer to a kind of request, without its correlation id."""
+    """
+    One wire.
+
+    Attributes:
+        answers_to: What to make of the broker's answer to a kind of request, without its correlation id.
+        asked: How often each kind of request was made.
+    """
 
     def __init__(self, bootstrap: str) -> None:
         host, _, port = bootstrap.partition(":")
@@ -30,6 +37,7 @@ class Wire:
         self.bootstrap = ""
         self.silent = False
         self.answers_to: dict[int, Change] = {}
+        self.asked: Counter[int] = Counter()
 
     async def __aenter__(self) -> "Wire":
         self._server = await asyncio.start_server(self._joined, "127.0.0.1", 0)
@@ -60,6 +68,7 @@ class Wire:
     ) -> None:
         async for message in _messages(source):
             asked[message[4:8]] = struct.unpack(">h", message[:2])[0]
+            self.asked[asked[message[4:8]]] += 1
             if not self.silent:
                 await _pass_on(message, target)
 
