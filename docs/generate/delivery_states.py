@@ -35,8 +35,7 @@ process that is killed within these leaves no receipt, and so what has none may 
 What a person sends again has their words at the end of its reason. A notice that a consent has ended is answered by
 the same lines: taken or refused, a receipt with the stage NOTICE_HANDED_OVER says so; else it is sent again later.
 
-`attempt` counts what the courier tried by itself since the destination was last held; the receipt of that says 0. A
-redrive is one attempt of its own and always says 1; what was tried before stands in the receipts above it.
+A redrive is one attempt more, and counts on; what was tried before stands in the receipts above it.
 """
 _ASKED: Final = {Phase.OPEN: "asked", Phase.REDRIVEN: "redriven"}
 

@@ -302,9 +302,9 @@ async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_reco
     [school] = [a for a in record["answers"] if a["recipient"] == "ash-primary"]
     assert [(d["stage"], d["transport"], d["attempt"], d["reason"]) for d in school["deliveries"]] == [
         ("PARKED", "folder", 1, "other_content"),
-        ("PARKED", "folder", 1, "other_content; redriven: they mended it"),
-        ("PARKED", "webhook", 1, "partner_busy; redriven: they mended it"),
-        ("HANDED_OVER", "folder", 1, "redriven: they mended it"),
+        ("PARKED", "folder", 2, "other_content; redriven: they mended it"),
+        ("PARKED", "webhook", 3, "partner_busy; redriven: they mended it"),
+        ("HANDED_OVER", "folder", 4, "redriven: they mended it"),
     ]
 
 
