@@ -111,16 +111,21 @@ async def end(producer: AIOKafkaProducer, *, within_s: float) -> None:
     try:
         async with asyncio.timeout(within_s):
             await producer.stop()
-    except (TimeoutError, asyncio.CancelledError) as exc:
-        # A transaction is asked for again and again, for as long as one waits for it: so one second, and no more.
-        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-            async with asyncio.timeout(1.0):
-                await producer._sender.close()
-        await producer.client.close()
-        if isinstance(exc, asyncio.CancelledError):
-            raise
+    except TimeoutError:
+        await _cut_off(producer)
+    except asyncio.CancelledError:
+        await _cut_off(producer)
+        raise
     finally:
         _fail_what_waits(producer._message_accumulator)
+
+
+async def _cut_off(producer: AIOKafkaProducer) -> None:
+    # A transaction is asked for again and again, for as long as one waits for it: so one second, and no more.
+    with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(1.0):
+            await producer._sender.close()
+    await producer.client.close()
 
 
 def _fail_what_waits(accumulator: Any) -> None:

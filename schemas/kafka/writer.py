@@ -114,7 +114,7 @@ class Writer:
         )
         self._started: Started | None = None
         self._stopped = False
-        self._renewing: asyncio.Task[Started] | None = None  # while a connection is made anew
+        self._renewing: asyncio.Task[Started | None] | None = None  # while a connection is made anew
 
     async def start(self) -> None:
         """
@@ -170,17 +170,18 @@ class Writer:
         await asyncio.wait([renewing])  # whoever gives up waiting leaves it to the others
         if renewing.cancelled():
             raise NotReachable("somebody cancelled the connection that was being made; nothing was sent, try it again")
-        return renewing.result().producer
-
-    async def _renewed(self, old: Started) -> Started:
-        """One connection for all who wait for it."""
-        new = await self._begun()
-        if self._started is not old:
-            await end(new.producer, within_s=1.0)
+        renewed = renewing.result()
+        if renewed is None:
             raise WrongUse("it was stopped meanwhile; start it again")
-        self._started = new
-        await end(old.producer, within_s=1.0)
-        return new
+        return renewed.producer
+
+    async def _renewed(self, old: Started) -> Started | None:
+        """One connection for all who wait for it; None: it was stopped meanwhile."""
+        new = await self._begun()
+        stopped = self._started is not old
+        self._started = self._started if stopped else new
+        await end((new if stopped else old).producer, within_s=1.0)
+        return None if stopped else new
 
     @property
     def _producer(self) -> AIOKafkaProducer:

@@ -10,6 +10,7 @@ import gc
 import os
 import struct
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,10 @@ async def test_of_each_message_it_is_told_whether_it_may_be_there(here: Connecti
             [Message(fresh, b"k", CANARY, partition=0), Message(elsewhere, b"k", b"v"), Message(fresh, b"k", b"v")]
         )
 
+    with warnings.catch_warnings():  # aiokafka leaves the socket of a connection that is given up while it is made
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
     assert [type(each) for each in told] == [NotReachable] * 3
     assert str(told[0]).startswith(f"`{fresh}` did not acknowledge a message of 11 bytes (")
     assert str(told[2]) == "it was not sent: the time was over"
@@ -346,6 +351,23 @@ async def test_stopping_while_a_connection_is_made_anew_stops_that_one_too(here:
     assert [task for task in others() if "aiokafka" in repr(task)] == []
 
 
+async def test_a_new_connection_that_is_cancelled_is_said_to_whoever_waits_for_it(here: Connection, fresh: str) -> None:
+    link = Writer(here, client_id="test")
+    await link.start()
+    for task in others():
+        task.cancel()
+    message = Message(fresh, b"k", b"v", partition=0)
+    sending = asyncio.create_task(link.send_all([message]))
+    while link._renewing is None:
+        await asyncio.sleep(0)
+    link._renewing.cancel()
+
+    with pytest.raises(NotReachable, match=r"^somebody cancelled the connection that was being made; nothing was sent"):
+        await sending
+    assert len(await link.send_all([message])) == 1
+    await link.stop()
+
+
 async def test_starting_it_again_keeps_the_connection_that_it_has(here: Connection) -> None:
     link = Writer(here, client_id="test")
     await link.start()
@@ -367,16 +389,20 @@ async def test_whoever_gives_up_stopping_leaves_nothing_that_runs(here: Connecti
         await link.start()
         await link.send_all([Message(fresh, b"k", b"v", partition=0)])
         wire.silent = True
-        sending = asyncio.create_task(link.outcomes([Message(fresh, b"k", b"v", partition=0)]))
+        messages = [Message(fresh, b"k", b"v", partition=0)]
+        sending = asyncio.create_task(link.outcomes(messages))
         while wire.asked[PRODUCE] < 2:
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(link.outcomes(messages))  # its batch has not been sent
+        while not any(link._producer._message_accumulator._batches.values()):
             await asyncio.sleep(0.01)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await link.stop()
-        [told] = await sending
+        told = [*await sending, *await waiting]
         left = [repr(task) for task in others() if "aiokafka" in repr(task)]
 
-    assert type(told) is NotReachable
+    assert [type(each) for each in told] == [NotReachable] * 2
     assert left == []
 
 
