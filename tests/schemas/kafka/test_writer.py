@@ -10,7 +10,6 @@ import gc
 import os
 import struct
 import time
-import warnings
 from pathlib import Path
 
 import pytest
@@ -192,25 +191,6 @@ async def test_of_each_message_it_is_told_what_became_of_it(here: Connection, fr
     assert [told[0], told[3], nothing] == [(1, 0), (1, 1), []]
     assert "takes no message of 2000000 bytes" in str(told[1])
     assert isinstance(told[2], NoTopic) and str(told[2]).startswith(f"there is no topic `{fresh}-is-not-there` on")
-
-
-async def test_of_each_message_it_is_told_whether_it_may_be_there(here: Connection, fresh: str) -> None:
-    """The first is on its way when the broker falls silent; for the others there is no time left."""
-    async with Wire(here.bootstrap) as wire, outbound(Connection(wire.bootstrap), timeout_s=1.0) as link:
-        await link.send_all([Message(fresh, b"k", b"v", partition=0)])
-        wire.silent = True
-        elsewhere = f"{fresh}-elsewhere"
-        told = await link.outcomes(
-            [Message(fresh, b"k", CANARY, partition=0), Message(elsewhere, b"k", b"v"), Message(fresh, b"k", b"v")]
-        )
-
-    with warnings.catch_warnings():  # aiokafka leaves the socket of a connection that is given up while it is made
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-    assert [type(each) for each in told] == [NotReachable] * 3
-    assert str(told[0]).startswith(f"`{fresh}` did not acknowledge a message of 11 bytes (")
-    assert str(told[2]) == "it was not sent: the time was over"
 
 
 async def test_what_has_no_answer_in_time_is_told_beside_what_has_one(here: Connection, fresh: str) -> None:
