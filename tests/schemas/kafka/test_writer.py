@@ -193,25 +193,6 @@ async def test_of_each_message_it_is_told_what_became_of_it(here: Connection, fr
     assert isinstance(told[2], NoTopic) and str(told[2]).startswith(f"there is no topic `{fresh}-is-not-there` on")
 
 
-async def test_what_has_no_answer_in_time_is_told_beside_what_has_one(here: Connection, fresh: str) -> None:
-    """All are on their way; one partition answers. Nobody is cancelled by it."""
-
-    def forget_the_second(answer: bytes) -> bytes:
-        wire.silent = True  # from here on
-        return answer
-
-    async with Wire(here.bootstrap) as wire, outbound(Connection(wire.bootstrap), timeout_s=1.0, linger_ms=0) as link:
-        await link.send_all([Message(fresh, b"k", b"v", partition=0), Message(fresh, b"k", b"v", partition=1)])
-        wire.answers_to[PRODUCE] = forget_the_second
-        first = asyncio.create_task(link.outcomes([Message(fresh, b"k", b"v", partition=0)]))
-        [acknowledged] = await first
-        [told] = await link.outcomes([Message(fresh, b"k", CANARY, partition=1)])
-
-    assert acknowledged == (0, 1)
-    assert type(told) is NotReachable and "may or may not be written" in str(told)
-    assert "CANARY" not in repr(Message(fresh, CANARY, CANARY))
-
-
 async def test_a_topic_that_is_not_there_is_asked_for_once(here: Connection, fresh: str) -> None:
     async with outbound(here, timeout_s=4.0) as link:
         began = time.monotonic()
