@@ -160,12 +160,12 @@ class BusInMemory:
 
     def _decide(self, received: codec.Received) -> None:
         event = received.event
-        known = self._contents.setdefault((event.publisher.agency, event.event_id), received.content)
-        if event in self.published and known == received.content:
-            return  # it counts once
-        if known != received.content:
-            self.set_aside[event.event_id] = "ID_REUSED: the event id was used before, for other content"
+        who = event.publisher.agency, event.event_id
+        if who in self._contents:
+            if self._contents[who] != received.content:  # the same content counts once
+                self.set_aside[event.event_id] = "ID_REUSED: the event id was used before, for other content"
             return
+        self._contents[who] = received.content
         self.published.append(event)
         outcome = self._rules.decide(received, now=self._clock())
         if isinstance(outcome, SetAside):
@@ -177,7 +177,8 @@ class BusInMemory:
         )
         for output in outcome.outputs:
             told = output.notification
-            view = read_view(told, self._rules.register) or {}
+            view = read_view(told, self._rules.register)
+            assert view is not None  # the register that it was decided by holds the agreement
             self._told.append(Told(told.recipient, told.event_id, told.lifecycle, view))
 
 

@@ -238,7 +238,7 @@ class Writer:
                 if handed_over:
                     await asyncio.wait(handed_over)  # it cancels none of them, as `gather` would
         for m, acknowledged in zip(found, handed_over, strict=False):
-            if not acknowledged.done():
+            if not acknowledged.done() or acknowledged.cancelled():
                 told.append(_said_plainly(m, TimeoutError()))
             elif (exc := acknowledged.exception()) is not None:
                 told.append(_said_plainly(m, exc))
