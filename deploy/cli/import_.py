@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.may_publish import ask_in_a_dry_run, has_its_topic
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import (
     DONE,
@@ -78,10 +79,13 @@ def import_(
     if not read:
         raise stop(FAILED, "none of these files could be read, so nothing was done")
     to = None
-    if execute:
+    if not execute:
+        ask_in_a_dry_run(found, agency, lambda: found.case_secret(agency), found.seal_public)
+    else:
+        has_its_topic(found, agency)
+        to = Sink(found.connection(), found.case_secret(agency), found.seal_public())
         about = (kind, agency, *([f"looked up at {endpoint.host}"] if endpoint else []))
         put_on_record(found, Act("import", about, reason, number=len(read)))
-        to = Sink(found.connection(), found.case_secret(agency), found.seal_public())
     lines = run(lambda: _import(kind, read, agency, to, endpoint, clock()))
     for line in lines:
         tell(cell(f"{line.file}  {line.outcome}  {line.detail}"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.may_publish import ask_in_a_dry_run, has_its_topic
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, REASON, ask_for, example, needs_reason
 from safebus.deploy.service.terminal import say, tell
@@ -49,10 +50,11 @@ def publish(
     if len(agencies) != 1:
         raise BadInput(f"these files are of {', '.join(agencies)}; publish each agency's events by themselves")
     if not execute:
-        _ask_for_the_topic(found, agencies[0])
+        ask_in_a_dry_run(found, agencies[0], lambda: found.case_secret(agencies[0]))
         say(f"dry run: {len(events)} events fit their schemas; --execute --reason ... publishes them")
         return
-    run(lambda: _has_its_topic(found, agencies[0]))
+    has_its_topic(found, agencies[0])
+    found.case_secret(agencies[0])
     put_on_record(found, Act("publish", tuple(e.event_id for e in events), reason))
     run(lambda: _publish(found, agencies[0], events, case))
     say("accepted by the broker; `safebus explain EVENT_ID` says what was decided")
@@ -81,37 +83,6 @@ def _read(files: list[Path]) -> list[Event]:
     if problems:
         raise BadInput("\n".join(problems))
     return events
-
-
-def _ask_for_the_topic(found: Settings, agency: str) -> None:
-    """As the execution would; on a desk without a broker it is said that none was asked."""
-    from safebus.schemas.errors import BadInput, NotReachable
-
-    try:
-        found.bootstrap()
-    except BadInput as exc:
-        say(f"not asked whether `{agency}` may publish on this bus: {exc}")
-        return
-    try:
-        run(lambda: _has_its_topic(found, agency))
-    except NotReachable as exc:
-        say(f"not asked whether `{agency}` may publish on this bus: {exc}")
-
-
-async def _has_its_topic(found: Settings, agency: str) -> None:
-    from safebus.schemas import topics
-    from safebus.schemas.errors import BadInput
-    from safebus.schemas.kafka.topic_list import topics_there
-    from safebus.schemas.nearest import did_you_mean
-
-    there = await topics_there(found.connection())
-    if (topic := topics.published_by(agency)) not in there:
-        known = [name.removeprefix(topic.removesuffix(agency)) for name in there if topics.is_published(name)]
-        raise BadInput(
-            f"`{agency}` does not publish on this bus: it has no topic `{topic}`, or this "
-            f"certificate may not see it{did_you_mean(agency, known)}; `safebus topics apply` makes it for a partner "
-            "of the register"
-        )
 
 
 def _say_who_is_unclear(events: list[Event]) -> None:

@@ -29,6 +29,8 @@ from safebus.streams.rules import sharing
 
 pytestmark = pytest.mark.flow
 
+REAL = Path(__file__).parents[1] / "data" / "real" / "mns" / "cloudevent-pds-death-2.json"
+
 
 def safebus(bus: Bus, *words: str, given: str = "", sudo_user: str = "") -> subprocess.CompletedProcess[str]:
     """Run the command as a process of its own."""
@@ -193,6 +195,27 @@ async def test_a_dry_run_says_all_that_the_execution_would_refuse(bus: Bus, tmp_
         meant = safebus(bus, "publish", str(file), "--case", "c", "--execute", "--reason", "test")
         assert (dry.returncode, meant.returncode) == (1, 1)
         assert said in " ".join(dry.stderr.split()) and said in " ".join(meant.stderr.split())
+
+
+async def test_a_dry_run_of_an_import_says_it_too(bus: Bus) -> None:
+    """The topic, and the agency's own key. Nothing of it is on record: nothing was done."""
+    home = bus.settings.home
+    for agency, said in (
+        ("nhs-englund", "`nhs-englund` does not publish on this bus: it has no topic `in.nhs-englund`"),
+        ("nhs-england", "`safebus keys init --agency nhs-england` makes it once"),
+    ):
+        secret = home / "keys" / key_files.case_file(agency)
+        hidden = secret.rename(secret.with_suffix(".away")) if secret.exists() else None
+        try:
+            dry = safebus(bus, "import", "mns", str(REAL), "--agency", agency)
+            meant = safebus(bus, "import", "mns", str(REAL), "--agency", agency, "--execute", "--reason", "test")
+        finally:
+            if hidden is not None:
+                hidden.rename(secret)
+        assert (dry.returncode, meant.returncode) == (1, 1), (dry.stderr, meant.stderr)
+        assert said in " ".join(dry.stderr.split()) and said in " ".join(meant.stderr.split())
+    listed = json.loads(safebus(bus, "operations", "list", "-o", "json").stdout)
+    assert [each for each in listed if each["what"] == "import" and each["reason"] == "test"] == []
 
 
 async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
