@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 #: Of one that is parked: the partner was handed it before.
 REPEATED: Final = "sb_repeated"
-#: Seconds after which an attempt of which nothing is on record, and which has no answer, is on record.
+#: Seconds; nearly every answer takes less.
 ON_RECORD_AFTER_S: Final = 2.0
 
 
@@ -112,6 +112,7 @@ class Attempts:
 
     Args:
         circuit: What the destination's answers say of it; is told each of them.
+        on_record_after_s: When an attempt of which nothing is on record, and which has no answer, is on record.
     """
 
     def __init__(
@@ -126,10 +127,11 @@ class Attempts:
         facts: CourierFacts,
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
+        on_record_after_s: float = ON_RECORD_AFTER_S,
     ) -> None:
         self._partner, self._adapter, self._recheck = partner, adapter, recheck
         self._ledger, self._outbound, self._circuit, self._facts = ledger, outbound, circuit, facts
-        self._clock, self._jitter = clock, jitter
+        self._clock, self._jitter, self._on_record_after_s = clock, jitter, on_record_after_s
 
     async def make(
         self,
@@ -205,7 +207,7 @@ class Attempts:
             nonlocal went, timer
             went = await may_go()
             if went and delivery.on_record is None:
-                timer = loop.call_later(ON_RECORD_AFTER_S, put_on_record)
+                timer = loop.call_later(self._on_record_after_s, put_on_record)
             return went
 
         try:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import structlog
 
 from safebus.consumers.adapters.adapter import Adapter
-from safebus.consumers.delivery.attempt import Attempts
+from safebus.consumers.delivery.attempt import ON_RECORD_AFTER_S, Attempts
 from safebus.consumers.delivery.cases import Case, Cases, Item
 from safebus.consumers.delivery.circuit import Circuit, Head, State
 from safebus.consumers.delivery.decided_twice import says_the_same
@@ -58,6 +58,7 @@ class Courier:
         jitter: A number in [-1, 1] each time it is called; chance is an argument.
         receipts: What all couriers of this process share; None: each reads them for itself.
         key: To digest bytes as the decision record does, and to know one child by all tokens it ever had.
+        on_record_after_s: See `Attempts`.
 
     Attributes:
         facts: What it has done, for whoever looks.
@@ -74,6 +75,7 @@ class Courier:
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
         receipts: Receipts | None = None,
+        on_record_after_s: float = ON_RECORD_AFTER_S,
     ) -> None:
         self.partner, self.transport = partner, adapter.transport
         self.facts = CourierFacts()
@@ -102,6 +104,7 @@ class Courier:
             facts=self.facts,
             clock=clock,
             jitter=jitter,
+            on_record_after_s=on_record_after_s,
         )
         self._notices = Notices(
             partner=partner,

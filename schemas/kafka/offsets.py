@@ -1,9 +1,13 @@
 """
 Which partitions are there, where do they begin and end, and where do they stand at a time?
+
+A commit is acknowledged a moment before its mark stands in the partition (KIP-98, "Data Flow", 5.2), and whoever reads
+what is surely written does not see it until then. Whoever draws a conclusion from what is missing asks `settled_ends`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple, Self
@@ -15,6 +19,8 @@ from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.consumer import make_consumer, start_consumer, stop_consumer
 from safebus.schemas.kafka.partitions import Partition
+
+_LOOK_AGAIN_S = 0.02
 
 
 class FirstSince(NamedTuple):
@@ -135,3 +141,33 @@ class Offsets:
         except KafkaError as exc:
             raise NotReachable(f"the broker at `{self._connection.bootstrap}` does not say {what}") from exc
         return {Partition(*tp): answer for tp, answer in found.items()}
+
+
+async def settled_ends(
+    surely: Offsets, all_: Offsets, partitions: Iterable[Partition], *, patience_s: float = 90.0
+) -> dict[Partition, int]:
+    """
+    Ends of what is surely written, once it holds everything that was acknowledged before this call.
+
+    Args:
+        surely, all_: That know the ends of what is committed, and of all.
+        patience_s: How long a transaction may stay open. One whose process was killed is undone after 60 s, and whoever
+            takes its partition over undoes it at once.
+
+    Raises:
+        NotReachable: The broker does not say, or a transaction stays open.
+    """
+    written = await all_.ends_of(partitions)
+    found = await surely.ends_of(written)
+    try:
+        async with asyncio.timeout(patience_s):
+            while open_ := [p for p in written if found[p] < written[p]]:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                found = await surely.ends_of(written)
+    except TimeoutError:
+        names = ", ".join(f"`{p.topic}` {p.number}" for p in sorted(open_))
+        raise NotReachable(
+            f"a transaction on {names} is open for {patience_s:g} s and more, so nobody can say what is on record; "
+            "find who holds it open: `kafka-transactions.sh find-hanging`"
+        ) from None
+    return found

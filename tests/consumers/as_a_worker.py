@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.offsets import Offsets
+from safebus.schemas.kafka.offsets import Offsets, settled_ends
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.writer import Message, Writer
 
@@ -29,6 +28,5 @@ async def write_as_worker(connection: Connection, *messages: Message) -> None:
     async with as_worker(connection) as writer:
         await writer.send_as_one(messages)
     places = {Partition(m.topic, m.partition or 0) for m in messages}
-    async with Offsets(connection) as surely, Offsets(connection, committed=False) as all_, asyncio.timeout(30):
-        while await surely.ends_of(places) != await all_.ends_of(places):  # a commit is acknowledged a moment before
-            await asyncio.sleep(0.02)
+    async with Offsets(connection) as surely, Offsets(connection, committed=False) as all_:
+        await settled_ends(surely, all_, places)

@@ -275,8 +275,8 @@ class Trial:
         await self.withdraw(shuffled[len(children) // 2 :], within_s=0.02)
 
     async def redriven(self, children: list[Child]) -> None:
-        """A person sends again what is parked, while parents withdraw."""
-        again = []
+        """A person sends again what is parked; once the first has gone, parents withdraw."""
+        again, first_went = [], asyncio.Event()
         for child in children:
             value = codec.encode_record(child.notification)
             there = parked.Parked(child.notification, value, "tried in a test", self.clock())
@@ -287,9 +287,13 @@ class Trial:
                 self.connection, PARTNER, again, adapter=self.adapter(), recheck=self.recheck, clock=self.clock
             )
             async for _ in tried:
-                pass
+                first_went.set()
 
-        await asyncio.gather(redrive(), self.withdraw(self.chance.sample(children, len(children)), within_s=0.02))
+        async def withdraw() -> None:
+            await first_went.wait()
+            await self.withdraw(self.chance.sample(children, len(children)), within_s=0.02)
+
+        await asyncio.gather(redrive(), withdraw())
 
     async def switched_over(self, children: list[Child]) -> None:
         """The primary ends and comes back as a standby; another one becomes primary, and the name leads there."""
@@ -357,6 +361,7 @@ async def delivering(trial: Trial) -> AsyncIterator[None]:
         key=KEY.digests,
         clock=trial.clock,
         jitter=lambda: 0.0,
+        on_record_after_s=3_600.0,  # else a machine that stands still for a while adds a receipt
     )
     stop = asyncio.Event()
     running = asyncio.ensure_future(courier.run(stop))

@@ -344,15 +344,22 @@ async def test_only_what_was_published_in_the_span_is_counted(own_broker: Any) -
     )
 
 
+def release(due: asyncio.Semaphore, number: int) -> None:
+    for _ in range(number):
+        due.release()
+
+
 async def test_what_happens_while_it_counts_is_in_flight_and_never_lost(own_broker: Any) -> None:
     """Traffic goes on while the ends are fixed; whenever that is, everything adds up."""
     connection, stop = Connection(own_broker.bootstrap), asyncio.Event()
+    # Not as many as there is time for: on a machine where counting is slower than publishing it would never end.
+    due = asyncio.Semaphore(0)
     await asyncio.sleep(0.01)
     since = utc_now()
 
     async def traffic(partition: int) -> None:
         async with trail(own_broker, partition) as t, t.worker() as commit:
-            while not stop.is_set():
+            while await due.acquire() and not stop.is_set():
                 event_id = str(uuid.uuid4())
                 origin, digest = await t.publish(event_id)
                 await t.decide(event_id, origin, digest, b"view")
@@ -364,13 +371,38 @@ async def test_what_happens_while_it_counts_is_in_flight_and_never_lost(own_brok
         for partition in range(topics.PARTITIONS):
             group.create_task(traffic(partition))
         # Often enough: each of them catches the traffic at another moment.
-        counted = [await count(connection, since, KEY) for _ in range(10)]
+        counted = []
+        for _ in range(10):
+            release(due, 50 * topics.PARTITIONS)
+            counted.append(await count(connection, since, KEY))
         stop.set()
+        release(due, topics.PARTITIONS)
     after = await count(connection, since, KEY)
 
     assert [(c.adds_up(), c.findings) for c in [*counted, after]] == [(True, [])] * 11
     assert after.agencies["police"].published > counted[0].agencies.get("police", AgencyCount()).published
     assert after.agencies["police"].waiting == 0
+
+
+@pytest.mark.parametrize("own_broker", ["kafka"], indirect=True)
+async def test_a_decision_that_is_acknowledged_and_not_seen_yet_is_waited_for(own_broker: Any) -> None:
+    """A broker acknowledges a commit before readers see it, and what follows from it may be seen first."""
+    event_id, since = str(uuid.uuid4()), utc_now()
+    async with trail(own_broker) as t:
+        await asyncio.sleep(0.01)
+        origin, digest = await t.publish(event_id)
+        producer = await t.worker_writes._usable()
+        await producer.begin_transaction()
+        t.worker_writes.send_as_one = t.worker_writes.send_all  # type: ignore[method-assign]  # within this one
+        await t.decide(event_id, origin, digest, b"view")
+        await t.send(event_id, b"view")
+        await t.receipt(event_id, b"view")
+        counting = asyncio.ensure_future(count(t.connection, since, KEY))
+        assert await asyncio.wait([counting], timeout=2) == (set(), {counting})
+        await producer.commit_transaction()
+        found = await counting
+
+    assert (found.adds_up(), found.partners["school"].handed_over) == (True, 1)
 
 
 async def test_no_broker_is_exit_code_4(tmp_path: Any) -> None:

@@ -11,6 +11,7 @@ It runs while the bus runs, so the ends of all topics are fixed first, in this o
 
 - From 2 to 6 an effect's topic is fixed before its cause's. So whatever we see has its cause among what we see: a
   notification without a decision, or a receipt without a notification, is none that we are merely too early for.
+  (What is acknowledged in a transaction is seen a moment later: that moment is waited for, `settled_ends`.)
 - The other way round, an effect may come after its topic was fixed: what has none *yet* would look lost. So nothing is
   called lost for being absent, but only for being absent although the bus says that it is done: the commit comes
   first of all, and a worker commits an offset only when the answer to it is acknowledged (`streams.worker.router`).

@@ -18,7 +18,7 @@ from safebus.schemas import topics
 from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.group_offsets import committed_by
-from safebus.schemas.kafka.offsets import FirstSince, Offsets
+from safebus.schemas.kafka.offsets import FirstSince, Offsets, settled_ends
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import WHOLE_FETCH, Reader, read_topic
 
@@ -67,7 +67,7 @@ async def ends(
         group: Of the workers.
 
     Raises:
-        NotReachable: The broker does not answer, or hides how far the workers are.
+        NotReachable: The broker does not answer, or hides how far the workers are, or a decision is not settled.
         BadInput: Agencies have no topic to publish to.
     """
     from_ms, to_ms = _ms(since), _ms(until)
@@ -81,7 +81,7 @@ async def ends(
         for mine in (_is_receipts, _is_out, _is(topics.QUARANTINE), _is(topics.DECISIONS), _is_in):
             ours = [partition for partition in there if mine(partition.topic)]
             surely = any(topics.is_transactional(partition.topic) for partition in ours)
-            fixed |= await (asked_surely if surely else asked).ends_of(ours)
+            fixed |= await (settled_ends(asked_surely, asked, ours) if surely else asked.ends_of(ours))
         now = _ms(clock())
         begins = await asked.begins_of(fixed)
         oldest = await asked.first_since(fixed, 0)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,8 @@ class Delivering:
         for number, (partner, outputs) in enumerate(found.items()):
             # Two destinations are closed at first: one for what stands on a consent, if there is any, one for the rest.
             alone = _first(outputs, on_consent=number == 0) if number < 2 else None
-            post = self._post(partner, alone.notification.notification_id if alone else None)
+            closed = {alone.notification.notification_id: CLOSED[number]} if alone else {}
+            post = self._post(partner, closed)
             now = [alone] if alone else outputs
             post.later = [output for output in outputs if output not in now]
             await self._send(post, now)
@@ -131,8 +133,7 @@ class Delivering:
             stop.set()
             await asyncio.gather(*running)
 
-    def _post(self, partner: str, closed_for: str | None) -> Post:
-        scripts: dict[str, tuple[str, ...]] = {closed_for: CLOSED} if closed_for else {}
+    def _post(self, partner: str, scripts: dict[str, tuple[str, ...]]) -> Post:
         folder = self._folder / partner
         folder.mkdir()
         adapter = PatternedAdapter(self._tree, folder, scripts)
@@ -144,6 +145,7 @@ class Delivering:
             key=getattr(self._decider.key, "digests", self._decider.key),  # an older tree has one for both
             clock=self._clock,
             jitter=lambda: 0.25,
+            **_however_long(self._tree.Courier),
         )
         self._posts.append(Post(partner, courier, adapter, Expected(scripts)))
         return self._posts[-1]
@@ -237,6 +239,11 @@ class Delivering:
             if file.is_file():
                 recording.add("file", str(file.relative_to(self._folder)), file.read_bytes())
                 recording.counts["file: notice" if "withdrawn" in file.name else "file: notification"] += 1
+
+
+def _however_long(courier: Any) -> dict[str, float]:
+    """That this machine stands still for a while puts nothing on record. An older tree has no such record."""
+    return {"on_record_after_s": 3_600.0} if "on_record_after_s" in signature(courier).parameters else {}
 
 
 def _first(outputs: list[Any], *, on_consent: bool) -> Any:

@@ -30,8 +30,12 @@ _ANSWERS = (
     ("BUSY",),
     ("UNKNOWN",),
 )
-#: The first notification of one partner: its destination lets nothing in for three steps.
-CLOSED = ("NOT_LET_IN", "NOT_LET_IN", "GONE", "ACCEPTED")
+#: The first notification of each of two partners: their destinations let nothing in for three steps, and say the same
+#: each time: whether another refusal has a receipt is not the same in all trees.
+CLOSED: tuple[tuple[str, ...], ...] = (
+    ("NOT_LET_IN", "NOT_LET_IN", "NOT_LET_IN", "ACCEPTED"),
+    ("GONE", "GONE", "GONE", "ACCEPTED"),
+)
 _CODES = {
     "BUSY": "503",
     "UNKNOWN": "timeout",

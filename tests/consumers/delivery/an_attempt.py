@@ -122,6 +122,7 @@ class Partner:
             facts=CourierFacts(tally=self.tally),
             clock=lambda: NOON,
             jitter=lambda: 0.0,
+            on_record_after_s=3_600.0,  # else a machine that stands still for a while adds a receipt
         )
         self.make: Callable[[Delivery], Awaitable[Any]] = lambda d: self.attempts.make(
             d, still_ours=self.still_ours, others=lambda: self.others

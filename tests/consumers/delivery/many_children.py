@@ -152,7 +152,8 @@ class Permitted(RegisterRecheck):
 
 
 @asynccontextmanager
-async def delivering(bus: Bus, system: System) -> AsyncIterator[Courier]:
+async def delivering(bus: Bus, system: System, *, on_record_after_s: float = 3_600.0) -> AsyncIterator[Courier]:
+    """A courier; that this machine stands still for a while puts nothing on record, unless it is asked to."""
     reader = RegisterReader(bus.connection, key=KEY)
     await reader.start()
     courier = Courier(
@@ -163,6 +164,7 @@ async def delivering(bus: Bus, system: System) -> AsyncIterator[Courier]:
         key=KEY.digests,
         clock=lambda: bus.now,
         jitter=lambda: 0.0,
+        on_record_after_s=on_record_after_s,
     )
     stop = asyncio.Event()
     running = asyncio.ensure_future(courier.run(stop))

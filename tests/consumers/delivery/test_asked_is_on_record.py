@@ -16,7 +16,6 @@ import pytest
 from a_demo_bus import NOON
 from many_children import MANY, Bus, Server, delivering, handed, ids, webhook
 
-from safebus.consumers.delivery import attempt as attempt_module
 from safebus.consumers.delivery import courier as courier_module
 from safebus.schemas.bus_records import Receipt, Stage
 
@@ -115,14 +114,13 @@ async def test_a_restart_knows_what_was_tried_and_how_often(bus: Bus) -> None:
     assert {r.notification_id: r.attempt for r in receipts if r.stage is Stage.HANDED_OVER} == Counter(server.asked)
 
 
-async def test_an_attempt_that_lasts_is_on_record_before_its_answer(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_attempt_that_lasts_is_on_record_before_its_answer(bus: Bus) -> None:
     """Who asks meanwhile, or after the process was killed, must not read that it was not tried."""
-    monkeypatch.setattr(attempt_module, "ON_RECORD_AFTER_S", 0.05)
     server, [only] = Server(waits=asyncio.Event()), ids(1)
     assert server.waits is not None
     async with webhook(server) as system:
         await bus.send([only])
-        async with delivering(bus, system):
+        async with delivering(bus, system, on_record_after_s=0.05):
             await until("it to be read", lambda: server.asked == [only])
             [begun] = await all_on_record(bus, server)
             server.waits.set()

@@ -107,6 +107,7 @@ class School:
             key=self.key.digests,
             clock=self.clock,
             jitter=lambda: 0.0,
+            on_record_after_s=3_600.0,  # else a machine that stands still for a while adds a receipt
         )
         stop = asyncio.Event()
         self.running = running = asyncio.ensure_future(courier.run(stop))

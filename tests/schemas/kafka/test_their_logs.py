@@ -53,6 +53,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 def test_it_is_one_filter_however_often_it_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, logger="aiokafka")  # the command, run in this process, shows none of theirs
     for _ in range(3):
         bound_logs()
     logger = logging.getLogger("aiokafka")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +15,7 @@ from safebus.schemas.bus_records import Accused, DecisionRecord, Episode, Origin
 from safebus.schemas.errors import BrokenPromise
 from safebus.schemas.events import Event, Lifecycle
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.offsets import Offsets
+from safebus.schemas.kafka.offsets import Offsets, settled_ends
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.rules.episode import holders_of
@@ -76,10 +75,8 @@ async def write(
     ]
     await (outbound.send_as_one(messages) if as_worker else outbound.send_all(messages))
     await outbound.stop()
-    async with Offsets(connection) as surely, Offsets(connection, committed=False) as asked, asyncio.timeout(20):
-        one = [Partition(topics.DECISIONS, 1)]
-        while await surely.ends_of(one) != await asked.ends_of(one):  # seen a moment after it is acknowledged
-            await asyncio.sleep(0.01)
+    async with Offsets(connection) as surely, Offsets(connection, committed=False) as all_:
+        await settled_ends(surely, all_, [Partition(topics.DECISIONS, 1)])
 
 
 def as_known(offset: int, left: Episode | None) -> KnownDecision:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from a_register import KEY as FIRST
 from a_register import NOON, ORIGIN, demo
+from as_a_worker import write_as_worker
 from unchecked import unchecked
 
 from safebus.deploy.local.brokers import Broker
@@ -14,7 +15,7 @@ from safebus.schemas.bus_records import DecisionRecord, Origin
 from safebus.schemas.errors import SecretNotHeld
 from safebus.schemas.events import Event, Lifecycle
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.writer import Writer, partition_of
+from safebus.schemas.kafka.writer import partition_of
 from safebus.schemas.keys import PersonKey
 from safebus.streams.register.write import switching_record
 from safebus.streams.rules import episode, sharing
@@ -66,10 +67,7 @@ async def test_what_is_remembered_is_the_same_whichever_secret_it_was_written_un
     dedupe, other = Dedupe(connection, key=KEY), Dedupe(connection, key=KEY)
     await dedupe.read_tails([1])
     dedupe.add(1, record, known(record))
-    outbound = Writer(connection, client_id="test", transactional_id=topics.DECISIONS)
-    await outbound.start()
-    await outbound.send_as_one([messages.decision(record, value, known(record))])
-    await outbound.stop()
+    await write_as_worker(connection, messages.decision(record, value, known(record)))
     await other.read_tails([1])
 
     as_of_the_first = tokens.plain(decide(event, 1).record, KEY)
@@ -101,10 +99,7 @@ def test_a_child_keeps_its_partition_and_its_key_is_the_token_as_it_is_written()
 async def test_a_worker_that_was_not_given_the_secret_in_use_says_so_and_accuses_nobody(connection: Connection) -> None:
     """Whoever takes over a partition reads what was decided before it asks the register."""
     record = decide(story.incident(), 2).record
-    outbound = Writer(connection, client_id="test", transactional_id=topics.DECISIONS)
-    await outbound.start()
-    await outbound.send_as_one([messages.decision(record, codec.encode_record(record), known(record))])
-    await outbound.stop()
+    await write_as_worker(connection, messages.decision(record, codec.encode_record(record), known(record)))
 
     with pytest.raises(SecretNotHeld, match="generation 2 of the bus's secret is not here, only those up to 1"):
         await Dedupe(connection, key=FIRST).read_tails([1])
