@@ -24,6 +24,9 @@ from safebus.schemas.nearest import or_the_known
 
 #: Numbers that YAML 1.1 reads in eights, sixteens, twos or sixties, and 1.2 otherwise.
 _NUMBER_OF_TWO_KINDS = re.compile(r"[-+]?0[0-9].*|.*[_:xb].*")
+#: Control characters, and those that turn the direction of reading (UAX 9, 2): `"\x07"` and copied text bring them in.
+#: A name with one looks like another name, or acts where it is shown. Line breaks and tabs are text.
+_ACTS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Values that aliases may add to those that stand in a file.
 MOST_REPEATED = 1000
 
@@ -102,6 +105,7 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict
             if not isinstance(key_node, yaml.ScalarNode):
                 raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: a name is expected before `:`"])
             key = key_node.value  # as it is written: `no` is a name here
+            _acts_on_nothing(key, key_node, name)
             if key in found:
                 raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: `{key}` stands twice; keep one"])
             found[key] = _plain(loader, value_node, (*path, key), lines, name)
@@ -112,12 +116,23 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict
     assert isinstance(node, yaml.ScalarNode)  # there are three kinds of nodes
     if hint := _two_ways(node):
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: {hint}"])
+    _acts_on_nothing(node.value, node, name)
     try:
         return loader.construct_object(node)
     except (AttributeError, IndexError):  # `!!timestamp x`, `!!int ''`
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value is not of the type it names"]) from None
     except ValueError as exc:  # a date such as 2026-02-30
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value cannot be read: {exc}"]) from None
+
+
+def _acts_on_nothing(text: str, node: yaml.Node, name: str) -> None:
+    if found := _ACTS.search(text):
+        raise BadRegister(
+            [
+                f"`{name}` line {node.start_mark.line + 1}: U+{ord(found[0]):04X} stands in this text; nobody sees it, "
+                "and it changes what is shown: take it out"
+            ]
+        )
 
 
 def _two_ways(node: yaml.ScalarNode) -> str:

@@ -37,6 +37,14 @@ def test_an_empty_file_holds_nothing() -> None:
         ("a: [1\nb: 2\n", "`x.yaml` line 2: this is not YAML: expected ',' or ']', but got ':'"),
         ("a: 1\nb: 2026-02-30\n", "`x.yaml` line 2: a value cannot be read: day is out of range for month"),
         ("a: 1\nb: \x07\n", "`x.yaml` line 2: a control character stands here; type the line again"),
+        (
+            'a: 1\nb: "Ash\\aPrimary"\n',
+            "`x.yaml` line 2: U+0007 stands in this text; nobody sees it, and it changes what is shown: take it out",
+        ),
+        (
+            "a:\n  b\u202ec: 1\n",
+            "`x.yaml` line 2: U+202E stands in this text; nobody sees it, and it changes what is shown: take it out",
+        ),
         ("a: &a [*a]\n", "`x.yaml`: it is nested too deep, or a part of it contains itself"),
         (
             "a: yes\n",
