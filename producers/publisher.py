@@ -140,6 +140,16 @@ class Publisher:
         """The opaque key of a case: HMAC-SHA-256 (RFC 2104), cut to 128 bits."""
         return self._messages.case_key(case)
 
+    @property
+    def case_secret_fingerprint(self) -> str:
+        """
+        Names the case secret and does not tell it: 16 hexadecimal digits.
+
+        All processes of an agency must show the same one. Beside the agency in the register, it lets the bus say so
+        when one does not.
+        """
+        return self._messages.fingerprint
+
 
 def _numbered(given: Sequence[tuple[Event, str]]) -> Iterable[tuple[str, tuple[Event, str]]]:
     """Each with its place, to be named where there are several."""
@@ -182,6 +192,7 @@ class Messages:
         self._topic = topics.published_by(agency)
         self._agency = agency
         self._secret = case_secret
+        self.fingerprint = hmac.new(case_secret, b"fingerprint of a case secret", hashlib.sha256).hexdigest()[:16]
 
     def of(self, event: Event, case: str, place: str = "") -> Message:
         """
@@ -207,7 +218,7 @@ class Messages:
             which = f" ({event.shown_id()})" if isinstance(event, Event) else ""
             raise BadInput(f"{place}{which}: {exc}; none was published") from None
         about = headers.cloud_event(id=event.event_id, source=self._agency, type=event.event_type)
-        return Message(self._topic, key, value, about)
+        return Message(self._topic, key, value, [*about, (headers.CASE_KEY_BY, self.fingerprint.encode())])
 
     def case_key(self, case: str) -> bytes:
         """The opaque key of a case: HMAC-SHA-256 (RFC 2104), cut to 128 bits."""

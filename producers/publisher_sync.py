@@ -97,6 +97,11 @@ class PublisherSync:
         """The opaque key of a case: HMAC-SHA-256 (RFC 2104), cut to 128 bits."""
         return self._never_started.case_key(case)
 
+    @property
+    def case_secret_fingerprint(self) -> str:
+        """Names the case secret and does not tell it; see `Publisher.case_secret_fingerprint`."""
+        return self._never_started.case_secret_fingerprint
+
     def close(self) -> None:
         """
         Wait for the calls that are under way, and disconnect. It may be used again; at the end of the process it closes

@@ -14,6 +14,9 @@ CONTENT_TYPE = "application/avro"
 #: On whatever is about one event, and has another id: that event's.
 EVENT = "sb_event"
 
+#: On a published event, if its publisher says so: the fingerprint of the secret that its key was made with.
+CASE_KEY_BY = "sb_case_key_by"
+
 #: On a register record: the fingerprints of the person key, and of its digest key, that it was written under.
 KEYS = "sb_keys"
 

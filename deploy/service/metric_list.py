@@ -109,15 +109,13 @@ RIGHTS_MISSING: Final = Metric(
 #: Of every process that shows numbers, beside `process_*`, which the system says of it.
 OF_EACH: Final = (BUILD, REGISTER_OFFSET, REGISTER_AGE, CERTIFICATE_ENDS, RIGHTS_MISSING)
 
+_IN_TOPIC: Final = Label("topic", "an `in.*` topic; each is shown as zero from the start on")
 EVENTS: Final = Metric(
     MetricKind.COUNTER,
     "safebus_events_total",
     "Events dealt with, by what became of them",
     "events",
-    (
-        Label("topic", "an `in.*` topic; each is shown as zero from the start on"),
-        Label("outcome", "what became of it", FATES),
-    ),
+    (_IN_TOPIC, Label("outcome", "what became of it", FATES)),
 )
 DECISIONS: Final = Metric(
     MetricKind.COUNTER,
@@ -165,6 +163,14 @@ UNCLEAR: Final = Metric(
     "notifications",
     (Label("recipient", f"a partner with an `out.*` topic, or `{OTHER}`"),),
 )
+OTHER_CASE_SECRET: Final = Metric(
+    MetricKind.COUNTER,
+    "safebus_events_other_case_secret_total",
+    "Events whose key was made with another case secret than the one that the register names for their agency, or than "
+    "the first that came: two of its processes may put one case on two partitions, in no order",
+    "events",
+    (_IN_TOPIC,),
+)
 TOPIC_DRIFT: Final = Metric(
     MetricKind.GAUGE,
     "safebus_topic_drift",
@@ -175,7 +181,7 @@ TOPIC_DRIFT: Final = Metric(
         Label("setting", "as Kafka names it, or the number of partitions", tuple(SETTINGS)),
     ),
 )
-OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, UNCLEAR, LAG, COMMIT_AGE, TOPIC_DRIFT)
+OF_WORKERS: Final = (EVENTS, DECISIONS, QUARANTINED, OWED, UNCLEAR, OTHER_CASE_SECRET, LAG, COMMIT_AGE, TOPIC_DRIFT)
 
 ATTEMPTS: Final = Metric(
     MetricKind.COUNTER,

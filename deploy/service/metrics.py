@@ -145,6 +145,7 @@ class WorkerNumbers(Numbers):
         self._quarantined = self._counter(metric_list.QUARANTINED)
         self._owed = self._counter(metric_list.OWED)
         self._unclear = self._counter(metric_list.UNCLEAR)
+        self._other_secret = self._counter(metric_list.OTHER_CASE_SECRET)
         self._lag = self._gauge(metric_list.LAG)
         self._commit_age = self._gauge(metric_list.COMMIT_AGE)
         self._drift, self._topic_drift = drift, self._gauge(metric_list.TOPIC_DRIFT)
@@ -176,6 +177,10 @@ class WorkerNumbers(Numbers):
         self._recipients |= frozenset(self._there.recipients)
         self._owed.labels(_known(partner, self._recipients)).inc()
 
+    def under_other_secret(self, topic: str) -> None:
+        """The key of one event of a topic was made with another secret than the agency's."""
+        self._other_secret.labels(_known(topic, self._topics)).inc()
+
     def look(self, now: float) -> None:
         """See how things stand."""
         super().look(now)
@@ -197,6 +202,7 @@ class WorkerNumbers(Numbers):
         for topic in sorted(set(self._there.publishing) - self._topics):
             for fate in FATES:
                 self._events.labels(topic, fate)
+            self._other_secret.labels(topic)
         self._topics |= frozenset(self._there.publishing)
 
 

@@ -32,6 +32,7 @@ class Partner(FrozenModel):
         flags: What law says of it, as `s11_body`, `cda115_authority`.
         call: Whom to ring when nothing may be sent, or who is meant is unclear: a role and a number.
         numbers: By which it finds people in its own records; where nothing is said, what is usual in its sector.
+        case_secret: The fingerprint of the secret that all its processes publish with, as `Publisher` tells it.
     """
 
     partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
@@ -43,6 +44,7 @@ class Partner(FrozenModel):
     call: str
     suspended: YesNo = False
     numbers: tuple[Number, ...] | None = None
+    case_secret: str | None = Field(default=None, pattern=r"^[0-9a-f]{16}$")
 
 
 class KnownPerson(FrozenModel):

@@ -31,6 +31,10 @@ class EventTally(Protocol):
         """One notification is permitted, and the partner's topic did not take it."""
         ...
 
+    def under_other_secret(self, topic: str) -> None:
+        """The key of one event of a topic was made with another secret than the agency's (`case_secrets`)."""
+        ...
+
 
 class NoCounts:
     """The tally of a worker that shows no metrics."""
@@ -45,6 +49,9 @@ class NoCounts:
         """Nobody is told."""
 
     def is_owed(self, partner: str) -> None:
+        """Nobody is told."""
+
+    def under_other_secret(self, topic: str) -> None:
         """Nobody is told."""
 
 
@@ -83,3 +90,7 @@ class Counts:
         """One notification is permitted, and the partner's topic did not take it."""
         self.owed += 1
         self.tally.is_owed(partner)
+
+    def under_other_secret(self, topic: str) -> None:
+        """The key of one event of a topic was made with another secret than the agency's."""
+        self.tally.under_other_secret(topic)

@@ -37,6 +37,7 @@ from safebus.streams.rules.notifications import Output, outputs_of
 from safebus.streams.rules.reasons import Aside
 from safebus.streams.rules.sharing import SetAside
 from safebus.streams.worker import messages
+from safebus.streams.worker.case_secrets import CaseSecrets
 from safebus.streams.worker.counts import Counts, Fate
 from safebus.streams.worker.decision_log import DecisionLog
 from safebus.streams.worker.dedupe import Dedupe
@@ -118,6 +119,7 @@ class Router:
         self._keys, self._schemas, self._rules_digest = keys, schemas, rules_digest
         self._clock, self._limits = clock, limits
         self.counts = counts or Counts()
+        self._case_secrets = CaseSecrets(self.counts)
 
     async def __call__(self, batches: Batches, generation: int) -> None:
         """
@@ -160,8 +162,15 @@ class Router:
         )
         holders = await self._dedupe.holders(readable)
         to_write = _ToWrite()
-        async for (origin, _), came in _turning(zip(part, arrived, strict=True)):
-            became = self._one(came, origin, register, now, holders) if isinstance(came, Received) else came
+        async for (origin, record), came in _turning(zip(part, arrived, strict=True)):
+            if isinstance(came, Received):
+                agency = came.event.publisher.agency
+                partner = register.partner(agency)
+                registered = partner.case_secret if partner is not None else None
+                self._case_secrets.seen(agency, record.headers, topic=origin.topic, registered=registered)
+                became = self._one(came, origin, register, now, holders)
+            else:
+                became = came
             self.counts.events += 1
             self.counts.event(origin.topic, became.fate)
             if became.decision is not None:

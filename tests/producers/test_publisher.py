@@ -48,6 +48,17 @@ async def test_when_the_call_returns_the_broker_has_the_event(connection: Connec
 
     assert codec.decode(found.value).event == event
     assert dict(found.headers)["ce_id"] == event.event_id.encode()
+    assert dict(found.headers)["sb_case_key_by"] == publisher.case_secret_fingerprint.encode()
+
+
+def test_a_fingerprint_names_a_secret_and_does_not_tell_it() -> None:
+    one, same, other = (
+        Publisher(Connection("127.0.0.1:1"), agency=agency, case_secret=secret).case_secret_fingerprint
+        for agency, secret in (("a-council", SECRET), ("another", SECRET), ("a-council", SECRET + b"."))
+    )
+
+    assert re.fullmatch("[0-9a-f]{16}", one) and one == same != other
+    assert SECRET not in bytes.fromhex(one)
 
 
 async def test_one_case_stays_in_order_and_its_reference_stays_at_home(connection: Connection) -> None:

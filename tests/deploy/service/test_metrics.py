@@ -169,7 +169,8 @@ def test_who_has_joined_since_is_counted_by_name() -> None:
         for recipient in (OTHER, "new")
     }
     assert [line for line in text.decode().splitlines() if 'topic="in.new"' in line] == [
-        f'safebus_events_total{{outcome="{fate}",topic="in.new"}} 0.0' for fate in FATES
+        *(f'safebus_events_total{{outcome="{fate}",topic="in.new"}} 0.0' for fate in FATES),
+        'safebus_events_other_case_secret_total{topic="in.new"} 0.0',
     ]
 
 
@@ -204,6 +205,18 @@ def test_what_a_partner_is_owed_and_what_the_worker_lacks_is_shown_until_it_is_m
     assert owing[f'safebus_notifications_owed_total{{recipient="{OTHER}"}}'] == 1
     assert (before[missing], owing[missing], missing in after) == (1, 1, False)
     assert counts.owed == 2
+
+
+def test_events_under_another_case_secret_are_counted_by_their_topic() -> None:
+    numbers = worker(Progress())
+    counts = Counts(tally=numbers)
+    assert f'safebus_events_other_case_secret_total{{topic="{POLICE}"}} 0.0' in numbers.exposition("")[0].decode()
+    counts.under_other_secret(POLICE)
+    counts.under_other_secret("in.whoever")
+
+    found = shown(numbers)
+    assert found[f'safebus_events_other_case_secret_total{{topic="{POLICE}"}}'] == 1
+    assert found[f'safebus_events_other_case_secret_total{{topic="{OTHER}"}}'] == 1
 
 
 def test_a_register_that_was_never_read_ages_from_the_start_on() -> None:

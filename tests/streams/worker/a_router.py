@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,8 @@ from safebus.streams.worker.decision_log import DecisionLog
 from safebus.streams.worker.dedupe import Dedupe
 from safebus.streams.worker.outgoing import Outgoing
 from safebus.streams.worker.router import Router, RouterKeys
+
+Headers = Sequence[tuple[str, bytes]]
 
 KEY = PersonKey(b"k" * 32)
 SEAL_PRIVATE, SEAL_PUBLIC = sealing.new_key()
@@ -59,8 +61,8 @@ class Running:
     outbound: Writer
     connection: Connection
 
-    async def publish(self, value: bytes, *, partition: int = 0, key: bytes = b"case") -> int:
-        [(_, offset)] = await self.outbound.send_all([Message(POLICE, key, value, (), partition)])
+    async def publish(self, value: bytes, *, partition: int = 0, key: bytes = b"case", headers: Headers = ()) -> int:
+        [(_, offset)] = await self.outbound.send_all([Message(POLICE, key, value, headers, partition)])
         return offset
 
     async def handle(self, *offsets: int, partition: int = 0, generation: int = 1) -> None:

@@ -13,9 +13,11 @@ from a_pieces import in_blocks_of
 from a_register import demo, share
 from a_router import KEY, NOON, POLICE, demo_entries, load_demo, running
 from pydantic import model_validator
+from structlog.testing import capture_logs
 
 from safebus.deploy.local.brokers import Broker
 from safebus.deploy.local.demo import story
+from safebus.producers.publisher import Messages
 from safebus.schemas import codec
 from safebus.schemas.bus_records import DecisionRecord, Outcome
 from safebus.schemas.errors import BadRegister, NotReachable
@@ -246,6 +248,22 @@ async def test_a_repeat_by_another_encoder_is_a_repeat(connection: Connection) -
 
         assert (worker.router.counts.decided, worker.router.counts.repeats) == (1, 2)
         assert [await worker.quarantined(offset) for offset in offsets[1:]] == [[], []]
+
+
+async def test_events_under_two_case_secrets_are_decided_and_counted(connection: Connection) -> None:
+    one, other = (Messages("fordshire-police", secret * 16) for secret in (b"1", b"2"))
+    events = [incident() for _ in range(3)]
+    async with running(connection) as worker:
+        offsets = []
+        for of, event in zip((one, other, one), events, strict=True):
+            message = of.of(event, "case 1")
+            offsets.append(await worker.publish(message.value, key=message.key or b"", headers=message.headers))
+        with capture_logs() as logs:
+            await worker.handle(*offsets)
+
+        assert worker.router.counts.decided == 3
+    told = [line for line in logs if line["event"] == "publisher.other_case_secret"]
+    assert [(line["found"], line["expected"]) for line in told] == [(other.fingerprint, one.fingerprint)]
 
 
 async def test_an_event_in_blocks_leads_to_the_decision_and_the_redo_that_it_has_without(
