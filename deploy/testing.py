@@ -39,7 +39,7 @@ from safebus.streams.rules import reasons
 from safebus.streams.rules.asked_again import read_view
 from safebus.streams.rules.sharing import SetAside
 
-_NOWHERE: Final = Connection("in-memory")
+_NOWHERE: Final = Connection("in-memory:1")
 _SECRET: Final = b"a secret for tests that is none"
 
 

@@ -104,7 +104,8 @@ class EventPart(FrozenModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As pydantic's, and what is changed is checked, as by `with_`."""
-        return super().model_copy(deep=deep) if not update else self.with_(**update)
+        changed = self.with_(**update) if update else self
+        return super(EventPart, changed).model_copy(deep=deep) if deep or not update else changed
 
     def check(self) -> None:
         """

@@ -8,14 +8,18 @@ Whoever makes a consumer takes its settings from here, so what every consumer re
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
-from safebus.schemas.errors import BrokenPromise, NotAllowed, NotReachable
+from safebus.schemas.errors import BadInput, BrokenPromise, NotAllowed, NotReachable
 from safebus.schemas.kafka import batches, diagnosis
+
+#: An address of version 6 stands in brackets (RFC 3986, 3.2.2).
+_BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/:,\[\]@]+):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,22 @@ class Connection:
     Attributes:
         bootstrap: `host:port`, several with commas.
         tls: None: plaintext, for loopback only.
+
+    Raises:
+        BadInput: `bootstrap` names no broker.
     """
 
     bootstrap: str
     tls: ssl.SSLContext | None = None
+
+    def __post_init__(self) -> None:
+        for one in self.bootstrap.split(",") if isinstance(self.bootstrap, str) else [""]:
+            found = _BROKER.fullmatch(one.strip())
+            if found is None or not 0 < int(found[1]) < 65_536:
+                raise BadInput(
+                    f"`{self.bootstrap}` names no broker, expected `host:port`, several with commas, such as "
+                    "`bus1.example.com:9093,bus2.example.com:9093`"
+                )
 
     def settings(self) -> dict[str, Any]:
         """As aiokafka's producer and admin client take it."""

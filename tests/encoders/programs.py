@@ -44,11 +44,10 @@ def tool(name: str, package: str) -> str:
     return found
 
 
-def made(name: str, make: Callable[[Path], object]) -> Path:
-    """A copy of a folder here with what its program needs, made once; by one rename, so it is whole or absent."""
-    folder = HERE / name
+def made(folder: Path, make: Callable[[Path], object]) -> Path:
+    """A copy of a folder with what its program needs, made once; by one rename, so it is whole or absent."""
     parts = b"".join(file.read_bytes() for file in sorted(folder.iterdir()))
-    kept = _CACHE / f"{name}-{hashlib.sha256(parts).hexdigest()[:12]}"
+    kept = _CACHE / f"{folder.name}-{hashlib.sha256(parts).hexdigest()[:12]}"
     if not kept.is_dir():
         _CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=_CACHE) as work:
@@ -62,7 +61,7 @@ def made(name: str, make: Callable[[Path], object]) -> Path:
 
 def java(lines: str, schemas: Path, _begins: Mapping[str, str]) -> str:
     """Java's own encoders: the usual one, direct, in blocks, in blocks and direct."""
-    at = made("java", _fetch_jars)
+    at = made(HERE / "java", _fetch_jars)
     jar_sums.check(at / "jars", jar_sums.read_sums(at / "sums.sha256"), kept=at)
     # As a source file: compiled in memory, so that one start does all. The second compiler costs more than it gains.
     command = [kafka_tools.find_java(os.environ), "-XX:TieredStopAtLevel=1", "-cp", at / "jars" / "*"]
@@ -78,7 +77,7 @@ def go(lines: str, schemas: Path, begins: Mapping[str, str]) -> str:
     """hamba/avro: as it is, in blocks of two, and without the size of blocks."""
     # `local`: the Go that is here; another would be fetched from a place that nobody chose.
     build = [tool("go", "install Go 1.24 or newer"), "build", "-mod=readonly", "-o", "program"]
-    at = made("go", lambda at: run(build, at=at, GOTOOLCHAIN="local"))
+    at = made(HERE / "go", lambda at: run(build, at=at, GOTOOLCHAIN="local"))
     return run([at / "program", schemas, *_named(begins)], given=lines)
 
 
@@ -86,7 +85,7 @@ def javascript(lines: str, schemas: Path, begins: Mapping[str, str]) -> str:
     """avsc."""
     npm, node = tool("npm", "install Node.js"), tool("node", "install Node.js")
     ci = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    at = made("javascript", lambda at: run(ci, at=at))
+    at = made(HERE / "javascript", lambda at: run(ci, at=at))
     return run([node, at / "publish.js", schemas, *_named(begins)], given=lines)
 
 

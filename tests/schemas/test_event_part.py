@@ -84,6 +84,14 @@ def test_what_is_not_changed_stays() -> None:
     assert codec.decode(codec.encode(other)).event == other
 
 
+def test_a_deep_copy_is_one_whatever_it_changes() -> None:
+    event = story.incident()
+    copies = [event.model_copy(update=update, deep=True) for update in (None, {"purpose": "safeguarding"})]
+
+    assert [copy.payload == event.payload for copy in copies] == [True, True]
+    assert [copy.payload is event.payload for copy in copies] == [False, False]
+
+
 def test_a_part_that_is_wrong_is_named_as_it_is_made() -> None:
     with pytest.raises(BadInput, match=r"^this is no `Person`: `nhs_number`: the check digit") as refused:
         Person(ref="x", role=PersonRole.CHILD, nhs_number="9990079195")

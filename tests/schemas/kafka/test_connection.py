@@ -3,12 +3,13 @@
 import ssl
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
-from safebus.schemas.errors import BrokenPromise
+from safebus.schemas.errors import BadInput, BrokenPromise
 from safebus.schemas.kafka.connection import Connection
 
 
@@ -26,6 +27,20 @@ def test_a_connection_is_encrypted_exactly_when_it_has_a_certificate() -> None:
         "security_protocol": "SSL",
         "ssl_context": tls,
     }
+
+
+@pytest.mark.parametrize("bootstrap", ["a:1", "127.0.0.1:9092, b.example.com:65535", "[::1]:9092"])
+def test_brokers_are_hosts_with_ports(bootstrap: str) -> None:
+    assert Connection(bootstrap).bootstrap == bootstrap
+
+
+@pytest.mark.parametrize(
+    "bootstrap",
+    ["", "a", "a:", ":1", "a:0", "a:65536", "a:1,", "a:b", "kafka://a:1", "me@a:1", "::1:9092", "a b:1", None],
+)
+def test_what_names_no_broker_is_said_at_once(bootstrap: Any) -> None:
+    with pytest.raises(BadInput, match=r"names no broker, expected `host:port`, several with commas"):
+        Connection(bootstrap)
 
 
 _FORGETFUL = """
