@@ -1,7 +1,8 @@
 """
 An application publishes while its broker is stopped, killed and halted, and nobody has to start the application again.
 
-    .venv/bin/python -m pytest tests/faults/test_publisher_through_restarts.py -m soak -s  # three times, at three rates
+    # three times, at three rates, of one broker and of three
+    .venv/bin/python -m pytest tests/faults/test_publisher_through_restarts.py -m soak -s
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from a_cluster import Cluster
 
 from safebus.deploy.local.brokers.kafka import KafkaBroker
 from safebus.schemas.kafka.connection import Connection
@@ -56,7 +58,7 @@ def until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-def there(broker: KafkaBroker) -> Counter[str]:
+def there(broker: KafkaBroker | Cluster) -> Counter[str]:
     async def read() -> Counter[str]:
         records = read_topic(Connection(broker.bootstrap), POLICE)
         return Counter([dict(m.headers)["ce_id"].decode() async for m in records])
@@ -64,7 +66,8 @@ def there(broker: KafkaBroker) -> Counter[str]:
     return asyncio.run(read())
 
 
-def happens(broker: KafkaBroker, fault: str, down_s: float) -> None:
+def happens(brokers: KafkaBroker | Cluster, fault: str, down_s: float) -> None:
+    broker = brokers.one if isinstance(brokers, Cluster) else brokers
     child = broker._child
     assert child is not None
     if fault == "halted":
@@ -77,8 +80,8 @@ def happens(broker: KafkaBroker, fault: str, down_s: float) -> None:
     broker.start()
 
 
-def through(folder: Path, *, fault: str, times: int, rate: float, down_s: float) -> Seen:
-    broker = KafkaBroker(folder / "broker")
+def through(folder: Path, *, fault: str, times: int, rate: float, down_s: float, brokers: int = 1) -> Seen:
+    broker = Cluster(folder) if brokers > 1 else KafkaBroker(folder / "broker")
     file, log = folder / "acknowledged", folder / "log"
     app = None
     try:
@@ -92,6 +95,8 @@ def through(folder: Path, *, fault: str, times: int, rate: float, down_s: float)
         for _ in range(times):
             happens(broker, fault, down_s)
             back = time.time()
+            if isinstance(broker, Cluster):
+                broker.next_one()
             until(lambda since=back: any(at > since for at, _ in acknowledged(file).values()), "it does not come back")  # type: ignore[misc]
             slowest = max(slowest, min(at for at, _ in acknowledged(file).values() if at > back) - back)
         busy = (sum(psutil.Process(app.pid).cpu_times()[:2]) - before) / (time.monotonic() - began)
@@ -126,11 +131,13 @@ def test_it_goes_on_by_itself_and_nothing_acknowledged_is_lost(tmp_path: Path, f
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("brokers", [1, 3])
 @pytest.mark.parametrize("rate", [2, 20, 200])
 @pytest.mark.parametrize("fault", ["stopped", "killed", "halted"])
-def test_three_times_at_each_rate(tmp_path: Path, fault: str, rate: float) -> None:
-    seen = through(tmp_path, fault=fault, times=3, rate=rate, down_s=15)
-    print(f"\n{fault}, {rate} a second: {seen}")
+def test_three_times_at_each_rate(tmp_path: Path, fault: str, rate: float, brokers: int) -> None:
+    """Of three brokers each in turn: one is always down, so whoever leads a partition changes each time."""
+    seen = through(tmp_path, fault=fault, times=3, rate=rate, down_s=15, brokers=brokers)
+    print(f"\n{brokers} brokers, {fault}, {rate} a second: {seen}")
 
     assert (seen.given_up, seen.lost, seen.doubled) == (0, 0, 0), seen
     assert seen.back_within < 10, seen
