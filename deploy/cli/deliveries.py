@@ -30,6 +30,7 @@ from safebus.deploy.cli.redriving import (
     ALTHOUGH_PAUSED,
     DESTINATIONS,
     STAYS,
+    may,
     pause_of,
     refused_last,
     send_again,
@@ -223,7 +224,7 @@ def deliveries_again(
     be made again.
     """
     from safebus.consumers.audit.owed import handed_over, made_again, owed
-    from safebus.deploy.service import settings
+    from safebus.deploy.service import rights, settings
     from safebus.deploy.service.operations import Act
     from safebus.schemas.errors import BadInput
     from safebus.schemas.event_schemas import event_schemas
@@ -252,6 +253,7 @@ def deliveries_again(
             wanted = await handed_over(connection, partner, since=start, until=end)
             span = {"since": start - DECIDED_BEFORE, "until": end}
             return paused, await made_again(connection, partner, wanted, **span, key=key, schemas=event_schemas())
+        await may(found, rights.of_putting_on_topic(partner))  # a dry run, too, says what the execution would
         return paused, await owed(connection, partner, since=start, until=end, key=key, schemas=event_schemas())
 
     paused, what = run(main)
@@ -325,9 +327,12 @@ def _hand_over_once_more(
     logs.set_up(logs.for_a_person(found.log_level))
     if not execute or not can:
         would_be_sent(found, partner, destinations)
-        say(f"dry run: {len(can)} of {of} would be handed to {partner} once more; --execute --reason ... does it")
-        if paused:
-            say(f"{paused}: {STAYS}")
+        if execute:
+            say(f"nothing that was handed to {partner} in that time can be handed over once more")
+        else:
+            say(f"dry run: {len(can)} of {of} would be handed to {partner} once more; --execute --reason ... does it")
+            if paused:
+                say(f"{paused}: {STAYS}")
         raise typer.Exit(SOME if len(can) < of else DONE)
     digests = found.person_key().digests
     values = [each.output.value for each in can if each.output is not None]

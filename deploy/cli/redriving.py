@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from safebus.consumers.delivery.parked import Said
     from safebus.deploy.service.operations import Act
     from safebus.deploy.service.settings import Settings
+    from safebus.schemas.kafka.allowed import Right
     from safebus.streams.register.follow import RegisterReader
     from safebus.streams.register.store import Register
 
@@ -73,7 +74,6 @@ async def _ready(
     from safebus.consumers.adapters import destinations as places
     from safebus.deploy.service import rights
     from safebus.deploy.service.register_checks import check_destination
-    from safebus.schemas.errors import NotAllowed
     from safebus.streams.register.follow import RegisterReader
 
     there = places.read(destinations).of(partner)
@@ -82,11 +82,25 @@ async def _ready(
         await reader.start()
         place = places.opened(there, clock=clock)
         check_destination(reader.now, partner, place, must=True)
-        if lacking := await rights.lacking(found.connection(), rights.of_sending_again(partner)):
-            raise NotAllowed(f"this certificate lacks {', '.join(map(str, lacking))}, or that is not there")
+        await may(found, rights.of_sending_again(partner))
         yield reader, place, pause_of(reader.now, partner)
     finally:
         await reader.stop()
+
+
+async def may(found: Settings, wanted: Sequence[Right]) -> None:
+    """
+    Has this certificate these rights?
+
+    Raises:
+        NotAllowed: It has not; says which.
+        NotReachable: The broker does not answer.
+    """
+    from safebus.deploy.service import rights
+    from safebus.schemas.errors import NotAllowed
+
+    if lacking := await rights.lacking(found.connection(), wanted):
+        raise NotAllowed(f"this certificate lacks {', '.join(map(str, lacking))}, or that is not there")
 
 
 def send_again(

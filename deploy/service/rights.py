@@ -125,6 +125,11 @@ def of_sending_again(partner: str) -> list[Right]:
     return [*_topics("", WRITE, topics.OPERATIONS, topics.receipts_from(partner), topics.parked_for(partner))]
 
 
+def of_putting_on_topic(partner: str) -> list[Right]:
+    """The same of whatever puts on a partner's topic what it is owed."""
+    return [*_topics("", WRITE, topics.OPERATIONS, topics.notifications_for(partner))]
+
+
 def of_person_who_registers(name: str) -> list[Right]:
     """A person: as an operator, and writes what decisions rest on. With a name of their own they can be one of two."""
     return sorted({*of_operator(name), *of_registrar(name)})

@@ -81,6 +81,7 @@ async def test_one_partners_topic_that_may_not_be_written_keeps_nobody_else_from
         assert not bus.delivered(HAVEN, event_id)
     again = ["deliveries", "again", HAVEN, "--from", since.isoformat(), "--to", "2099-01-01"]
     dry = bus.run(*again, "-o", "json", name="sb-admin")
+    may_not = [bus.run(*again, *how, name="op-anna") for how in ((), ("--execute", "--reason", "x"))]
     done = bus.run(*again, "--execute", "--reason", "the right is back", name="sb-admin")
     await bus.until_delivered(HAVEN, event_id)
     nothing = bus.run(*again, "--execute", "--reason", "once more", name="sb-admin")
@@ -89,6 +90,9 @@ async def test_one_partners_topic_that_may_not_be_written_keeps_nobody_else_from
     print(f"named after {took:.1f} s")
     assert [f["code"] for f in reconciled["findings"]] == ["NOT_SENT"]
     assert [row["event_id"] for row in json.loads(dry.stdout)] == [event_id]
+    for each in may_not:  # whoever only looks hears it in the dry run, too
+        assert "this certificate lacks WRITE on topic `out.haven`" in " ".join(each.stderr.split()), each.stderr
+    assert {each.returncode for each in may_not} == {4}
     assert (done.returncode, "1 notifications are on the topic of haven" in done.stderr) == (0, True), done.stderr
     assert (nothing.returncode, "nothing is owed to haven" in nothing.stderr) == (0, True)
     assert (after.returncode, json.loads(after.stdout)["findings"]) == (0, []), after.stdout
