@@ -137,6 +137,8 @@ def _sum_up(account: Account) -> None:
     copies = noted.same_decision_again + noted.same_notification_again + noted.handed_over_again
     if copies:
         say(f"{copies} copies, byte for byte, of decisions, notifications or receipts: work that was redone")
+    if noted.event_no_longer_kept:
+        say(f"{noted.event_no_longer_kept} decisions are about events that are kept no longer, and were not looked at")
     published = sum(a.published for a in account.agencies.values())
     if not published:
         say("nothing was published in that span that is still kept")

@@ -175,10 +175,12 @@ class Trail:
         )
         await self.write(topics.QUARANTINE, codec.encode_record(entry))
 
-    async def whole(self, event_id: str) -> None:
-        await self.decide(event_id, *await self.publish(event_id), b"view")
+    async def whole(self, event_id: str) -> tuple[Origin, str]:
+        published = await self.publish(event_id)
+        await self.decide(event_id, *published, b"view")
         await self.send(event_id, b"view")
         await self.receipt(event_id, b"view")
+        return published
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
@@ -261,10 +263,10 @@ async def trail(broker: Any, partition: int = 0) -> AsyncIterator[Trail]:
 
 
 async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: Any) -> None:
-    kinds = ("earlier", "whole", "lost", "unsent", "twice", "other", "aside", "repeat", "waiting")
+    kinds = ("earlier", "whole", "lost", "unsent", "twice", "other", "aside", "repeat", "waiting", "from_nothing")
     ids = {kind: str(uuid.uuid4()) for kind in kinds}
     async with trail(own_broker) as t:
-        await t.whole(ids["earlier"])
+        earlier = await t.whole(ids["earlier"])
         await asyncio.sleep(0.01)  # the broker's clock has milliseconds
         since = utc_now()
         await t.whole(ids["whole"])
@@ -287,6 +289,11 @@ async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: A
         await t.send("foreign", b"view")
         await t.send(ids["whole"], b"view", partner="gp")
         await t.receipt("unknown", b"view")
+        # By somebody who has a worker's certificate: about nothing, and again about an event from before the span.
+        await t.decide(ids["from_nothing"], Origin(topic="in.police", partition=0, offset=10_000), "x", b"view")
+        await t.send(ids["from_nothing"], b"view")
+        await t.receipt(ids["from_nothing"], b"view")
+        await t.decide(ids["earlier"], *earlier, b"another", at=utc_now() + timedelta(seconds=1))
         # One that permits what nobody decided, by somebody who may not write under the worker's id.
         forged = await t.write(topics.DECISIONS, codec.encode_record(t.decision("forged", twice[0], "x")))
         stray = await t.write("out.gp", b"no notification")
@@ -298,6 +305,9 @@ async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: A
     named = sorted((f.code, f.id, f.event_id, f.who) for f in found.findings)
     assert named == sorted(
         [
+            (Discrepancy.NO_ORIGIN, ids["from_nothing"], ids["from_nothing"], "police"),
+            (Discrepancy.UNEXPECTED, f"note-{ids['from_nothing']}-0", ids["from_nothing"], "school"),
+            (Discrepancy.TWO_DECISIONS, ids["earlier"], ids["earlier"], "police"),
             (Discrepancy.LOST, ids["lost"], ids["lost"], "police"),
             (Discrepancy.NOT_SENT, f"note-{ids['unsent']}-0", ids["unsent"], "school"),
             (Discrepancy.TWO_DECISIONS, ids["twice"], ids["twice"], "police"),
@@ -311,6 +321,7 @@ async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: A
             (Discrepancy.UNREADABLE, f"out.gp/0/{stray.offset}", "", ""),
         ]
     )
+    assert found.findings[0].code is Discrepancy.NO_ORIGIN
     assert next(f.where for f in found.findings if f.code is Discrepancy.LOST) == f"in.police/0/{lost.offset}"
     assert found.agencies == {
         "police": AgencyCount(9, 5, Counter(EMPTY=1), repeats=1, waiting=1, lost=1, permitted=5, refused=5)

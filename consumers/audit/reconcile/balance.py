@@ -16,8 +16,13 @@ from enum import StrEnum
 
 
 class Discrepancy(StrEnum):
-    """What does not add up. Stable: operators' scripts match on them."""
+    """What does not add up, the gravest first. Stable: operators' scripts match on them."""
 
+    NO_ORIGIN = "NO_ORIGIN"
+    UNEXPECTED = "UNEXPECTED"
+    OTHER_BYTES = "OTHER_BYTES"
+    HANDED_OVER_OTHER_BYTES = "HANDED_OVER_OTHER_BYTES"
+    UNKNOWN_RECEIPT = "UNKNOWN_RECEIPT"
     LOST = "LOST"
     TWO_DECISIONS = "TWO_DECISIONS"
     DECIDED_AND_SET_ASIDE = "DECIDED_AND_SET_ASIDE"
@@ -25,14 +30,14 @@ class Discrepancy(StrEnum):
     NOT_SENT = "NOT_SENT"
     EXPIRED = "EXPIRED"
     OVERDUE = "OVERDUE"
-    UNEXPECTED = "UNEXPECTED"
-    OTHER_BYTES = "OTHER_BYTES"
-    HANDED_OVER_OTHER_BYTES = "HANDED_OVER_OTHER_BYTES"
-    UNKNOWN_RECEIPT = "UNKNOWN_RECEIPT"
     UNREADABLE = "UNREADABLE"
 
 
+_GRAVER = {code: rank for rank, code in enumerate(Discrepancy)}
+
 TO_DO = {
+    Discrepancy.NO_ORIGIN: "treat what it permits as a disclosure nobody decided: `safebus explain EVENT_ID` shows to "
+    "whom; stop their adapters; find who could write `decisions` as a worker does, or made the topic again",
     Discrepancy.LOST: "ask the agency to publish it again (the same id, harmless if it was decided); then find out "
     "who moved the worker's offsets",
     Discrepancy.TWO_DECISIONS: "`safebus explain EVENT_ID` shows both; tell the information-governance lead which one "
@@ -57,7 +62,7 @@ TO_DO = {
 }
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Finding:
     """
     One thing that does not add up. Ids and places only, never a value.
@@ -79,6 +84,14 @@ class Finding:
     @property
     def to_do(self) -> str:
         return TO_DO[self.code]
+
+    def __lt__(self, other: Finding) -> bool:
+        """The gravest come first."""
+        return self._rank < other._rank
+
+    @property
+    def _rank(self) -> tuple[int, str, str, str, str, str]:
+        return _GRAVER[self.code], self.id, self.event_id, self.who, self.where, self.what
 
 
 @dataclass
@@ -139,6 +152,7 @@ class Noted:
     same_notification_again: int = 0
     handed_over_again: int = 0
     decided_and_told_of_nobody: int = 0  # NO_RECIPIENT, REDO_DIFFERS: decided, and a person looks as well
+    event_no_longer_kept: int = 0  # decided in the span, and its event cannot be looked at any more
     oldest_waiting_at: int | None = None  # milliseconds since 1970
 
 

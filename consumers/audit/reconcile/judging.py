@@ -8,7 +8,7 @@ that perhaps nobody decided. Then what is still open is judged, by how far the b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -29,37 +29,55 @@ class Questions:
     Attributes:
         events: Every decision about these event ids.
         inputs: Any decision of this agency about these bytes: agency, and what their digest may be.
+        earlier: Every other decision about an event that was published outside of the span and decided in it, be it
+            under another id: agency, event id, digest.
     """
 
     events: frozenset[str]
     inputs: frozenset[tuple[str, tuple[str, ...]]]
+    earlier: frozenset[tuple[str, str, str]] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.inputs)
+        return bool(self.events or self.inputs or self.earlier)
 
     def ask_for(self, event_id: str, agency: str, input_digest: str) -> bool:
         """Is this decision one of them?"""
-        return event_id in self.events or (agency, input_digest) in self._each
+        return event_id in self._events or (agency, input_digest) in self._each
+
+    @cached_property
+    def _events(self) -> frozenset[str]:
+        return self.events | {event_id for _, event_id, _ in self.earlier}
 
     @cached_property
     def _each(self) -> frozenset[tuple[str, str]]:
-        return frozenset((agency, digest) for agency, digests in self.inputs for digest in digests)
+        wanted = frozenset((agency, digest) for agency, digests in self.inputs for digest in digests)
+        return wanted | {(agency, digest) for agency, _, digest in self.earlier}
 
 
 @dataclass
 class SecondLook:
-    """What it found."""
+    """
+    What it found.
 
+    Attributes:
+        origins: What stands where decisions say that their event is, of those that were published outside of the span.
+        by_input: The ids under which events with these bytes were decided, by agency and digest.
+    """
+
+    origins: Mapping[Place, Published] = field(default_factory=dict)
     by_event: dict[str, list[Decided]] = field(default_factory=lambda: defaultdict(list))
-    by_input: set[tuple[str, str]] = field(default_factory=set)
+    by_input: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    _places: set[Place] = field(default_factory=set)
 
     def take(self, decided: Decided) -> None:
-        """One decision that was asked for."""
-        self.by_event[decided.event_id].append(decided)
-        self.by_input.add((decided.agency, decided.input_digest))
+        """One decision that was asked for; the same one again is none."""
+        if decided.place not in self._places:
+            self._places.add(decided.place)
+            self.by_event[decided.event_id].append(decided)
+            self.by_input[decided.agency, decided.input_digest].add(decided.event_id)
 
     def open(self, asked: Questions) -> Questions:
-        """What was asked and not found."""
+        """What was asked and not found, but for what may be there without being missed."""
         left = ((agency, digests) for agency, digests in asked.inputs if not self.knows(agency, digests))
         return Questions(asked.events - self.by_event.keys(), frozenset(left))
 
@@ -74,12 +92,14 @@ def questions(matched: Matching) -> Questions:
     again = {decided.event_id for decided in matched.again}
     # What a worker passed without an answer is lost, unless the same bytes were decided from another place.
     passed = {(p.agency, p.digests) for p in matched.open.values() if _passed(matched, p.place)}
-    return Questions(frozenset(strangers | again | matched.maybe_twice), frozenset(passed))
+    earlier = {(d.agency, d.event_id, d.input_digest) for d in matched.elsewhere}
+    return Questions(frozenset(strangers | again | matched.maybe_twice), frozenset(passed), frozenset(earlier))
 
 
 def judge(matched: Matching, found: SecondLook) -> Account:
     """Name what does not add up, and count the rest as under way."""
     _judge_decisions(matched, found)
+    _judge_origins(matched, found)
     for facts in list(matched.unmatched.values()):
         _judge_strangers(matched, facts, found)
     for published in matched.open.values():
@@ -105,7 +125,7 @@ def _passed(matched: Matching, place: Place) -> bool:
 
 
 def _judge_decisions(matched: Matching, found: SecondLook) -> None:
-    suspected = matched.maybe_twice | {decided.event_id for decided in matched.again}
+    suspected = matched.maybe_twice | {decided.event_id for decided in [*matched.again, *matched.elsewhere]}
     for event_id in sorted(suspected):
         by_agency: dict[str, dict[str, Decided]] = defaultdict(dict)
         decisions = found.by_event[event_id]
@@ -132,6 +152,21 @@ def _judge_decisions(matched: Matching, found: SecondLook) -> None:
                 matched.find(
                     Discrepancy.OTHER_INPUT, fact.place, what=f"was decided, but nothing stands at {origin}", **ids
                 )
+
+
+def _judge_origins(matched: Matching, found: SecondLook) -> None:
+    """Decisions of the span about events from outside of it: the event as it stands there, and nothing but once."""
+    for decided in matched.elsewhere:
+        ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}
+        origin = found.origins.get(decided.origin)
+        if origin is None:
+            matched.account.noted.event_no_longer_kept += 1
+        elif decided.input_digest not in origin.digests:
+            what = f"was decided on other bytes than stand at {decided.origin}"
+            matched.find(Discrepancy.OTHER_INPUT, decided.place, what=what, **ids)
+        if found.by_input.get((decided.agency, decided.input_digest), set()) - {decided.event_id}:
+            what = f"{decided.origin} was decided as another event, too"
+            matched.find(Discrepancy.TWO_DECISIONS, decided.place, what=what, **ids)
 
 
 def _judge_strangers(matched: Matching, facts: list[OnTopic | Handled], found: SecondLook) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from safebus.consumers.audit.reconcile.balance import Account, Discrepancy, Finding
 from safebus.consumers.audit.reconcile.bloom_filter import BloomFilter
@@ -35,6 +35,7 @@ from safebus.streams.rules.reasons import Aside
 #: Reasons that go with a decision: the event is decided, and a person looks as well.
 WITH_DECISION = frozenset({Aside.NO_RECIPIENT, Aside.FOR_A_PERSON, Aside.REDO_DIFFERS})
 
+_PUBLISHED = topics.published_by("any").removesuffix("any")
 _FINISHED = frozenset({Stage.HANDED_OVER, Stage.STOPPED})
 
 
@@ -48,6 +49,7 @@ class Terms:
         now: When the ends were fixed.
         grace: How long what follows a decision may take.
         spans: Partition -> offsets of the first published record that counts and of the first after.
+        kept: The same of all that is kept of what was published.
         committed: Partition -> up to which offset a worker has finished; none: it has not said.
         kept_since: Partner -> how far back its topic goes, if it does not go back to its beginning.
     """
@@ -57,6 +59,7 @@ class Terms:
     now: int
     grace: int
     spans: Mapping[Partition, tuple[int, int]]
+    kept: Mapping[Partition, tuple[int, int]]
     committed: Mapping[Partition, int] = field(default_factory=dict)
     kept_since: Mapping[str, int] = field(default_factory=dict)
 
@@ -99,6 +102,7 @@ class Matching:
         self.unmatched: dict[_Key, list[OnTopic | Handled]] = defaultdict(list)
         self.unread: dict[Place, list[Decided | WasSetAside]] = defaultdict(list)  # about a record not read yet
         self.again: list[Decided] = []  # of an origin that has one
+        self.elsewhere: list[Decided] = []  # decided in the span, and published outside of it; without answers
         self.maybe_twice: set[str] = set()  # event ids
         self.newest_answered: dict[tuple[str, int], int] = {}  # of answers older than the grace, by origin partition
         self._set_aside: dict[Place, str] = {}
@@ -163,7 +167,22 @@ class Matching:
         first, end = self.terms.spans.get(origin.stands_on, (0, 0))
         return first <= origin.offset < end
 
+    def rests_on_nothing(self, decided: Decided) -> str:
+        """Why there is no event that this could be a decision about; empty: there is one, or was one."""
+        origin = decided.origin
+        if origin.topic != f"{_PUBLISHED}{decided.agency}":
+            return f"it is about {origin}, where `{decided.agency}` publishes nothing"
+        _, end = self.terms.kept.get(origin.stands_on, (0, 0))
+        return "" if 0 <= origin.offset < end else f"nothing was published at {origin}"
+
     def _decided(self, decided: Decided) -> None:
+        if nothing := self.rests_on_nothing(decided):
+            if self.in_span(decided.at):
+                permits = [answer.partner for answer in decided.answers if answer.outcome is Outcome.PERMIT]
+                what = f"{nothing}; permits {len(permits)} notifications"
+                ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}
+                self.find(Discrepancy.NO_ORIGIN, decided.place, what=what, **ids)
+            return
         if self._waits_for(decided.origin, decided):
             return
         if self._seen.again(decided.agency, decided.event_id):
@@ -176,6 +195,8 @@ class Matching:
         elif self.counts(decided.origin):
             self.again.append(decided)
             return
+        elif self.in_span(decided.at):
+            self.elsewhere.append(replace(decided, answers=()))
         if published is not None and decided.input_digest not in published.digests:
             what = f"was decided on other bytes than stand at {decided.origin}"
             ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}

@@ -23,25 +23,31 @@ It runs while the bus runs, so the ends of all topics are fixed first, in this o
 The span is chosen by the time at which the broker took the published record in; what follows may lie after it. All
 topics are read once, side by side in time; `matching` says what is kept meanwhile: it grows with
 what is open, not with the span. Then decisions alone are read again (and, if that is not enough, those before the
-span), if there is anything that one must be asked about: repeats, redone work, strangers.
+span), if there is anything that one must be asked about: repeats, redone work, strangers, and whether an event that was
+published outside of the span was decided before.
 
-What it cannot see: a second decision before `since`; published records that their topic no longer keeps.
+Every decision rests on an event: a record that stands, or stood, on the topic of the agency that it names. One that
+rests on nothing permits nothing: what follows from it counts as decided by nobody.
+
+What it cannot see: two decisions before `since`; published records that their topic no longer keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from safebus.consumers.audit.reconcile.balance import Account
-from safebus.consumers.audit.reconcile.evidence import Decided, Place, fact_of, key_of_decision
+from safebus.consumers.audit.reconcile.evidence import Decided, Place, Published, fact_of, key_of_decision
 from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
-from safebus.consumers.audit.reconcile.side_by_side import Ends, ends, side_by_side
+from safebus.consumers.audit.reconcile.side_by_side import CLOCKS_APART, Ends, ends, side_by_side
 from safebus.schemas import topics
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.reader import read_topic
+from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.reader import Reader, read_topic
 from safebus.schemas.keys import DigestKey
 
 
@@ -91,7 +97,7 @@ async def reconcile(
         read += 1
         if read % 1000 == 0:
             progress(1000)
-    return judge(matched, await _second_look(connection, fixed, questions(matched), key))
+    return judge(matched, await _second_look(connection, fixed, matched, key))
 
 
 def _terms(asked: Asked, fixed: Ends) -> Terms:
@@ -101,19 +107,22 @@ def _terms(asked: Asked, fixed: Ends) -> Terms:
         now=fixed.now,
         grace=int(asked.grace.total_seconds() * 1000),
         spans=fixed.spans,
+        kept=fixed.kept,
         committed=fixed.committed,
         kept_since=fixed.kept_since,
     )
 
 
-async def _second_look(connection: Connection, fixed: Ends, asked: Questions, key: DigestKey) -> SecondLook:
-    found = SecondLook()
-    for before in (False, True):
-        wanted = found.open(asked)
-        if not wanted:
-            break
+async def _second_look(connection: Connection, fixed: Ends, matched: Matching, key: DigestKey) -> SecondLook:
+    asked, found = questions(matched), SecondLook()
+    if not asked:
+        return found
+    found.origins = await _published_at(connection, [decided.origin for decided in matched.elsewhere], key)
+
+    async def look(wanted: Questions, *, before: bool, since: datetime | None = None) -> None:
         starts, stops = fixed.decisions(before=before)
-        async for record in read_topic(connection, topics.DECISIONS, partitions=stops, starts=starts, ends=stops):
+        read = read_topic(connection, topics.DECISIONS, partitions=stops, since=since, starts=starts, ends=stops)
+        async for record in read:
             try:
                 if not wanted.ask_for(*key_of_decision(record.value or b"")):
                     continue
@@ -121,6 +130,37 @@ async def _second_look(connection: Connection, fixed: Ends, asked: Questions, ke
                 continue
             place = Place(record.topic, record.partition, record.offset)
             fact = fact_of(place, record.timestamp, record.value, record.headers, key=key)
-            if isinstance(fact, Decided):
+            if isinstance(fact, Decided) and not matched.rests_on_nothing(fact):
                 found.take(fact)
+
+    await look(asked, before=False)
+    if asked.earlier:
+        await look(asked, before=True, since=_since_published(matched, found))
+    if left := found.open(asked):
+        await look(left, before=True)
     return found
+
+
+async def _published_at(connection: Connection, origins: Iterable[Place], key: DigestKey) -> dict[Place, Published]:
+    """What stands there; what is kept no longer is left out."""
+    wanted: dict[Partition, set[int]] = defaultdict(set)
+    for origin in origins:
+        wanted[origin.stands_on].add(origin.offset)
+    found: dict[Place, Published] = {}
+    if wanted:
+        async with Reader(connection, partitions=wanted, committed=False) as reader:
+            for partition, offsets in wanted.items():
+                for offset, record in (await reader.at(partition, offsets)).items():
+                    place = Place(*partition, offset)
+                    fact = fact_of(place, record.timestamp, record.value, record.headers, key=key)
+                    assert isinstance(fact, Published)  # as everything on a topic of an agency is
+                    found[place] = fact
+    return found
+
+
+def _since_published(matched: Matching, found: SecondLook) -> datetime | None:
+    """No decision about these was made before; None: the time of one is not known any more."""
+    if any(decided.origin not in found.origins for decided in matched.elsewhere):
+        return None
+    first = min(origin.at for origin in found.origins.values())
+    return datetime.fromtimestamp(first / 1000, UTC) - CLOCKS_APART

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from safebus.schemas import topics
@@ -23,7 +23,8 @@ from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import WHOLE_FETCH, Reader, read_topic
 
 _AHEAD_MS = 5_000
-_CLOCKS_MS = 60_000  # a cluster's brokers have a clock each
+CLOCKS_APART = timedelta(seconds=60)  # a cluster's brokers have a clock each
+_CLOCKS_MS = CLOCKS_APART // timedelta(milliseconds=1)
 
 Range = tuple[int, int]  # offsets: the first to read, and the first not to
 
@@ -36,6 +37,7 @@ class Ends:
     Attributes:
         now: When that was, milliseconds since 1970.
         spans: Of the published records in question.
+        kept: Of all that is kept of what was published.
         others: Of the bus's own records that may follow from them.
         committed: Offset up to which workers had finished, for each published partition on which one said so.
         kept_since: Partner -> time of the oldest notification that its topic still holds, if older ones are gone.
@@ -44,6 +46,7 @@ class Ends:
 
     now: int
     spans: dict[Partition, Range]
+    kept: dict[Partition, Range]
     others: dict[Partition, Range]
     committed: dict[Partition, int]
     kept_since: dict[str, int]
@@ -96,6 +99,7 @@ async def ends(
     return Ends(
         now=now,
         spans=spans,
+        kept={partition: (begins[partition], fixed[partition]) for partition in published},
         others={p: (starts[p], end) for p, end in fixed.items() if not _is_in(p.topic)},
         committed=committed,
         kept_since=_kept_since(begins, fixed, oldest, now),

@@ -53,6 +53,7 @@ TERMS = Terms(
     now=NOON + HOUR,
     grace=60_000,
     spans={IN: (10, 20)},
+    kept={IN: (1, 25)},
     committed={IN: 20},
     kept_since={},
 )
@@ -102,15 +103,25 @@ def whole(n: int = 0) -> list[Fact]:
     return [published(n), decided(n), on_topic(n), receipt(n=n)]
 
 
-def account(facts: Iterable[Fact], terms: Terms = TERMS, *, before: Iterable[Decided] = ()) -> Account:
-    """As `reconcile` does it: everything once, then the decisions that were asked for. `before` is older than that."""
+def account(
+    facts: Iterable[Fact],
+    terms: Terms = TERMS,
+    *,
+    before: Iterable[Decided] = (),
+    published_before: Iterable[Published] = (),
+) -> Account:
+    """
+    As `reconcile` does it: everything once, then the decisions that were asked for. `before` is older than that, and so
+    is what was published before the span.
+    """
     facts = list(facts)
     matched = Matching(terms)
     for fact in facts:
         matched.take(fact)
-    asked, found = questions(matched), SecondLook()
+    asked, found = questions(matched), SecondLook({p.place: p for p in published_before})
     for decision in [f for f in facts if isinstance(f, Decided)] + list(before):
-        if asked.ask_for(decision.event_id, decision.agency, decision.input_digest):
+        wanted = asked.ask_for(decision.event_id, decision.agency, decision.input_digest)
+        if wanted and not matched.rests_on_nothing(decision):
             found.take(decision)
     return judge(matched, found)
 
@@ -221,8 +232,9 @@ def test_a_repeat_of_what_was_decided_before_the_span_is_found() -> None:
 
 def test_the_same_bytes_from_another_agency_are_no_repeat() -> None:
     before = decided(origin=Place("in.housing", 0, 2), agency="housing")
+    terms = replace(TERMS, kept={**TERMS.kept, ("in.housing", 0): (0, 5)})
 
-    assert named(account([published()], before=[before])) == [(Discrepancy.LOST, EVENT)]
+    assert named(account([published()], terms, before=[before])) == [(Discrepancy.LOST, EVENT)]
 
 
 def test_a_decision_that_was_written_twice_alike_is_only_noted() -> None:
@@ -284,7 +296,8 @@ def test_two_decisions_before_the_span_are_not_named() -> None:
 
 def test_one_id_used_by_two_agencies_is_two_events() -> None:
     theirs = decided(1, agency="housing", event_id=EVENT, origin=Place("in.housing", 0, 10))
-    terms = replace(TERMS, spans={IN: (10, 20), ("in.housing", 0): (10, 20)})
+    both = {IN: (10, 20), ("in.housing", 0): (10, 20)}
+    terms = replace(TERMS, spans=both, kept=both)
     mine = [published(), decided(), on_topic(), receipt()]
     other = [published(place=Place("in.housing", 0, 10), digests=("input-1",)), theirs]
 
@@ -303,6 +316,58 @@ def test_a_decision_about_other_bytes_than_stand_there_is_named() -> None:
 
 def test_a_decision_about_nothing_is_named() -> None:
     assert named(account([*whole(), decided(7)])) == [(Discrepancy.OTHER_INPUT, "event-7")]
+
+
+@pytest.mark.parametrize(
+    ("origin", "what"),
+    [
+        (Place("in.housing", 0, 12), "it is about in.housing/0/12, where `police` publishes nothing"),
+        (Place("decisions", 0, 1), "it is about decisions/0/1, where `police` publishes nothing"),
+        (Place("in.police", 7, 1), "nothing was published at in.police/7/1"),
+        (Place("in.police", 0, 25), "nothing was published at in.police/0/25"),
+        (Place("in.police", 0, -1), "nothing was published at in.police/0/-1"),
+    ],
+)
+def test_a_decision_that_rests_on_no_event_is_named_first_and_permits_nothing(origin: Place, what: str) -> None:
+    """Whoever can write as a worker does could otherwise have anything delivered, and the count would add up."""
+    terms = replace(
+        TERMS, spans={**TERMS.spans, ("in.housing", 0): (10, 20)}, kept={**TERMS.kept, ("in.housing", 0): (0, 20)}
+    )
+    facts = [*whole(), decided(3, origin=origin), on_topic(3), receipt(n=3)]
+    for found in (account(facts, terms), account(reversed(facts), terms)):
+        assert named(found) == [(Discrepancy.NO_ORIGIN, "event-3"), (Discrepancy.UNEXPECTED, "note-3")]
+        assert (found.findings[0].what, found.findings[0].who) == (f"{what}; permits 1 notifications", "police")
+        assert (found.agencies, found.partners) == ({"police": POLICE}, {"school": SCHOOL})
+
+
+def test_one_from_before_the_span_is_another_spans_to_name() -> None:
+    assert named(account([*whole(), decided(3, at=NOON - 1, origin=Place("in.police", 0, 99))])) == []
+
+
+OLD = published(3, place=Place("in.police", 0, 4), at=NOON - HOUR)
+
+
+def about_old(**changes: Any) -> Decided:
+    return decided(3, origin=OLD.place, **changes)
+
+
+def test_an_event_from_before_the_span_is_decided_once_and_on_its_own_bytes() -> None:
+    """A worker that was behind decides later; whoever forges a decision can choose an old event, too."""
+    late = [*whole(), about_old(), on_topic(3), receipt(n=3)]
+    by_then = [about_old(place=Place("decisions", 0, 9), at=NOON - 9, digest="then")]
+    as_another = [replace(by_then[0], event_id="another")]
+    other = replace(OLD, digests=("other",))
+
+    assert account(late, published_before=[OLD]) == account(whole())
+    assert named(account(late, published_before=[OLD], before=by_then)) == [(Discrepancy.TWO_DECISIONS, "event-3")]
+    assert named(account(late, published_before=[OLD], before=as_another)) == [(Discrepancy.TWO_DECISIONS, "event-3")]
+    assert named(account(late, published_before=[other])) == [(Discrepancy.OTHER_INPUT, "event-3")]
+
+
+def test_an_event_that_is_kept_no_longer_cannot_be_looked_at_and_that_is_noted() -> None:
+    found = account([*whole(), decided(3, origin=Place("in.police", 0, 0))])
+
+    assert (found.findings, found.noted) == ([], Noted(event_no_longer_kept=1))
 
 
 @pytest.mark.parametrize("reason", ["NO_RECIPIENT", "FOR_A_PERSON", "REDO_DIFFERS"])
@@ -485,9 +550,11 @@ def test_what_the_topic_no_longer_keeps_and_nobody_got_is_named(tried: list[Fact
 
 
 def test_what_lies_outside_the_span_is_not_counted_and_not_named() -> None:
-    earlier, later = decided(1, origin=Place("in.police", 0, 3)), decided(2, origin=Place("in.police", 0, 30))
+    earlier, later = decided(1, origin=Place("in.police", 0, 3)), decided(2, origin=Place("in.police", 0, 22))
+    around = [published(n, place=each.origin) for n, each in ((1, earlier), (2, later))]
     stray = on_topic(7, at=NOON + 2 * HOUR)
-    found = account([*whole(), earlier, on_topic(1), receipt(n=1), later, stray, Unreadable(stray.place, stray.at)])
+    facts = [*whole(), earlier, on_topic(1), receipt(n=1), later, stray, Unreadable(stray.place, stray.at)]
+    found = account(facts, published_before=around)
 
     assert found == Account({"police": POLICE}, {"school": SCHOOL}, Noted(), [])
 
