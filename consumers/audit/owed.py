@@ -242,13 +242,13 @@ async def _dealt_with(connection: Connection, partner: str, since: datetime) -> 
             yield receipt.notification_id
 
 
-async def _events(connection: Connection, origins: list[Origin]) -> Mapping[Origin, bytes]:
+async def _events(connection: Connection, origins: list[Origin]) -> Mapping[Origin, bytes | None]:
     """The events at these places, as far as they are kept."""
     wanted = {Partition(origin.topic, origin.partition) for origin in origins}
     if not wanted:
         return {}
     async with Reader(connection, partitions=wanted, committed=False) as reader:
-        return await events_at(origins, reader)
+        return {origin: event.value for origin, event in (await events_at(origins, reader)).items()}
 
 
 def _again(

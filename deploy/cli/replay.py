@@ -62,6 +62,7 @@ async def _verified(found: Settings, start: datetime, end: datetime) -> tuple[Ve
                 since=start,
                 until=end,
                 register_log=reader.log,
+                register_taken_in=reader.taken_in,
                 key=key,
                 schemas=event_schemas(),
                 rules_digest=rules_digest(),

@@ -9,6 +9,7 @@ decided counts for that event (a read barrier, about 1 ms).
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -46,6 +47,7 @@ class RegisterReader:
         # On a connection of its own: on the other one a question waits for as long as the broker holds a fetch.
         self._asked = Offsets(connection, committed=False, patience_s=patience_s)
         self._log: list[tuple[int, RegisterRecord]] = []
+        self._taken_in = array("q")
         self._under_way: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._not_understood: BadRegister | None = None
@@ -124,6 +126,11 @@ class RegisterReader:
         """Everything applied so far, by offset."""
         return self._log
 
+    @property
+    def taken_in(self) -> list[tuple[int, int]]:
+        """When the broker took each of them in: offset and milliseconds since 1970. Nobody else writes these times."""
+        return [(offset, at) for (offset, _), at in zip(self._log, self._taken_in, strict=True)]
+
     def _apply(self, records: Iterable[Any]) -> None:
         for message in records:
             try:
@@ -142,6 +149,7 @@ class RegisterReader:
                 self._not_understood = BadRegister([what])
                 raise
             self._log.append((message.offset, record))
+            self._taken_in.append(message.timestamp)
 
     def _check_key(self, message: Any) -> None:
         """Under another key everybody would be a stranger, and no danger would be known."""

@@ -118,6 +118,7 @@ async def test_replay_verify_sees_what_does_not_follow_from_the_register(bus: Bu
     reader = RegisterReader(bus.connection, key=bus.settings.person_key())
     await reader.start()
     log = [(o, r) for o, r in reader.log if r.record_id != "agreement/fordshire-encompass/v3"]
+    taken_in = reader.taken_in
     await reader.stop()
     now = utc_now()
     found = await verify(
@@ -125,6 +126,7 @@ async def test_replay_verify_sees_what_does_not_follow_from_the_register(bus: Bu
         since=now.replace(year=now.year - 1),
         until=now.replace(year=now.year + 1),
         register_log=log,
+        register_taken_in=taken_in,
         key=bus.settings.person_key(),
         schemas=event_schemas(),
         rules_digest=rules_digest(),

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastavro
 
@@ -37,6 +37,9 @@ class Head:
     earlier: Earlier | None
 
 
+_NAMES = ("event_id", "input_digest", "rules_digest", "register_offset", "decided_at")
+
+
 def head_of(value: bytes | None) -> Head | None:
     """
     Read the beginning of a decision record.
@@ -48,27 +51,38 @@ def head_of(value: bytes | None) -> Head | None:
         return None
     try:
         read: Any = fastavro.schemaless_reader(io.BytesIO(value[10:]), _head_schema(value[2:10]), None)
+        earlier = read.get("earlier")  # not in records of earlier versions
+        return Head(
+            origin=Origin(**read["origin"]),
+            earlier=None if earlier is None else Earlier.model_validate(earlier),
+            **{name: read[name] for name in _NAMES},
+        )
     except (ValueError, EOFError, IndexError, StopIteration, OverflowError):
         return None
-    names = ("event_id", "input_digest", "rules_digest", "register_offset", "decided_at")
-    earlier = read.get("earlier")  # not in records of earlier versions
-    return Head(
-        origin=Origin(**read["origin"]),
-        earlier=None if earlier is None else Earlier.model_validate(earlier),
-        **{name: read[name] for name in names},
-    )
 
 
-async def events_at(origins: Iterable[Origin], reader: Reader) -> dict[Origin, bytes]:
+class EventThere(NamedTuple):
+    """What stands where an event was published, and when the broker took it in, milliseconds since 1970."""
+
+    value: bytes | None
+    at_ms: int
+
+
+async def events_at(origins: Iterable[Origin], reader: Reader) -> dict[Origin, EventThere]:
     """The events at these places; those that are kept no longer are left out."""
     wanted: dict[Partition, set[int]] = defaultdict(set)
     for origin in origins:
         wanted[Partition(origin.topic, origin.partition)].add(origin.offset)
     return {
-        Origin(topic=partition.topic, partition=partition.number, offset=offset): record.value
+        origin_of(partition, offset): EventThere(record.value, record.timestamp)
         for partition, offsets in wanted.items()
         for offset, record in (await reader.at(partition, offsets)).items()
     }
+
+
+def origin_of(partition: Partition, offset: int) -> Origin:
+    """A place as a decision record names it."""
+    return Origin(topic=partition.topic, partition=partition.number, offset=offset)
 
 
 @cache

@@ -19,7 +19,7 @@ from safebus.consumers.audit.replay.pairing import Key, Permit
 from safebus.consumers.audit.replay.time_span import CLOCKS_APART
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Outcome
-from safebus.schemas.errors import Refused
+from safebus.schemas.errors import BadIdentifier, Refused
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.offsets import Offsets, settled_ends
 from safebus.schemas.kafka.partitions import Partition
@@ -36,6 +36,7 @@ class Fault(StrEnum):
     NOT_THERE = "notification for `{partner}` is not on its topic (never sent, or no longer kept)"
     OTHER_BYTES = "notification for `{partner}` has other bytes"
     NO_PERMIT = "notification {notification_id} for `{partner}` stands on its topic, and no decision permits it"
+    NOBODY = "notification {notification_id} is for somebody who cannot be a partner"
     NOT_ONE = "something stands on the topic of `{partner}` that is no notification"
 
 
@@ -113,7 +114,13 @@ async def faults_of_missing(
     wanted = {(k.partner, k.notification_id) for k in missing}
     there: set[Key] = set()
     others: dict[tuple[str, str], bool] = {}  # does it stand within the span?
-    partners = {topics.notifications_for(k.partner): k.partner for k in missing}
+    faults: dict[Key, Fault] = {}
+    partners: dict[str, str] = {}
+    for k in missing:
+        try:
+            partners[topics.notifications_for(k.partner)] = k.partner
+        except BadIdentifier:  # nothing can stand on its topic, and one such must not end the looking
+            faults[k] = Fault.NOBODY
     async for message in _all(connection, set(partners), since - CLOCKS_APART):
         partner = partners[message.topic]
         found = as_it_stands(message, partner, key)
@@ -122,8 +129,7 @@ async def faults_of_missing(
         elif found[:2] in wanted:
             within = since.timestamp() * 1000 <= message.timestamp < until.timestamp() * 1000
             others[found[:2]] = others.get(found[:2], False) or within
-    faults = {}
-    for k in missing.keys() - there:
+    for k in missing.keys() - there - faults.keys():
         if k[:2] not in others:
             faults[k] = Fault.NOT_THERE
         elif not others[k[:2]]:

@@ -2,7 +2,8 @@
 Can every decision be made again, byte for byte?
 
 Takes the decisions of a span of time, reads each event again from where it came, the register as of the decision's
-offset, and decides again with the time that was recorded. Then looks whether what was permitted stands on the partners'
+offset, and decides again with the time that was recorded. Whether these were the offset and the time of then, the
+broker's own times tell (`times`). Then looks whether what was permitted stands on the partners'
 topics, and whether anything stands there that was not. Nothing is written anywhere and nothing can be: there is no
 producer here.
 
@@ -18,13 +19,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from safebus.consumers.audit.replay import sent
-from safebus.consumers.audit.replay.decision_heads import Head, events_at, head_of
+from safebus.consumers.audit.replay.decision_heads import EventThere, Head, events_at, head_of
 from safebus.consumers.audit.replay.findings import Difference as Difference
 from safebus.consumers.audit.replay.findings import Findings
 from safebus.consumers.audit.replay.findings import Verified as Verified
 from safebus.consumers.audit.replay.pairing import Key, Permit
 from safebus.consumers.audit.replay.sent import Sent
 from safebus.consumers.audit.replay.time_span import Span
+from safebus.consumers.audit.replay.times import Times
 from safebus.consumers.audit.replay.unmatched import permitted_by
 from safebus.schemas import codec, gate, tokens, topics
 from safebus.schemas.bus_records import DecisionRecord, Origin, RegisterRecord
@@ -50,6 +52,7 @@ async def verify(
     since: datetime,
     until: datetime,
     register_log: Sequence[tuple[int, RegisterRecord]],
+    register_taken_in: Sequence[tuple[int, int]],
     key: PersonKey,
     schemas: EventSchemas,
     rules_digest: str,
@@ -61,6 +64,7 @@ async def verify(
 
     Args:
         since, until: When the decision was written, UTC; `until` is not included.
+        register_taken_in: When the broker took each record of the register in: offset and milliseconds since 1970.
         progress: Called with how many decisions were looked at since the last call.
         listed: How many differences to list; those beyond are counted.
 
@@ -81,7 +85,8 @@ async def verify(
         on_topics = await reading(lambda name: name.startswith(sent.PREFIX), 65_536, committed=False)
         span = Span(decided, since=since, until=until)
         outputs = Sent(connection, on_topics, findings, since=since, until=until, key=key.digests)
-        decisions = _Decisions(_Again(register_log, key, schemas), outputs, findings, rules_digest, key)
+        again, times = _Again(register_log, key, schemas), Times(register_taken_in)
+        decisions = _Decisions(again, times, outputs, findings, rules_digest, key)
         await span.begin()
         await outputs.begin()
         ahead = await span.earliest()
@@ -153,11 +158,13 @@ class _Again:
 class _Decisions:
     """The decisions of a span: each is made again, and what it permits is looked for."""
 
-    def __init__(self, again: _Again, outputs: Sent, findings: Findings, rules_digest: str, key: PersonKey) -> None:
+    def __init__(
+        self, again: _Again, times: Times, outputs: Sent, findings: Findings, rules_digest: str, key: PersonKey
+    ) -> None:
         self._again, self._outputs, self._findings, self._rules_digest = again, outputs, findings, rules_digest
-        self._key = key
+        self._times, self._key = times, key
 
-    def check(self, chunk: Sequence[tuple[Head | None, Any]], events: Mapping[Origin, bytes]) -> None:
+    def check(self, chunk: Sequence[tuple[Head | None, Any]], events: Mapping[Origin, EventThere]) -> None:
         """Make these again. In the order of the register, so that it is gone through once."""
         found = self._findings.so_far
         for head, record in sorted(chunk, key=lambda pair: pair[0].register_offset if pair[0] else -1):
@@ -167,10 +174,19 @@ class _Decisions:
                 self._findings.differs("", f"what stands at {at} is no decision of a worker of this version")
                 continue
             found.other_rules += head.rules_digest != self._rules_digest
-            self._check(head, record.value, self._again(head, events.get(head.origin)))
+            event = events.get(head.origin)
+            try:
+                for odd in self._times.oddities(
+                    head, written_at=record.timestamp, published_at=event.at_ms if event else None
+                ):
+                    self._findings.differs(head.event_id, odd)
+                self._check(head, record.value, event.value if event else None)
+            except Exception as exc:  # one record that nobody thought of must not hide all others
+                at = f"{record.topic}/{record.partition}/{record.offset}"
+                self._findings.differs(head.event_id, f"what stands at {at} cannot be checked ({type(exc).__name__})")
 
-    def _check(self, head: Head, value: bytes, again: Shared | str) -> None:
-        found = self._findings.so_far
+    def _check(self, head: Head, value: bytes, event: bytes | None) -> None:
+        found, again = self._findings.so_far, self._again(head, event)
         if isinstance(again, str):
             self._findings.differs(head.event_id, again)
             then = self._read(head, value)

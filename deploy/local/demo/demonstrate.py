@@ -250,6 +250,7 @@ async def _proof(stage: RunningDemo, broker_name: str) -> None:
             since=first.replace(year=first.year - 1),
             until=clock().replace(year=first.year + 1),
             register_log=reader.log,
+            register_taken_in=reader.taken_in,
             key=stage.settings.person_key(),
             schemas=event_schemas(),
             rules_digest=rules_digest(),

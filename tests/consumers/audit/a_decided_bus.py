@@ -67,8 +67,8 @@ class DecidedBus:
         [(_, offset)] = await self.outbound.send_all([Message(POLICE, b"case", encode(event), (), partition)])
         return Origin(topic=POLICE, partition=partition, offset=offset)
 
-    async def shared(self, origin: Origin) -> Shared:
-        """What the worker would decide about the event there."""
+    async def shared(self, origin: Origin, *, register_offset: int | None = None, at: datetime | None = None) -> Shared:
+        """What the worker would decide about the event there, now and on the register as it stands."""
         [message] = [
             m
             async for m in read_topic(
@@ -79,9 +79,11 @@ class DecidedBus:
                 ends={origin.partition: origin.offset + 1},
             )
         ]
-        register = Register.at(register_log(), len(register_log()))
+        register = Register.at(register_log(), len(register_log()) if register_offset is None else register_offset)
+        now = at or datetime.now(UTC)
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         received = codec.decode(message.value)
-        found = sharing.share(received, register, origin=origin, now=NOON, key=KEY, rules_digest=RULES)
+        found = sharing.share(received, register, origin=origin, now=now, key=KEY, rules_digest=RULES)
         assert isinstance(found, Shared)
         return found
 
@@ -125,6 +127,7 @@ class DecidedBus:
             since=since or self.since,
             until=until or datetime.now(UTC) + timedelta(minutes=1),
             register_log=register_log(),
+            register_taken_in=[(offset, 0) for offset, _ in register_log()],
             key=KEY,
             schemas=event_schemas(),
             rules_digest=RULES,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from a_decided_bus import KEY, DecidedBus, decided_bus
+from a_decided_bus import KEY, DecidedBus, decided_bus, register_log
 from a_pieces import in_blocks_of
 
 from safebus.consumers.audit.replay.verify import Difference, Verified
@@ -150,6 +151,45 @@ async def test_what_is_no_decision_record_is_named_and_stops_nothing(bus: Decide
     [difference] = found.differences
     assert difference.what.endswith("is no decision of a worker of this version")
     assert (found.decisions, found.identical, found.outputs_identical) == (2, 1, len(shared.outputs))
+
+
+async def test_a_decision_as_of_another_time_than_its_own_is_named_though_it_can_be_made_again(bus: DecidedBus) -> None:
+    """Whoever writes as a worker does could choose when consent still stood."""
+    last = len(register_log()) - 1
+    old = await bus.shared(await bus.publish(), register_offset=last - 2)
+    early = await bus.shared(await bus.publish(), at=datetime.now(UTC) - timedelta(hours=2))
+    for forged in (old, early):
+        await bus.record(forged.record)
+        await bus.send(*forged.outputs)
+    found = await bus.verify()
+
+    said = {d.event_id: d.what for d in found.differences}
+    assert (found.decisions, found.identical, len(found.differences)) == (2, 2, 2)
+    assert said[old.record.event_id] == (
+        f"it rests on the register as of offset {last - 2}; 2 later entries were there for more than 5 minutes when it "
+        f"was written, the first at offset {last - 1}"
+    )
+    assert re.fullmatch(
+        r"it says that it was decided at \S+, and the broker took it in at \S+", said[early.record.event_id]
+    )
+
+
+async def test_a_decision_that_nobody_thought_of_hides_no_other(bus: DecidedBus) -> None:
+    """A recipient that cannot be one; a time at which no calendar goes on."""
+    good = await bus.decide()
+    nobody, never = [await bus.shared(await bus.publish()) for _ in range(2)]
+    answers = [a.model_copy(update={"recipient": "../no one"}) for a in nobody.record.answers]
+    await bus.record(nobody.record.model_copy(update={"answers": tuple(answers)}))
+    end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    await bus.record(never.record.model_copy(update={"decided_at": end}))
+    last = await bus.decide()
+    found = await bus.verify()
+
+    said = [d.what for d in found.differences if d.event_id == nobody.record.event_id]
+    assert any("is for somebody who cannot be a partner" in what for what in said), said
+    assert any(d.event_id == never.record.event_id for d in found.differences)
+    assert {good.record.event_id, last.record.event_id}.isdisjoint(d.event_id for d in found.differences)
+    assert (found.decisions, found.identical) == (4, 2)
 
 
 async def test_a_decision_that_stands_in_no_transaction_is_nobodys(bus: DecidedBus) -> None:
