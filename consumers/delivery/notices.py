@@ -120,7 +120,7 @@ class Notices:
             log.warning("notice.waits", partner=self._partner, notification_id=notification_id, answer=answer.code)
             return False
         refused = answer.reply is not Reply.ACCEPTED
-        reason = stages.reason_of(answer.reply) if refused else f"consent_{how}"
+        reason = stages.reason_of(answer.reply) if refused else stages.ended_how(how)
         await self._ledger.write_notice(notification_id, ended, at=now, answer=answer.code, reason=reason)
         self._facts.noticed(Told.REFUSED if refused else Told.TOLD)
         if refused:

@@ -271,11 +271,24 @@ def sent_again_because(reason: str) -> str | None:
     return why.removeprefix(RESTORED) if mark else None
 
 
+_ENDED_HOW: Final = "consent_"
+
+
+def ended_how(how: str) -> str:
+    """The reason of the receipt of a notice that was taken: `how` the consent has ended."""
+    return f"{_ENDED_HOW}{how}"
+
+
+def was_told(reason: str) -> bool:
+    """Did the partner take the notice whose receipt gives this reason? It refused it where there is another."""
+    return reason.startswith(_ENDED_HOW)
+
+
 def meaning(receipt: Receipt) -> str:
     """What a receipt tells, in words."""
     code = code_of(receipt.reason)
     if receipt.stage is Stage.NOTICE_HANDED_OVER:
-        told = code.startswith("consent_")
+        told = was_told(receipt.reason)
         return (
             "it was told that the consent has ended" if told else "it did not take that the consent has ended: tell it"
         )

@@ -25,7 +25,7 @@ app = typer.Typer()
 
 _AGENCY = ["published", "decided", "set_aside", "repeats", "waiting", "lost", "permitted", "refused", "undecided"]
 _PARTNER = ["permitted", "on_topic", "in_flight", "not_sent", "expired"]
-_BECAME = ["handed_over", "waiting", "held", "parked", "stopped", "not_tried"]
+_BECAME = ["handed_over", "waiting", "held", "parked", "stopped", "not_tried", "told", "not_told"]
 _ROW = ["kind", "who", "name", "number", "id", "event_id", "where", "what", "to_do"]
 
 

@@ -30,6 +30,7 @@ class Discrepancy(StrEnum):
     NOT_SENT = "NOT_SENT"
     EXPIRED = "EXPIRED"
     OVERDUE = "OVERDUE"
+    NOT_TOLD = "NOT_TOLD"
     UNREADABLE = "UNREADABLE"
 
 
@@ -58,6 +59,7 @@ TO_DO = {
     Discrepancy.HANDED_OVER_OTHER_BYTES: "ask the partner to show what it holds; `safebus explain EVENT_ID` shows "
     "what was decided",
     Discrepancy.UNKNOWN_RECEIPT: "ask the partner whether it holds this; find who could write its `receipts.*`",
+    Discrepancy.NOT_TOLD: "ring the partner: it goes on using what nobody agrees to any more, and is not asked again",
     Discrepancy.UNREADABLE: "find who could write this topic: the bus did not",
 }
 
@@ -122,7 +124,12 @@ class AgencyCount:
 
 @dataclass
 class PartnerCount:
-    """What became of the notifications for one partner."""
+    """
+    What became of the notifications for one partner.
+
+    Attributes:
+        told, not_told: Notices of the span that a consent has ended, which it took or refused.
+    """
 
     permitted: int = 0
     on_topic: int = 0
@@ -135,6 +142,8 @@ class PartnerCount:
     parked: int = 0
     stopped: int = 0
     not_tried: int = 0
+    told: int = 0
+    not_told: int = 0
 
     def adds_up(self) -> bool:
         """Is every notification somewhere, and only there?"""

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 
 import fastavro
 
+from safebus.consumers.delivery import stages
 from safebus.schemas import codec, gate, identifiers, topics
 from safebus.schemas.bus_records import Outcome, Stage
 from safebus.schemas.errors import BadIdentifier, Refused
@@ -133,6 +134,18 @@ class Handled:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A receipt of a notice that a consent has ended. `took`: the partner did; else it refused."""
+
+    place: Place
+    at: int
+    partner: str
+    notification_id: str
+    event_id: str
+    took: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A record on one of the bus's own topics that the bus did not write."""
 
@@ -140,7 +153,7 @@ class Unreadable:
     at: int
 
 
-Fact = Published | Decided | WasSetAside | OnTopic | Handled | Unreadable
+Fact = Published | Decided | WasSetAside | OnTopic | Handled | Told | Unreadable
 
 
 def fact_of(
@@ -165,6 +178,8 @@ def fact_of(
                 return Unreadable(place, at)
             stage = Stage(found["stage"])
             ids = found["partner"], found["notification_id"], found["event_id"]
+            if stage is Stage.NOTICE_HANDED_OVER:
+                return Told(place, at, *ids, took=stages.was_told(found["reason"]))
             return Handled(place, at, *ids, stage, found["output_digest"])
         found = _read(value or b"", "notification", last="subject_token")
         partner = place.topic.removeprefix("out.")

@@ -25,6 +25,7 @@ from safebus.consumers.audit.reconcile.evidence import (
     OnTopic,
     Place,
     Published,
+    Told,
     WasSetAside,
 )
 from safebus.schemas import topics
@@ -122,6 +123,8 @@ class Matching:
                 self._on_topic(fact)
             case Handled():
                 self._handled(fact)
+            case Told():
+                self._told(fact)
             case _:
                 if self.in_span(fact.at):
                     self.find(Discrepancy.UNREADABLE, fact.place, what="this record was not written by the bus")
@@ -293,8 +296,6 @@ class Matching:
         )
 
     def _handled(self, receipt: Handled) -> None:
-        if receipt.stage is Stage.NOTICE_HANDED_OVER:
-            return
         key = (receipt.partner, receipt.notification_id)
         expected = self.expected.get(key)
         if expected is None:
@@ -306,6 +307,18 @@ class Matching:
             expected.stage_since = expected.stage_since if expected.stage is receipt.stage else receipt.at
             expected.stage = receipt.stage
         self._forget_if_finished(key, expected)
+
+    def _told(self, notice: Told) -> None:
+        if not self.in_span(notice.at):
+            return
+        partner = self.account.partner(notice.partner)
+        if notice.took:
+            partner.told += 1
+            return
+        partner.not_told += 1
+        what = f"`{notice.partner}` did not take the notice that a consent has ended on which it was sent this"
+        ids = {"id": notice.notification_id, "event_id": notice.event_id, "who": notice.partner}
+        self.find(Discrepancy.NOT_TOLD, notice.place, what=what, **ids)
 
     def handed_over(self, receipt: Handled, digests: set[str | None], *, again: bool) -> None:
         """Name what was handed over and not decided; note what was handed over twice."""

@@ -13,6 +13,7 @@ import pytest
 from a_pieces import in_blocks_of
 from random_events import an_event
 
+from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.audit.reconcile.balance import (
     TO_DO,
     Account,
@@ -31,6 +32,7 @@ from safebus.consumers.audit.reconcile.evidence import (
     OnTopic,
     Place,
     Published,
+    Told,
     Unreadable,
     WasSetAside,
     fact_of,
@@ -38,6 +40,7 @@ from safebus.consumers.audit.reconcile.evidence import (
 )
 from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
+from safebus.consumers.delivery import stages
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Notification, Outcome, Quarantined, Receipt, Stage
 from safebus.schemas.gate import Damaged, GateReason
@@ -476,7 +479,7 @@ def test_handed_over_twice_alike_is_noted_and_under_other_bytes_named() -> None:
 
 
 def test_a_receipt_about_an_unknown_notification_is_named() -> None:
-    found = account([*whole(), receipt(Stage.PARKED, n=2), receipt(Stage.NOTICE_HANDED_OVER, n=3)])
+    found = account([*whole(), receipt(Stage.PARKED, n=2)])
 
     assert named(found) == [(Discrepancy.UNKNOWN_RECEIPT, "note-2")]
 
@@ -559,6 +562,18 @@ def test_what_lies_outside_the_span_is_not_counted_and_not_named() -> None:
     assert found == Account({"police": POLICE}, {"school": SCHOOL}, Noted(), [])
 
 
+def test_notices_that_a_consent_has_ended_are_counted_and_one_that_was_refused_is_named() -> None:
+    told = Told(Place("receipts.school", 0, 1), NOON, "school", "note-0", EVENT, took=True)
+    refused = replace(told, place=Place("receipts.school", 0, 2), took=False)
+    before = replace(refused, at=NOON - 1)
+    found = account([*whole(), told, told, refused, before])
+
+    assert found.partners == {"school": replace(SCHOOL, told=2, not_told=1)}
+    assert [(f.code, f.id, f.who, f.where) for f in found.findings] == [
+        (Discrepancy.NOT_TOLD, "note-0", "school", "receipts.school/0/2")
+    ]
+
+
 def test_a_record_that_the_bus_did_not_write_is_named() -> None:
     place = Place("out.school", 0, 1)
 
@@ -632,6 +647,10 @@ def test_what_nobody_else_believes_makes_nothing_add_up(reason: GateReason) -> N
     assert fact_of(place, NOON, value, marked, key=KEY) == Unreadable(place, NOON)
     elsewhere = Place("receipts.haven", 0, 1)
     assert fact_of(elsewhere, NOON, value, [], key=KEY) == Unreadable(elsewhere, NOON)
+    for notice, took in ((stages.ended_how("withdrawn"), True), (stages.reason_of(Reply.REFUSED), False)):
+        written = receipt.model_copy(update={"stage": Stage.NOTICE_HANDED_OVER, "reason": notice})
+        fact = fact_of(place, NOON, codec.encode_record(written), [], key=KEY)
+        assert fact == Told(place, NOON, "school", "n", "e", took)
 
 
 def test_a_record_that_is_cut_off_is_unreadable() -> None:
