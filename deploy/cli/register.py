@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from safebus.deploy.cli import register_shown
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.on_record import SECOND, write_to_register
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, USAGE, Form, example, needs_reason, stop
@@ -204,30 +204,5 @@ def register_diff(
         say(f"not compared, though they decide who hears of whom: {kinds}; `safebus policy try` shows what they change")
 
 
-@app.command("show", epilog=example("safebus register show agreement/fordshire-encompass/v3"))
-def register_show(
-    record_id: str = typer.Argument("", help="one record; default: a line for each"),
-    output: Form = FORM,
-) -> None:
-    """Show what is in the register. People stand in it as tokens only."""
-    from safebus.deploy.service import settings
-    from safebus.streams.register import dressing
-    from safebus.streams.register.follow import current_register
-    from safebus.streams.register.store import body_of
-
-    found = settings.load()
-    register = run(lambda: current_register(found.connection(), key=found.key_if_any()))
-    entries = register.entries()
-    key = found.key_if_any()
-    record_id = dressing.plain_id(record_id, key) if key else record_id
-    if record_id and record_id not in entries:
-        raise stop(USAGE, f"the register has no `{record_id}`; `safebus register show` lists all {len(entries)}")
-    if record_id:
-        tell(json.dumps(json.loads(body_of(entries[record_id][1])), indent=2))
-        return
-    show(
-        [{"kind": kind, "record": rid} for rid, (kind, _) in sorted(entries.items())],
-        output,
-        columns=["kind", "record"],
-    )
-    say(f"as of register offset {register.offset}")
+app.command("show", epilog=register_shown.SHOW)(register_shown.register_show)
+app.command("history", epilog=register_shown.HISTORY)(register_shown.register_history)

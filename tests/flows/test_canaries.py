@@ -56,6 +56,7 @@ SHOWS = {
     "topics plan": "topics plan",
     "register diff": "register diff {register}",
     "register show": "register show",
+    "register history": "register history",
     "policy try": "policy try {event} --register {register}",
     "replay verify": "replay verify",
     "deliveries again": "deliveries again haven",

@@ -24,6 +24,7 @@ from safebus.schemas import codec
 from safebus.schemas.bus_records import Origin, Stage
 from safebus.schemas.event_schemas import event_schemas
 from safebus.schemas.kafka import admin
+from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import RegisterReader
 from safebus.streams.rules import sharing
 
@@ -239,6 +240,42 @@ async def test_the_state_of_the_bus_can_be_seen(bus: Bus) -> None:
     assert one["version"] == 3
     assert (unknown.returncode, "safebus register show" in unknown.stderr) == (2, True)
     assert (parked.returncode, json.loads(parked.stdout)) == (0, [])
+
+
+async def test_the_register_is_shown_as_it_stood_and_who_changed_it(bus: Bus) -> None:
+    """Also what stood for a moment only: whoever adds an involvement, uses it and ends it leaves no entry behind."""
+    haven = (await bus.register_now()).partners["haven"]
+    before = utc_now()
+    await bus.register(Entry("partner/haven", "partner", haven.model_copy(update={"suspended": True}), "test"))
+    during = utc_now()
+    await bus.register(Entry("partner/haven", "partner", haven, "test"))
+    one = ("register", "history", "partner/haven", "-o", "json")
+    every = json.loads(safebus(bus, *one).stdout)
+    of_today = json.loads(safebus(bus, *one, "--from", before.isoformat()).stdout)
+    shown = {
+        at: json.loads(safebus(bus, "register", "show", "partner/haven", "--at", at).stdout)["suspended"]
+        for at in (before.isoformat(), during.isoformat(), str(of_today[0]["offset"]), str(of_today[1]["offset"]))
+    }
+    table = safebus(bus, "register", "history", "partner/haven")
+    never = safebus(bus, "register", "history", "partner/nobody")
+    beyond = safebus(bus, "register", "show", "--at", "1000000")
+
+    assert [(step["what"], step["fields"], step["reason"]) for step in of_today] == [
+        ("changed", ["suspended"], "test"),
+        ("changed", ["suspended"], "test"),
+    ]
+    assert [(step["before"]["suspended"], step["after"]["suspended"]) for step in of_today] == [
+        (False, True),
+        (True, False),
+    ]
+    assert every[0]["what"] == "added" and every[-2:] == of_today
+    assert [*shown.values()] == [False, True, True, False]
+    assert (table.returncode, "suspended" in table.stdout) == (0, True)
+    assert (never.returncode, "the register never had `partner/nobody`" in never.stderr) == (2, True)
+    assert (beyond.returncode, "--at 1000000: the register ends at offset" in " ".join(beyond.stderr.split())) == (
+        2,
+        True,
+    )
 
 
 async def notification_id(bus: Bus, event: Any, partner: str) -> str:
