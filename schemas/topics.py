@@ -19,7 +19,7 @@ DECISIONS = "decisions"
 QUARANTINE = "quarantine"
 OPERATIONS = "operations"
 
-_IN, _OUT, _RECEIPTS = "in.", "out.", "receipts."
+_IN, _OUT, _RECEIPTS, _PARKED = "in.", "out.", "receipts.", "parked."
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -59,6 +59,11 @@ def is_transactional(topic: str) -> bool:
     return topic == DECISIONS
 
 
+def is_kept_for_ever(topic: str) -> bool:
+    """Must everything that was ever written to it still be there?"""
+    return topic in (REGISTER, DECISIONS, OPERATIONS) or topic.startswith((_RECEIPTS, _PARKED))
+
+
 def is_published(topic: str) -> bool:
     """Is it one that an agency publishes to?"""
     return topic.startswith(_IN)
@@ -91,7 +96,7 @@ def partner_of_receipts(topic: str) -> str | None:
 
 def parked_for(partner: str) -> str:
     """The topic that holds what a person must look at before one partner can have it."""
-    return f"parked.{agency_id(partner)}"
+    return f"{_PARKED}{agency_id(partner)}"
 
 
 def agency_of(topic: str) -> str:

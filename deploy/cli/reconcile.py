@@ -76,7 +76,11 @@ def reconcile(
 
 
 def _as_json(account: Account, since: datetime, until: datetime) -> dict[str, Any]:
-    noted = {**vars(account.noted), "oldest_waiting_at": _time(account.noted.oldest_waiting_at)}
+    noted = {
+        **vars(account.noted),
+        "oldest_waiting_at": _time(account.noted.oldest_waiting_at),
+        "events_kept_since": {where: _time(at) for where, at in account.noted.events_kept_since.items()},
+    }
     return {
         "from": since.isoformat(),
         "to": until.isoformat(),
@@ -137,6 +141,8 @@ def _sum_up(account: Account) -> None:
     copies = noted.same_decision_again + noted.same_notification_again + noted.handed_over_again
     if copies:
         say(f"{copies} copies, byte for byte, of decisions, notifications or receipts: work that was redone")
+    for where, at in noted.events_kept_since.items():
+        say(f"{where} is kept since {_time(at)} only: what was published there before is not counted")
     if noted.event_no_longer_kept:
         say(f"{noted.event_no_longer_kept} decisions are about events that are kept no longer, and were not looked at")
     published = sum(a.published for a in account.agencies.values())

@@ -20,6 +20,8 @@ import pytest
 from a_bus import Bus, utc_now
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from as_a_worker import as_worker
+from confluent_kafka import TopicPartition as Deleted
+from confluent_kafka.admin import AdminClient
 
 from safebus.consumers.audit.reconcile.balance import Account, AgencyCount, Discrepancy, Noted, PartnerCount
 from safebus.consumers.audit.reconcile.reconcile import Asked, reconcile
@@ -444,3 +446,25 @@ async def test_the_command_names_a_fault_in_every_form_and_ends_with_3(
     assert done.returncode == 3, done.stderr
     assert (f"note-{event_id}-0" in done.stdout, "OTHER_BYTES" in done.stdout) == (True, True)
     assert "does not add up: 1 OTHER_BYTES" in done.stderr
+
+
+@pytest.mark.parametrize("own_broker", ["kafka"], indirect=True)
+async def test_what_was_deleted_is_named(own_broker: Any) -> None:
+    """The last one here: what it deletes is missed from then on."""
+    since = utc_now()
+    admin = AdminClient({"bootstrap.servers": own_broker.bootstrap})
+    async with trail(own_broker) as t:
+        await t.whole(str(uuid.uuid4()))
+        last, _ = await t.whole(str(uuid.uuid4()))
+        begins = {("receipts.school", 0): 1, ("in.police", 0): last.offset}
+        done = admin.delete_records([Deleted(*where, offset) for where, offset in begins.items()])
+        for each in done.values():
+            each.result(30)
+        found = await count(t.connection, since, KEY)
+
+    cut = [(f.id, f.what) for f in found.findings if f.code is Discrepancy.CUT]
+    what = "`receipts.school` is kept for ever, and partition 0 begins at offset 1: what was before is gone"
+    assert cut == [("receipts.school/0/1", what)]
+    assert [*found.noted.events_kept_since] == ["in.police/0"]
+    assert found.noted.event_no_longer_kept == 1
+    assert not found.adds_up()

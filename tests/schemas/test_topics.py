@@ -79,3 +79,9 @@ def test_a_name_that_is_no_agency_id_names_no_topic(name: object, hostile: str) 
 def test_receipts_are_told_by_whose_they_are() -> None:
     assert partner_of_receipts(receipts_from("htest-school")) == "htest-school"
     assert [partner_of_receipts(name) for name in ("receipts", "out.htest-school", "decisions")] == [None] * 3
+
+
+def test_what_is_kept_for_ever_is_what_the_table_says() -> None:
+    found = topics.table(["police"], ["haven"])
+
+    assert {t.name for t in found if topics.is_kept_for_ever(t.name)} == {t.name for t in found if t.kept_ms == -1}

@@ -23,6 +23,7 @@ class Discrepancy(StrEnum):
     OTHER_BYTES = "OTHER_BYTES"
     HANDED_OVER_OTHER_BYTES = "HANDED_OVER_OTHER_BYTES"
     UNKNOWN_RECEIPT = "UNKNOWN_RECEIPT"
+    CUT = "CUT"
     LOST = "LOST"
     TWO_DECISIONS = "TWO_DECISIONS"
     DECIDED_AND_SET_ASIDE = "DECIDED_AND_SET_ASIDE"
@@ -39,6 +40,8 @@ _GRAVER = {code: rank for rank, code in enumerate(Discrepancy)}
 TO_DO = {
     Discrepancy.NO_ORIGIN: "treat what it permits as a disclosure nobody decided: `safebus explain EVENT_ID` shows to "
     "whom; stop their adapters; find who could write `decisions` as a worker does, or made the topic again",
+    Discrepancy.CUT: "nothing that this says of the time before is whole: find who deleted records or made the topic "
+    "again; `safebus topics plan` shows its settings",
     Discrepancy.LOST: "ask the agency to publish it again (the same id, harmless if it was decided); then find out "
     "who moved the worker's offsets",
     Discrepancy.TWO_DECISIONS: "`safebus explain EVENT_ID` shows both; tell the information-governance lead which one "
@@ -163,6 +166,8 @@ class Noted:
     decided_and_told_of_nobody: int = 0  # NO_RECIPIENT, REDO_DIFFERS: decided, and a person looks as well
     event_no_longer_kept: int = 0  # decided in the span, and its event cannot be looked at any more
     oldest_waiting_at: int | None = None  # milliseconds since 1970
+    #: `topic/partition` -> time of the oldest record that is kept, of those of agencies that begin within the span.
+    events_kept_since: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from safebus.consumers.audit.reconcile.balance import Account
+from safebus.consumers.audit.reconcile.balance import Account, Discrepancy
 from safebus.consumers.audit.reconcile.evidence import Decided, Place, Published, fact_of, key_of_decision
 from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
@@ -88,6 +88,7 @@ async def reconcile(
     """
     fixed = await ends(connection, group=asked.group, since=asked.since, until=asked.until, clock=clock)
     matched = Matching(_terms(asked, fixed))
+    _say_what_is_gone(matched, fixed)
     read = 0
     async for record in side_by_side(connection, fixed.spans | fixed.others):
         ours = not record.topic.startswith("in.")
@@ -111,6 +112,15 @@ def _terms(asked: Asked, fixed: Ends) -> Terms:
         committed=fixed.committed,
         kept_since=fixed.kept_since,
     )
+
+
+def _say_what_is_gone(matched: Matching, fixed: Ends) -> None:
+    for (topic, number), begin in sorted(fixed.cut.items()):
+        what = f"`{topic}` is kept for ever, and partition {number} begins at offset {begin}: what was before is gone"
+        matched.find(Discrepancy.CUT, Place(topic, number, begin), what=what)
+    for (topic, number), since in sorted(fixed.events_kept_since.items()):
+        if since > matched.terms.since:
+            matched.account.noted.events_kept_since[f"{topic}/{number}"] = since
 
 
 async def _second_look(connection: Connection, fixed: Ends, matched: Matching, key: DigestKey) -> SecondLook:

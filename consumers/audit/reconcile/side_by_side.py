@@ -41,6 +41,8 @@ class Ends:
         others: Of the bus's own records that may follow from them.
         committed: Offset up to which workers had finished, for each published partition on which one said so.
         kept_since: Partner -> time of the oldest notification that its topic still holds, if older ones are gone.
+        cut: Where topics begin that are kept for ever, and do not begin at their beginning.
+        events_kept_since: Published partition -> time of the oldest record that is kept, where older ones are gone.
         from_time: Records of the bus itself that are older are not about these events, milliseconds since 1970.
     """
 
@@ -50,6 +52,8 @@ class Ends:
     others: dict[Partition, Range]
     committed: dict[Partition, int]
     kept_since: dict[str, int]
+    cut: dict[Partition, int]
+    events_kept_since: dict[Partition, int]
     from_time: int
 
     def decisions(self, *, before: bool) -> tuple[dict[int, int], dict[int, int]]:
@@ -88,6 +92,7 @@ async def ends(
         now = _ms(clock())
         begins = await asked.begins_of(fixed)
         oldest = await asked.first_since(fixed, 0)
+        for_ever = await asked.begins_of(p for p in there if topics.is_kept_for_ever(p.topic))
         if any(oldest.values()):
             starts = await _at(asked, fixed, fixed, from_ms - _CLOCKS_MS)
             first = await _at(asked, fixed, published, from_ms)
@@ -103,6 +108,11 @@ async def ends(
         others={p: (starts[p], end) for p, end in fixed.items() if not _is_in(p.topic)},
         committed=committed,
         kept_since=_kept_since(begins, fixed, oldest, now),
+        # The embedded broker, which knows no times, keeps little of anything.
+        cut={p: begin for p, begin in for_ever.items() if begin > 0} if any(oldest.values()) else {},
+        events_kept_since={
+            p: kept.timestamp if (kept := oldest[p]) is not None else now for p in published if begins[p] > 0
+        },
         from_time=from_ms - _CLOCKS_MS,
     )
 
