@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -60,8 +61,9 @@ def reconcile(
         key = found.digest_key()
         # With another bus's key everything would be somebody's fault.
         partners = list((await current_register(connection, key=key)).partners)
+        known = replace(asked, registered=frozenset(partners))
         with bar:
-            return await count(connection, asked, key=key, clock=clock, progress=advance), partners
+            return await count(connection, known, key=key, clock=clock, progress=advance), partners
 
     account, partners = run(main)
     if output is Form.JSON:

@@ -12,7 +12,7 @@ look* at the decisions about just these tells which it is.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from safebus.consumers.audit.reconcile.balance import Account, Discrepancy, Finding
@@ -51,6 +51,7 @@ class Terms:
         grace: How long what follows a decision may take.
         spans: Partition -> offsets of the first published record that counts and of the first after.
         kept: The same of all that is kept of what was published.
+        hidden: Agencies whose topics may be there without being shown to us.
         committed: Partition -> up to which offset a worker has finished; none: it has not said.
         kept_since: Partner -> how far back its topic goes, if it does not go back to its beginning.
     """
@@ -61,6 +62,7 @@ class Terms:
     grace: int
     spans: Mapping[Partition, tuple[int, int]]
     kept: Mapping[Partition, tuple[int, int]]
+    hidden: Collection[str] = ()
     committed: Mapping[Partition, int] = field(default_factory=dict)
     kept_since: Mapping[str, int] = field(default_factory=dict)
 
@@ -175,6 +177,8 @@ class Matching:
         origin = decided.origin
         if origin.topic != f"{_PUBLISHED}{decided.agency}":
             return f"it is about {origin}, where `{decided.agency}` publishes nothing"
+        if decided.agency in self.terms.hidden:  # whoever asks is told of these
+            return ""
         _, end = self.terms.kept.get(origin.stands_on, (0, 0))
         return "" if 0 <= origin.offset < end else f"nothing was published at {origin}"
 
@@ -198,7 +202,7 @@ class Matching:
         elif self.counts(decided.origin):
             self.again.append(decided)
             return
-        elif self.in_span(decided.at):
+        elif self.in_span(decided.at) and decided.origin.stands_on in self.terms.kept:
             self.elsewhere.append(replace(decided, answers=()))
         if published is not None and decided.input_digest not in published.digests:
             what = f"was decided on other bytes than stand at {decided.origin}"

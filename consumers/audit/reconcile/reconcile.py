@@ -60,12 +60,14 @@ class Asked:
         since, until: When the broker took the published record in, UTC; `until` is not included.
         grace: How long a notification may take after its decision.
         group: The workers' consumer group.
+        registered: Whoever is in the register: a topic of theirs that is not seen may be hidden from us.
     """
 
     since: datetime
     until: datetime
     grace: timedelta
     group: str
+    registered: frozenset[str] = frozenset()
 
 
 async def reconcile(
@@ -109,6 +111,7 @@ def _terms(asked: Asked, fixed: Ends) -> Terms:
         grace=int(asked.grace.total_seconds() * 1000),
         spans=fixed.spans,
         kept=fixed.kept,
+        hidden=asked.registered - {topics.agency_of(partition.topic) for partition in fixed.kept},
         committed=fixed.committed,
         kept_since=fixed.kept_since,
     )

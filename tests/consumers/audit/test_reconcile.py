@@ -343,6 +343,16 @@ def test_a_decision_that_rests_on_no_event_is_named_first_and_permits_nothing(or
         assert (found.agencies, found.partners) == ({"police": POLICE}, {"school": SCHOOL})
 
 
+def test_one_about_a_topic_that_we_may_not_see_is_not_accused() -> None:
+    terms = replace(TERMS, hidden={"housing"})
+    theirs, of_none = (
+        decided(n, agency=who, origin=Place(f"in.{who}", 0, 3)) for n, who in ((3, "housing"), (4, "none"))
+    )
+
+    assert named(account([*whole(), theirs, on_topic(3), receipt(n=3)], terms)) == []
+    assert named(account([*whole(), of_none], terms)) == [(Discrepancy.NO_ORIGIN, "event-4")]
+
+
 def test_one_from_before_the_span_is_another_spans_to_name() -> None:
     assert named(account([*whole(), decided(3, at=NOON - 1, origin=Place("in.police", 0, 99))])) == []
 
