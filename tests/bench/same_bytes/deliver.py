@@ -51,12 +51,19 @@ class Follower:
 
 @dataclass
 class Written:
-    """How many receipts a courier wrote. The tree of before counts them itself, the one of today tells a tally."""
+    """What a courier did: a tally. The tree of before counts receipts itself, and its attempts the adapter counts."""
 
     receipts: int = 0
+    attempts: int = 0
 
     def attempted(self, _reply: Any, _took: Any) -> None:
-        """Counted by the adapter."""
+        """
+        One more, and what follows from its answer is known in the same moment.
+
+        The adapter counts it a moment earlier: where a refusal has no receipt, the clock would move in between, and the
+        courier would wait from then on.
+        """
+        self.attempts += 1
 
     def receipt_written(self, _stage: Any, _since_decided: Any) -> None:
         """One more."""
@@ -85,7 +92,9 @@ class Post:
     def standing(self) -> tuple[int, int]:
         """(attempts, receipts) until now."""
         stages = getattr(self.courier.facts, "stages", None)
-        return self.adapter.attempts, self.written.receipts if stages is None else sum(stages.values())
+        if stages is None:
+            return self.written.attempts, self.written.receipts
+        return self.adapter.attempts, sum(stages.values())
 
 
 class Delivering:
