@@ -171,3 +171,15 @@ async def settled_ends(
             "find who holds it open: `kafka-transactions.sh find-hanging`"
         ) from None
     return found
+
+
+async def until_settled(connection: Connection, topic: str) -> None:
+    """
+    Wait until readers of what is surely written see everything that was acknowledged on a topic before this call.
+
+    Raises:
+        NotReachable: As `settled_ends`.
+    """
+    async with Offsets(connection) as surely, Offsets(connection, committed=False) as all_:
+        there = (await all_.there()).get(topic, ())
+        await settled_ends(surely, all_, [Partition(topic, number) for number in there])

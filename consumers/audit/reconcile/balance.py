@@ -53,8 +53,8 @@ TO_DO = {
     "`safebus deliveries again PARTNER` puts it on the partner's topic",
     Discrepancy.EXPIRED: "ring the partner: it has not had this alert, and the topic no longer keeps it; `safebus "
     "deliveries again PARTNER` makes it again from decision and event, and it is checked as of now",
-    Discrepancy.OVERDUE: "ring the partner, then look at its destination: `safebus parked list PARTNER`, `safebus "
-    "doctor`",
+    Discrepancy.OVERDUE: "of an event: is a worker running, and who moved its offsets? Of a notification: ring the "
+    "partner, then look at its destination: `safebus parked list PARTNER`, `safebus doctor`",
     Discrepancy.UNEXPECTED: "treat as a disclosure nobody decided: stop the partner's adapter; find who could write "
     "its topic",
     Discrepancy.OTHER_BYTES: "treat as a disclosure nobody decided: `safebus replay verify` shows what it should have "

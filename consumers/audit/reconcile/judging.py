@@ -140,8 +140,10 @@ def _judge_decisions(matched: Matching, found: SecondLook) -> None:
                 last = max(different.values(), key=lambda d: d.at)
                 ids = {"id": event_id, "event_id": event_id, "who": agency}
                 matched.find(Discrepancy.TWO_DECISIONS, last.place, what=f"decided differently at {places}", **ids)
+    strays = {decided.place for decided in matched.again}
     for decided in matched.again:
-        if [d.agency for d in found.by_event[decided.event_id]].count(decided.agency) == 1:
+        # None of its own is the first of its origin: copies of it do not make it right.
+        if all(d.place in strays for d in found.by_event[decided.event_id] if d.agency == decided.agency):
             what = f"{decided.origin} was decided before, as another event"
             ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}
             matched.find(Discrepancy.TWO_DECISIONS, decided.place, what=what, **ids)
@@ -201,6 +203,15 @@ def _judge_event(matched: Matching, published: Published, found: SecondLook) -> 
         agency.waiting += 1
         oldest = matched.account.noted.oldest_waiting_at
         matched.account.noted.oldest_waiting_at = published.at if oldest is None else min(oldest, published.at)
+        if published.at < matched.terms.now - _OVERDUE_MS:
+            matched.find(
+                Discrepancy.OVERDUE,
+                published.place,
+                what="published more than 72 hours ago, and no worker says that it is done with it",
+                id=published.event_id,
+                event_id=published.event_id,
+                who=published.agency,
+            )
     elif found.knows(published.agency, published.digests):
         agency.repeats += 1
     else:

@@ -31,10 +31,13 @@ from safebus.consumers.audit.reconcile.evidence import (
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Outcome, Stage
 from safebus.schemas.kafka.partitions import Partition
-from safebus.streams.rules.reasons import Aside
+from safebus.streams.rules.reasons import SET_ASIDE, Aside
 
 #: Reasons that go with a decision: the event is decided, and a person looks as well.
 WITH_DECISION = frozenset({Aside.NO_RECIPIENT, Aside.FOR_A_PERSON, Aside.REDO_DIFFERS})
+
+#: All for which a worker sets aside what was published.
+REASONS = frozenset(map(str, SET_ASIDE))
 
 _PUBLISHED = topics.published_by("any").removesuffix("any")
 _FINISHED = frozenset({Stage.HANDED_OVER, Stage.STOPPED})
@@ -260,6 +263,10 @@ class Matching:
     def _was_set_aside(self, entry: WasSetAside) -> None:
         origin = entry.origin
         if self._waits_for(origin, entry) or not self.counts(origin):
+            return
+        if entry.reason not in REASONS:
+            what = f"it is set aside for `{entry.reason}`, which is no reason of the bus"
+            self.find(Discrepancy.UNREADABLE, entry.place, what=what, who=topics.agency_of(origin.topic))
             return
         if entry.reason in WITH_DECISION:
             if origin in self.open:

@@ -21,8 +21,7 @@ from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Outcome
 from safebus.schemas.errors import BadIdentifier, Refused
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.offsets import Offsets, settled_ends
-from safebus.schemas.kafka.partitions import Partition
+from safebus.schemas.kafka.offsets import until_settled
 from safebus.schemas.kafka.reader import Reader
 from safebus.schemas.keys import DigestKey
 from safebus.schemas.own_records import own_record
@@ -79,9 +78,7 @@ async def _permits(
     """(partner, notification id) -> digests that decisions about these events permit."""
     wanted = {event_id.encode() for event_id in event_ids}
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    async with Offsets(connection) as surely, Offsets(connection, committed=False) as all_:
-        # A decision whose notification is there already may not be seen yet.
-        await settled_ends(surely, all_, [Partition(topics.DECISIONS, n) for n in range(topics.PARTITIONS)])
+    await until_settled(connection, topics.DECISIONS)  # one whose notification is there already may not be seen yet
     async for message in _all(connection, {topics.DECISIONS}, since):
         late = until is not None and message.timestamp >= until.timestamp() * 1000
         if message.key not in wanted or late:

@@ -33,6 +33,7 @@ from safebus.schemas.bus_records import DecisionRecord, Origin, RegisterRecord
 from safebus.schemas.errors import BadIdentifier, Refused
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.offsets import until_settled
 from safebus.schemas.kafka.reader import Reader
 from safebus.schemas.keys import PersonKey
 from safebus.streams.register.store import Register, RegisterAsOf
@@ -73,6 +74,7 @@ async def verify(
     """
     since, until = max(since, _FIRST), min(until, _LAST)
     findings = Findings(listed)
+    await until_settled(connection, topics.DECISIONS)  # what is not seen yet may lie in the span
     async with AsyncExitStack() as stack:
 
         async def reading(wanted: Callable[[str], bool], fetch_bytes: int, **how: Any) -> Reader:
@@ -180,6 +182,9 @@ class _Decisions:
                     head, written_at=record.timestamp, published_at=event.at_ms if event else None
                 ):
                     self._findings.differs(head.event_id, odd)
+                if record.key != head.event_id.encode():  # by it a worker knows what was decided
+                    at = f"{record.topic}/{record.partition}/{record.offset}"
+                    self._findings.differs(head.event_id, f"the key of its record at {at} names another event")
                 self._check(head, record.value, event.value if event else None)
             except Exception as exc:  # one record that nobody thought of must not hide all others
                 at = f"{record.topic}/{record.partition}/{record.offset}"

@@ -311,6 +311,30 @@ def test_a_decision_from_an_origin_that_has_another_event_is_named() -> None:
     assert named(account([*whole(), decided(event_id="stray", digest="x")])) == [(Discrepancy.TWO_DECISIONS, "stray")]
 
 
+def test_its_own_copy_does_not_make_a_second_decision_right() -> None:
+    stray = decided(event_id="stray", digest="x", place=Place("decisions", 0, 150))
+    copy = replace(stray, place=Place("decisions", 0, 151))
+
+    assert set(named(account([*whole(), stray, copy]))) == {(Discrepancy.TWO_DECISIONS, "stray")}
+
+
+def test_what_no_worker_came_to_for_days_is_overdue() -> None:
+    """Whoever holds a partition's offset back hides an event so, while those after it are decided."""
+    terms = replace(TERMS, committed={IN: 10}, now=NOON + 73 * HOUR)
+
+    assert named(account([published(), *whole(1)], terms)) == [(Discrepancy.OVERDUE, EVENT)]
+
+
+@pytest.mark.parametrize("reason", ["", "TESTED", "empty"])
+def test_what_was_set_aside_for_no_reason_of_the_bus_is_not(reason: str) -> None:
+    found = account([published(), aside(reason)])
+
+    assert [(f.code, f.where) for f in found.findings] == [
+        (Discrepancy.LOST, "in.police/0/10"),
+        (Discrepancy.UNREADABLE, "quarantine/2/400"),
+    ]
+
+
 def test_a_decision_about_other_bytes_than_stand_there_is_named() -> None:
     facts = [published(), decided(input_digest="x"), on_topic(), receipt()]
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from a_decided_bus import KEY, DecidedBus, decided_bus, register_log
 from a_pieces import in_blocks_of
+from as_a_worker import write_as_worker
 
 from safebus.consumers.audit.replay.verify import Difference, Verified
 from safebus.deploy.local.brokers import Broker
@@ -190,6 +191,18 @@ async def test_a_decision_that_nobody_thought_of_hides_no_other(bus: DecidedBus)
     assert any(d.event_id == never.record.event_id for d in found.differences)
     assert {good.record.event_id, last.record.event_id}.isdisjoint(d.event_id for d in found.differences)
     assert (found.decisions, found.identical) == (4, 2)
+
+
+async def test_a_decision_under_another_events_key_is_named(bus: DecidedBus) -> None:
+    """The next worker would take the other event for decided."""
+    shared = await bus.shared(await bus.publish())
+    value = codec.encode_record(shared.record)
+    await write_as_worker(bus.connection, Message(topics.DECISIONS, b"another", value, (), 0))
+    await bus.send(*shared.outputs)
+    found = await bus.verify()
+
+    [what] = only(found, shared)
+    assert re.fullmatch(r"the key of its record at decisions/0/\d+ names another event", what)
 
 
 async def test_a_decision_that_stands_in_no_transaction_is_nobodys(bus: DecidedBus) -> None:
