@@ -20,6 +20,8 @@ from xdist.scheduler import LoadFileScheduling
 
 from safebus.deploy.local.brokers import Broker, open_broker
 from safebus.schemas.kafka import batches
+from tests.installed.a_wheel import python as python
+from tests.installed.a_wheel import wheel as wheel
 
 batches.install()
 
@@ -32,7 +34,7 @@ TESTS = Path(__file__).parent
 
 
 #: Folders whose tests share something that takes long to start, the longest first. They stay in one process.
-TOGETHER = ("faults", "flows", "hostile", "bench", "installed")
+TOGETHER = ("faults", "flows", "hostile", "bench", "applications", "installed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
