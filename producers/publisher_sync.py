@@ -33,6 +33,8 @@ from safebus.schemas.kafka.connection import Connection
 T = TypeVar("T")
 #: How long the end of a process waits for what is under way.
 _AT_EXIT_S: Final = 6.0
+#: How long it takes to cut off a broker that does not answer: a second, and what a busy machine adds.
+_CUT_OFF_S: Final = 1.5
 
 
 class PublisherSync:
@@ -232,8 +234,20 @@ class _Running:
             return
         futures.wait(set(self.under_way), timeout=within_s)
         with contextlib.suppress(SafebusError):  # what is on its way can wait no longer
-            self.wait_for(self.begin(self.publisher.stop()), within_s=within_s, where_not="it is given up")
+            ending = self.begin(self._disconnected(within_s + _CUT_OFF_S))
+            self.wait_for(ending, within_s=within_s + 3 * _CUT_OFF_S, where_not="it is given up")
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(within_s)
         if not self.thread.is_alive():
             self.loop.close()
+
+    async def _disconnected(self, within_s: float) -> None:
+        """No task is left after it: of each that is, a loop that is closed says a traceback on stderr."""
+        with contextlib.suppress(SafebusError, TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.publisher.stop()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_CUT_OFF_S)

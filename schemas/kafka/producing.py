@@ -133,6 +133,7 @@ def _fail_what_waits(accumulator: Any) -> None:
         accumulator._pending_batches.update(batches)  # where it looks for them when they have failed
         for batch in batches:
             batch.future.add_done_callback(_noticed)
+            batch._drain_waiter.add_done_callback(_noticed)  # by which one waits for a batch that is full
     accumulator.fail_all(KafkaError("the connection was ended"))
 
 

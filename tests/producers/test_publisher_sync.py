@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import signal
 import subprocess
 import sys
 import threading
@@ -144,3 +145,69 @@ def test_a_script_that_never_closes_it_ends_quietly(connection: Connection) -> N
 
     assert (done.returncode, done.stderr) == (0, "")
     assert there(connection)[done.stdout.strip()] == 1
+
+
+BROKER = """
+import sys
+from pathlib import Path
+from safebus.deploy.local.brokers import open_broker
+
+with open_broker("embedded", data_dir=Path()) as broker:
+    broker.create_topics({"in.fordshire-police": 4})
+    print(broker.bootstrap, flush=True)
+    sys.stdin.read()
+"""
+
+#: It publishes one event; then, when it hears that the broker is halted, four more, and ends meanwhile.
+INTERRUPTED = """
+import logging, os, sys, threading, uuid
+from safebus import Connection, NotReachable, PublisherSync
+from safebus.deploy.local.demo import story
+from safebus.producers import publisher_sync
+
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+publisher_sync._AT_EXIT_S = 0.5
+publisher = PublisherSync(
+    Connection(sys.argv[1]), agency="fordshire-police", case_secret=b"s" * 32, timeout_s=float(sys.argv[2])
+)
+
+def publish(begun):
+    event = story.incident().with_(event_id=str(uuid.uuid4()))
+    begun.set()
+    try:
+        publisher.publish(event, case="case 4711")
+    except NotReachable:
+        os.write(1, b"not reachable\\n")  # whole, and without the lock of a file that is closed at the end
+
+publish(threading.Event())
+print("published", flush=True)
+sys.stdin.readline()
+for _ in range(4):
+    begun = threading.Event()
+    threading.Thread(target=publish, args=(begun,), daemon=sys.argv[3] == "daemons").start()
+    begun.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "threads", "told"),
+    [("1", "waited for", 4), ("30", "daemons", 0)],  # daemons may be gone before they can say so
+    ids=["calls give up", "the end gives them up"],
+)
+def test_a_process_ends_quietly_while_its_broker_does_not_answer(timeout_s: str, threads: str, told: int) -> None:
+    """Within seconds, and nothing is said of what was left in its event loop."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    broker = subprocess.Popen([sys.executable, "-c", BROKER], **pipes)  # type: ignore[call-overload]
+    try:
+        words = [sys.executable, "-c", INTERRUPTED, broker.stdout.readline().strip(), timeout_s, threads]
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, **pipes)  # type: ignore[call-overload]
+        assert process.stdout.readline() == "published\n"
+        broker.send_signal(signal.SIGSTOP)
+        said, complained = process.communicate("now\n", timeout=120)
+    finally:
+        broker.kill()
+        broker.communicate()
+
+    assert (process.returncode, complained) == (0, "")
+    assert set(said.splitlines()) <= {"not reachable"}
+    assert said.count("\n") >= told
