@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -46,15 +47,16 @@ class Application:
             time.sleep(0.02)
 
     def url(self) -> str:
-        """Where it listens, as it says."""
-        said: list[str] = []
+        """Where it listens, as it says; one of its processes does by then."""
+        ports: list[str] = []
 
-        def says() -> bool:
-            said[:] = re.findall(r"http://127\.0\.0\.1:\d+", self.log.read_text())
-            return bool(said)
+        def listens() -> bool:
+            ports[:] = re.findall(r"http://127\.0\.0\.1:(\d+)", self.log.read_text())
+            with socket.socket() as probe:
+                return bool(ports) and probe.connect_ex(("127.0.0.1", int(ports[0]))) == 0
 
-        self.until(says, "it does not say where it listens")
-        return f"{said[0]}/incidents"
+        self.until(listens, "it listens nowhere")
+        return f"http://127.0.0.1:{ports[0]}/incidents"
 
     def kill_one_that_publishes(self) -> set[str]:
         """SIGKILL for a process in the middle of it, which is halted to be looked at; the events that are hit."""

@@ -10,7 +10,20 @@ from zipfile import ZipFile
 
 import pytest
 
-NOT_THERE = {"typer", "rich", "structlog", "yaml", "avro", "setproctitle", "shamir_mnemonic", "faust", "aiohttp"}
+NOT_THERE = {
+    "fastapi",
+    "flask",
+    "celery",
+    "typer",
+    "rich",
+    "structlog",
+    "yaml",
+    "avro",
+    "setproctitle",
+    "shamir_mnemonic",
+    "faust",
+    "aiohttp",
+}
 
 
 def brought_by(requirements: list[str]) -> set[str]:
