@@ -111,6 +111,7 @@ EXPECTED = {
     "terminal: policy try": _INCIDENT_TO_MASH | BORN,
     "operations": {"--reason"},
     "terminal: operations list": {"--reason"},
+    "terminal: register history": {"--method", "--reason"},  # it is asked why, and shows entries before and after
     "register": {"--method", "--reason"},
 }
 
