@@ -93,7 +93,7 @@ class _Fetched:
     """A record as aiokafka hands it over, written under our key unless it is said otherwise."""
 
     def __init__(self, offset: int, value: bytes | None, headers: Any = None) -> None:
-        self.offset, self.value = offset, value
+        self.offset, self.value, self.timestamp = offset, value, 0
         self.headers = under(KEY) if headers is None else headers
 
 

@@ -105,8 +105,8 @@ PARTNER = "partner: haven\nname: Haven\nsector: da_charity\norg_type: charity\n"
         ("call: H\ncal: H\n", "`x.yaml` line 6: partner: unknown field `cal`; did you mean `call`?"),
         (
             "call: H\nzzzzzzz: H\n",
-            "`x.yaml` line 6: partner: unknown field `zzzzzzz`; known are call, flags, name, numbers, org_type, "
-            "partner, sector, suspended, territory",
+            "`x.yaml` line 6: partner: unknown field `zzzzzzz`; known are call, case_secret, flags, name, numbers, "
+            "org_type, partner, sector, suspended, territory",
         ),
         (
             "call: 5\n",

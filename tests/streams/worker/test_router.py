@@ -438,7 +438,7 @@ class _Record:
     """A record as aiokafka hands it over."""
 
     def __init__(self, offset: int, value: bytes) -> None:
-        self.offset, self.value, self.headers = offset, value, under(KEY)
+        self.offset, self.value, self.headers, self.timestamp = offset, value, under(KEY), 0
 
 
 # What came before
