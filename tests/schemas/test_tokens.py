@@ -46,7 +46,7 @@ SAYS_NOTHING_OF_WHO = {
     "Operation": "operation_id certificate system_user what about reason request seconds to",
     "Origin": "topic",
     "People": "",
-    "Partner": "partner name sector territory flags call",
+    "Partner": "partner name sector territory flags call case_secret",
     "Quarantined": "quarantine_id reason detail topic",
     "Reason": "code rule about",
     "Receipt": "notification_id event_id partner transport answer reason purpose consent_meaning output_digest",
