@@ -127,7 +127,7 @@ def read(path: Path) -> Destinations:
         BadInput: It cannot be read at all, is no YAML, has a partner twice, or names somebody who can be no partner.
     """
     try:
-        plain: Any = yaml_text.parse(str(path), text_of(path)).data
+        plain: Any = yaml_text.parse(str(path), text_of(path), hidden=True).data
     except BadRegister as exc:
         raise BadInput(str(exc)) from None
     if not isinstance(plain, dict):

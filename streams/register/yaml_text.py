@@ -55,9 +55,12 @@ class YamlText:
         return f"`{self.name}` line {self.lines.get(path, 1)}"
 
 
-def parse(name: str, text: str) -> YamlText:
+def parse(name: str, text: str, *, hidden: bool = False) -> YamlText:
     """
     Parse one YAML file.
+
+    Args:
+        hidden: Let in characters that nobody sees: where each value is judged by itself, one must not stop the others.
 
     Raises:
         BadRegister: It is not YAML, or a key stands twice.
@@ -71,7 +74,7 @@ def parse(name: str, text: str) -> YamlText:
         node = loader.get_single_node()
         lines: dict[YamlPath, int] = {}
         _few_repeats(name, node)
-        data = _plain(loader, node, (), lines, name) if node is not None else None
+        data = _plain(loader, node, (), lines, name, hidden) if node is not None else None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise BadRegister([f"`{name}` line {line}: this is not YAML: {exc.problem}"]) from None
@@ -97,7 +100,9 @@ def _few_repeats(name: str, node: yaml.Node | None) -> None:
         raise BadRegister([f"`{name}`: aliases (`*name`) repeat more than {MOST_REPEATED} values; write them out"])
 
 
-def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], name: str) -> Any:
+def _plain(
+    loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], name: str, hidden: bool
+) -> Any:
     lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
@@ -105,18 +110,20 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict
             if not isinstance(key_node, yaml.ScalarNode):
                 raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: a name is expected before `:`"])
             key = key_node.value  # as it is written: `no` is a name here
-            _acts_on_nothing(key, key_node, name)
+            if not hidden:
+                _acts_on_nothing(key, key_node, name)
             if key in found:
                 raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: `{key}` stands twice; keep one"])
-            found[key] = _plain(loader, value_node, (*path, key), lines, name)
+            found[key] = _plain(loader, value_node, (*path, key), lines, name, hidden)
             lines[(*path, key)] = key_node.start_mark.line + 1
         return found
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
+        return [_plain(loader, item, (*path, i), lines, name, hidden) for i, item in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)  # there are three kinds of nodes
     if hint := _two_ways(node):
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: {hint}"])
-    _acts_on_nothing(node.value, node, name)
+    if not hidden:
+        _acts_on_nothing(node.value, node, name)
     try:
         return loader.construct_object(node)
     except (AttributeError, IndexError):  # `!!timestamp x`, `!!int ''`
