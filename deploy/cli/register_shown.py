@@ -46,9 +46,10 @@ def register_show(
     entries = register.entries()
     key = found.key_if_any()
     record_id = dressing.plain_id(record_id, key) if key else record_id
-    then = f" as of offset {register.offset}" if at else ""
     if record_id and record_id not in entries:
-        raise stop(USAGE, f"the register{then} has no `{record_id}`; `safebus register show` lists all {len(entries)}")
+        then, how = (f" as of offset {register.offset}", f" --at {at}") if at else ("", "")
+        lists = f"`safebus register show{how}` lists all {len(entries)}"
+        raise stop(USAGE, f"the register{then} has no `{record_id}`; {lists}")
     if record_id:
         tell(json.dumps(json.loads(body_of(entries[record_id][1])), indent=2))
         return

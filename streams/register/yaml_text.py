@@ -74,7 +74,9 @@ def parse(name: str, text: str, *, hidden: bool = False) -> YamlText:
         node = loader.get_single_node()
         lines: dict[YamlPath, int] = {}
         _few_repeats(name, node)
-        data = _plain(loader, node, (), lines, name, hidden) if node is not None else None
+        if not hidden:
+            _nothing_unseen(name, node)
+        data = _plain(loader, node, (), lines, name) if node is not None else None
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         raise BadRegister([f"`{name}` line {line}: this is not YAML: {exc.problem}"]) from None
@@ -100,9 +102,22 @@ def _few_repeats(name: str, node: yaml.Node | None) -> None:
         raise BadRegister([f"`{name}`: aliases (`*name`) repeat more than {MOST_REPEATED} values; write them out"])
 
 
-def _plain(
-    loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], name: str, hidden: bool
-) -> Any:
+def _nothing_unseen(name: str, node: yaml.Node | None) -> None:
+    left, looked_at = [node] if node is not None else [], set[int]()
+    while left:
+        each = left.pop()
+        if id(each) in looked_at:  # an alias
+            continue
+        looked_at.add(id(each))
+        if isinstance(each, yaml.ScalarNode):
+            if found := _ACTS.search(each.value):
+                where = f"`{name}` line {each.start_mark.line + 1}: U+{ord(found[0]):04X} stands in this text"
+                raise BadRegister([f"{where}; nobody sees it, and it changes what is shown: take it out"])
+        else:
+            left += [one for pair in each.value for one in (pair if isinstance(each, yaml.MappingNode) else (pair,))]
+
+
+def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: YamlPath, lines: dict[YamlPath, int], name: str) -> Any:
     lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
@@ -110,36 +125,22 @@ def _plain(
             if not isinstance(key_node, yaml.ScalarNode):
                 raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: a name is expected before `:`"])
             key = key_node.value  # as it is written: `no` is a name here
-            if not hidden:
-                _acts_on_nothing(key, key_node, name)
             if key in found:
                 raise BadRegister([f"`{name}` line {key_node.start_mark.line + 1}: `{key}` stands twice; keep one"])
-            found[key] = _plain(loader, value_node, (*path, key), lines, name, hidden)
+            found[key] = _plain(loader, value_node, (*path, key), lines, name)
             lines[(*path, key)] = key_node.start_mark.line + 1
         return found
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(loader, item, (*path, i), lines, name, hidden) for i, item in enumerate(node.value)]
+        return [_plain(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)  # there are three kinds of nodes
     if hint := _two_ways(node):
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: {hint}"])
-    if not hidden:
-        _acts_on_nothing(node.value, node, name)
     try:
         return loader.construct_object(node)
     except (AttributeError, IndexError):  # `!!timestamp x`, `!!int ''`
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value is not of the type it names"]) from None
     except ValueError as exc:  # a date such as 2026-02-30
         raise BadRegister([f"`{name}` line {node.start_mark.line + 1}: a value cannot be read: {exc}"]) from None
-
-
-def _acts_on_nothing(text: str, node: yaml.Node, name: str) -> None:
-    if found := _ACTS.search(text):
-        raise BadRegister(
-            [
-                f"`{name}` line {node.start_mark.line + 1}: U+{ord(found[0]):04X} stands in this text; nobody sees it, "
-                "and it changes what is shown: take it out"
-            ]
-        )
 
 
 def _two_ways(node: yaml.ScalarNode) -> str:

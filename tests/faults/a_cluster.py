@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGKILL
@@ -32,39 +32,35 @@ def _uuid() -> str:
 class Node(KafkaBroker):
     """One of them. It answers only once two are up."""
 
-    def __init__(self, folder: Path, number: int, settings: dict[str, str]) -> None:
-        self.directory = _uuid()
-        self.of_cluster = ""
-        self.voters = ""
-        super().__init__(folder / f"node-{number}", settings=settings)
-        settings["node.id"] = str(number)
+    def __init__(self, folder: Path, number: int) -> None:
+        self._number, self._of_cluster, self._voters = number, "", ""
+        super().__init__(folder / f"node-{number}")
+        self.controller = f"127.0.0.1:{self._controller_port}"
+        self.voter = f"{number}@{self.controller}:{_uuid()}"
 
-    @property
-    def voter(self) -> str:
-        node = self._settings["node.id"]
-        return f"{node}@127.0.0.1:{self._controller_port}:{self.directory}"
+    def join(self, cluster: str, nodes: Sequence[Node]) -> None:
+        """Be one of these, once all have their ports."""
+        self._of_cluster, self._voters = cluster, ",".join(node.voter for node in nodes)
+        quorum = ",".join(node.controller for node in nodes)
+        self._settings = {**_ON_ALL, "node.id": str(self._number), "controller.quorum.bootstrap.servers": quorum}
 
     def _format(self, command: list[str]) -> None:
-        tool = ["kafka.tools.StorageTool", "format", "--initial-controllers", self.voters]
-        tool += ["-t", self.of_cluster, "-c", "server.properties"]
+        tool = ["kafka.tools.StorageTool", "format", "--initial-controllers", self._voters]
+        tool += ["-t", self._of_cluster, "-c", "server.properties"]
         child = start_child([*command, *tool], log=self.log, cwd=self.data_dir, environ=self._environ)
         if not ended_within(child, START_WITHIN_S) or child.returncode:
             stop_child(child, ask=SIGKILL, wait_s=STOP_WITHIN_S)
-            raise BrokerUnavailable(f"node {self._settings['node.id']} was not formatted:{last_lines(self.log)}")
+            raise BrokerUnavailable(f"node {self._number} was not formatted:{last_lines(self.log)}")
 
 
 class Cluster:
     """As a `KafkaBroker`, of which one node at a time has a fault: the next one each time."""
 
     def __init__(self, folder: Path) -> None:
-        self.nodes = [Node(folder, number, dict(_ON_ALL)) for number in NODES]
-        cluster, voters = _uuid(), ",".join(node.voter for node in self.nodes)
-        quorum = ",".join(f"127.0.0.1:{node._controller_port}" for node in self.nodes)
+        self.nodes = [Node(folder, number) for number in NODES]
+        cluster = _uuid()
         for node in self.nodes:
-            node.of_cluster, node.voters = cluster, voters
-            settings: Mapping[str, str] = node._settings
-            assert isinstance(settings, dict)
-            settings["controller.quorum.bootstrap.servers"] = quorum
+            node.join(cluster, self.nodes)
         self.bootstrap = ",".join(node.bootstrap for node in self.nodes)
         self._turn = 0
 

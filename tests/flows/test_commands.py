@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,20 +120,19 @@ async def test_replay_verify_sees_what_does_not_follow_from_the_register(bus: Bu
     reader = RegisterReader(bus.connection, key=bus.settings.person_key())
     await reader.start()
     log = [(o, r) for o, r in reader.log if r.record_id != "agreement/fordshire-encompass/v3"]
-    taken_in = reader.taken_in
-    await reader.stop()
+    without = SimpleNamespace(log=log, taken_in=reader.taken_in, catch_up=reader.catch_up)
     now = utc_now()
     found = await verify(
         bus.connection,
         since=now.replace(year=now.year - 1),
         until=now.replace(year=now.year + 1),
-        register_log=log,
-        register_taken_in=taken_in,
+        register=without,
         key=bus.settings.person_key(),
         schemas=event_schemas(),
         rules_digest=rules_digest(),
         progress=lambda _n: None,
     )
+    await reader.stop()
 
     mine = [d.what for d in found.differences if d.event_id == event.event_id]
     assert any("answer for `ash-primary`: " in what and "outcome" in what for what in mine)

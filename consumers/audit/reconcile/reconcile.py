@@ -29,7 +29,8 @@ published outside of the span was decided before.
 Every decision rests on an event: a record that stands, or stood, on the topic of the agency that it names. One that
 rests on nothing permits nothing: what follows from it counts as decided by nobody.
 
-What it cannot see: two decisions before `since`; published records that their topic no longer keeps.
+What it cannot see: two decisions before `since`; of an event that was published again, a first decision from before
+`since`, or from before the other record was published; published records that their topic no longer keeps.
 """
 
 from __future__ import annotations

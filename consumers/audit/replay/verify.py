@@ -3,9 +3,8 @@ Can every decision be made again, byte for byte?
 
 Takes the decisions of a span of time, reads each event again from where it came, the register as of the decision's
 offset, and decides again with the time that was recorded. Whether these were the offset and the time of then, the
-broker's own times tell (`times`). Then looks whether what was permitted stands on the partners'
-topics, and whether anything stands there that was not. Nothing is written anywhere and nothing can be: there is no
-producer here.
+broker's own times tell (`times`). Then looks whether what was permitted stands on the partners' topics, and whether
+anything stands there that was not. Nothing is written anywhere and nothing can be: there is no producer here.
 
 Decisions, events and the partners' topics are read forward in step and what agrees is forgotten (`sent`), so
 memory does not grow with the span. A decision is compared as bytes; only one that differs is read.
@@ -16,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from safebus.consumers.audit.replay import sent
 from safebus.consumers.audit.replay.decision_heads import EventThere, Head, events_at, head_of
@@ -47,13 +46,30 @@ _FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=U
 _EVENTS = topics.published_by("any").removesuffix("any")
 
 
+class RegisterSoFar(Protocol):
+    """Every record of the register, as far as it was read."""
+
+    @property
+    def log(self) -> Sequence[tuple[int, RegisterRecord]]:
+        """By offset."""
+        ...
+
+    @property
+    def taken_in(self) -> Sequence[tuple[int, int]]:
+        """When the broker took each of them in: offset and milliseconds since 1970."""
+        ...
+
+    async def catch_up(self) -> object:
+        """Read what has come since."""
+        ...
+
+
 async def verify(
     connection: Connection,
     *,
     since: datetime,
     until: datetime,
-    register_log: Sequence[tuple[int, RegisterRecord]],
-    register_taken_in: Sequence[tuple[int, int]],
+    register: RegisterSoFar,
     key: PersonKey,
     schemas: EventSchemas,
     rules_digest: str,
@@ -65,7 +81,7 @@ async def verify(
 
     Args:
         since, until: When the decision was written, UTC; `until` is not included.
-        register_taken_in: When the broker took each record of the register in: offset and milliseconds since 1970.
+        register: Is read on once it is fixed which decisions there are, which may rest on what has just come.
         progress: Called with how many decisions were looked at since the last call.
         listed: How many differences to list; those beyond are counted.
 
@@ -87,7 +103,8 @@ async def verify(
         on_topics = await reading(lambda name: name.startswith(sent.PREFIX), 65_536, committed=False)
         span = Span(decided, since=since, until=until)
         outputs = Sent(connection, on_topics, findings, since=since, until=until, key=key.digests)
-        again, times = _Again(register_log, key, schemas), Times(register_taken_in)
+        await register.catch_up()
+        again, times = _Again(register.log, key, schemas), Times(register.taken_in)
         decisions = _Decisions(again, times, outputs, findings, rules_digest, key)
         await span.begin()
         await outputs.begin()

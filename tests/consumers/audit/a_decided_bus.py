@@ -50,6 +50,24 @@ def register_log() -> Sequence[tuple[int, RegisterRecord]]:
 
 
 @dataclass
+class RegisterRead:
+    """A register that is read to its end, or up to so many of its last records before it is read on."""
+
+    not_yet: int = 0
+
+    @property
+    def log(self) -> Sequence[tuple[int, RegisterRecord]]:
+        return register_log()[: len(register_log()) - self.not_yet]
+
+    @property
+    def taken_in(self) -> Sequence[tuple[int, int]]:
+        return [(offset, 0) for offset, _ in self.log]
+
+    async def catch_up(self) -> None:
+        self.not_yet = 0
+
+
+@dataclass
 class DecidedBus:
     """
     Topics, and what this test wrote to them.
@@ -126,13 +144,11 @@ class DecidedBus:
             self.connection,
             since=since or self.since,
             until=until or datetime.now(UTC) + timedelta(minutes=1),
-            register_log=register_log(),
-            register_taken_in=[(offset, 0) for offset, _ in register_log()],
             key=KEY,
             schemas=event_schemas(),
             rules_digest=RULES,
             progress=lambda _n: None,
-            **settings,
+            **{"register": RegisterRead(), **settings},
         )
 
 

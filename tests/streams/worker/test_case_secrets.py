@@ -45,6 +45,16 @@ def test_another_than_the_first_is_counted_each_time_and_said_once() -> None:
     assert seen(*map(str.encode, (ONE, OTHER, ONE, OTHER))) == (2, [f"publisher.other_case_secret {OTHER} {ONE}"])
 
 
+def test_each_is_said_once_in_whatever_order_they_come_and_not_without_end() -> None:
+    third = Messages(POLICE, b"3" * 16).fingerprint
+    assert seen(*map(str.encode, (ONE, *[OTHER, third] * 5)), registered=ONE) == (
+        10,
+        [f"publisher.other_case_secret {found} {ONE}" for found in (OTHER, third)],
+    )
+    counted, said = seen(*[b"%016x" % number for number in range(99)], registered=ONE)
+    assert (counted, len(said)) == (99, 10)
+
+
 def test_the_register_says_which_is_right() -> None:
     assert seen(*[ONE.encode()] * 2, registered=OTHER) == (2, [f"publisher.other_case_secret {ONE} {OTHER}"])
 
