@@ -13,7 +13,7 @@ demo: $(READY)
 
 # Everything: what the code promises by itself, then every test on both brokers, in two processes (ONE=1: in one).
 test: static
-	@$(BIN)/python -m pytest tests $(if $(ONE),,--numprocesses 2 --dist loadgroup) --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/python -m pytest tests $(if $(ONE),,--numprocesses 2 --dist loadfile --no-loadscope-reorder) --cov --cov-report=term-missing:skip-covered
 
 # The quick part of it, for every save: under a minute on two cores, and no property has fewer examples than in `make test`.
 # Kafka lives for half a minute of it, in which Java's second compiler costs more than it gains.

@@ -43,9 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     What takes longest begins first, so that no process is left with it at the end.
     """
-    for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else str(item.path.relative_to(TESTS))))
     items.sort(key=lambda item: _turn(item.path.relative_to(TESTS).parts[0]))
 
 
@@ -69,7 +66,8 @@ class ByFile(LoadFileScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
-    # The marks above group nothing: pytest-xdist 3.8 writes them where pytest 9.2 does not look (pytest-xdist #1386).
+    # `--dist loadgroup` and its marks would do it, but group nothing: pytest-xdist 3.8 writes them where pytest 9.2
+    # does not look (pytest-xdist #1386).
     return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
