@@ -321,6 +321,34 @@ class Stage(StrEnum):
     NOTICE_HANDED_OVER = "NOTICE_HANDED_OVER"
 
 
+class DestinationStanding(StrEnum):
+    """How a destination stands, as far as whoever delivers to it knows."""
+
+    LETS_IN = "LETS_IN"
+    DOUBTED = "DOUBTED"
+    HELD = "HELD"
+    SILENT = "SILENT"
+
+
+class DestinationState(BusRecord):
+    """
+    How a destination stands. Doubted: one was refused, and others show whose fault it is. Held: it refuses everything.
+    Silent: it takes nothing.
+
+    Attributes:
+        since: When it came to stand so; None: it has since the process began.
+        asked_at: Held or silent: when it is asked again, with one message.
+        left_alone_until: It asked for a pause: nothing is sent to it before.
+        flaky_until: One of its servers refuses what another takes: until then nothing is parked for being refused.
+    """
+
+    standing: DestinationStanding
+    since: Moment | None = None
+    asked_at: Moment | None = None
+    left_alone_until: Moment | None = None
+    flaky_until: Moment | None = None
+
+
 class Receipt(BusRecord):
     """
     One thing that happened to one delivery.
@@ -328,6 +356,8 @@ class Receipt(BusRecord):
     Attributes:
         again_at: WAITING: when it is sent again; HELD: when its destination may be asked again. A destination that lets
             in again, or a person, may make it earlier.
+        destination: How its destination stood after it; None: whoever wrote this does not follow that (a person sent
+            it by hand, or it was recorded before there was this field).
     """
 
     SCHEMA: ClassVar[str] = "receipt"
@@ -345,6 +375,7 @@ class Receipt(BusRecord):
     consent_meaning: str | None
     output_digest: str
     again_at: Moment | None = None
+    destination: DestinationState | None = None
 
 
 class Quarantined(BusRecord):

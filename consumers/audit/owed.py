@@ -18,7 +18,7 @@ from safebus.schemas.bus_records import DecisionRecord, Notification, Origin, Ou
 from safebus.schemas.errors import Refused
 from safebus.schemas.event_schemas import EventSchemas
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group_offsets import committed_by_each
+from safebus.schemas.kafka.group_offsets import committed_by
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader, read_topic
 from safebus.schemas.keys import PersonKey
@@ -149,8 +149,7 @@ async def without_receipt(connection: Connection, partner: str) -> list[str]:
     out, told = topics.notifications_for(partner), topics.receipts_from(partner)
     async with Reader(connection, {out, told}.__contains__, committed=False) as reader:
         mine = [partition for partition in reader.partitions if partition.topic == out]
-        group = f"adapter-{partner}"
-        done = (await committed_by_each(connection, {group: mine}))[group] if mine else {}
+        done = await committed_by(connection, f"adapter-{partner}", mine) if mine else {}
         for partition in mine:
             reader.seek(partition, max(done.get(partition, 0), reader.begins[partition]))
         found: dict[str, int] = {}

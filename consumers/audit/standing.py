@@ -4,8 +4,8 @@ How do the deliveries to each partner stand?
 Read from the broker alone, so from any machine: how far the partner's group has got on its topic, whether a delivery
 process is in it, and what its last receipts say. Nothing moves for anyone.
 
-That a destination is held, or takes nothing, no topic says: it follows from what its partner answered since it last
-took one. A person who sends by hand shows nothing of it, for the delivery process does not hear of that.
+How a destination stands, each receipt of the process that delivers to it says. A person who sends by hand shows
+nothing of it, for that process does not hear of it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, NamedTuple
 
-from safebus.consumers.adapters.adapter import ALREADY_THERE
-from safebus.consumers.delivery.circuit import SILENT_AFTER
-from safebus.consumers.delivery.stages import NOBODY_ANSWERS, REFUSED, code_of, is_open, sent_again_because
+from safebus.consumers.audit.trouble import Trouble, flaky_until, trouble_of
+from safebus.consumers.delivery.stages import is_open
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Receipt, Stage
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group_offsets import committed_by_each, have_members
+from safebus.schemas.kafka.group_offsets import Done, done_by_each, have_members
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import Reader
 from safebus.schemas.own_records import own_record
@@ -48,24 +47,6 @@ class How(StrEnum):
     IN_ORDER = "in order"
 
 
-class Trouble(NamedTuple):
-    """
-    What a destination answered since it last took one.
-
-    Attributes:
-        since: The first of these answers; `held`: the first that says that everything is refused.
-        code, answer: The last of them.
-        held: It refuses everything, and is asked with one message at a time.
-        silent: It takes nothing, and is asked likewise.
-    """
-
-    since: datetime
-    code: str
-    answer: str
-    held: bool
-    silent: bool
-
-
 @dataclass(frozen=True)
 class Standing:
     """
@@ -81,6 +62,7 @@ class Standing:
         parked: What a person must look at, and has not closed; None: not asked, or not shown.
         paused_since, paused_until: None: it is not paused, or somebody has to end it.
         trouble: What is undelivered waits for more than its own time; None: for nothing else that receipts tell.
+        flaky: One of its servers refuses what another takes.
         delivering: A delivery process is in its group; None: nothing is undelivered, or the broker does not tell.
         open: The last receipt of each that is open, of those that were looked at, by time.
     """
@@ -97,6 +79,7 @@ class Standing:
     paused_since: datetime | None = None
     paused_until: datetime | None = None
     trouble: Trouble | None = None
+    flaky: bool = False
     delivering: bool | None = None
     open: tuple[Receipt, ...] = ()
 
@@ -132,8 +115,11 @@ async def standings(
         undelivered = await _undelivered(connection, groups, reader)
         for partition in reader.partitions:
             tail = max(reader.begins[partition], reader.ends[partition] - _TAIL)
-            at = reader.ends[partition] - undelivered.get(partition, 0)
-            reader.seek(partition, min(tail, first.get(partition, tail)) if partition.topic in told else at)
+            if partition.topic in told:
+                reader.seek(partition, min(tail, first.get(partition, tail)))
+            else:
+                first_open = undelivered[partition].first if partition in undelivered else reader.ends[partition]
+                reader.seek(partition, first_open)
         oldest, receipts = await _read(reader, told)
     late = [f"adapter-{partner}" for partner in wanted if any(p in undelivered for p in groups[partner])]
     members = await have_members(connection, late)
@@ -144,7 +130,7 @@ async def standings(
             found.append(Standing(partner, How.NO_TOPIC, why=f"`{topics.notifications_for(partner)}` is not there"))
             continue
         seen = _Seen(
-            undelivered=sum(undelivered.get(partition, 0) for partition in mine),
+            undelivered=sum(undelivered[partition].how_many for partition in mine if partition in undelivered),
             oldest=min((oldest[p] for p in mine if p in oldest), default=None),
             receipts=sorted(receipts.get(partner, ()), key=lambda receipt: receipt.at),
             delivering=members.get(f"adapter-{partner}"),
@@ -154,18 +140,27 @@ async def standings(
     return found
 
 
+class _Undelivered(NamedTuple):
+    """Offset of the first that is not dealt with, and how many there are."""
+
+    first: int
+    how_many: int
+
+
 async def _undelivered(
     connection: Connection, groups: Mapping[str, Sequence[Partition]], reader: Reader
-) -> dict[Partition, int]:
-    """How many notifications each group has not dealt with, where there are any."""
+) -> dict[Partition, _Undelivered]:
+    """What each group has not dealt with, where there is anything; what is done behind the first of it left out."""
     asked = {f"adapter-{partner}": mine for partner, mine in groups.items() if mine}
-    done = await committed_by_each(connection, asked)
-    return {
-        partition: left
-        for group, mine in asked.items()
-        for partition in mine
-        if (left := reader.ends[partition] - max(done[group].get(partition, 0), reader.begins[partition])) > 0
-    }
+    done = await done_by_each(connection, asked)
+    found = {}
+    for group, mine in asked.items():
+        for partition in mine:
+            up_to, beyond = done[group].get(partition, Done())
+            first = max(up_to, reader.begins[partition])
+            if (behind := reader.ends[partition] - first) > 0:
+                found[partition] = _Undelivered(first, max(1, behind - beyond))
+    return found
 
 
 async def _read(reader: Reader, told: Mapping[str, str]) -> tuple[dict[Partition, datetime], dict[str, list[Receipt]]]:
@@ -198,40 +193,12 @@ class _Seen(NamedTuple):
     parked: int | None
 
 
-def trouble_of(receipts: Iterable[Receipt]) -> Trouble | None:
-    """
-    What a destination answered since it last took one; None: nothing that others would wait for.
-
-    Args:
-        receipts: Of one partner, by time.
-    """
-    since: list[Receipt] = []
-    for receipt in receipts:
-        if sent_again_because(receipt.reason) is not None:
-            continue
-        if receipt.stage is Stage.HANDED_OVER and receipt.answer != ALREADY_THERE:
-            since = []
-        elif receipt.stage is Stage.HELD or code_of(receipt.reason) in NOBODY_ANSWERS | REFUSED:
-            since.append(receipt)
-    if not since:
-        return None
-    held = next((r for r in since if r.stage is Stage.HELD), None)
-    in_a_row = 0
-    for receipt in reversed(since):
-        if code_of(receipt.reason) not in NOBODY_ANSWERS:
-            break
-        in_a_row += 1
-    last = since[-1]
-    return Trouble(
-        (held or since[0]).at, code_of(last.reason), last.answer, held is not None, silent=in_a_row >= SILENT_AFTER
-    )
-
-
 def _standing(partner: str, register: Register, seen: _Seen, now: datetime) -> Standing:
     handed = [r for r in seen.receipts if r.stage is Stage.HANDED_OVER]
     open_ones = [r for r in {r.notification_id: r for r in seen.receipts}.values() if is_open(r)]
     open_ones = sorted(open_ones, key=lambda r: r.at) if seen.undelivered else []
-    trouble = trouble_of(seen.receipts) if seen.undelivered else None
+    trouble = trouble_of(seen.receipts, now=now) if seen.undelivered else None
+    flaky = flaky_until(seen.receipts, now)
     word, known = register.deliveries_word(partner), register.partner(partner)
     paused = word if word is not None and word.pauses(now) else None
     how, since, why = How.IN_ORDER, None, []
@@ -247,10 +214,14 @@ def _standing(partner: str, register: Register, seen: _Seen, now: datetime) -> S
     elif seen.parked:
         how = How.PARKED
         why.append(f"a person must look: `safebus parked list {partner}`")
+    if trouble is not None and trouble.left_alone_until is not None:
+        why.append(f"it asked to be left alone until {trouble.left_alone_until:%Y-%m-%d %H:%M:%S} UTC")
+    if flaky is not None:
+        why.append(f"one of its servers refuses what another takes: nothing is parked for it until {flaky:%H:%M} UTC")
     if seen.delivering is False and open_ones:
         why.append("no delivery process is in its group")
     if paused is not None:
-        how, since = How.PAUSED, paused.said_at
+        how, since = How.PAUSED, paused.began
         why.insert(0, f"until {paused.until:%Y-%m-%d %H:%M} UTC" if paused.until else "until it is resumed")
     if known is not None and known.suspended:
         how, since = How.SUSPENDED, None
@@ -264,9 +235,10 @@ def _standing(partner: str, register: Register, seen: _Seen, now: datetime) -> S
         _asked_again_at(open_ones, trouble, now) if how in (How.HELD, How.WAITING) else None,
         "; ".join(why),
         seen.parked,
-        paused.said_at if paused else None,
+        paused.began if paused else None,
         paused.until if paused else None,
         trouble,
+        flaky is not None,
         seen.delivering,
         tuple(open_ones),
     )
@@ -289,7 +261,10 @@ def _not_tried(seen: _Seen, now: datetime) -> str:
 
 
 def _asked_again_at(open_ones: Sequence[Receipt], trouble: Trouble | None, now: datetime) -> datetime | None:
-    """Where it is asked with one message at a time, no receipt says so each time, and nobody's own time counts."""
-    alone = trouble is not None and (trouble.held or trouble.silent)
-    times = [r.again_at for r in open_ones if r.again_at is not None and (r.stage is Stage.HELD or not alone)]
-    return min((at for at in times if at > now), default=None)
+    """Where it is asked with one message at a time, nobody's own time counts; before a pause is over no time does."""
+    if trouble is not None and trouble.one_at_a_time:
+        at = trouble.asked_at
+    else:
+        at = min((r.again_at for r in open_ones if r.again_at is not None and r.again_at > now), default=None)
+    alone = trouble.left_alone_until if trouble is not None else None
+    return max((each for each in (at, alone) if each is not None), default=None)

@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from safebus.consumers.audit.standing import SOON, How, Standing, of_the_register, standings
+from safebus.consumers.audit.trouble import Trouble
 from safebus.consumers.delivery import retry
-from safebus.consumers.delivery.stages import PAUSED, WAITS_FOR, code_of, is_open
+from safebus.consumers.delivery.stages import ALL_WAIT_FOR, PAUSED, WAITS_FOR, code_of, is_open
 from safebus.schemas.bus_records import DecisionRecord, Outcome, Receipt, Stage
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
@@ -24,6 +25,8 @@ from safebus.streams.register.store import Register
 #: So long after its time one that waits should have been tried.
 LATE: Final = timedelta(minutes=1)
 
+#: One that ended in the first moments of an attempt leaves no word of it.
+_NO_ATTEMPT: Final = "its first try, as far as is on record"
 _RUNS: Final = "does `safebus deliver` run for this partner?"
 
 
@@ -57,8 +60,8 @@ def waits_for(one: Delivery, standing: Standing | None, *, now: datetime) -> str
     if standing is None:
         return f"waits for {_by_itself(one, None, now)}; how its destination stands this certificate is not shown"
     first = list(_whatever_it_is(one, standing))
-    if held := _held(standing):
-        first.append(held)
+    if destination := _held(standing) or _left_alone(standing):
+        first.append(destination)
     return "waits for " + ("; besides, for ".join(first) or _by_itself(one, standing, now))
 
 
@@ -67,8 +70,11 @@ def asked_again_at(one: Delivery, standing: Standing | None, *, now: datetime) -
     at = one.last.again_at if one.last is not None and one.last.stage is Stage.WAITING else None
     if at is None or at <= now or standing is None:
         return None
-    alone = standing.trouble is not None and (standing.trouble.held or standing.trouble.silent)
-    return None if alone or list(_whatever_it_is(one, standing)) else at
+    trouble = standing.trouble
+    if (trouble is not None and trouble.one_at_a_time) or list(_whatever_it_is(one, standing)):
+        return None
+    alone = trouble.left_alone_until if trouble is not None else None
+    return at if alone is None else max(at, alone)
 
 
 def pause_in_words(partner: str, *, since: datetime, until: datetime | None) -> str:
@@ -90,12 +96,27 @@ def _whatever_it_is(one: Delivery, standing: Standing) -> Iterable[str]:
 def _held(standing: Standing) -> str:
     if standing.trouble is None or not standing.trouble.held:
         return ""
-    since, code, answer, *_ = standing.trouble
-    every = f"asked again at least every {retry.HELD_FOR[-1].total_seconds() / 60:.0f} minutes"
+    trouble = standing.trouble
+    code, what = trouble.code, ALL_WAIT_FOR.get(trouble.code, WAITS_FOR.get(trouble.code, trouble.code))
     return (
-        f"{WAITS_FOR.get(code, code)}; {every}, with one message at a time: "
-        f"the destination is held since {since:%Y-%m-%d %H:%M:%S} UTC ({code}, answer {answer})"
+        f"{what}; {_one_at_a_time(trouble, retry.HELD_FOR[-1])}: "
+        f"the destination is held since {trouble.since:%Y-%m-%d %H:%M:%S} UTC ({code}, answer {trouble.answer})"
     )
+
+
+def _one_at_a_time(trouble: Trouble, longest: timedelta) -> str:
+    at = max((t for t in (trouble.asked_at, trouble.left_alone_until) if t is not None), default=None)
+    when = f"asked again at {at:%Y-%m-%d %H:%M:%S} UTC, then" if at is not None else "asked again"
+    return f"{when} at least every {longest.total_seconds() / 60:.0f} minutes, with one message at a time"
+
+
+def _left_alone(standing: Standing) -> str:
+    """The partner asked for a pause: it is for all that wait, whoever it was said of."""
+    trouble = standing.trouble
+    if trouble is None or trouble.left_alone_until is None:
+        return ""
+    answer = f" (answer {trouble.answer})" if trouble.answer else ""
+    return f"the partner, which asked to be left alone until {trouble.left_alone_until:%Y-%m-%d %H:%M:%S} UTC{answer}"
 
 
 def _by_itself(one: Delivery, standing: Standing | None, now: datetime) -> str:
@@ -137,8 +158,8 @@ def _first_try(one: Delivery, standing: Standing | None, now: datetime) -> str:
             f"`safebus deliveries again {one.partner}` lists what is owed"
         )
     if standing is not None and standing.delivering:
-        return "its first try: a delivery process is in the partner's group; what does its log say?"
-    return f"its first try: {_RUNS}"
+        return f"{_NO_ATTEMPT}: a delivery process is in the partner's group; what does its log say?"
+    return f"{_NO_ATTEMPT}: {_RUNS}"
 
 
 def _is_before(receipt: Receipt, one: Delivery) -> bool:
@@ -150,11 +171,14 @@ def _takes_nothing(standing: Standing | None, *, only_silent: bool) -> str:
     trouble = standing.trouble if standing is not None else None
     if trouble is None or (only_silent and not trouble.silent):
         return ""
+    if trouble.doubted:
+        return (
+            "its turn: the destination refused another, and they are tried one at a time, to see whose fault that is "
+            f"({trouble.code}, answer {trouble.answer})"
+        )
     said = f"the partner, which has taken nothing since {trouble.since:%Y-%m-%d %H:%M:%S} UTC"
-    every = (
-        f"; asked with one message at a time, at least every {retry.SILENT_FOR[-1].total_seconds() / 60:.0f} minutes"
-    )
-    return f"{said} ({trouble.code}, answer {trouble.answer})" + (every if trouble.silent else "")
+    every = f"; {_one_at_a_time(trouble, retry.SILENT_FOR[-1])}" if trouble.silent else ""
+    return f"{said} ({trouble.code}, answer {trouble.answer})" + every
 
 
 async def all_wait_for(

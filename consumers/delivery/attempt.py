@@ -357,6 +357,7 @@ class Attempts:
             answer=step.answer,
             reason=stages.on_record(step, redriven=delivery.redriven),
             again_at=step.again_at,
+            destination=self._circuit.says() if delivery.phase is Phase.OPEN else None,
         )
         delivery.on_record, delivery.unwritten = step.said, None
         self._facts.wrote(step.stage, since_decided=at - delivery.notification.decided_at)

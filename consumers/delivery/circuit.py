@@ -6,6 +6,7 @@ answer alike. What others are answered does:
 
     - one is refused: the next to be asked is another one
     - what is refused three times, while others were taken between each, is at fault itself: it is parked
+    - what is refused three times beside others that were taken, and then alone, says nothing yet of the destination
     - where three in a row are refused, or all there are, it is the destination: it is held, asked again and again with
       one message at a time, another each time, and nothing is parked for it; where one was taken less than a minute ago
       it takes ten in a row, for of many that are bad three often come together
@@ -15,7 +16,10 @@ One that was held or silent and takes a message gets all that wait for it, oldes
 a little later, one server of several is at fault: nothing is parked for an hour, and what is refused is tried again. A
 partner that asks for a pause gets it for everything, not for the one message that it said it of.
 
-Pure: times are arguments. What it knows is lost when the process ends; the first answers tell it again.
+While others are under way when one is refused, their answers are waited for.
+
+Pure: times are arguments. What it knows is on each receipt, as a `DestinationState`: whoever looks from outside sees
+what the courier goes by, and a process that starts goes on from it, but for whom it suspects.
 
 Sources: GOV.UK Notify and Svix, for probing with one message; RFC 9110, 10.2.3 (Retry-After).
 """
@@ -30,6 +34,8 @@ from typing import Final, NamedTuple
 
 from safebus.consumers.adapters.adapter import PartnerAnswer
 from safebus.consumers.delivery import retry
+from safebus.schemas.bus_records import DestinationStanding as State
+from safebus.schemas.bus_records import DestinationState
 
 AT_ONCE: Final = 8  # cases of one partner under way at the same time
 #: So many different messages in a row that are refused speak against the destination.
@@ -51,15 +57,6 @@ BACK_AFTER: Final = timedelta(minutes=1)
 LONG_PAUSE: Final = timedelta(minutes=5)
 #: Of these, in percent, a person is told: something is about to go wrong.
 TOLD_AT: Final = (50, 70, 90, 100)
-
-
-class State(StrEnum):
-    """How a destination stands, as far as we know."""
-
-    LETS_IN = "lets_in"
-    DOUBTED = "doubted"
-    HELD = "held"
-    SILENT = "silent"
 
 
 class Fault(StrEnum):
@@ -99,7 +96,8 @@ class _Suspect:
 
     Attributes:
         times: How often that counts; `asked`: how often it was, all in all.
-        others_taken: Since then.
+        others_taken: Since then, and had begun since then.
+        beside: Others were taken after it was first refused, and may have been there before.
         of_a_hold: Everything was refused then.
     """
 
@@ -108,6 +106,7 @@ class _Suspect:
     times: int = 0
     asked: int = 0
     others_taken: bool = False
+    beside: bool = False
     of_a_hold: bool = False
 
 
@@ -149,6 +148,30 @@ class Circuit:
         """When anything may be asked, as far as it depends on the destination; None: now."""
         one_by_one = self.ask_at if self.state in (State.HELD, State.SILENT) else None
         return max((at for at in (one_by_one, self.slowed_until) if at is not None), default=None)
+
+    def says(self) -> DestinationState:
+        """How it stands now, for a receipt."""
+        one_by_one = self.ask_at if self.state in (State.HELD, State.SILENT) else None
+        flaky_until = None if self._flaky_at is None else self._flaky_at + FLAKY_FOR
+        return DestinationState(
+            standing=self.state,
+            since=self.since,
+            asked_at=one_by_one,
+            left_alone_until=self.slowed_until,
+            flaky_until=flaky_until,
+        )
+
+    def go_on_from(self, said: DestinationState, now: datetime) -> None:
+        """
+        As a process before this one left it: a pause that the partner asked for holds, and what was held or silent is
+        asked with one message at a time, the first of them now, for a start is often the mend.
+        """
+        if said.left_alone_until is not None and now < said.left_alone_until <= now + retry.LONGEST_RETRY_AFTER:
+            self.slowed_until, self._slowed_at = said.left_alone_until, now
+        if said.flaky_until is not None and now < said.flaky_until <= now + FLAKY_FOR:
+            self._flaky_at = said.flaky_until - FLAKY_FOR
+        if said.standing in (State.HELD, State.SILENT):
+            self.state, self.since, self._on_record = said.standing, said.since, True
 
     def choose(self, heads: Sequence[Head], *, now: datetime, under_way: int) -> list[str]:
         """
@@ -222,6 +245,7 @@ class Circuit:
             self._taken_at = now
             for each in self._suspects.values():
                 each.others_taken |= each.refused_at <= began
+                each.beside = True
         self._let_in(now)
 
     def _flaky(self, now: datetime) -> None:
@@ -246,6 +270,7 @@ class Circuit:
                 self.news.append(News("destination.failing", {"percent": percent, "answer": answer.code}))
             if self._failed >= SILENT_AFTER:
                 self._become(State.SILENT, now)
+                self.since = self._failing_since
                 self.news.append(News("destination.silent", {"answer": answer.code}))
         elif self.ask_at is not None and now < self.ask_at:
             return  # it was under way when this was known already
@@ -258,7 +283,7 @@ class Circuit:
         The partner, or something before it, does not take this one.
 
         Args:
-            others: Another one is there that could be asked now.
+            others: Another one is there that could be asked now, or is being asked.
         """
         self._slow_down(answer, now)
         self._failed, self._failing_since = 0, None  # it answers
@@ -272,8 +297,9 @@ class Circuit:
             self.ended(key)
             return Verdict(Fault.MESSAGE)
         again_at = now + retry.refused_for(suspect.asked)
-        if suspect.times > 1 and self.state is State.LETS_IN:
-            return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was refused before
+        others_are_taken = suspect.times > 1 or (suspect.beside and suspect.asked <= REFUSALS_TO_PARK)
+        if others_are_taken and self.state is State.LETS_IN:
+            return Verdict(Fault.NOT_KNOWN, again_at)  # since it was first refused
         self._refused.add(key)
         if flaky and self.state is State.LETS_IN and len(self._refused) < REFUSED_IN_A_ROW_FLAKY:
             return Verdict(Fault.NOT_KNOWN, again_at)
@@ -323,7 +349,7 @@ class Circuit:
     def _let_in(self, now: datetime) -> None:
         if self.state in (State.HELD, State.SILENT):
             self.opened_at = now
-            self.news.append(News("destination.recovered", {"state": str(self.state)}))
+            self.news.append(News("destination.recovered", {"state": self.state.lower()}))
         elif self._failing_since is not None and now - self._failing_since >= BACK_AFTER:
             self.opened_at = now
         self._failed, self._failing_since = 0, None

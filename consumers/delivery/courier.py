@@ -22,7 +22,7 @@ import structlog
 from safebus.consumers.adapters.adapter import Adapter
 from safebus.consumers.delivery.attempt import ON_RECORD_AFTER_S, Attempts
 from safebus.consumers.delivery.cases import Case, Cases, Item
-from safebus.consumers.delivery.circuit import Circuit, Head, State
+from safebus.consumers.delivery.circuit import Circuit, Head
 from safebus.consumers.delivery.decided_twice import says_the_same
 from safebus.consumers.delivery.ledger import Ledger, Receipts
 from safebus.consumers.delivery.measures import CourierFacts, OpenState, PartnerTopic, Pile
@@ -30,7 +30,7 @@ from safebus.consumers.delivery.notices import Notices
 from safebus.consumers.delivery.recheck import Recheck, Word
 from safebus.consumers.delivery.source import Source, Waiting
 from safebus.consumers.delivery.stages import ENDED
-from safebus.schemas.bus_records import Notification
+from safebus.schemas.bus_records import DestinationStanding, Notification
 from safebus.schemas.errors import BadRegister, NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Writer
@@ -143,21 +143,34 @@ class Courier:
             stack.push_async_callback(self._source.stop)
             await self._source.start()
             self.facts.joined = True
-            log.info("courier.started", partner=self.partner, transport=self.transport)
+            self._go_on_from_before()
             stack.push_async_callback(self._end)
             self._older = self._start(self._ledger.load_older_consents())
             while not stop.is_set():
                 await self._round()
 
+    def _go_on_from_before(self) -> None:
+        """As the process before this one left the destination."""
+        left = self._ledger.destination
+        if left is not None:
+            self._circuit.go_on_from(left.state, self._clock())
+        log.info(
+            "courier.started",
+            partner=self.partner,
+            transport=self.transport,
+            destination=self._circuit.state.lower(),
+            left_alone_until=None if self._circuit.slowed_until is None else self._circuit.slowed_until.isoformat(),
+        )
+
     @property
     def held(self) -> bool:
         """The destination lets nothing in, and a person must look at it."""
-        return self._circuit.state is State.HELD
+        return self._circuit.state is DestinationStanding.HELD
 
     @property
     def silent(self) -> bool:
         """The destination takes nothing, and is asked with one message at a time."""
-        return self._circuit.state is State.SILENT
+        return self._circuit.state is DestinationStanding.SILENT
 
     @property
     def paused(self) -> bool:
@@ -179,10 +192,12 @@ class Courier:
         word = self._recheck.word(self.partner, now)
         if word is None or word == self._heeded:
             return
-        if self._heeded is not None or word.paused:  # else it was said before we began
+        before_us = self._heeded is None
+        if not before_us or word.paused:
             log.info("deliveries.paused" if word.paused else "deliveries.resumed", partner=self.partner)
         self._heeded = word
-        if not word.paused:
+        left = self._ledger.destination
+        if not word.paused and not (before_us and left is not None and word.said_at <= left.at):
             self._circuit.try_now(now)
 
     def piles(self) -> dict[OpenState, Pile]:
@@ -294,8 +309,9 @@ class Courier:
         return [Head(first.notification.notification_id, first.due(now, opened_at)) for first in firsts]
 
     def _others(self, item: Item) -> bool:
+        under_way = sum(not task.done() for task in self._tasks) > 1  # this one is among them
         heads = self._heads(self._cases.free(), self._clock())
-        return self._circuit.others(item.notification.notification_id, heads)
+        return under_way or self._circuit.others(item.notification.notification_id, heads)
 
     def _tell_news(self) -> None:
         while self._circuit.news:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from safebus.consumers.delivery.outstanding import Delivered, Outstanding
 from safebus.consumers.delivery.stages import ENDED, NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, Said, code_of
 from safebus.schemas import codec, headers, topics
-from safebus.schemas.bus_records import Notification, Receipt, Stage
+from safebus.schemas.bus_records import DestinationState, Notification, Receipt, Stage
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.partitions import Partition
@@ -51,6 +51,13 @@ class Tried(NamedTuple):
     before_hold: int = 0
     first_sent: datetime | None = None
     said: Said | None = None
+
+
+class Left(NamedTuple):
+    """How the destination stood by the last receipt that tells, and when that was."""
+
+    at: datetime
+    state: DestinationState
 
 
 class Receipts:
@@ -149,10 +156,12 @@ class Ledger:
         outbound: None: only to read.
         receipts: Shared with other partners of this process; None: read for this one alone.
         on_strange: Told of each record on the partner's receipts that the bus did not write.
+        on_receipt: Told of each of the others that is read.
         window: How many ended deliveries are remembered. Older repeats have one effect all the same: every adapter
             hands over under the same id.
 
     Attributes:
+        destination: How it stood when last a receipt told; None: none did.
         consents: How often something came to `on_consent`: whoever looks at all of it knows whether there is more.
     """
 
@@ -165,9 +174,12 @@ class Ledger:
         transport: str,
         receipts: Receipts | None = None,
         on_strange: Callable[[Strange], None] = lambda _: None,
+        on_receipt: Callable[[Receipt], None] = lambda _: None,
         window: int = 100_000,
     ):
-        self._connection, self._outbound, self._on_strange = connection, outbound, on_strange
+        self._connection, self._outbound = connection, outbound
+        self._on_strange, self._on_receipt = on_strange, on_receipt
+        self.destination: Left | None = None
         self.consents = 0
         self._partner, self._transport, self._window = partner, transport, window
         self._topic = topics.receipts_from(partner)
@@ -193,6 +205,7 @@ class Ledger:
         if isinstance(found, Strange):
             self._on_strange(found)
         else:
+            self._on_receipt(found)
             self._note(found)
 
     async def load(self) -> None:
@@ -267,6 +280,7 @@ class Ledger:
         answer: str,
         reason: str = "",
         again_at: datetime | None = None,
+        destination: DestinationState | None = None,
     ) -> None:
         """Write a receipt and wait until the broker has it."""
         await self._write(
@@ -285,6 +299,7 @@ class Ledger:
                 consent_meaning=about.consent_meaning,
                 output_digest=digest,
                 again_at=again_at,
+                destination=destination,
             )
         )
 
@@ -323,6 +338,8 @@ class Ledger:
 
     def _note(self, receipt: Receipt) -> None:
         key, code = receipt.notification_id, code_of(receipt.reason)
+        if receipt.destination is not None and (self.destination is None or receipt.at >= self.destination.at):
+            self.destination = Left(receipt.at, receipt.destination)
         never_answered = key in self._under_way and receipt.answer == NOT_SENT
         (self._under_way.add if code == UNDER_WAY else self._under_way.discard)(key)
         if code == UNKNOWN or never_answered:

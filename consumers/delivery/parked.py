@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from safebus.consumers.adapters.adapter import HELD_BACK, Adapter
 from safebus.consumers.delivery.attempt import REPEATED, Attempts, Delivery
@@ -12,9 +13,9 @@ from safebus.consumers.delivery.circuit import Circuit
 from safebus.consumers.delivery.ledger import Ledger
 from safebus.consumers.delivery.measures import CourierFacts
 from safebus.consumers.delivery.recheck import Recheck
-from safebus.consumers.delivery.stages import NOT_SENT, Step
+from safebus.consumers.delivery.stages import NOT_SENT, Step, code_of, sent_again_because
 from safebus.schemas import topics
-from safebus.schemas.bus_records import Notification, Stage
+from safebus.schemas.bus_records import Notification, Receipt, Stage
 from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.reader import read_topic
@@ -23,15 +24,31 @@ from safebus.schemas.keys import DigestKey
 from safebus.schemas.own_records import Strange, own_record
 
 
+class LastTry(NamedTuple):
+    """What came of the last attempt; `by_hand`: a person made it."""
+
+    at: datetime
+    code: str
+    answer: str
+    by_hand: bool
+
+
 @dataclass(frozen=True)
 class Parked:
-    """One delivery that a person must look at. `repeated`: the partner had it before."""
+    """
+    One delivery that a person must look at.
+
+    Attributes:
+        reason: Why it was parked; `last`: what came of it since, or then; None: no receipt is kept.
+        repeated: The partner had it before.
+    """
 
     notification: Notification
     value: bytes
     reason: str
     at: datetime
     repeated: bool = False
+    last: LastTry | None = None
 
 
 @dataclass(frozen=True)
@@ -63,10 +80,18 @@ async def waiting(
         reason = (marks.get("sb_reason") or b"").decode("utf-8", "replace")
         at = datetime.fromtimestamp(message.timestamp / 1000, UTC)
         found[notification.notification_id] = Parked(notification, message.value, reason, at, REPEATED in marks)
-    ledger = Ledger(connection, None, partner=partner, transport="operator", on_strange=on_strange)
+    last: dict[str, LastTry] = {}
+
+    def note(receipt: Receipt) -> None:
+        if receipt.notification_id in found and receipt.stage is Stage.PARKED:
+            by_hand = sent_again_because(receipt.reason) is not None
+            last[receipt.notification_id] = LastTry(receipt.at, code_of(receipt.reason), receipt.answer, by_hand)
+
+    ledger = Ledger(connection, None, partner=partner, transport="operator", on_strange=on_strange, on_receipt=note)
     await ledger.load()
     settled = {key for key in found if (e := ledger.ended(key)) is not None and e.stage is not Stage.PARKED}
-    return sorted((p for key, p in found.items() if key not in settled), key=lambda p: p.at)
+    left = (replace(p, last=last.get(key)) for key, p in found.items() if key not in settled)
+    return sorted(left, key=lambda p: p.at)
 
 
 async def find(connection: Connection, partner: str, notification_id: str) -> Parked:

@@ -304,9 +304,15 @@ WAITS_FOR: Final = {
     "partner_busy": "the partner, which could not take it",
     UNKNOWN: "the partner, which gave no answer: it may be there already",
     "refused_by_partner": "what the partner answers to others: it did not take this one",
-    "not_let_in": "our key, address or table at the partner: a person must mend it",
-    "destination_gone": "the partner, which says that there is nothing at this place any more",
+    "not_let_in": "what the partner answers to others: it did not let this one in",
+    "destination_gone": "what the partner answers to others: it says that there is nothing at this place any more",
     "all_refused": "the partner, which refuses everything: a person must look",
+}
+#: The same, where the destination is held: then it is no single one's trouble.
+ALL_WAIT_FOR: Final = {
+    "refused_by_partner": "the partner, which refuses everything: a person must look",
+    "not_let_in": "our key, address or table at the partner: a person must mend it",
+    "destination_gone": "the partner, which says that there is nothing at this place any more: a person must look",
 }
 #: Codes of an attempt that came to nothing, and of one that was refused.
 NOBODY_ANSWERS: Final = frozenset({_LINES[Reply.BUSY].reason, _LINES[Reply.UNKNOWN].reason})

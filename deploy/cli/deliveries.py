@@ -29,10 +29,10 @@ from safebus.deploy.cli.output import show
 from safebus.deploy.cli.redriving import (
     ALTHOUGH_PAUSED,
     DESTINATIONS,
-    STAYS,
     may,
     pause_of,
     refused_last,
+    say_dry,
     send_again,
     would_be_sent,
 )
@@ -175,9 +175,9 @@ def deliveries_redrive(
         say(f"{closed} of them are closed and left out; `safebus parked redrive` takes one by its id")
     if not execute:
         paused = would_be_sent(found, partner, destinations)
-        say(f"dry run: {len(waiting)} parked deliveries to {partner} would be tried; --execute --reason ... does it")
-        if paused:
-            say(f"{paused}: {STAYS}")
+        say_dry(
+            f"{len(waiting)} parked deliveries to {partner} would be tried", paused, although_paused=although_paused
+        )
         return
     if not waiting:
         say(f"nothing of that kind is parked for {partner}")
@@ -330,9 +330,8 @@ def _hand_over_once_more(
         if execute:
             say(f"nothing that was handed to {partner} in that time can be handed over once more")
         else:
-            say(f"dry run: {len(can)} of {of} would be handed to {partner} once more; --execute --reason ... does it")
-            if paused:
-                say(f"{paused}: {STAYS}")
+            would = f"{len(can)} of {of} would be handed to {partner} once more"
+            say_dry(would, paused, although_paused=although_paused)
         raise typer.Exit(SOME if len(can) < of else DONE)
     digests = found.person_key().digests
     values = [each.output.value for each in can if each.output is not None]

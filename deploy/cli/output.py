@@ -39,11 +39,25 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # An id in two pieces can neither be copied nor searched for.
+        whole = max((len(cell(row.get(column))) for row in rows), default=0) if column.endswith("_id") else None
+        table.add_column(column, overflow="fold", min_width=whole)
     for row in rows:
         # As text: a cell may hold what rich takes for markup.
         table.add_row(*(Text(cell(row.get(column))) for column in columns))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    if sys.stdout.isatty():
+        Console().print(table)
+    else:  # a line for each row: for grep, and for a file
+        tell("\n".join(line.rstrip() for line in _lines(table)))
+
+
+def _lines(table: Any) -> list[str]:
+    from rich.console import Console
+
+    wide = Console(width=100_000, file=io.StringIO(), no_color=True)
+    wide.print(table)
+    assert isinstance(wide.file, io.StringIO)
+    return wide.file.getvalue().splitlines()
 
 
 def say_strange(found: Sequence[Strange]) -> None:

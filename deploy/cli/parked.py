@@ -13,8 +13,8 @@ from safebus.deploy.cli.hands import ALL, TO, assign_or_close, columns_of, of_pa
 from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import EXECUTE, FORM, REASON, Form, example, needs_reason
 from safebus.deploy.cli.output import say_strange, show
-from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, STAYS, send_again, would_be_sent
-from safebus.deploy.service.terminal import say, tell
+from safebus.deploy.cli.redriving import ALTHOUGH_PAUSED, DESTINATIONS, say_dry, send_again, would_be_sent
+from safebus.deploy.service.terminal import tell
 
 if TYPE_CHECKING:
     from safebus.consumers.audit.in_hand import InHand
@@ -44,13 +44,15 @@ def parked_list(partner: str = typer.Argument(...), every: bool = ALL, output: F
             "notification_id": p.notification.notification_id,
             "event_id": p.notification.event_id,
             "event_type": p.notification.event_type,
-            "reason": p.reason,
+            "reason": p.last.code if p.last is not None else p.reason,
+            "answer": p.last.answer if p.last is not None else "",
             "parked_at": p.at.isoformat(timespec="seconds"),
+            "last_tried_at": p.last.at.isoformat(timespec="seconds") if p.last is not None and p.last.by_hand else "",
             **columns_of(hands[p.notification.notification_id]),
         }
         for p in waiting
     ]
-    columns = ["notification_id", "event_id", "event_type", "reason", "parked_at"]
+    columns = ["notification_id", "event_id", "event_type", "reason", "answer", "parked_at", "last_tried_at"]
     show(without_closed(rows, every=every), output, columns=shown(columns, every=every))
     say_strange(strange)
 
@@ -78,6 +80,8 @@ def parked_show(
     one = run(lambda: parked.find(connection, partner, notification_id))
     out = json.loads(one.notification.model_dump_json(exclude={"view"}))
     out["parked_because"] = one.reason
+    if one.last is not None:
+        out |= {"last_answer": one.last.answer, "last_reason": one.last.code}
     out |= columns_of(of_parked(found, partner, [one])[one.notification.notification_id])
     if show_released:
         put_on_record(found, Act("parked show", (partner, one.notification.notification_id), reason, number=1))
@@ -154,12 +158,8 @@ def parked_redrive(
     logs.set_up(logs.for_a_person(found.log_level))
     one = run(lambda: parked.find(found.connection(), partner, notification_id))
     if not execute:
-        paused = would_be_sent(found, partner, destinations)
-        say(
-            f"dry run: {one.notification.notification_id} would be handed to {partner} if the register still permits it"
-        )
-        if paused:
-            say(f"{paused}: {STAYS}")
+        would = f"{one.notification.notification_id} would be handed to {partner} if the register still permits it"
+        say_dry(would, would_be_sent(found, partner, destinations), although_paused=although_paused)
         return
     delivery = parked.again(one, found.digest_key(), reason)
     act = Act("parked redrive", (partner, notification_id), reason, number=1)

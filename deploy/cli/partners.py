@@ -235,6 +235,10 @@ def _say_word(
     would = f"be paused {_end(until)}" if word.paused else "go on, and what waits be tried now"
     kept = run(lambda: kept_topics.kept_for(found, [partner] if word.paused else []))
     known = [line for each in kept.values() for line in kept_topics.in_words(each, standing, until=until, now=clock())]
+    if (there := register.partner(partner)) is not None and there.suspended:
+        before.append(
+            f"the register suspends {partner}: nothing is handed over until `safebus register lift` ends that"
+        )
     for line in before:
         say(line)
     if not execute:

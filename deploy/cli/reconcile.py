@@ -26,7 +26,7 @@ app = typer.Typer()
 
 _AGENCY = ["published", "decided", "set_aside", "repeats", "waiting", "lost", "permitted", "refused", "undecided"]
 _PARTNER = ["permitted", "on_topic", "in_flight", "not_sent", "expired"]
-_BECAME = ["handed_over", "waiting", "held", "parked", "stopped", "not_tried", "told", "not_told"]
+_BECAME = ["handed_over", "waiting", "held", "parked", "stopped", "no_receipt", "told", "not_told"]
 _ROW = ["kind", "who", "name", "number", "id", "event_id", "where", "what", "to_do"]
 
 
@@ -143,6 +143,8 @@ def _sum_up(account: Account) -> None:
     copies = noted.same_decision_again + noted.same_notification_again + noted.handed_over_again
     if copies:
         say(f"{copies} copies, byte for byte, of decisions, notifications or receipts: work that was redone")
+    if noted.sent_again_by_hand:
+        say(f"{noted.sent_again_by_hand} were handed over once more because a person sent them again")
     for where, at in noted.events_kept_since.items():
         say(f"{where} is kept since {_time(at)} only: what was published there before is not counted")
     if noted.event_no_longer_kept:

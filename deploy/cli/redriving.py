@@ -41,11 +41,25 @@ def pause_of(register: Register, partner: str) -> str | None:
     word = register.deliveries_word(partner)
     if word is None or not word.pauses(clock()):
         return None
-    return pause_in_words(partner, since=word.said_at, until=word.until)
+    return pause_in_words(partner, since=word.began, until=word.until)
 
 
 #: What comes of a pause where something would be sent by hand.
 STAYS: Final = "nothing is sent, and what is parked stays parked, unless --although-paused is given"
+
+
+def say_dry(would: str, paused: str | None, *, although_paused: bool) -> None:
+    """
+    What a dry run says.
+
+    Args:
+        would: What would be done, such as `46 parked deliveries to ash-primary would be tried`.
+        paused: That deliveries are paused, in words; None: they are not.
+    """
+    if paused and not although_paused:
+        say(f"dry run: nothing would be sent, for {paused}; with --although-paused {would}")
+    else:
+        say(f"dry run: {would}; --execute --reason ... does it")
 
 
 def would_be_sent(found: Settings, partner: str, destinations: Path) -> str | None:

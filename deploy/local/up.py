@@ -57,8 +57,8 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
                 key_files.init_cases(found.home, partners_of(entries))
                 make_topics(broker, wanted(partners_of(entries)))
                 asyncio.run(_load(Connection(broker.bootstrap), folder, found))
-                _start(processes, found.home, partners_of(entries))
-                say(f"logs in {found.home / 'logs'}; each partner's notifications in {found.home / 'inbox'}/<partner>/")
+                where = _start(processes, found.home, partners_of(entries))
+                say(f"logs in {found.home / 'logs'}; each partner's notifications {where}")
                 say("worker and adapters are starting ...")
                 while not done.wait(0.1) and not processes.said("worker", "worker.started"):
                     processes.check()
@@ -87,14 +87,17 @@ async def _load(connection: Connection, folder: Path, found: settings.Settings) 
         say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
 
 
-def _start(processes: Processes, home: Path, partners: list[str]) -> None:
+def _start(processes: Processes, home: Path, partners: list[str]) -> str:
+    """Start worker and adapters; says where notifications go."""
     places = {}
     for partner in partners:
         inbox = home.resolve() / "inbox" / partner
         inbox.mkdir(parents=True, exist_ok=True)
         places[partner] = {"transport": "folder", "folder": str(inbox)}
     file = home / "destinations.yaml"
+    ours = json.dumps(places, indent=1)  # JSON is YAML, and needs no library to write
     if not file.exists():
-        file.write_text(json.dumps(places, indent=1), "utf-8")  # JSON is YAML, and needs no library to write
+        file.write_text(ours, "utf-8")
     processes.start("worker", ["worker"])
     processes.start("deliver", ["deliver", "--destinations", str(file.resolve())])
+    return f"in {home / 'inbox'}/<partner>/" if file.read_text("utf-8") == ours else f"where {file} says"

@@ -3,7 +3,7 @@ What of a topic is ours to deal with, and what of it is dealt with?
 
 The partitions of the topic are shared out among the processes of a group. Each partition's offsets are committed up to
 the first record that is not dealt with: one that waits holds back the commit, not its neighbours. A restart reads those
-again.
+again. How many behind it are dealt with, the commit says, too, for whoever looks.
 
 A process that was halted (SIGSTOP, a long swap, a suspended machine) does not know that its partitions went to another
 meanwhile. What cannot be fenced as a topic can needs a lease: we are sure of our partitions only for as long as the
@@ -20,6 +20,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -29,6 +30,7 @@ from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.assigning import SeeingAssignor
 from safebus.schemas.kafka.connection import Connection, is_about_a_right, may_not_read
 from safebus.schemas.kafka.consumer import make_consumer, start_consumer, stop_consumer
+from safebus.schemas.kafka.group_offsets import Done, beyond_as_metadata
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,18 @@ class _Unfinished:
     def __init__(self) -> None:
         self.open: set[int] = set()
         self.next = -1  # offset after the last one fetched
+        self.done: list[int] = []  # a heap: behind the first that is open
 
-    def committable(self) -> int:
-        return min(self.open) if self.open else self.next
+    def dealt_with(self, offset: int) -> None:
+        if offset in self.open:
+            self.open.discard(offset)
+            heappush(self.done, offset)
+
+    def committable(self) -> Done:
+        up_to = min(self.open) if self.open else self.next
+        while self.done and self.done[0] < up_to:
+            heappop(self.done)
+        return Done(up_to, len(self.done))
 
 
 class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -85,7 +96,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._topic = topic
         self._connection, self._revoked, self._assigned = connection, revoked, assigned
         self._progress: dict[int, _Unfinished] = {}
-        self._committed: dict[int, int] = {}
+        self._committed: dict[int, Done] = {}
         self._session_s, self._seconds, self._patience_s = session_s, seconds, patience_s
         self._ours_at = float("-inf")  # when we last asked and the broker said that we are in the group
         self._letting_go = False
@@ -153,7 +164,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         """This one needs nothing more."""
         progress = self._progress.get(waiting.partition)
         if progress is not None:
-            progress.open.discard(waiting.offset)
+            progress.dealt_with(waiting.offset)
 
     def surely_ours(self, *, for_another_s: float = 0.0) -> bool:
         """Nobody else can have been given our partitions yet, nor will be in so many seconds."""
@@ -177,13 +188,13 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         """
         await self._commit(self._new())
 
-    def _new(self) -> dict[int, int]:
-        return {p: offset for p, offset in self._committable().items() if self._committed.get(p) != offset}
+    def _new(self) -> dict[int, Done]:
+        return {p: done for p, done in self._committable().items() if self._committed.get(p) != done}
 
-    def _committable(self) -> dict[int, int]:
+    def _committable(self) -> dict[int, Done]:
         return {p: progress.committable() for p, progress in self._progress.items() if progress.next >= 0}
 
-    async def _commit(self, offsets: dict[int, int]) -> bool:
+    async def _commit(self, offsets: dict[int, Done]) -> bool:
         generation = self._generation()
         # aiokafka commits as nobody when the broker has put it out, and a group that is empty takes that from anyone.
         if not offsets or generation < 0:
@@ -191,7 +202,12 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         asked_at = self._seconds()
         try:
             async with asyncio.timeout(self._patience_s):  # aiokafka asks again and again
-                await self._consumer.commit({TopicPartition(self._topic, p): offset for p, offset in offsets.items()})
+                await self._consumer.commit(
+                    {
+                        TopicPartition(self._topic, p): (done.up_to, beyond_as_metadata(done.beyond))
+                        for p, done in offsets.items()
+                    }
+                )
         except (CommitFailedError, IllegalStateError):
             self._ours_at = float("-inf")
             return False

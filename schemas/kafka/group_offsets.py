@@ -1,6 +1,9 @@
 """
 How far has a group got, or each of many, and is anybody in it?
 
+A group that deals with records out of order commits up to the first that is open, and says beside that how many behind
+it are done (the metadata of a commit).
+
 Asked from outside of the groups, so nothing moves in them; by one client, however many they are.
 """
 
@@ -10,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -32,6 +35,27 @@ from safebus.schemas.kafka.partitions import Partition
 _AT_ONCE = 100
 
 
+class Done(NamedTuple):
+    """Up to which offset a group has dealt with a partition, and with how many records behind that."""
+
+    up_to: int = 0
+    beyond: int = 0
+
+
+_BEYOND: Final = "beyond: "
+
+
+def beyond_as_metadata(count: int) -> str:
+    """What a commit says of this many records, behind the offset that it commits, that are dealt with."""
+    return f"{_BEYOND}{count}" if count else ""
+
+
+def _beyond(metadata: str) -> int:
+    """0 where whoever committed says nothing of it."""
+    count = metadata.removeprefix(_BEYOND)
+    return int(count) if count.isascii() and count.isdigit() and metadata.startswith(_BEYOND) and len(count) < 16 else 0
+
+
 async def committed_by(
     connection: Connection, group: str, partitions: Sequence[Partition], *, patience_s: float = 30.0
 ) -> dict[Partition, int]:
@@ -44,14 +68,15 @@ async def committed_by(
     Raises:
         NotReachable: The broker does not say, or hides it.
     """
-    return (await committed_by_each(connection, {group: partitions}, patience_s=patience_s))[group]
+    found = await done_by_each(connection, {group: partitions}, patience_s=patience_s)
+    return {partition: done.up_to for partition, done in found[group].items()}
 
 
-async def committed_by_each(
+async def done_by_each(
     connection: Connection, groups: Mapping[str, Sequence[Partition]], *, patience_s: float = 30.0
-) -> dict[str, dict[Partition, int]]:
+) -> dict[str, dict[Partition, Done]]:
     """
-    As `committed_by`, of many groups at once.
+    As `committed_by`, of many groups at once, and what else each has dealt with.
 
     Raises:
         NotReachable: The broker does not say of one of them, or hides it.
@@ -59,11 +84,11 @@ async def committed_by_each(
     admin = AIOKafkaAdminClient(request_timeout_ms=int(patience_s * 1000), **connection.settings())
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def of(group: str) -> dict[Partition, int]:
+    async def of(group: str) -> dict[Partition, Done]:
         tps = [TopicPartition(*partition) for partition in groups[group]]
         async with places, _said_plainly(connection, group):
             found = await _once_there(lambda: _offsets(admin, group, tps), patience_s)
-        return {Partition(*tp): at.offset for tp, at in found.items() if at.offset >= 0}
+        return {Partition(*tp): Done(at.offset, _beyond(at.metadata)) for tp, at in found.items() if at.offset >= 0}
 
     try:
         async with _said_plainly(connection, next(iter(groups), "")):

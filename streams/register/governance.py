@@ -41,12 +41,19 @@ class DeliveriesWord(FrozenModel):
         paused: Nothing is handed over; what comes is kept, for as long as its topic keeps it.
         until: From then on it is handed over by itself; None: until somebody resumes it.
         said_at: When. A later word has whatever waits tried at once.
+        paused_since: Paused: since when without a break, where an earlier word began that; None: since this one.
     """
 
     partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
     paused: YesNo
     until: Moment | None = None
     said_at: Moment
+    paused_since: Moment | None = None
+
+    @property
+    def began(self) -> datetime:
+        """When that which it says began: the second word of two that pause changes how long it is, not since when."""
+        return self.paused_since or self.said_at
 
     def pauses(self, now: datetime) -> bool:
         """Nothing is handed over at this time."""

@@ -96,7 +96,9 @@ def deliveries_record(
         raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
     if until is not None and until <= at:
         raise BadInput(f"the pause would be over already: {until.isoformat()} is not after {at.isoformat()}")
-    word = DeliveriesWord(partner=partner, paused=paused, until=until, said_at=at)
+    before = register.deliveries_word(partner)
+    since = before.began if paused and before is not None and before.pauses(at) else None
+    word = DeliveriesWord(partner=partner, paused=paused, until=until, said_at=at, paused_since=since)
     return RegisterRecord(
         record_id=f"deliveries/{partner}",
         kind="deliveries",

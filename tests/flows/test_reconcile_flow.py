@@ -70,7 +70,7 @@ async def test_a_running_bus_adds_up(bus: Bus) -> None:
     seen = await bus.settled(event)
     key, give_up = bus.settings.person_key(), time.monotonic() + 60
     found = await count(bus.connection, since, key)
-    while found.agencies["fordshire-police"].waiting or any(p.not_tried for p in found.partners.values()):
+    while found.agencies["fordshire-police"].waiting or any(p.no_receipt for p in found.partners.values()):
         assert time.monotonic() < give_up, found
         found = await count(bus.connection, since, key)
     env = {**os.environ, "SAFEBUS_HOME": str(bus.settings.home), "SAFEBUS_BROKER": bus.connection.bootstrap}
@@ -329,7 +329,7 @@ async def test_every_fault_on_the_topics_is_named_and_nothing_else(own_broker: A
         "police": AgencyCount(9, 5, Counter(EMPTY=1), repeats=1, waiting=1, lost=1, permitted=5, refused=5)
     }
     assert found.partners == {
-        "school": PartnerCount(permitted=5, on_topic=4, not_sent=1, handed_over=2, waiting=1, not_tried=1)
+        "school": PartnerCount(permitted=5, on_topic=4, not_sent=1, handed_over=2, waiting=1, no_receipt=1)
     }
     assert found.noted == Noted(oldest_waiting_at=found.noted.oldest_waiting_at)
 

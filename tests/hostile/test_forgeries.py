@@ -288,7 +288,7 @@ async def test_offsets_that_a_stolen_credential_moves_make_only_its_own_wait(bus
     done = bus.run("reconcile", "--from", since.isoformat(), "--grace", "0", "-o", "json", name="auditor")
     found = json.loads(done.stdout)
     assert [f["code"] for f in found["findings"]] == ["LOST"]
-    assert found["partners"][HAVEN]["not_tried"] == 1
+    assert found["partners"][HAVEN]["no_receipt"] == 1
 
 
 async def moved_to_the_end(thief: Settings, group: str, topic: str) -> bool:

@@ -144,13 +144,13 @@ class PartnerCount:
     held: int = 0
     parked: int = 0
     stopped: int = 0
-    not_tried: int = 0
+    no_receipt: int = 0
     told: int = 0
     not_told: int = 0
 
     def adds_up(self) -> bool:
         """Is every notification somewhere, and only there?"""
-        became = self.handed_over + self.waiting + self.held + self.parked + self.stopped + self.not_tried
+        became = self.handed_over + self.waiting + self.held + self.parked + self.stopped + self.no_receipt
         return (
             self.permitted == self.on_topic + self.in_flight + self.not_sent + self.expired and self.on_topic == became
         )
@@ -163,6 +163,7 @@ class Noted:
     same_decision_again: int = 0
     same_notification_again: int = 0
     handed_over_again: int = 0
+    sent_again_by_hand: int = 0  # to a partner that had lost what it was handed
     decided_and_told_of_nobody: int = 0  # NO_RECIPIENT, REDO_DIFFERS: decided, and a person looks as well
     event_no_longer_kept: int = 0  # decided in the span, and its event cannot be looked at any more
     oldest_waiting_at: int | None = None  # milliseconds since 1970

@@ -122,7 +122,7 @@ class OnTopic:
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """A receipt."""
+    """A receipt. `by_hand`: a person sent it again."""
 
     place: Place
     at: int
@@ -131,6 +131,7 @@ class Handled:
     event_id: str
     stage: Stage
     digest: str
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,8 @@ def fact_of(
             ids = found["partner"], found["notification_id"], found["event_id"]
             if stage is Stage.NOTICE_HANDED_OVER:
                 return Told(place, at, *ids, took=stages.was_told(found["reason"]))
-            return Handled(place, at, *ids, stage, found["output_digest"])
+            by_hand = stages.sent_again_because(found["reason"]) is not None
+            return Handled(place, at, *ids, stage, found["output_digest"], by_hand)
         found = _read(value or b"", "notification", last="subject_token")
         partner = place.topic.removeprefix("out.")
         return OnTopic(

@@ -257,7 +257,7 @@ def _count_stage(matched: Matching, expected: Expected) -> None:
     partner.held += expected.stage is Stage.HELD
     partner.parked += expected.stage is Stage.PARKED
     partner.stopped += expected.stage is Stage.STOPPED
-    partner.not_tried += expected.stage is None
+    partner.no_receipt += expected.stage is None
     if expected.stage is None:
         since, what = expected.on_topic_at or now, "on its topic for more than 72 hours, and no attempt is on record"
     elif expected.stage in (Stage.WAITING, Stage.HELD):

@@ -337,6 +337,8 @@ class Matching:
             what = f"`{receipt.partner}` was given other bytes than were decided"
             ids = {"id": receipt.notification_id, "event_id": receipt.event_id, "who": receipt.partner}
             self.find(Discrepancy.HANDED_OVER_OTHER_BYTES, receipt.place, what=what, **ids)
+        elif again and receipt.by_hand:
+            self.account.noted.sent_again_by_hand += 1
         elif again:
             self.account.noted.handed_over_again += 1
 

@@ -512,6 +512,12 @@ def test_handed_over_twice_alike_is_noted_and_under_other_bytes_named() -> None:
     assert named(other) == [(Discrepancy.HANDED_OVER_OTHER_BYTES, "note-0")]
 
 
+def test_what_a_person_sent_again_to_a_partner_that_had_lost_it_is_no_work_that_was_redone() -> None:
+    again = replace(receipt(), by_hand=True)
+
+    assert account([*whole(), again, receipt()]).noted == Noted(handed_over_again=1, sent_again_by_hand=1)
+
+
 def test_a_receipt_about_an_unknown_notification_is_named() -> None:
     found = account([*whole(), receipt(Stage.PARKED, n=2)])
 
@@ -525,7 +531,7 @@ def test_each_delivery_is_counted_where_it_stands() -> None:
 
     assert found.partners == {
         "school": PartnerCount(
-            permitted=6, on_topic=6, handed_over=1, waiting=1, held=1, parked=1, stopped=1, not_tried=1
+            permitted=6, on_topic=6, handed_over=1, waiting=1, held=1, parked=1, stopped=1, no_receipt=1
         )
     }
     assert found.adds_up()

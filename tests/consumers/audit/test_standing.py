@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from safebus.consumers.audit.standing import How, Standing, Trouble, standings, trouble_of
-from safebus.consumers.delivery.circuit import SILENT_AFTER
+from safebus.consumers.audit.standing import How, Standing, standings
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Receipt, Stage
@@ -56,7 +55,7 @@ async def connection(broker: Broker, fresh: str) -> Connection:
     said += [receipt(of["a"], 3, Stage.HANDED_OVER), receipt(of["b"], 4, Stage.WAITING, "partner_busy")]
     await outbound.send_all([*said, Message(topics.receipts_from(of["c"]), b"k", b"not of the bus")])
     await outbound.stop()
-    for partner, done in ((of["a"], 2), (of["b"], 2)):
+    for partner, done in ((of["a"], (2, "")), (of["b"], (1, "beyond: 1"))):
         consumer = AIOKafkaConsumer(
             group_id=f"adapter-{partner}", enable_auto_commit=False, **connection.consumer_settings()
         )
@@ -152,30 +151,3 @@ async def test_a_partner_of_whom_somebody_must_look_at_what_is_parked_is_not_in_
     )
     assert (of_b.how, of_b.parked) == (How.WAITING, 2)
     assert (none.how, none.parked) == (How.IN_ORDER, 0)
-
-
-def told(number: int, stage: Stage, reason: str, answer: str = "-") -> Receipt:
-    return codec.decode_record(receipt("ash", number, stage, reason).value, Receipt).model_copy(
-        update={"answer": answer}
-    )
-
-
-def test_that_a_destination_is_held_is_told_by_what_it_answered_since_it_last_took_one() -> None:
-    """Also when the one that was on record as held has ended since; and whatever a person has sent by hand."""
-    taken, redriven = told(1, Stage.HANDED_OVER, ""), told(4, Stage.HANDED_OVER, "redriven: mended")
-    refused, held = told(2, Stage.WAITING, "not_let_in", "403"), told(3, Stage.HELD, "not_let_in", "403")
-    stopped, again = told(3, Stage.STOPPED, "consent_withdrawn"), told(5, Stage.HANDED_OVER, "")
-    since = Trouble(NOON + timedelta(seconds=3), "not_let_in", "403", held=True, silent=False)
-
-    assert trouble_of([taken, refused, held, stopped, redriven]) == since
-    assert trouble_of([taken, refused, held, again]) is None
-    assert trouble_of([taken, refused]) == Trouble(refused.at, "not_let_in", "403", held=False, silent=False)
-    assert trouble_of([taken]) is trouble_of([]) is None
-
-
-def test_ten_in_a_row_that_come_to_nothing_make_a_destination_silent() -> None:
-    busy = [told(n, Stage.WAITING, "partner_busy", "503") for n in range(SILENT_AFTER)]
-
-    few, all_of_them = trouble_of(busy[1:]), trouble_of(busy)
-    assert few is not None and all_of_them is not None
-    assert (few.silent, all_of_them.silent, all_of_them.since) == (False, True, NOON)

@@ -7,7 +7,8 @@ from itertools import product
 
 import pytest
 
-from safebus.consumers.audit.standing import How, Standing, Trouble
+from safebus.consumers.audit.standing import How, Standing
+from safebus.consumers.audit.trouble import Trouble
 from safebus.consumers.audit.waits import Delivery, asked_again_at, waits_for
 from safebus.schemas.bus_records import Receipt, Stage
 
@@ -42,13 +43,14 @@ def receipt(
 
 BUSY = receipt(Stage.WAITING, "partner_busy", again_at=NOON + 5 * MIN)
 WAITS = Standing("ash", How.WAITING, undelivered=1)
-HELD = Trouble(NOON, "not_let_in", "403", held=True, silent=False)
-SILENT = Trouble(NOON, "partner_busy", "503", held=False, silent=True)
+HELD = Trouble(NOON, "not_let_in", "403", held=True, asked_at=NOON + 2 * MIN)
+SILENT = Trouble(NOON, "partner_busy", "503", silent=True)
 IS_HELD = Standing("ash", How.HELD, undelivered=2, trouble=HELD)
 IS_PAUSED = Standing("ash", How.PAUSED, undelivered=1, paused_since=NOON - 60 * MIN)
 KEY_IS_WRONG = (
-    "our key, address or table at the partner: a person must mend it; asked again at least every 15 minutes, with one "
-    "message at a time: the destination is held since 2026-11-22 12:00:00 UTC (not_let_in, answer 403)"
+    "our key, address or table at the partner: a person must mend it; asked again at 2026-11-22 12:02:00 UTC, then at "
+    "least every 15 minutes, with one message at a time: the destination is held since 2026-11-22 12:00:00 UTC "
+    "(not_let_in, answer 403)"
 )
 
 
@@ -107,7 +109,8 @@ def test_one_that_was_not_tried_yet_accuses_nobody_who_is_known_to_work() -> Non
     assert "does `safebus deliver` run" not in str(
         waits_for(new(), Standing("ash", How.WAITING, undelivered=1, delivering=True), now=later)
     )
-    assert waits_for(new(), WAITS, now=later) == f"waits for its first try: {RUNS}"
+    # One that was killed in the first moments of an attempt leaves no word of it.
+    assert waits_for(new(), WAITS, now=later) == f"waits for its first try, as far as is on record: {RUNS}"
     assert "lists what is owed" in str(waits_for(new(), Standing("ash", How.IN_ORDER), now=later))
 
 
@@ -129,9 +132,41 @@ def test_what_waits_at_a_silent_destination_names_no_time_of_its_own() -> None:
 
     assert waits_for(tried(BUSY), silent, now=NOON) == (
         "waits for the partner, which has taken nothing since 2026-11-22 12:00:00 UTC (partner_busy, answer 503); "
-        "asked with one message at a time, at least every 5 minutes"
+        "asked again at least every 5 minutes, with one message at a time"
     )
     assert asked_again_at(tried(BUSY), silent, now=NOON) is None
+
+
+def test_what_waits_while_a_partner_wants_to_be_left_alone_names_that_time_whoever_it_was_said_to() -> None:
+    """It was said to one of them; the others were asked whether `safebus deliver` runs."""
+    slowed = Trouble(NOON, "partner_busy", "429", left_alone_until=NOON + 20 * MIN)
+    alone = Standing("ash", How.WAITING, undelivered=2, trouble=slowed)
+    refused = tried(receipt(Stage.WAITING, "refused_by_partner", again_at=NOON + 5 * MIN))
+    later = tried(receipt(Stage.WAITING, "partner_busy", again_at=NOON + 30 * MIN))
+
+    for one in (new(), refused, later):
+        assert waits_for(one, alone, now=NOON + MIN) == (
+            "waits for the partner, which asked to be left alone until 2026-11-22 12:20:00 UTC (answer 429)"
+        )
+    assert [asked_again_at(one, alone, now=NOON + MIN) for one in (new(), refused, later)] == [
+        None,
+        NOON + 20 * MIN,
+        NOON + 30 * MIN,
+    ]
+
+
+def test_one_that_is_refused_alone_is_not_called_everybodys_trouble() -> None:
+    alone = tried(receipt(Stage.WAITING, "not_let_in", again_at=NOON + 5 * MIN))
+    doubted = Standing("ash", How.WAITING, undelivered=2, trouble=Trouble(NOON, "not_let_in", "403", doubted=True))
+
+    assert waits_for(alone, WAITS, now=NOON) == (
+        "waits for what the partner answers to others: it did not let this one in; asked again at 2026-11-22 12:05:00 "
+        "UTC at the latest"
+    )
+    assert waits_for(new(), doubted, now=NOON + MIN) == (
+        "waits for its turn: the destination refused another, and they are tried one at a time, to see whose fault "
+        "that is (not_let_in, answer 403)"
+    )
 
 
 def test_what_was_over_is_not_waited_for() -> None:

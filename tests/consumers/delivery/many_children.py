@@ -58,6 +58,7 @@ class Server:
     Attributes:
         asked: Each id whose whole body it read, as often as it did.
         waits: Until this is set it answers nothing.
+        asks_for: Seconds for which it wants to be left alone; None: it takes what comes.
     """
 
     disliked: str = "none"  # as `System.dislike` says it; "bad": those in `bad`
@@ -66,6 +67,7 @@ class Server:
     asked: list[str] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
     waits: asyncio.Event | None = None
+    asks_for: int | None = None
 
     async def take(self, request: web.Request) -> web.Response:
         notification_id = request.headers["webhook-id"]
@@ -73,6 +75,8 @@ class Server:
         self.asked.append(notification_id)
         if self.waits is not None:
             await self.waits.wait()
+        if self.asks_for is not None:
+            return web.Response(status=429, headers={"Retry-After": str(self.asks_for)})
         if self.disliked == "bad" and notification_id in self.bad:
             return web.Response(status=self.status)
         if self.disliked == "all" or (self.disliked == "one" and notification_id == POISON):

@@ -10,9 +10,9 @@ from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Partner,
 
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import stages
-from safebus.consumers.delivery.circuit import State
 from safebus.consumers.delivery.stages import UNDER_WAY
 from safebus.schemas import topics
+from safebus.schemas.bus_records import DestinationStanding as State
 from safebus.schemas.bus_records import Notification, Reason, Receipt, Stage
 
 PARKED = topics.parked_for("ash-primary")

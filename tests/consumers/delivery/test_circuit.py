@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from safebus.consumers.adapters.adapter import PartnerAnswer, Reply
 from safebus.consumers.delivery import retry
-from safebus.consumers.delivery.circuit import AT_ONCE, REFUSALS_TO_PARK, Circuit, Fault, Head, State, Verdict
+from safebus.consumers.delivery.circuit import AT_ONCE, REFUSALS_TO_PARK, Circuit, Fault, Head, Verdict
+from safebus.schemas.bus_records import DestinationStanding as State
+from safebus.schemas.bus_records import DestinationState
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NO = PartnerAnswer(Reply.NOT_LET_IN, "403")
@@ -187,6 +190,69 @@ def test_a_success_that_had_begun_before_the_hold_does_not_end_it() -> None:
 
     assert circuit.state is State.HELD
     assert [news.event for news in circuit.news] == ["destination.held"]
+
+
+def test_one_that_is_refused_while_others_are_under_way_holds_nothing_until_they_are_answered() -> None:
+    """It came among eight; the other seven were taken a moment later, and nobody else came for a minute."""
+    circuit, waits, now = Circuit(), [], NOON
+    refuse(circuit, "a", others=True)
+    before = circuit.choose(heads("a"), now=NOON, under_way=7)
+    for n in range(7):
+        take(circuit, f"other-{n}", began=NOON - SECOND, now=NOON + SECOND)
+    for _ in range(REFUSALS_TO_PARK):
+        verdict = refuse(circuit, "a", others=False, now=now)
+        assert circuit.news == [] or verdict.fault is Fault.DESTINATION
+        assert verdict.again_at is not None
+        waits.append(((verdict.again_at - now).total_seconds(), circuit.state))
+        now = verdict.again_at
+
+    assert before == []
+    # By then it has been alone for five minutes, and a person has to look.
+    assert waits == [(30, State.LETS_IN), (300, State.LETS_IN), (30, State.HELD)]
+
+
+def test_where_those_under_way_are_refused_too_it_is_the_destination() -> None:
+    circuit = Circuit()
+    verdicts = [refuse(circuit, key, others=key != "c").fault for key in "abc"]
+
+    assert verdicts == [Fault.NOT_KNOWN, Fault.NOT_KNOWN, Fault.DESTINATION]
+
+
+# What one process leaves to the next
+
+
+def test_a_process_goes_on_from_what_the_one_before_it_said_of_the_destination() -> None:
+    """Held or silent: one at a time, the first now, and no second receipt that says so; a pause holds."""
+    held, silent, slowed = Circuit(), Circuit(), Circuit()
+    for key in "abc":
+        refuse(held, key, others=True)
+    for n in range(10):
+        silent.failed(BUSY, now=NOON + n * SECOND)
+    slowed.failed(PartnerAnswer(Reply.BUSY, "429", retry_after_s=600), now=NOON)
+    later = NOON + timedelta(minutes=5)
+    after = [Circuit() for _ in range(3)]
+    for circuit, before in zip(after, (held, silent, slowed), strict=True):
+        circuit.go_on_from(before.says(), later)
+
+    assert [(c.state, c.since) for c in after] == [(State.HELD, NOON), (State.SILENT, NOON), (State.LETS_IN, None)]
+    assert [len(c.choose(heads(*"abcdefgh"), now=later, under_way=0)) for c in after] == [1, 1, 0]
+    assert refuse(after[0], "a", others=False, now=later).known
+    assert len(after[2].choose(heads(*"ab"), now=NOON + timedelta(minutes=10), under_way=0)) == 1
+    assert after[0].news == after[2].news == []
+
+
+def test_no_pause_and_no_doubt_that_is_over_is_gone_on_from() -> None:
+    """Nor one that is longer than a partner can ask for: the clock was set back, or nobody of the bus wrote it."""
+    doubted, circuit = Circuit(), Circuit()
+    refuse(doubted, "a", others=True)
+    day = timedelta(days=1)
+    for said in (doubted.says(), *(DestinationState(**OVER | {"left_alone_until": NOON + d}) for d in (-day, 2 * day))):
+        circuit.go_on_from(said, NOON)
+
+    assert circuit == Circuit()
+
+
+OVER: dict[str, Any] = {"standing": State.LETS_IN, "since": None, "asked_at": None, "flaky_until": NOON}
 
 
 # While it is held

@@ -11,7 +11,8 @@ from an_attempt import KEY, NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Par
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import parked
 from safebus.consumers.delivery.ledger import Ledger, Tried
-from safebus.consumers.delivery.parked import Said
+from safebus.consumers.delivery.parked import LastTry, Said
+from safebus.consumers.delivery.stages import code_of
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Stage
 from safebus.schemas.errors import BadInput
@@ -47,6 +48,9 @@ async def test_one_that_the_partner_does_not_take_stays_parked_and_is_on_record(
     assert (last.stage, last.attempt, last.answer) == (Stage.PARKED, 2, "its code")
     assert last.reason.endswith("; redriven: they asked")
     assert await listed(partner) == [(ID, "other_content")]
+    # Whoever looks next sees what the partner said now, and not only why it was parked then.
+    now = (await parked.find(partner.connection, PARTNER, ID)).last
+    assert now == LastTry(NOON, code_of(last.reason), "its code", by_hand=True)
 
 
 async def test_one_that_the_partner_takes_is_no_longer_parked(partner: Partner) -> None:

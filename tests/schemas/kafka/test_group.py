@@ -18,6 +18,8 @@ from safebus.deploy.local.brokers import Broker
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.group import GroupConsumer, Waiting, seconds_since_boot
+from safebus.schemas.kafka.group_offsets import Done, done_by_each
+from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
 
@@ -251,7 +253,7 @@ async def test_while_the_last_commit_is_on_its_way_nothing_of_it_is_open(connect
     committed = await found._consumer.committed(partition)
     await found.stop()
 
-    assert (seen, committed) == ([({partition: waiting.offset + 1}, False)], waiting.offset + 1)
+    assert (seen, committed) == ([({partition: (waiting.offset + 1, "")}, False)], waiting.offset + 1)
 
 
 async def test_one_that_waits_for_hours_stays_in_the_group(connection: Connection, fresh: str) -> None:
@@ -352,3 +354,28 @@ async def test_a_broker_that_gives_nothing_out_is_an_error(
 
 def test_the_clock_of_the_lease_never_goes_back() -> None:
     assert 0 < seconds_since_boot() <= seconds_since_boot()
+
+
+async def test_what_is_dealt_with_behind_one_that_waits_is_told_with_the_offset(
+    connection: Connection, fresh: str
+) -> None:
+    """From outside it would seem that nothing behind it was: a list of what waits said 250, and it was one."""
+    outbound = Writer(connection, client_id="test")
+    await outbound.start()
+    await outbound.send_all([Message(fresh, b"case", b"record", (), 2) for _ in range(4)])
+    await outbound.stop()
+    found, name = group(connection, fresh), f"readers-of-{fresh}"
+    place = Partition(fresh, 2)
+    await found.start()
+    came: list[Waiting] = []
+    async with asyncio.timeout(30):
+        while len(came) < 5:
+            came += await found.fetch(0.2)
+    told = []
+    for done in (came[1], came[3], came[0], came[2], came[4]):
+        found.dealt_with(done)
+        await found.commit()
+        told.append((await done_by_each(connection, {name: [place]}))[name].get(place))
+    await found.stop()
+
+    assert told == [Done(0, 1), Done(0, 2), Done(2, 1), Done(4), Done(5)]

@@ -19,8 +19,9 @@ from aiokafka.protocol.admin import DescribeGroupsResponse_v2
 
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas.errors import NotReachable
+from safebus.schemas.kafka import group_offsets
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group_offsets import committed_by, committed_by_each, have_members
+from safebus.schemas.kafka.group_offsets import Done, committed_by, done_by_each, have_members
 from safebus.schemas.kafka.partitions import Partition
 
 
@@ -126,14 +127,14 @@ async def test_many_groups_are_asked_for_by_one_client(
 
     monkeypatch.setattr(AIOKafkaAdminClient, "start", counted)
     groups = {fresh: all_of(fresh)} | {f"{fresh}-{n}": all_of(fresh) for n in range(150)}
-    found = await committed_by_each(connection, groups)
+    found = await done_by_each(connection, groups)
 
-    assert found == {fresh: {Partition(fresh, 2): 7}} | {f"{fresh}-{n}": {} for n in range(150)}
+    assert found == {fresh: {Partition(fresh, 2): Done(7)}} | {f"{fresh}-{n}": {} for n in range(150)}
     assert started == [1]
 
 
 async def test_no_group_is_no_question(connection: Connection) -> None:
-    assert await committed_by_each(connection, {}) == {}
+    assert await done_by_each(connection, {}) == {}
 
 
 async def test_whether_a_process_is_in_a_group_is_told_where_the_broker_tells(
@@ -167,3 +168,10 @@ async def test_members_that_are_hidden_are_no_answer(
 
     with pytest.raises(NotReachable, match="ask for DESCRIBE on that group"):
         await have_members(Connection(kafka_broker.bootstrap), [fresh])
+
+
+@pytest.mark.parametrize("said", ["", "beyond: ", "beyond: -3", "beyond: x", "3", "beyond: ²", "beyond: " + "9" * 20])
+def test_what_others_say_with_a_commit_is_not_counted(said: str) -> None:
+    assert group_offsets._beyond(said) == 0
+    assert group_offsets._beyond(group_offsets.beyond_as_metadata(17)) == 17
+    assert group_offsets.beyond_as_metadata(0) == ""

@@ -13,7 +13,14 @@ from safebus.schemas.errors import BadInput, BadRegister
 from safebus.schemas.keys import PersonKey
 from safebus.streams.register.changes import changes_of, left_out, likely_slips, not_read, read_files
 from safebus.streams.register.store import Register
-from safebus.streams.register.write import as_records, check_consent, consent_record, ending_record, register_of
+from safebus.streams.register.write import (
+    as_records,
+    check_consent,
+    consent_record,
+    deliveries_record,
+    ending_record,
+    register_of,
+)
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 KEY = PersonKey(b"k" * 32)
@@ -266,3 +273,34 @@ def test_what_is_said_in_days_to_come_is_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(BadRegister, match=r"`family\.yaml` line 56: `decided_at` 2027-11-02T10:15.* in the future"):
         changes_of(tmp_path, Register(), KEY, now=loaded_at)
     assert changes_of(DEMO_REGISTER, Register(), KEY, now=loaded_at)
+
+
+def test_a_second_word_that_pauses_changes_how_long_and_not_since_when() -> None:
+    """Who asks since when a partner has heard nothing would be told since the last word."""
+    register = demo()
+
+    def say(after: timedelta, *, paused: bool, until: datetime | None = None) -> tuple[datetime, datetime]:
+        at = NOW + after
+        record = deliveries_record("ash-primary", register, paused=paused, until=until, at=at, by="test", reason="test")
+        register.apply(register.offset + 1, record)
+        word = register.deliveries_word("ash-primary")
+        assert word is not None
+        return word.began, word.said_at
+
+    said = [
+        say(0 * HOUR, paused=True, until=NOW + 5 * HOUR),
+        say(1 * HOUR, paused=True, until=NOW + 3 * HOUR),
+        say(2 * HOUR, paused=True),
+        say(3 * HOUR, paused=False),
+        say(4 * HOUR, paused=True, until=NOW + 5 * HOUR),
+        say(6 * HOUR, paused=True),  # the one before it was over
+    ]
+
+    assert [((began - NOW) // HOUR, (at - NOW) // HOUR) for began, at in said] == [
+        (0, 0),
+        (0, 1),
+        (0, 2),
+        (3, 3),
+        (4, 4),
+        (6, 6),
+    ]
