@@ -15,8 +15,8 @@ demo: $(READY)
 test: static
 	@$(BIN)/python -m pytest tests $(if $(ONE),,--numprocesses 2 --dist loadfile --no-loadscope-reorder) --cov --cov-report=term-missing:skip-covered
 
-# The quick part of it, for every save: under a minute on two cores, and no property has fewer examples than in `make test`.
-# Kafka lives for half a minute of it, in which Java's second compiler costs more than it gains.
+# The quick part of it, for every save: about three minutes on two cores, and no property has fewer examples than in `make test`.
+# Kafka lives for a minute or two of it, in which Java's second compiler costs more than it gains.
 check: static
 	@JAVA_TOOL_OPTIONS="$$JAVA_TOOL_OPTIONS -XX:TieredStopAtLevel=1" \
 		$(BIN)/python -m pytest tests/schemas tests/streams/rules tests/streams/register tests/examples \

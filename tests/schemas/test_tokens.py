@@ -33,6 +33,7 @@ SAYS_NOTHING_OF_WHO = {
     "Danger": "source",
     "DecisionRecord": "event_id event_type lifecycle source purpose input_digest rules_digest",
     "DeliveriesWord": "partner",
+    "DestinationState": "",
     "Earlier": "original",
     "Episode": "adds_to",
     "FieldRule": "path rule",
