@@ -327,11 +327,15 @@ class Circuit:
         """It was not asked since the destination came into doubt."""
         return key not in self._refused and key not in self._asked_at
 
-    def try_now(self, now: datetime) -> None:
-        """A person says so: the next round is due, and so is all that waits for a time of its own."""
-        self.ask_at = self.slowed_until = None
-        self.opened_at = now
+    def mended(self, now: datetime) -> None:
+        """The next round is due, and so is all that waits for a time of its own; a pause it asked for holds."""
+        self.ask_at, self.opened_at = None, now
         self._rounds = self._in_this_round = 0
+
+    def try_now(self, now: datetime) -> None:
+        """As `mended`, whatever the partner asked for: a person says so."""
+        self.mended(now)
+        self.slowed_until = None
 
     def _counts(self, suspect: _Suspect, now: datetime) -> bool:
         if not suspect.times or suspect.others_taken:

@@ -178,6 +178,11 @@ class Courier:
         word = self._recheck.word(self.partner, self._clock())
         return word is not None and word.paused
 
+    def mended(self) -> None:
+        """Something of the destination is otherwise than it was: what waits is due."""
+        self._circuit.mended(self._clock())
+        self._something_ended.set()
+
     def _listen(self) -> None:
         """Has an operator said something? Whatever it is, what waits is tried now, unless it is to pause."""
         now = self._clock()

@@ -2,8 +2,8 @@
 How do deliveries to several partners go on beside each other, whatever happens to one of them?
 
 Each partner has a courier. While something of its own is wrong (its file, its destination, its rights) it waits and is
-tried again, and all others go on. A courier whose secret is followed by another ends in order and makes room for one
-that has the new one; where the new one cannot be used it goes on with what it has, and that is said.
+tried again, and all others go on. A courier whose secret is followed by another makes its next attempt with the new
+one; where that cannot be used it goes on with what it has, and that is said.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 
 import structlog
 
+from safebus.consumers.adapters.changing import Changing
 from safebus.consumers.adapters.destinations import Opened
 from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads
 from safebus.consumers.delivery.courier import Courier
@@ -56,6 +58,7 @@ class Couriers:
     ) -> None:
         self._place_for, self._courier_for, self._lacking, self._stop = place_for, courier_for, lacking, stop
         self._places: dict[str, Opened] = {}
+        self._changing: dict[str, Changing] = {}
         self.running: dict[str, Courier] = {}
         self.wrong: dict[str, SafebusError] = {}
         self.told: Callable[[Courier], None] = lambda _: None
@@ -79,16 +82,15 @@ class Couriers:
         """Deliver to one partner until stopped. While something of its own is wrong, it waits and all others go on."""
         begun = partner in self.running
         while not self._stop.is_set():
-            following = None
+            another = None
             try:
                 if begun:
-                    following = await self._deliver(partner)
+                    another = await self._deliver(partner)
             except Exception as exc:
                 await self._say_why(partner, exc)
             begun = False
-            if following is not None:
-                log.info("secret.changed", partner=partner)
-                await self._make(partner, following)
+            if another is not None:
+                await self._make(partner, another)
                 begun = True
             while not begun and not await self._asked_within(_ASK_AGAIN_S):
                 try:
@@ -101,8 +103,9 @@ class Couriers:
                     begun = True
 
     async def _make(self, partner: str, place: Opened) -> None:
-        courier = self._courier_for(partner, place)
-        self.running[partner], self._places[partner] = courier, place
+        changing = Changing(place.adapter)
+        courier = self._courier_for(partner, replace(place, adapter=changing))
+        self.running[partner], self._places[partner], self._changing[partner] = courier, place, changing
         self.wrong.pop(partner, None)
         self.told(courier)
 
@@ -124,7 +127,7 @@ class Couriers:
         log.error(event, partner=partner, error=f"{type(exc).__name__}{what}")
 
     async def _deliver(self, partner: str) -> Opened | None:
-        """Until asked to stop: None; or until another secret can be used: the place that has it."""
+        """Until asked to stop: None; or until its file names a place of another transport: that place."""
         ends = asyncio.Event()
         watching = asyncio.create_task(self._watch(partner, self._places[partner], ends))
         try:
@@ -146,8 +149,14 @@ class Couriers:
                     self._goes_on_with_the_old(partner, exc)
                     continue
                 self.wrong.pop(partner, None)
-                if following is not None:
+                if following is None:
+                    continue
+                log.info("secret.changed", partner=partner)
+                if following.transport != place.transport:
                     return following
+                await self._changing[partner].use(following.adapter)
+                self._places[partner] = place = following
+                self.running[partner].mended()
             return None
         finally:
             ends.set()  # whatever ends this, a courier that nobody can stop must not be left

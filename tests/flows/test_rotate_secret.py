@@ -71,6 +71,7 @@ async def test_a_webhook_gets_another_secret_while_notifications_flow(bus: Bus, 
     file, to = bus.partners.folder / f"{MASH}.secrets", tmp_path / "for-the-mash"
     old, turned_away = bus.partners.secrets[MASH], bus.partners.unsigned
     await delivered(bus)
+    began = said(bus, "courier.started", MASH)
     dry = rotate(bus, "--to", str(to))
     untouched = (file.read_text("utf-8"), to.exists())
     try:
@@ -103,6 +104,8 @@ async def test_a_webhook_gets_another_secret_while_notifications_flow(bus: Bus, 
     assert (too_early.returncode, still_both, refused_before) == (3, [new, old], turned_away), too_early.stderr
     assert "NOT_LET_IN, answer 401" in too_early.stderr
     assert finished.returncode == 0, finished.stderr
+    # Whoever leaves the group and comes back delivers nothing for as long: up to ten seconds were seen.
+    assert said(bus, "courier.started", MASH) == began
     assert bus.partners.unsigned == turned_away + 1  # the test that came too early, and nothing else ever
     [row], [row_after] = json.loads(changing.stdout), json.loads(changed.stdout)
     assert row["secret"].startswith("two sign since ") and mark(new) in row["secret"]

@@ -304,6 +304,18 @@ def test_a_person_can_have_it_asked_at_once() -> None:
     assert circuit.choose(heads("a"), now=NOON, under_way=0) == ["a"]
 
 
+def test_what_is_mended_is_asked_at_once_but_in_no_pause_that_the_partner_asked_for() -> None:
+    held, slowed = Circuit(), Circuit()
+    refuse(held, "a", others=False)
+    slowed.failed(PartnerAnswer(Reply.BUSY, "429", retry_after_s=600), now=NOON)
+    for circuit in (held, slowed):
+        circuit.mended(NOON)
+
+    assert [c.choose(heads("a"), now=NOON, under_way=0) for c in (held, slowed)] == [["a"], []]
+    slowed.try_now(NOON)
+    assert slowed.choose(heads("a"), now=NOON, under_way=0) == ["a"]
+
+
 # One that takes nothing
 
 
