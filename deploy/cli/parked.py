@@ -18,6 +18,7 @@ from safebus.deploy.service.terminal import tell
 
 if TYPE_CHECKING:
     from safebus.consumers.audit.in_hand import InHand
+    from safebus.consumers.delivery.parked import LastTry
     from safebus.deploy.service.settings import Settings
 
 app = typer.Typer(
@@ -44,17 +45,24 @@ def parked_list(partner: str = typer.Argument(...), every: bool = ALL, output: F
             "notification_id": p.notification.notification_id,
             "event_id": p.notification.event_id,
             "event_type": p.notification.event_type,
-            "reason": p.last.code if p.last is not None else p.reason,
-            "answer": p.last.answer if p.last is not None else "",
+            "reason": p.reason,
             "parked_at": p.at.isoformat(timespec="seconds"),
-            "last_tried_at": p.last.at.isoformat(timespec="seconds") if p.last is not None and p.last.by_hand else "",
+            "answer": p.last.answer if p.last is not None else "",
+            **_sent_again(p.last),
             **columns_of(hands[p.notification.notification_id]),
         }
         for p in waiting
     ]
-    columns = ["notification_id", "event_id", "event_type", "reason", "answer", "parked_at", "last_tried_at"]
+    columns = ["notification_id", "event_id", "event_type", "reason", "parked_at", "answer", "sent_again_at", "came_of_it"]
     show(without_closed(rows, every=every), output, columns=shown(columns, every=every))
     say_strange(strange)
+
+
+def _sent_again(last: LastTry | None) -> dict[str, str]:
+    """When a person last sent it again, and what came of that; empty: nobody did."""
+    if last is None or not last.by_hand:
+        return {"sent_again_at": "", "came_of_it": ""}
+    return {"sent_again_at": last.at.isoformat(timespec="seconds"), "came_of_it": last.code}
 
 
 @app.command(

@@ -358,7 +358,9 @@ async def test_what_is_parked_stays_so_until_it_is_taken_and_each_try_is_on_reco
     assert f"{{partner: ash-primary, transport: folder, place: '{in_the_way.parent}'}}" in unregistered.stderr
     for done in (elsewhere, not_delivered):
         assert f"to webhook `http://127.0.0.1:1/`, and the register has folder `{in_the_way.parent}`" in done.stderr
-    assert [(row["notification_id"], row["reason"]) for row in listed] == [(parked, "other_content")]
+    assert [(row["notification_id"], row["reason"], row["came_of_it"]) for row in listed] == [
+        (parked, "other_content", "partner_busy")
+    ]
     assert left == []
     assert (reconciled["partners"]["ash-primary"]["parked"], reconciled["findings"]) == (1, [])
     [school] = [a for a in record["answers"] if a["recipient"] == "ash-primary"]
