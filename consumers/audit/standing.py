@@ -62,7 +62,6 @@ class Standing:
         parked: What a person must look at, and has not closed; None: not asked, or not shown.
         paused_since, paused_until: None: it is not paused, or somebody has to end it.
         trouble: What is undelivered waits for more than its own time; None: for nothing else that receipts tell.
-        flaky: One of its servers refuses what another takes.
         delivering: A delivery process is in its group; None: nothing is undelivered, or the broker does not tell.
         open: The last receipt of each that is open, of those that were looked at, by time.
     """
@@ -79,7 +78,6 @@ class Standing:
     paused_since: datetime | None = None
     paused_until: datetime | None = None
     trouble: Trouble | None = None
-    flaky: bool = False
     delivering: bool | None = None
     open: tuple[Receipt, ...] = ()
 
@@ -238,7 +236,6 @@ def _standing(partner: str, register: Register, seen: _Seen, now: datetime) -> S
         paused.began if paused else None,
         paused.until if paused else None,
         trouble,
-        flaky is not None,
         seen.delivering,
         tuple(open_ones),
     )
