@@ -53,7 +53,16 @@ def parked_list(partner: str = typer.Argument(...), every: bool = ALL, output: F
         }
         for p in waiting
     ]
-    columns = ["notification_id", "event_id", "event_type", "reason", "parked_at", "answer", "sent_again_at", "came_of_it"]
+    columns = [
+        "notification_id",
+        "event_id",
+        "event_type",
+        "reason",
+        "parked_at",
+        "answer",
+        "sent_again_at",
+        "came_of_it",
+    ]
     show(without_closed(rows, every=every), output, columns=shown(columns, every=every))
     say_strange(strange)
 
