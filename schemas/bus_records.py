@@ -356,6 +356,9 @@ class Receipt(BusRecord):
     Attributes:
         again_at: WAITING: when it is sent again; HELD: when its destination may be asked again. A destination that lets
             in again, or a person, may make it earlier.
+        written_by: The certificate of the process that wrote it, or the system user where there is none.
+        place: Keyed digest of where it was handed over, or would have been (`consumers.adapters.places`); None: not
+            recorded, as before there was this field.
         destination: How its destination stood after it; None: whoever wrote this does not follow that (a person sent
             it by hand, or it was recorded before there was this field).
     """
@@ -376,6 +379,8 @@ class Receipt(BusRecord):
     output_digest: str
     again_at: Moment | None = None
     destination: DestinationState | None = None
+    written_by: str = ""
+    place: str | None = None
 
 
 class Quarantined(BusRecord):

@@ -59,6 +59,7 @@ class Courier:
         receipts: What all couriers of this process share; None: each reads them for itself.
         key: To digest bytes as the decision record does, and to know one child by all tokens it ever had.
         on_record_after_s: See `Attempts`.
+        written_by, place: As each receipt says them.
 
     Attributes:
         facts: What it has done, for whoever looks.
@@ -76,6 +77,8 @@ class Courier:
         jitter: Callable[[], float],
         receipts: Receipts | None = None,
         on_record_after_s: float = ON_RECORD_AFTER_S,
+        written_by: str = "",
+        place: str | None = None,
     ) -> None:
         self.partner, self.transport = partner, adapter.transport
         self.facts = CourierFacts()
@@ -89,6 +92,8 @@ class Courier:
             transport=adapter.transport,
             receipts=receipts,
             on_strange=partial(self._strange, PartnerTopic.RECEIPTS),
+            written_by=written_by,
+            place=place,
         )
         self._source = Source(connection, partner=partner, revoked=self._let_go, assigned=self._ledger.load)
         self._cases = Cases()

@@ -157,6 +157,7 @@ class Ledger:
         receipts: Shared with other partners of this process; None: read for this one alone.
         on_strange: Told of each record on the partner's receipts that the bus did not write.
         on_receipt: Told of each of the others that is read.
+        written_by, place: As every receipt of it says them (`bus_records.Receipt`).
         window: How many ended deliveries are remembered. Older repeats have one effect all the same: every adapter
             hands over under the same id.
 
@@ -175,8 +176,11 @@ class Ledger:
         receipts: Receipts | None = None,
         on_strange: Callable[[Strange], None] = lambda _: None,
         on_receipt: Callable[[Receipt], None] = lambda _: None,
+        written_by: str = "",
+        place: str | None = None,
         window: int = 100_000,
     ):
+        self._written_by, self._place = written_by, place
         self._connection, self._outbound = connection, outbound
         self._on_strange, self._on_receipt = on_strange, on_receipt
         self.destination: Left | None = None
@@ -300,6 +304,8 @@ class Ledger:
                 output_digest=digest,
                 again_at=again_at,
                 destination=destination,
+                written_by=self._written_by,
+                place=self._place,
             )
         )
 
@@ -322,6 +328,8 @@ class Ledger:
                 purpose=ended.purpose,
                 consent_meaning=ended.consent_meaning,
                 output_digest=ended.digest,
+                written_by=self._written_by,
+                place=self._place,
             )
         )
 

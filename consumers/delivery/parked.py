@@ -117,6 +117,8 @@ async def redrive(
     adapter: Adapter,
     recheck: Recheck,
     clock: Callable[[], datetime],
+    written_by: str = "",
+    place: str | None = None,
     although_paused: bool = False,
 ) -> AsyncGenerator[Said, None]:
     """
@@ -126,13 +128,16 @@ async def redrive(
     operator has paused the deliveries, be it meanwhile.
 
     Args:
+        written_by, place: As each receipt says them.
         although_paused: Whoever sends these knows that deliveries are paused, and wants these to go.
     """
     outbound = Writer(connection, client_id="operator")
     await outbound.start()
     try:
         await adapter.open()
-        ledger = Ledger(connection, outbound, partner=partner, transport=adapter.transport)
+        ledger = Ledger(
+            connection, outbound, partner=partner, transport=adapter.transport, written_by=written_by, place=place
+        )
         await ledger.load()
         attempts = Attempts(
             partner=partner,

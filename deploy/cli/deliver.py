@@ -74,12 +74,14 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
 
     from safebus.consumers.adapters import destinations as places
     from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads
+    from safebus.consumers.adapters.places import place_digests
     from safebus.consumers.delivery.courier import Courier
     from safebus.consumers.delivery.ledger import Receipts
     from safebus.deploy.service import rights
     from safebus.deploy.service.adapter_rights import AdapterRights
     from safebus.deploy.service.certificates import renewing
     from safebus.deploy.service.couriers import Couriers
+    from safebus.deploy.service.operations import writes_as
     from safebus.deploy.service.register_checks import RegisterRecheck, check_destination
     from safebus.schemas.errors import BadInput, NotAllowed
     from safebus.streams.register.follow import RegisterReader
@@ -94,6 +96,7 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
     reader = RegisterReader(connection, key=key)
     await reader.start()
     chance = random.SystemRandom()
+    writer = writes_as(found)
     receipts = Receipts(connection)  # read once for all of them
     looking = OwnThreads(within_s=_LOOKS_FOR_S)
 
@@ -115,6 +118,8 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
             clock=clock,
             jitter=lambda: chance.uniform(-1, 1),
             receipts=receipts,
+            written_by=writer,
+            place=place_digests(place.transport, place.place, key)[-1],
         )
 
     seen = AdapterRights(connection, chosen)

@@ -38,10 +38,12 @@ def reconcile(
     output: Form = FORM,
 ) -> None:
     """Count events end to end and name each that was lost, doubled or sent undecided. Reads only; exit code 3: some."""
+    from safebus.consumers.audit.reconcile.places import places_of
     from safebus.consumers.audit.reconcile.reconcile import Asked
     from safebus.consumers.audit.reconcile.reconcile import reconcile as count
     from safebus.deploy.service import settings
-    from safebus.streams.register.follow import current_register
+    from safebus.streams.register.follow import RegisterReader
+    from safebus.streams.register.history import history
     from safebus.streams.worker.app import GROUP
 
     found = settings.load()
@@ -60,8 +62,14 @@ def reconcile(
     async def main() -> tuple[Account, list[str]]:
         key = found.digest_key()
         # With another bus's key everything would be somebody's fault.
-        partners = list((await current_register(connection, key=key)).partners)
-        known = replace(asked, registered=frozenset(partners))
+        reader = RegisterReader(connection, key=key)
+        await reader.start()
+        try:
+            partners = list(reader.now.partners)
+            places = places_of(history(reader.log, reader.taken_in), key)
+        finally:
+            await reader.stop()
+        known = replace(asked, registered=frozenset(partners), places=places)
         with bar:
             return await count(connection, known, key=key, clock=clock, progress=advance), partners
 

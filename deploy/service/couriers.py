@@ -127,7 +127,7 @@ class Couriers:
         log.error(event, partner=partner, error=f"{type(exc).__name__}{what}")
 
     async def _deliver(self, partner: str) -> Opened | None:
-        """Until asked to stop: None; or until its file names a place of another transport: that place."""
+        """Until asked to stop: None; or until its file names another place: that."""
         ends = asyncio.Event()
         watching = asyncio.create_task(self._watch(partner, self._places[partner], ends))
         try:
@@ -152,7 +152,7 @@ class Couriers:
                 if following is None:
                     continue
                 log.info("secret.changed", partner=partner)
-                if following.transport != place.transport:
+                if (following.transport, following.place) != (place.transport, place.place):
                     return following
                 await self._changing[partner].use(following.adapter)
                 self._places[partner] = place = following

@@ -93,6 +93,12 @@ def _listed(about: Iterable[str]) -> list[str]:
     return [*found[:MOST_ABOUT], f"and {more} more"] if more > 0 else found
 
 
+def writes_as(found: Settings) -> str:
+    """Who writes what this process writes: its certificate, or the system user where it has none."""
+    signer = found.signer()
+    return signer.name if signer else system_user()
+
+
 def system_user() -> str:
     """Who runs this process, as the machine knows them; who became somebody else is named too."""
     number = os.getuid()

@@ -28,6 +28,7 @@ from safebus.consumers.audit.reconcile.reconcile import Asked, reconcile
 from safebus.deploy.local.brokers import make_topics, open_broker
 from safebus.deploy.local.demo import story
 from safebus.deploy.service import key_files
+from safebus.deploy.service.operations import system_user
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import (
     Answer,
@@ -77,6 +78,10 @@ async def test_a_running_bus_adds_up(bus: Bus) -> None:
     words = [sys.executable, "-m", "safebus.deploy.cli", "reconcile", "--from", since.isoformat(), "-o", "json"]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
 
+    # Each receipt says by whom it was written, and where it went, as a digest of the place.
+    mine = [r for r in seen.receipts if r.event_id == event.event_id]
+    assert {r.written_by for r in mine} == {system_user()}
+    assert len({(r.partner, r.place) for r in mine}) == len({r.place for r in mine}) == len({r.partner for r in mine})
     answers = seen.decisions[event.event_id].answers
     permitted = Counter(a.recipient for a in answers if a.outcome is Outcome.PERMIT)
     refused = len(answers) - permitted.total()

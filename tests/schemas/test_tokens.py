@@ -50,7 +50,8 @@ SAYS_NOTHING_OF_WHO = {
     "Partner": "partner name sector territory flags call case_secret",
     "Quarantined": "quarantine_id reason detail topic",
     "Reason": "code rule about",
-    "Receipt": "notification_id event_id partner transport answer reason purpose consent_meaning output_digest",
+    "Receipt": "notification_id event_id partner transport answer reason purpose consent_meaning output_digest "
+    "written_by place",
     "RegisterRecord": "record_id kind recorded_by reason body",
     "RegisteredDestination": "partner transport place",
     "Subscription": "partner event_type",

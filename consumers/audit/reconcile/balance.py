@@ -20,6 +20,7 @@ class Discrepancy(StrEnum):
 
     NO_ORIGIN = "NO_ORIGIN"
     UNEXPECTED = "UNEXPECTED"
+    WENT_ELSEWHERE = "WENT_ELSEWHERE"
     OTHER_BYTES = "OTHER_BYTES"
     HANDED_OVER_OTHER_BYTES = "HANDED_OVER_OTHER_BYTES"
     UNKNOWN_RECEIPT = "UNKNOWN_RECEIPT"
@@ -57,6 +58,9 @@ TO_DO = {
     "partner, then look at its destination: `safebus parked list PARTNER`, `safebus doctor`",
     Discrepancy.UNEXPECTED: "treat as a disclosure nobody decided: stop the partner's adapter; find who could write "
     "its topic",
+    Discrepancy.WENT_ELSEWHERE: "treat as a disclosure: who has that place now? Stop the adapter; `safebus register "
+    "history destination/PARTNER` shows where it should have gone, `safebus deliveries show ID` who sent it. If the "
+    "partner has moved and its adapter was not started again, start it again",
     Discrepancy.OTHER_BYTES: "treat as a disclosure nobody decided: `safebus replay verify` shows what it should have "
     "been",
     Discrepancy.HANDED_OVER_OTHER_BYTES: "ask the partner to show what it holds; `safebus explain EVENT_ID` shows "

@@ -122,7 +122,14 @@ class OnTopic:
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """A receipt. `by_hand`: a person sent it again."""
+    """
+    A receipt.
+
+    Attributes:
+        by_hand: A person sent it again.
+        went_to: Digest of the place where it was handed over; None: it does not say.
+        written_by: Whose process wrote it; empty: it does not say.
+    """
 
     place: Place
     at: int
@@ -132,6 +139,8 @@ class Handled:
     stage: Stage
     digest: str
     by_hand: bool = False
+    went_to: str | None = None
+    written_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +183,7 @@ def fact_of(
             return WasSetAside(place, at, Place(found["topic"], found["partition"], found["offset"]), found["reason"])
         partner = topics.partner_of_receipts(place.topic)
         if partner is not None:
-            found = _read(value or b"", "receipt", last="output_digest")
+            found = _read(value or b"", "receipt")
             if found["partner"] != partner:
                 return Unreadable(place, at)
             stage = Stage(found["stage"])
@@ -182,7 +191,8 @@ def fact_of(
             if stage is Stage.NOTICE_HANDED_OVER:
                 return Told(place, at, *ids, took=stages.was_told(found["reason"]))
             by_hand = stages.sent_again_because(found["reason"]) is not None
-            return Handled(place, at, *ids, stage, found["output_digest"], by_hand)
+            where = found.get("place"), found.get("written_by", "")  # recorded before there were these
+            return Handled(place, at, *ids, stage, found["output_digest"], by_hand, *where)
         found = _read(value or b"", "notification", last="subject_token")
         partner = place.topic.removeprefix("out.")
         return OnTopic(

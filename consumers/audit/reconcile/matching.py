@@ -12,7 +12,7 @@ look* at the decisions about just these tells which it is.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from safebus.consumers.audit.reconcile.balance import Account, Discrepancy, Finding
@@ -28,6 +28,7 @@ from safebus.consumers.audit.reconcile.evidence import (
     Told,
     WasSetAside,
 )
+from safebus.consumers.audit.reconcile.places import Stood, places_at
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Outcome, Stage
 from safebus.schemas.kafka.partitions import Partition
@@ -57,6 +58,7 @@ class Terms:
         hidden: Agencies whose topics may be there without being shown to us.
         committed: Partition -> up to which offset a worker has finished; none: it has not said.
         kept_since: Partner -> how far back its topic goes, if it does not go back to its beginning.
+        places: Partner -> the places that the register has or had for it, with their times.
     """
 
     since: int
@@ -68,6 +70,7 @@ class Terms:
     hidden: Collection[str] = ()
     committed: Mapping[Partition, int] = field(default_factory=dict)
     kept_since: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[str, Sequence[Stood]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -127,6 +130,7 @@ class Matching:
             case OnTopic():
                 self._on_topic(fact)
             case Handled():
+                self._where_it_went(fact)
                 self._handled(fact)
             case Told():
                 self._told(fact)
@@ -318,6 +322,18 @@ class Matching:
             expected.stage_since = expected.stage_since if expected.stage is receipt.stage else receipt.at
             expected.stage = receipt.stage
         self._forget_if_finished(key, expected)
+
+    def _where_it_went(self, receipt: Handled) -> None:
+        """Was it handed over where the register sent it at that time?"""
+        stood = places_at(self.terms.places.get(receipt.partner, ()), receipt.at)
+        if receipt.stage is not Stage.HANDED_OVER or not self.in_span(receipt.at) or not stood:
+            return
+        if receipt.went_to is None or any(receipt.went_to in place.digests for place in stood):
+            return
+        by = f", by a process of `{receipt.written_by}`" if receipt.written_by else ""
+        what = f"`{receipt.partner}` was handed this at another place than the registered one{by}"
+        ids = {"id": receipt.notification_id, "event_id": receipt.event_id, "who": receipt.partner}
+        self.find(Discrepancy.WENT_ELSEWHERE, receipt.place, what=what, **ids)
 
     def _told(self, notice: Told) -> None:
         if not self.in_span(notice.at):

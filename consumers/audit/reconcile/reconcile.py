@@ -36,14 +36,15 @@ What it cannot see: two decisions before `since`; of an event that was published
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from safebus.consumers.audit.reconcile.balance import Account, Discrepancy
 from safebus.consumers.audit.reconcile.evidence import Decided, Place, Published, fact_of, key_of_decision
 from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
+from safebus.consumers.audit.reconcile.places import Stood
 from safebus.consumers.audit.reconcile.side_by_side import CLOCKS_APART, Ends, ends, side_by_side
 from safebus.schemas import topics
 from safebus.schemas.kafka.connection import Connection
@@ -61,6 +62,7 @@ class Asked:
         since, until: When the broker took the published record in, UTC; `until` is not included.
         grace: How long a notification may take after its decision.
         group: The workers' consumer group.
+        places: Partner -> where the register sends or sent its notifications, with the times.
         registered: Whoever is in the register: a topic of theirs that is not seen may be hidden from us.
     """
 
@@ -69,6 +71,7 @@ class Asked:
     grace: timedelta
     group: str
     registered: frozenset[str] = frozenset()
+    places: Mapping[str, Sequence[Stood]] = field(default_factory=dict)
 
 
 async def reconcile(
@@ -115,6 +118,7 @@ def _terms(asked: Asked, fixed: Ends) -> Terms:
         hidden=asked.registered - {topics.agency_of(partition.topic) for partition in fixed.kept},
         committed=fixed.committed,
         kept_since=fixed.kept_since,
+        places=asked.places,
     )
 
 

@@ -40,6 +40,7 @@ from safebus.consumers.audit.reconcile.evidence import (
 )
 from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
+from safebus.consumers.audit.reconcile.places import Stood
 from safebus.consumers.delivery import stages
 from safebus.schemas import codec
 from safebus.schemas.bus_records import Notification, Outcome, Quarantined, Receipt, Stage
@@ -516,6 +517,53 @@ def test_what_a_person_sent_again_to_a_partner_that_had_lost_it_is_no_work_that_
     again = replace(receipt(), by_hand=True)
 
     assert account([*whole(), again, receipt()]).noted == Noted(handed_over_again=1, sent_again_by_hand=1)
+
+
+MINUTE = 60_000
+OLD_PLACE = Stood(0, NOON + 10 * MINUTE, frozenset({"old", "old2"}))
+NEW_PLACE = Stood(NOON + 10 * MINUTE, None, frozenset({"new"}))
+
+
+@pytest.mark.parametrize(
+    ("went_to", "at", "named_so"),
+    [
+        ("old", 0, False),
+        ("old2", 0, False),  # under another generation of the key
+        ("new", 0, True),  # it was registered ten minutes later
+        ("new", 6, False),  # a moment before: clocks differ
+        ("old", 14, False),  # a moment after: it had begun
+        ("old", 16, True),  # and then whoever delivers had to know
+        ("new", 16, False),
+        (None, 16, False),  # recorded before receipts said it
+    ],
+)
+def test_what_was_handed_over_elsewhere_than_the_register_said_then_is_named(
+    went_to: str | None, at: int, named_so: bool
+) -> None:
+    terms = replace(TERMS, places={"school": [OLD_PLACE, NEW_PLACE], "other": []})
+    handed = receipt(went_to=went_to, at=NOON + at * MINUTE, written_by="mallory")
+    found = account([published(), decided(), on_topic(), handed], terms)
+
+    assert named(found) == ([(Discrepancy.WENT_ELSEWHERE, "note-0")] if named_so else [])
+    where = "at another place than the registered one, by a process of `mallory`"
+    assert all(each.what.endswith(where) for each in found.findings)
+
+
+def test_what_was_not_handed_over_went_nowhere_and_an_unregistered_place_is_no_other_place() -> None:
+    """Nor is one that was registered once, and is not any more."""
+    elsewhere = receipt(went_to="x", at=NOON + 16 * MINUTE)
+    waits = replace(elsewhere, stage=Stage.WAITING)
+    facts = [published(), decided(), on_topic()]
+
+    assert named(account([*facts, waits], replace(TERMS, places={"school": [OLD_PLACE, NEW_PLACE]}))) == []
+    for places in ({}, {"school": [OLD_PLACE]}, {"other": [OLD_PLACE, NEW_PLACE]}):
+        assert named(account([*facts, elsewhere], replace(TERMS, places=places))) == []
+
+
+def test_what_a_receipt_of_nobody_was_handed_over_elsewhere_is_named_for_both() -> None:
+    found = account([*whole(), receipt(n=2, went_to="x")], replace(TERMS, places={"school": [OLD_PLACE]}))
+
+    assert named(found) == [(Discrepancy.WENT_ELSEWHERE, "note-2"), (Discrepancy.UNKNOWN_RECEIPT, "note-2")]
 
 
 def test_a_receipt_about_an_unknown_notification_is_named() -> None:
