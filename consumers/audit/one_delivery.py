@@ -155,4 +155,11 @@ def _by(receipt: Receipt, acts: Sequence[OnRecord]) -> OnRecord | None:
     if why is None:
         return None
     until = receipt.at + _CLOCKS_APART
-    return next((act for act in reversed(acts) if act.operation.reason == why and act.at <= until), None)
+    may = [act for act in acts if act.operation.reason == why and act.at <= until]
+
+    def fits(act: OnRecord) -> tuple[bool, bool, bool, datetime]:
+        """It lists this one; whoever did it wrote the receipt; it came before that; and the last of several."""
+        listed = receipt.notification_id in act.operation.about
+        return listed, act.who == receipt.written_by, act.at <= receipt.at, act.at
+
+    return max(may, key=fits, default=None)

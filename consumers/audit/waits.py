@@ -151,7 +151,7 @@ def _first_try(one: Delivery, standing: Standing | None, now: datetime) -> str:
         if nothing := _takes_nothing(standing, only_silent=False):
             return nothing
     if one.since is not None and now - one.since < SOON:
-        return "its first try: it came a moment ago"
+        return f"{_NO_ATTEMPT}: it came a moment ago"
     if standing is not None and not standing.undelivered:
         return (
             "its partner's topic to have it, where nothing waits: "

@@ -284,7 +284,9 @@ class Attempts:
         key, now = delivery.notification.notification_id, self._clock()
         self._facts.tried(answer.reply, took=now - began)
         if answer.reply in stages.REFUSALS and delivery.phase is Phase.OPEN:
-            return stages.refused(answer, self._circuit.refused(key, answer, others=others(), now=now))
+            before = self._refused_before(delivery)
+            verdict = self._circuit.refused(key, answer, others=others(), now=now, refused_before=before)
+            return stages.refused(answer, verdict)
         if answer.reply in (Reply.BUSY, Reply.UNKNOWN):
             self._circuit.failed(answer, now=now)
         elif answer.reply in (Reply.ACCEPTED, Reply.OTHER_CONTENT):
@@ -298,6 +300,23 @@ class Attempts:
             now=now,
             jitter=self._jitter(),
         )
+
+    def _refused_before(self, delivery: Delivery) -> int:
+        """By a process before this one, beside others: its last receipt says so."""
+        said = delivery.on_record
+        if said is None or said.stage is not Stage.WAITING or stages.code_of(said.reason) not in stages.REFUSED:
+            return 0
+        return max(0, delivery.attempt - 1 - delivery.before_hold)
+
+    async def say_held(self, delivery: Delivery) -> None:
+        """
+        Put on record that its destination is held, where that followed from no answer.
+
+        One that was refused was the last, and whoever could have shown whose fault that is has ended, or waits.
+        """
+        said = delivery.on_record
+        if said is not None and said.stage is Stage.WAITING and stages.code_of(said.reason) in stages.REFUSED:
+            await self._carry_out(stages.held(said, again_at=self._circuit.next_at), delivery)
 
     async def come_again(self, delivery: Delivery, *, same: Callable[[str], Awaitable[bool]]) -> bool:
         """

@@ -6,7 +6,8 @@ answer alike. What others are answered does:
 
     - one is refused: the next to be asked is another one
     - what is refused three times, while others were taken between each, is at fault itself: it is parked
-    - what is refused three times beside others that were taken, and then alone, says nothing yet of the destination
+    - what is refused and has nobody beside it, where others were taken in the last minute or after it, says nothing
+      yet of the destination until it was refused three times
     - where three in a row are refused, or all there are, it is the destination: it is held, asked again and again with
       one message at a time, another each time, and nothing is parked for it; where one was taken less than a minute ago
       it takes ten in a row, for of many that are bad three often come together
@@ -97,7 +98,7 @@ class _Suspect:
     Attributes:
         times: How often that counts; `asked`: how often it was, all in all.
         others_taken: Since then, and had begun since then.
-        beside: Others were taken after it was first refused, and may have been there before.
+        beside: Others were taken a moment before it was first refused, or after that; they may have begun before.
         of_a_hold: Everything was refused then.
     """
 
@@ -121,6 +122,7 @@ class Circuit:
         slowed_until: Before that nothing is asked, for the partner said so.
         opened_at: When it last began to let in again: what waited since before is due.
         news: What happened and was not told yet; whoever tells it takes it out.
+        unsaid: One of which a receipt has to say that the destination is held, for none was written as it came to that.
     """
 
     state: State = State.LETS_IN
@@ -129,6 +131,7 @@ class Circuit:
     slowed_until: datetime | None = None
     opened_at: datetime | None = None
     news: list[News] = field(default_factory=list)
+    unsaid: str | None = None
     _suspects: dict[str, _Suspect] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)  # different ones, since one was last taken
     _asked_at: dict[str, datetime] = field(default_factory=dict)  # while one at a time is asked
@@ -161,11 +164,16 @@ class Circuit:
             flaky_until=flaky_until,
         )
 
-    def go_on_from(self, said: DestinationState, now: datetime) -> None:
+    def go_on_from(self, said: DestinationState, now: datetime, *, taken_at: datetime | None = None) -> None:
         """
         As a process before this one left it: a pause that the partner asked for holds, and what was held or silent is
         asked with one message at a time, the first of them now, for a start is often the mend.
+
+        Args:
+            taken_at: When it last took one; None: that is not on record.
         """
+        if said.standing is State.LETS_IN and taken_at is not None and taken_at <= now:
+            self._taken_at = taken_at
         if said.left_alone_until is not None and now < said.left_alone_until <= now + retry.LONGEST_RETRY_AFTER:
             self.slowed_until, self._slowed_at = said.left_alone_until, now
         if said.flaky_until is not None and now < said.flaky_until <= now + FLAKY_FOR:
@@ -193,7 +201,12 @@ class Circuit:
     def _one(self, heads: Sequence[Head], now: datetime) -> list[str]:
         new = sorted((head.key for head in heads if self._is_new(head.key)), key=self._suspects.__contains__)
         if self.state is State.DOUBTED and not new:  # whoever else there was has ended meanwhile, or waits
+            if self._say_nothing_yet():
+                self._become(State.LETS_IN, now)
+                return []
             self._hold(now)
+            self.unsaid = next((head.key for head in heads if head.key in self._refused), None)
+            self._on_record = self.unsaid is not None
         elif new and self.state is State.HELD and self._in_this_round < REFUSED_IN_A_ROW:
             return self._asked(self._unlike(new), now)
         if self.ask_at is not None and now < self.ask_at:
@@ -278,17 +291,23 @@ class Circuit:
             self._rounds += 1
         self.ask_at = now + retry.silent_for(self._rounds)
 
-    def refused(self, key: str, answer: PartnerAnswer, *, others: bool, now: datetime) -> Verdict:
+    def refused(
+        self, key: str, answer: PartnerAnswer, *, others: bool, now: datetime, refused_before: int = 0
+    ) -> Verdict:
         """
         The partner, or something before it, does not take this one.
 
         Args:
             others: Another one is there that could be asked now, or is being asked.
+            refused_before: How often a process before this one was refused it, while its destination let others in.
         """
         self._slow_down(answer, now)
         self._failed, self._failing_since = 0, None  # it answers
         self._answer = answer.code
-        suspect = self._suspects.setdefault(key, _Suspect(now, now))
+        suspect = self._suspects.get(key)
+        if suspect is None:
+            beside = refused_before > 0 or self._taken_lately(now)
+            suspect = self._suspects[key] = _Suspect(now, now, asked=refused_before, beside=beside)
         if self._counts(suspect, now):
             suspect.times, suspect.counted_at, suspect.others_taken = suspect.times + 1, now, False
         suspect.asked, suspect.refused_at, suspect.of_a_hold = suspect.asked + 1, now, False
@@ -297,9 +316,9 @@ class Circuit:
             self.ended(key)
             return Verdict(Fault.MESSAGE)
         again_at = now + retry.refused_for(suspect.asked)
-        others_are_taken = suspect.times > 1 or (suspect.beside and suspect.asked <= REFUSALS_TO_PARK)
-        if others_are_taken and self.state is State.LETS_IN:
-            return Verdict(Fault.NOT_KNOWN, again_at)  # since it was first refused
+        again = suspect.asked > 1 and self._says_nothing_yet(suspect)
+        if (suspect.times > 1 or again) and self.state is State.LETS_IN:
+            return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was first refused, or just before
         self._refused.add(key)
         if flaky and self.state is State.LETS_IN and len(self._refused) < REFUSED_IN_A_ROW_FLAKY:
             return Verdict(Fault.NOT_KNOWN, again_at)
@@ -308,7 +327,10 @@ class Circuit:
             self._become(State.DOUBTED, now)
             self._in_this_round = 0
         self._in_this_round += 1
-        if self.state is not State.HELD and others and self._in_this_round < self._speak_against_it(now):
+        enough = max(self._in_this_round, len(self._refused)) >= self._speak_against_it(now)
+        if self.state is not State.HELD and not enough and (others or self._say_nothing_yet()):
+            if not others:
+                self._become(State.LETS_IN, now)
             return Verdict(Fault.NOT_KNOWN, again_at)
         self._hold(now)
         known, self._on_record = self._on_record, True
@@ -316,8 +338,18 @@ class Circuit:
 
     def _speak_against_it(self, now: datetime) -> int:
         """How many different ones in a row."""
-        lately = self._taken_at is not None and now - self._taken_at < TAKEN_LATELY
-        return REFUSED_IN_A_ROW_FLAKY if lately else REFUSED_IN_A_ROW
+        return REFUSED_IN_A_ROW_FLAKY if self._taken_lately(now) else REFUSED_IN_A_ROW
+
+    def _taken_lately(self, now: datetime) -> bool:
+        return self._taken_at is not None and now - self._taken_at < TAKEN_LATELY
+
+    def _says_nothing_yet(self, suspect: _Suspect) -> bool:
+        """Nobody is beside it, and others were."""
+        return suspect.beside and suspect.asked <= REFUSALS_TO_PARK
+
+    def _say_nothing_yet(self) -> bool:
+        """None of those that were refused since one was last taken does."""
+        return all(self._says_nothing_yet(self._suspects[key]) for key in self._refused & self._suspects.keys())
 
     def others(self, key: str, heads: Iterable[Head]) -> bool:
         """Another one is there that can show whose fault it is; it need not be due to be asked."""

@@ -158,7 +158,7 @@ class Courier:
         """As the process before this one left the destination."""
         left = self._ledger.destination
         if left is not None:
-            self._circuit.go_on_from(left.state, self._clock())
+            self._circuit.go_on_from(left.state, self._clock(), taken_at=self._ledger.taken_at)
         log.info(
             "courier.started",
             partner=self.partner,
@@ -311,7 +311,17 @@ class Courier:
         heads = {case.queue[0].notification.notification_id: case for case in free}
         chosen = self._circuit.choose(self._heads(free, now), now=now, under_way=len(self._tasks))
         self._tell_news()
-        return [heads[key] for key in chosen]
+        if (unsaid := self._circuit.unsaid) is not None:
+            self._circuit.unsaid = None
+            self._tasks.add(self._start(self._say_held(heads[unsaid])))
+        return [heads[key] for key in chosen if not heads[key].busy]
+
+    async def _say_held(self, case: Case) -> None:
+        case.busy = True
+        try:
+            await self._attempts.say_held(case.queue[0])
+        finally:
+            case.busy = False
 
     def _heads(self, cases: Iterable[Case], now: datetime) -> list[Head]:
         opened_at = self._circuit.opened_at

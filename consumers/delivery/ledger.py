@@ -13,6 +13,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any, NamedTuple
 
+from safebus.consumers.adapters.adapter import ALREADY_THERE
 from safebus.consumers.delivery.outstanding import Delivered, Outstanding
 from safebus.consumers.delivery.stages import ENDED, NOT_SENT, TAKEN_BACK, UNDER_WAY, UNKNOWN, Said, code_of
 from safebus.schemas import codec, headers, topics
@@ -163,6 +164,7 @@ class Ledger:
 
     Attributes:
         destination: How it stood when last a receipt told; None: none did.
+        taken_at: When it last took one that was tried by itself; None: no receipt that was read says so.
         consents: How often something came to `on_consent`: whoever looks at all of it knows whether there is more.
     """
 
@@ -184,6 +186,7 @@ class Ledger:
         self._connection, self._outbound = connection, outbound
         self._on_strange, self._on_receipt = on_strange, on_receipt
         self.destination: Left | None = None
+        self.taken_at: datetime | None = None
         self.consents = 0
         self._partner, self._transport, self._window = partner, transport, window
         self._topic = topics.receipts_from(partner)
@@ -348,6 +351,8 @@ class Ledger:
         key, code = receipt.notification_id, code_of(receipt.reason)
         if receipt.destination is not None and (self.destination is None or receipt.at >= self.destination.at):
             self.destination = Left(receipt.at, receipt.destination)
+        if receipt.stage is Stage.HANDED_OVER and receipt.destination is not None and receipt.answer != ALREADY_THERE:
+            self.taken_at = max(self.taken_at or receipt.at, receipt.at)
         never_answered = key in self._under_way and receipt.answer == NOT_SENT
         (self._under_way.add if code == UNDER_WAY else self._under_way.discard)(key)
         if code == UNKNOWN or never_answered:

@@ -97,7 +97,7 @@ TABLE: Final = (
     Line(Met.GIVEN_UP,      "these two for 72 hours",             "no_answer_for_72_hours", _PARKED,      None),
     Line(Reply.OTHER_CONTENT, "it has other content of this id", "other_content",           _PARKED,      _PARKED),
     Line(Reply.REFUSED,     "it does not take this one",          "refused_by_partner",     _WAITING,     _PARKED),
-    Line(Reply.NOT_LET_IN,  "our key, address or table is wrong", "not_let_in",             _WAITING,     _PARKED),
+    Line(Reply.NOT_LET_IN,  "it does not let us in with this one", "not_let_in",            _WAITING,     _PARKED),
     Line(Reply.GONE,        "it says there is nothing there now", "destination_gone",       _WAITING,     _PARKED),
     Line(Met.AT_FAULT,      "no to this one, others are taken",   "refused_while_others_are_taken", _PARKED, None),
     Line(Met.ALL_REFUSED,   "no to all that it was asked",        "all_refused",            _HELD,        None),
@@ -240,6 +240,13 @@ def refused(answer: PartnerAnswer, verdict: Verdict) -> Step:
     # By its own word, where that says what to mend.
     code = step.code if answer.reply is Reply.REFUSED else _LINES[answer.reply].reason
     return replace(step, code=code, answer=answer.code, again_at=verdict.again_at, known=verdict.known)
+
+
+def held(said: Said, *, again_at: datetime | None) -> Step:
+    """What follows for one that was refused, as its last receipt says, when all others turn out to be, too."""
+    code = code_of(said.reason)
+    code = _LINES[Met.ALL_REFUSED].reason if code == _LINES[Reply.REFUSED].reason else code
+    return replace(_step(Met.ALL_REFUSED, Phase.OPEN), code=code, answer=said.answer, again_at=again_at)
 
 
 def come_again(*, same: bool) -> Step | None:

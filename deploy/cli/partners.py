@@ -207,6 +207,16 @@ def _before(register: Register, partner: str, word: _Word) -> tuple[datetime | N
     return until, [f"{now} already; that end stays{how}"]
 
 
+def _tried_how(standing: Standing) -> str:
+    from safebus.consumers.audit.standing import How
+
+    if standing.how is How.SUSPENDED:
+        return "and are stopped, for the register suspends the partner"
+    if standing.trouble is not None and standing.trouble.one_at_a_time:
+        return "and one is tried now; the others follow when that is taken, each asked again"
+    return "and are tried now, each asked again"
+
+
 def _end(until: datetime | None) -> str:
     return f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until somebody resumes them"
 
@@ -253,7 +263,7 @@ def _say_word(
         for line in known:
             say(line)
     else:
-        say(f"resumed; {standing.undelivered} are tried now, each asked again")
+        say(f"resumed; {standing.undelivered} wait, {_tried_how(standing)}")
 
 
 @app.command(

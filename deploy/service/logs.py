@@ -24,6 +24,7 @@ LOGGABLE = frozenset(
         "waiting",
         "topics", "error", "exit_code", "pid", "count", "decided", "redone", "repeats", "quarantined", "events",
         "port", "right", "owed", "held", "unclear", "days", "percent", "state", "seconds",
+        "destination", "left_alone_until",
     }
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from safebus.consumers.audit.explain.indexing import AboutEvent
@@ -125,6 +126,21 @@ def test_who_sent_it_again_is_the_last_act_with_these_words_before_it() -> None:
     assert found.by == (None, acts[0], acts[1], None)
     assert (found.receipts, found.told, found.decided) == (tuple(receipts[:4]), (receipts[4],), None)
     assert found.last == receipts[3]
+
+
+def test_an_act_that_names_it_counts_before_one_about_very_many_and_whoever_wrote_the_receipt_before_others() -> None:
+    """Four seconds after one was sent again a bulk of 366 followed, with the same reason: it was said to be that."""
+    one = act(1, "parked redrive", "mended", "ash", "n")
+    very_many = act(2, "deliveries redrive", "mended", "ash", *map(str, range(MOST_ABOUT)), "and 266 more")
+    other = replace(very_many, operation=very_many.operation.model_copy(update={"certificate": "op-ben"}))
+    mine = receipt("n", "ash", 2, "redriven: mended").model_copy(update={"written_by": "op-ben"})
+
+    def who(*acts: OnRecord, of: Receipt = mine) -> OnRecord | None:
+        return one_delivery("n", Whose("ash", "an event"), AboutEvent([], [of], Register(), []), acts).by[0]
+
+    assert who(one, very_many) is one
+    assert who(other, very_many) is other
+    assert who(very_many) is very_many
 
 
 def test_an_act_about_very_many_may_have_sent_it() -> None:

@@ -98,7 +98,10 @@ def test_one_that_was_not_tried_yet_accuses_nobody_who_is_known_to_work() -> Non
     busy = Standing("ash", How.WAITING, undelivered=2, trouble=SILENT._replace(silent=False))
     before = receipt(Stage.WAITING, "refused_by_partner", again_at=later + 5 * SEC, key="m")
 
-    assert waits_for(new(), WAITS, now=NOON + SEC) == "waits for its first try: it came a moment ago"
+    assert (
+        waits_for(new(), WAITS, now=NOON + SEC)
+        == "waits for its first try, as far as is on record: it came a moment ago"
+    )
     assert waits_for(new(), busy, now=later) == (
         "waits for the partner, which has taken nothing since 2026-11-22 12:00:00 UTC (partner_busy, answer 503)"
     )

@@ -10,6 +10,7 @@ from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Partner,
 
 from safebus.consumers.adapters.adapter import Reply
 from safebus.consumers.delivery import stages
+from safebus.consumers.delivery.circuit import Head
 from safebus.consumers.delivery.stages import UNDER_WAY
 from safebus.schemas import topics
 from safebus.schemas.bus_records import DestinationStanding as State
@@ -176,6 +177,53 @@ async def test_a_probe_that_is_answered_as_before_writes_nothing_and_another_ans
         (Stage.WAITING, 4, "partner_busy"),
         (Stage.HANDED_OVER, 1, ""),
     ]
+
+
+async def test_a_hold_that_follows_from_no_answer_is_on_record(partner: Partner) -> None:
+    """Whoever could have shown whose fault it is has ended. Log and metric said held; every command, that it waits."""
+    partner.answers, partner.others = [Reply.NOT_LET_IN, Reply.NOT_LET_IN], True
+    found = delivery()
+    await partner.make(found)
+    partner.circuit.choose([Head(ID, due=False)], now=NOON, under_way=0)
+    await partner.attempts.say_held(found)
+    partner.others = False
+    again = await partner.make(found)
+    receipts = await partner.receipts()
+
+    assert [said(r) for r in receipts] == [
+        (Stage.WAITING, 1, "its code", "not_let_in"),
+        (Stage.HELD, 1, "its code", "not_let_in"),
+    ]
+    assert [r.destination.standing for r in receipts if r.destination] == [State.DOUBTED, State.HELD]
+    assert receipts[1].again_at == NOON + timedelta(seconds=30)
+    assert again.known
+
+
+async def test_what_was_not_refused_is_no_sign_of_a_hold(partner: Partner) -> None:
+    partner.answers = [Reply.BUSY]
+    found = delivery()
+    await partner.attempts.say_held(found)
+    await partner.make(found)
+    await partner.attempts.say_held(found)
+
+    assert [said(r)[0] for r in await partner.receipts()] == [Stage.WAITING]
+
+
+async def test_after_a_restart_one_that_was_refused_beside_others_holds_nothing(partner: Partner) -> None:
+    partner.answers, partner.others = [Reply.ACCEPTED, Reply.NOT_LET_IN], False
+    await partner.make(delivery(ANOTHER))
+    await partner.make(delivery())
+    later = Partner(partner.connection, answers=[Reply.NOT_LET_IN] * 3)
+    await later.outbound.start()
+    await later.ledger.load()
+    found = delivery()
+    found.go_on_from(later.ledger.tried(ID))
+    steps = [await later.make(found) for _ in range(3)]
+    await later.outbound.stop()
+
+    assert later.ledger.taken_at == NOON
+    assert [step.stage for step in steps] == [Stage.WAITING, Stage.WAITING, Stage.HELD]
+    assert [r.attempt for r in await partner.receipts() if r.notification_id == ID] == [1, 2, 3, 4]
 
 
 async def test_each_that_a_held_destination_is_asked_with_is_on_record(partner: Partner) -> None:

@@ -169,8 +169,8 @@ def test_where_what_was_refused_is_taken_later_nothing_is_parked_and_a_person_is
     assert refuse(circuit, "c", others=True, now=much_later).fault is Fault.MESSAGE
 
 
-def test_a_hold_that_came_from_doubt_is_on_record_with_its_first_refusal() -> None:
-    """The one that was to show whose fault it is was busy, so nobody had told of the hold."""
+def test_a_hold_that_came_from_doubt_is_on_record_at_once() -> None:
+    """The one that was to show whose fault it is was busy, so no answer tells of the hold."""
     circuit = Circuit()
     refuse(circuit, "a", others=True)
     circuit.choose(heads("a", "b"), now=NOON, under_way=0)
@@ -178,8 +178,8 @@ def test_a_hold_that_came_from_doubt_is_on_record_with_its_first_refusal() -> No
     circuit.choose(heads("a", "b"), now=NOON + 5 * SECOND, under_way=0)
     held = circuit.state
 
-    assert held is State.HELD
-    assert [refuse(circuit, "a", others=False, now=NOON + 40 * SECOND).known for _ in range(2)] == [False, True]
+    assert (held, circuit.unsaid) == (State.HELD, "a")
+    assert refuse(circuit, "a", others=False, now=NOON + 40 * SECOND).known
 
 
 def test_a_success_that_had_begun_before_the_hold_does_not_end_it() -> None:
@@ -209,6 +209,63 @@ def test_one_that_is_refused_while_others_are_under_way_holds_nothing_until_they
     assert before == []
     # By then it has been alone for five minutes, and a person has to look.
     assert waits == [(30, State.LETS_IN), (300, State.LETS_IN), (30, State.HELD)]
+
+
+def test_one_that_is_refused_right_after_others_were_taken_holds_nothing_either() -> None:
+    """A firewall that looks into it answers last: seven of eight were taken 0.3 s before."""
+    circuit, waits, now = Circuit(), [], NOON
+    for n in range(7):
+        take(circuit, f"other-{n}", now=NOON - SECOND)
+    for _ in range(4):
+        verdict = refuse(circuit, "a", others=False, now=now)
+        assert verdict.again_at is not None
+        waits.append(((verdict.again_at - now).total_seconds(), circuit.state))
+        now = verdict.again_at
+
+    assert waits[:3] == [(5, State.LETS_IN), (30, State.LETS_IN), (300, State.LETS_IN)]
+    assert waits[3][1] is State.HELD
+    assert [news.event for news in circuit.news] == ["destination.held"]
+
+
+def test_one_of_which_others_were_taken_long_ago_holds_it_at_once() -> None:
+    circuit = Circuit()
+    take(circuit, "other", now=NOON - timedelta(minutes=2))
+
+    assert refuse(circuit, "a", others=False).fault is Fault.DESTINATION
+
+
+def test_ten_that_are_refused_one_by_one_right_after_others_were_taken_hold_it() -> None:
+    circuit = Circuit()
+    take(circuit, "other", now=NOON - SECOND)
+    faults = [refuse(circuit, f"n-{n}", others=False, now=NOON + n * SECOND).fault for n in range(10)]
+
+    assert faults == [Fault.NOT_KNOWN] * 9 + [Fault.DESTINATION]
+
+
+def test_one_that_a_process_before_this_one_was_refused_beside_others_is_not_everybodys_trouble() -> None:
+    """An upgrade at noon, while one that is disliked waits, woke a person."""
+    before, circuit, later = Circuit(), Circuit(), Circuit()
+    take(before, "other", now=NOON - SECOND)
+    refuse(before, "a", others=False)
+    circuit.go_on_from(before.says(), NOON + SECOND, taken_at=NOON - SECOND)
+    first = circuit.refused("a", NO, others=False, now=NOON + SECOND, refused_before=1)
+    hour = NOON + timedelta(hours=1)
+    later.go_on_from(before.says(), hour, taken_at=NOON - SECOND)
+    second = later.refused("a", NO, others=False, now=hour, refused_before=2)
+    last = later.refused("a", NO, others=False, now=hour, refused_before=3)
+
+    assert (first.fault, circuit.state) == (Fault.NOT_KNOWN, State.LETS_IN)
+    assert [second.fault, last.fault] == [Fault.NOT_KNOWN, Fault.DESTINATION]
+
+
+def test_a_hold_that_follows_from_no_answer_has_a_receipt_all_the_same() -> None:
+    """One was refused, and the other that was to show whose fault it is was taken back."""
+    circuit = Circuit()
+    refuse(circuit, "a", others=True)
+    chosen = circuit.choose(heads("a"), now=NOON + SECOND, under_way=0)
+
+    assert (chosen, circuit.state, circuit.unsaid) == ([], State.HELD, "a")
+    assert circuit.says().asked_at == NOON + 31 * SECOND
 
 
 def test_where_those_under_way_are_refused_too_it_is_the_destination() -> None:
