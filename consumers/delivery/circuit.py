@@ -6,8 +6,8 @@ answer alike. What others are answered does:
 
     - one is refused: the next to be asked is another one
     - what is refused three times, while others were taken between each, is at fault itself: it is parked
-    - what is refused and has nobody beside it, where others were taken in the last minute or after it, says nothing
-      yet of the destination until it was refused three times
+    - what is refused and has nobody beside it, where others were taken after it, says nothing yet of the destination
+      until it was refused three times
     - where three in a row are refused, or all there are, it is the destination: it is held, asked again and again with
       one message at a time, another each time, and nothing is parked for it; where one was taken less than a minute ago
       it takes ten in a row, for of many that are bad three often come together
@@ -98,7 +98,7 @@ class _Suspect:
     Attributes:
         times: How often that counts; `asked`: how often it was, all in all.
         others_taken: Since then, and had begun since then.
-        beside: Others were taken a moment before it was first refused, or after that; they may have begun before.
+        beside: Others were taken after it was first refused; they may have begun before.
         of_a_hold: Everything was refused then.
     """
 
@@ -306,8 +306,7 @@ class Circuit:
         self._answer = answer.code
         suspect = self._suspects.get(key)
         if suspect is None:
-            beside = refused_before > 0 or self._taken_lately(now)
-            suspect = self._suspects[key] = _Suspect(now, now, asked=refused_before, beside=beside)
+            suspect = self._suspects[key] = _Suspect(now, now, asked=refused_before, beside=refused_before > 0)
         if self._counts(suspect, now):
             suspect.times, suspect.counted_at, suspect.others_taken = suspect.times + 1, now, False
         suspect.asked, suspect.refused_at, suspect.of_a_hold = suspect.asked + 1, now, False
@@ -318,7 +317,7 @@ class Circuit:
         again_at = now + retry.refused_for(suspect.asked)
         again = suspect.asked > 1 and self._says_nothing_yet(suspect)
         if (suspect.times > 1 or again) and self.state is State.LETS_IN:
-            return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was first refused, or just before
+            return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was first refused
         self._refused.add(key)
         if flaky and self.state is State.LETS_IN and len(self._refused) < REFUSED_IN_A_ROW_FLAKY:
             return Verdict(Fault.NOT_KNOWN, again_at)

@@ -313,11 +313,12 @@ class Courier:
         self._tell_news()
         if (unsaid := self._circuit.unsaid) is not None:
             self._circuit.unsaid = None
+            heads[unsaid].busy = True
             self._tasks.add(self._start(self._say_held(heads[unsaid])))
         return [heads[key] for key in chosen if not heads[key].busy]
 
     async def _say_held(self, case: Case) -> None:
-        case.busy = True
+        """That its destination is held; no attempt of its own said so."""
         try:
             await self._attempts.say_held(case.queue[0])
         finally:

@@ -210,9 +210,9 @@ async def test_what_was_not_refused_is_no_sign_of_a_hold(partner: Partner) -> No
 
 
 async def test_after_a_restart_one_that_was_refused_beside_others_holds_nothing(partner: Partner) -> None:
-    partner.answers, partner.others = [Reply.ACCEPTED, Reply.NOT_LET_IN], False
-    await partner.make(delivery(ANOTHER))
+    partner.answers, partner.others = [Reply.NOT_LET_IN, Reply.ACCEPTED], True
     await partner.make(delivery())
+    await partner.make(delivery(ANOTHER))
     later = Partner(partner.connection, answers=[Reply.NOT_LET_IN] * 3)
     await later.outbound.start()
     await later.ledger.load()

@@ -211,42 +211,19 @@ def test_one_that_is_refused_while_others_are_under_way_holds_nothing_until_they
     assert waits == [(30, State.LETS_IN), (300, State.LETS_IN), (30, State.HELD)]
 
 
-def test_one_that_is_refused_right_after_others_were_taken_holds_nothing_either() -> None:
-    """A firewall that looks into it answers last: seven of eight were taken 0.3 s before."""
-    circuit, waits, now = Circuit(), [], NOON
-    for n in range(7):
-        take(circuit, f"other-{n}", now=NOON - SECOND)
-    for _ in range(4):
-        verdict = refuse(circuit, "a", others=False, now=now)
-        assert verdict.again_at is not None
-        waits.append(((verdict.again_at - now).total_seconds(), circuit.state))
-        now = verdict.again_at
-
-    assert waits[:3] == [(5, State.LETS_IN), (30, State.LETS_IN), (300, State.LETS_IN)]
-    assert waits[3][1] is State.HELD
-    assert [news.event for news in circuit.news] == ["destination.held"]
-
-
-def test_one_of_which_others_were_taken_long_ago_holds_it_at_once() -> None:
-    circuit = Circuit()
-    take(circuit, "other", now=NOON - timedelta(minutes=2))
-
-    assert refuse(circuit, "a", others=False).fault is Fault.DESTINATION
-
-
-def test_ten_that_are_refused_one_by_one_right_after_others_were_taken_hold_it() -> None:
+def test_one_that_is_refused_when_all_others_have_been_answered_holds_it_at_once() -> None:
+    """A folder that is gone is seen at once; what it costs is in decision 18."""
     circuit = Circuit()
     take(circuit, "other", now=NOON - SECOND)
-    faults = [refuse(circuit, f"n-{n}", others=False, now=NOON + n * SECOND).fault for n in range(10)]
 
-    assert faults == [Fault.NOT_KNOWN] * 9 + [Fault.DESTINATION]
+    assert refuse(circuit, "a", others=False).fault is Fault.DESTINATION
 
 
 def test_one_that_a_process_before_this_one_was_refused_beside_others_is_not_everybodys_trouble() -> None:
     """An upgrade at noon, while one that is disliked waits, woke a person."""
     before, circuit, later = Circuit(), Circuit(), Circuit()
-    take(before, "other", now=NOON - SECOND)
-    refuse(before, "a", others=False)
+    refuse(before, "a", others=True)
+    take(before, "other", began=NOON - SECOND, now=NOON)
     circuit.go_on_from(before.says(), NOON + SECOND, taken_at=NOON - SECOND)
     first = circuit.refused("a", NO, others=False, now=NOON + SECOND, refused_before=1)
     hour = NOON + timedelta(hours=1)
