@@ -9,10 +9,19 @@ from __future__ import annotations
 from safebus.schemas.keys import DigestKey
 
 
-def place_digests(transport: str, place: str, key: DigestKey) -> tuple[str, ...]:
+def place_digest(transport: str, place: str, key: DigestKey) -> str:
     """
-    The digests of a destination, as the register names it, under each generation of the key that is held.
+    The digest of a destination, as the register names it, under the generation that this key acts under.
 
-    The last is the one to write.
+    That has to be the one in use: whoever looks holds it, and need not hold the next.
     """
-    return key.digests_of(f"{transport}\n{place}".encode())
+    return key.digest(_named(transport, place))
+
+
+def place_digests(transport: str, place: str, key: DigestKey) -> tuple[str, ...]:
+    """The same under each generation that is held, to compare with."""
+    return key.digests_of(_named(transport, place))
+
+
+def _named(transport: str, place: str) -> bytes:
+    return f"{transport}\n{place}".encode()

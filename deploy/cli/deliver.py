@@ -74,7 +74,7 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
 
     from safebus.consumers.adapters import destinations as places
     from safebus.consumers.adapters.own_threads import NoAnswer, OwnThreads
-    from safebus.consumers.adapters.places import place_digests
+    from safebus.consumers.adapters.places import place_digest
     from safebus.consumers.delivery.courier import Courier
     from safebus.consumers.delivery.ledger import Receipts
     from safebus.deploy.service import rights
@@ -119,7 +119,7 @@ async def _deliver(found: Settings, there: Destinations, chosen: Collection[str]
             jitter=lambda: chance.uniform(-1, 1),
             receipts=receipts,
             written_by=writer,
-            place=place_digests(place.transport, place.place, key)[-1],
+            place=place_digest(place.transport, place.place, key.of(reader.now.generation)),
         )
 
     seen = AdapterRights(connection, chosen)

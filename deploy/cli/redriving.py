@@ -139,7 +139,7 @@ def send_again(
         BadInput: Its destination is not the registered one.
         NotAllowed: Whoever runs this may not write what a redrive writes.
     """
-    from safebus.consumers.adapters.places import place_digests
+    from safebus.consumers.adapters.places import place_digest
     from safebus.consumers.delivery import parked
     from safebus.deploy.service.operations import writes_as
     from safebus.deploy.service.register_checks import RegisterRecheck
@@ -158,7 +158,7 @@ def send_again(
                 recheck=RegisterRecheck(reader),
                 clock=clock,
                 written_by=writes_as(found),
-                place=place_digests(place.transport, place.place, found.digest_key())[-1],
+                place=place_digest(place.transport, place.place, found.digest_key().of(reader.now.generation)),
                 although_paused=although_paused,
             )
             async for each in tried:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from safebus.consumers.adapters.places import place_digests
+from safebus.consumers.adapters.places import place_digest, place_digests
 from safebus.consumers.audit.reconcile.places import Stood, places_at, places_of
 from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.keys import PersonKey
@@ -63,6 +63,18 @@ def test_a_digest_tells_sameness_and_not_the_place() -> None:
 
     assert one not in other and len(one) == 64
     assert frozenset(place_digests("webhook", "https://a.example/", PersonKey(b"m" * 32).digests)) != {one}
+
+
+def test_who_lacks_the_next_secret_knows_a_place_until_that_is_in_use() -> None:
+    """A process that delivers may hold it long before; an auditor would have accused it of every delivery."""
+    two, one = PersonKey(b"k" * 32, (b"l" * 32,)).digests, KEY
+    [registered] = place_digests("webhook", "https://a.example/", one)
+
+    assert place_digest("webhook", "https://a.example/", two.of(1)) == registered
+    assert place_digest("webhook", "https://a.example/", two.of(2)) in place_digests(
+        "webhook", "https://a.example/", two
+    )
+    assert place_digest("webhook", "https://a.example/", two.of(2)) != registered
 
 
 def test_those_that_stood_a_moment_before_or_after_count_and_where_none_stood_none_does() -> None:

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, UnsupportedVersionError
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas.errors import NotReachable
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.offsets import Offsets, settled_ends
+from safebus.schemas.kafka.offsets import Offsets, settled_ends, until_settled
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import read_topic
 from safebus.schemas.kafka.writer import Message, Writer
@@ -124,6 +124,18 @@ async def test_a_transaction_that_stays_open_is_named(kafka_broker: Broker, fres
     async with unsettled(kafka_broker, fresh) as (_, surely, all_):
         with pytest.raises(NotReachable, match=rf"^a transaction on `{fresh}` 1 is open for 0\.1 s and more"):
             await settled_ends(surely, all_, [Partition(fresh, 0), Partition(fresh, 1)], patience_s=0.1)
+
+
+async def test_all_of_a_topic_is_waited_for_and_one_that_is_not_there_is_not(kafka_broker: Broker, fresh: str) -> None:
+    connection = Connection(kafka_broker.bootstrap)
+    async with unsettled(kafka_broker, fresh) as (commit, surely, _):
+        await until_settled(connection, f"{fresh}-none")
+        asking = asyncio.ensure_future(until_settled(connection, fresh))
+        assert await asyncio.wait([asking], timeout=0.5) == (set(), {asking})
+        await commit()
+        await asking
+
+        assert await surely.ends_of([Partition(fresh, 1)]) == {Partition(fresh, 1): 2}
 
 
 async def test_where_nothing_is_open_ends_are_told_at_once(broker: Broker, fresh: str) -> None:
