@@ -7,7 +7,8 @@ answer alike. What others are answered does:
     - one is refused: the next to be asked is another one
     - what is refused three times, while others were taken between each, is at fault itself: it is parked
     - what is refused and has nobody beside it, where others were taken after it, says nothing yet of the destination
-      until it was refused three times
+      until it was refused four times, which takes five minutes; where one was taken less than a minute before it, three
+      times, which takes 35 s
     - where three in a row are refused, or all there are, it is the destination: it is held, asked again and again with
       one message at a time, another each time, and nothing is parked for it; where one was taken less than a minute ago
       it takes ten in a row, for of many that are bad three often come together
@@ -99,6 +100,7 @@ class _Suspect:
         times: How often that counts; `asked`: how often it was, all in all.
         others_taken: Since then, and had begun since then.
         beside: Others were taken after it was first refused; they may have begun before.
+        soon_after: One was taken less than `TAKEN_LATELY` before it was first refused.
         of_a_hold: Everything was refused then.
     """
 
@@ -108,6 +110,7 @@ class _Suspect:
     asked: int = 0
     others_taken: bool = False
     beside: bool = False
+    soon_after: bool = False
     of_a_hold: bool = False
 
 
@@ -306,7 +309,9 @@ class Circuit:
         self._answer = answer.code
         suspect = self._suspects.get(key)
         if suspect is None:
-            suspect = self._suspects[key] = _Suspect(now, now, asked=refused_before, beside=refused_before > 0)
+            suspect = self._suspects[key] = _Suspect(
+                now, now, asked=refused_before, beside=refused_before > 0, soon_after=self._taken_lately(now)
+            )
         if self._counts(suspect, now):
             suspect.times, suspect.counted_at, suspect.others_taken = suspect.times + 1, now, False
         suspect.asked, suspect.refused_at, suspect.of_a_hold = suspect.asked + 1, now, False
@@ -343,8 +348,10 @@ class Circuit:
         return self._taken_at is not None and now - self._taken_at < TAKEN_LATELY
 
     def _says_nothing_yet(self, suspect: _Suspect) -> bool:
-        """Nobody is beside it, and others were."""
-        return suspect.beside and suspect.asked <= REFUSALS_TO_PARK
+        """Nobody is beside it, and others were, or were a moment before."""
+        if suspect.beside:
+            return suspect.asked <= REFUSALS_TO_PARK
+        return suspect.soon_after and suspect.asked < REFUSALS_TO_PARK
 
     def _say_nothing_yet(self) -> bool:
         """None of those that were refused since one was last taken does."""

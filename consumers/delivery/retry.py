@@ -15,6 +15,7 @@ Sources: Standard Webhooks 1.0.0, "Deliverability and reliability" (schedule, ji
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
 #: After the first attempt, the second ...; the last one again and again. Source: Standard Webhooks 1.0.0, as Svix does.
@@ -46,7 +47,8 @@ def next_try(
     When to send this message again, under the same id; None: the 72 hours are over.
 
     Args:
-        attempt: Which attempt was the last; the first is 1.
+        attempt: Which attempt was the last; the first is 1. No wait is longer than what comes at the age it has by now:
+            a process that is started three times in a minute asks three times more, and puts nothing off by that.
         first_sent: When the first attempt was made; after a hold, when the hold ended. Time in which we sent
             nothing is no time in which the partner did not answer.
         retry_after_s: What the partner asked for, in seconds from `now`; never asked earlier, up to 24 hours.
@@ -60,9 +62,14 @@ def next_try(
     give_up = first_sent + GIVE_UP_AFTER
     if now >= give_up:
         return None
-    wait = WAITS[min(attempt, len(WAITS)) - 1] * (1 + JITTER * jitter)
+    wait = WAITS[min(attempt - 1, _waited_through(now - first_sent), len(WAITS) - 1)] * (1 + JITTER * jitter)
     # The last attempt is made when the 72 hours end and not up to 12 hours after: a person waits to be told.
     return max(min(now + wait, give_up), now + asked_for(retry_after_s))
+
+
+def _waited_through(age: timedelta) -> int:
+    """How many of the waits one of this age has had, had each been as short as chance makes them."""
+    return sum(ends * (1 - JITTER) <= age for ends in accumulate(WAITS))
 
 
 def refused_for(times: int) -> timedelta:

@@ -211,12 +211,49 @@ def test_one_that_is_refused_while_others_are_under_way_holds_nothing_until_they
     assert waits == [(30, State.LETS_IN), (300, State.LETS_IN), (30, State.HELD)]
 
 
-def test_one_that_is_refused_when_all_others_have_been_answered_holds_it_at_once() -> None:
-    """A folder that is gone is seen at once; what it costs is in decision 18."""
+def test_one_whose_refusal_is_the_last_of_eight_answers_is_tried_three_times_before_it_is_held() -> None:
+    """A firewall that looks first answers last; a folder that is gone looks the same, and is held 35 s later."""
+    circuit, tries, now = Circuit(), [], NOON
+    take(circuit, "other", now=NOON - SECOND)
+    for _ in range(REFUSALS_TO_PARK):
+        verdict = refuse(circuit, "a", others=False, now=now)
+        assert verdict.again_at is not None
+        tries.append(((now - NOON).total_seconds(), verdict.fault, circuit.state))
+        now = verdict.again_at
+
+    assert tries == [
+        (0, Fault.NOT_KNOWN, State.LETS_IN),
+        (5, Fault.NOT_KNOWN, State.LETS_IN),
+        (35, Fault.DESTINATION, State.HELD),
+    ]
+
+
+def test_where_one_comes_before_that_and_is_taken_nobody_is_woken() -> None:
     circuit = Circuit()
     take(circuit, "other", now=NOON - SECOND)
+    refuse(circuit, "a", others=False)
+    take(circuit, "b", began=NOON + 10 * SECOND, now=NOON + 10 * SECOND)
+    third = [refuse(circuit, "a", others=False, now=NOON + s * SECOND).fault for s in (5, 35)]
+
+    assert third == [Fault.NOT_KNOWN] * 2
+    assert (circuit.state, circuit.news) == (State.LETS_IN, [])
+
+
+def test_one_that_is_refused_where_nothing_was_taken_for_a_minute_holds_it_at_once() -> None:
+    circuit = Circuit()
+    take(circuit, "other", now=NOON - 60 * SECOND)
 
     assert refuse(circuit, "a", others=False).fault is Fault.DESTINATION
+
+
+def test_a_place_that_is_gone_for_five_that_wait_is_held_35_seconds_later_too() -> None:
+    circuit, last = Circuit(), Fault.NOT_KNOWN
+    take(circuit, "other", now=NOON - SECOND)
+    for second in (0, 5, 35):
+        for key in "abcde":
+            last = refuse(circuit, key, others=key != "e", now=NOON + second * SECOND).fault
+
+    assert (last, circuit.state) == (Fault.DESTINATION, State.HELD)
 
 
 def test_one_that_a_process_before_this_one_was_refused_beside_others_is_not_everybodys_trouble() -> None:

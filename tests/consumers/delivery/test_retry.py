@@ -33,12 +33,36 @@ def again(
     ],
 )
 def test_a_partner_is_asked_later_each_time(attempt: int, wait: timedelta) -> None:
-    assert again(attempt=attempt) == NOON + wait
+    age = sum(WAITS[: attempt - 1], timedelta())
+    assert again(attempt=attempt, after=age) == NOON + age + wait
+
+
+@pytest.mark.parametrize(
+    ("attempt", "age", "wait"),
+    [
+        (4, timedelta(seconds=3), timedelta(seconds=5)),
+        (5, timedelta(seconds=40), timedelta(minutes=5)),
+        (9, timedelta(minutes=4), timedelta(minutes=5)),
+        (9, timedelta(minutes=20), timedelta(minutes=30)),
+        (9, timedelta(minutes=36), timedelta(hours=2)),
+        (9, timedelta(hours=-20), timedelta(seconds=5)),
+    ],
+)
+def test_three_restarts_in_a_minute_put_nothing_off_for_hours(attempt: int, age: timedelta, wait: timedelta) -> None:
+    """Each process that starts asks at once; how long one waits goes by its age, too."""
+    assert again(attempt=attempt, after=age) == NOON + age + wait
+
+
+def test_attempts_that_each_last_half_a_minute_use_up_one_wait_each() -> None:
+    """Otherwise a partner that answers slowly would be asked less often while its trouble is new."""
+    assert again(attempt=1, after=timedelta(seconds=30)) == NOON + timedelta(seconds=35)
+    assert again(attempt=2, after=timedelta(seconds=65)) == NOON + timedelta(seconds=95)
 
 
 def test_chance_moves_a_wait_by_a_fifth_at_most() -> None:
-    assert again(attempt=3, jitter=-1) == NOON + timedelta(minutes=4)
-    assert again(attempt=3, jitter=1) == NOON + timedelta(minutes=6)
+    age = timedelta(seconds=35)
+    assert again(attempt=3, after=age, jitter=-1) == NOON + age + timedelta(minutes=4)
+    assert again(attempt=3, after=age, jitter=1) == NOON + age + timedelta(minutes=6)
 
 
 def test_after_72_hours_it_is_not_asked_again() -> None:
