@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from safebus.consumers.audit.replay.decision_heads import events_at
 from safebus.consumers.audit.replay.time_span import CLOCKS_APART
+from safebus.consumers.delivery import stages
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Origin, Outcome, Receipt, Stage
 from safebus.schemas.errors import Refused
@@ -202,6 +203,25 @@ async def handed_over(connection: Connection, partner: str, *, since: datetime, 
         if isinstance(receipt, Receipt) and receipt.stage is Stage.HANDED_OVER and since <= receipt.at < until:
             found[receipt.notification_id] = receipt
     return found
+
+
+async def stopped(connection: Connection, partner: str, *, since: datetime, until: datetime) -> dict[str, Receipt]:
+    """
+    What the register forbade in a span and nothing was heard of since: id -> the receipt that says why.
+
+    Raises:
+        NotReachable: Its receipts cannot be read.
+    """
+    found: dict[str, Receipt] = {}
+    async for message in read_topic(connection, topics.receipts_from(partner), since=since):
+        receipt = own_record(message, Receipt, belongs=lambda r: r.partner == partner)
+        if not isinstance(receipt, Receipt):
+            continue
+        if not stages.was_forbidden(receipt):
+            found.pop(receipt.notification_id, None)
+        elif receipt.at < until or receipt.notification_id in found:
+            found[receipt.notification_id] = receipt
+    return {key: receipt for key, receipt in found.items() if receipt.at >= since}
 
 
 async def _permits(

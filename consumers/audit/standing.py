@@ -223,7 +223,11 @@ def _standing(partner: str, register: Register, seen: _Seen, now: datetime) -> S
         why.insert(0, f"until {paused.until:%Y-%m-%d %H:%M} UTC" if paused.until else "until it is resumed")
     if known is not None and known.suspended:
         how, since = How.SUSPENDED, None
-        waits = "; what waits is stopped for good when its turn comes" if seen.undelivered else ""
+        waits = (
+            "; what waits is stopped when its turn comes (after a lift: `deliveries again --stopped`)"
+            if seen.undelivered
+            else ""
+        )
         why = [f"the register forbids it{waits}"]
     return Standing(
         partner,

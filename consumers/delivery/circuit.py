@@ -101,7 +101,7 @@ class _Suspect:
         others_taken: Since then, and had begun since then.
         beside: Others were taken after it was first refused; they may have begun before.
         soon_after: One was taken less than `TAKEN_LATELY` before it was first refused.
-        of_a_hold: Everything was refused then.
+        of_a_hold: Everything was refused then, or something was mended since.
     """
 
     refused_at: datetime
@@ -366,9 +366,16 @@ class Circuit:
         return key not in self._refused and key not in self._asked_at
 
     def mended(self, now: datetime) -> None:
-        """The next round is due, and so is all that waits for a time of its own; a pause it asked for holds."""
+        """
+        The next round is due, and so is all that waits for a time of its own; a pause it asked for holds.
+
+        What was refused before and is taken now shows that it was mended, and not that one server of several is wrong.
+        """
         self.ask_at, self.opened_at = None, now
         self._rounds = self._in_this_round = 0
+        self._flaky_at = None
+        for each in self._suspects.values():
+            each.of_a_hold = True
 
     def try_now(self, now: datetime) -> None:
         """As `mended`, whatever the partner asked for: a person says so."""

@@ -367,6 +367,8 @@ class Ledger:
             new = key not in self._ended and key not in self._maybe_there
             if new and receipt.stage is Stage.STOPPED and _is_sure(receipt, code):
                 self._never.add(key)
+            elif receipt.stage is not Stage.STOPPED:
+                self._never.discard(key)  # a person sent it after all
             attempts = max(self.attempts(key), receipt.attempt)
             self._tried.pop(key, None)
             self._ended[key] = Ended(receipt.stage, receipt.output_digest, attempts)

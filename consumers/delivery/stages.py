@@ -331,6 +331,12 @@ def is_open(receipt: Receipt) -> bool:
     return receipt.stage not in ENDED and receipt.stage is not Stage.NOTICE_HANDED_OVER
 
 
+def was_forbidden(receipt: Receipt) -> bool:
+    """Does it tell of one that ended because the register did not permit it then, and not its publisher?"""
+    of_publisher = (_LINES[Met.TAKEN_BACK].reason, _LINES[Met.NOTHING_THERE].reason)
+    return receipt.stage is Stage.STOPPED and code_of(receipt.reason) not in of_publisher
+
+
 def open_state(*, tried: bool, held: bool) -> OpenState:
     """How one that has not ended stands; all alike while their destination is held."""
     if held:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import typer
 
-from safebus.deploy.cli import one_delivery
+from safebus.deploy.cli import made_again, one_delivery
 from safebus.deploy.cli.event_loop import run
 from safebus.deploy.cli.hands import of_parked
-from safebus.deploy.cli.on_record import put_on_record
 from safebus.deploy.cli.options import (
-    DONE,
     EXECUTE,
     FORM,
     REASON,
-    SOME,
     USAGE,
     Form,
     example,
@@ -29,8 +26,6 @@ from safebus.deploy.cli.output import show
 from safebus.deploy.cli.redriving import (
     ALTHOUGH_PAUSED,
     DESTINATIONS,
-    may,
-    pause_of,
     refused_last,
     say_dry,
     send_again,
@@ -42,13 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from safebus.consumers.audit.in_hand import InHand
-    from safebus.consumers.audit.owed import Owed
     from safebus.consumers.delivery.parked import Parked
-    from safebus.deploy.service.settings import Settings
-
-#: Decisions of so long before the span are looked through, too: a topic keeps a notification for 7 days, and what was
-#: paused, parked or made again is older.
-DECIDED_BEFORE: Final = timedelta(days=30)
 
 app = typer.Typer(
     name="deliveries",
@@ -100,7 +89,7 @@ def deliveries_list(
         left_out = []
     before = 0 if standing is None else sum(each.at < start for each in standing.open)
     if unclear:
-        asked = run(lambda: owed.unclear(connection, partner, since=start - DECIDED_BEFORE))
+        asked = run(lambda: owed.unclear(connection, partner, since=start - made_again.DECIDED_BEFORE))
         found = [each for each in found if each.notification_id in asked]
     rows = [
         {
@@ -190,110 +179,7 @@ def deliveries_redrive(
     raise send_again(found, partner, destinations, again, act, although_paused=although_paused)
 
 
-@app.command(
-    "again",
-    epilog=example(
-        "safebus deliveries again haven --from 2026-11-22T00:00",
-        'safebus deliveries again haven --from 2026-11-22T00:00 --execute --reason "their topic could not be written"',
-        "safebus deliveries again haven --from 2026-11-22T00:00 --restored --destinations destinations.yaml",
-    ),
-)
-def deliveries_again(
-    partner: str = typer.Argument(...),
-    since: str | None = typer.Option(
-        None, "--from", help="decided since (--restored: handed over since), ISO 8601; default: a day ago"
-    ),
-    until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: a minute ago"),
-    restored: bool = typer.Option(
-        False, "--restored", help="the partner lost what it was handed in that time: hand it over once more"
-    ),
-    destinations: Path | None = typer.Option(None, "--destinations", help="YAML; with --restored"),
-    although_paused: bool = ALTHOUGH_PAUSED,
-    output: Form = FORM,
-    execute: bool = EXECUTE,
-    reason: str = REASON,
-) -> None:
-    """
-    Put on a partner's topic what was permitted, stands neither there nor at the partner, and is owed.
-
-    With --restored: a partner went back to an earlier copy of its system; what it was handed since goes to it once
-    more, under the same ids and in the same order, each asked of the register as of now. A web server gets it with the
-    header `safebus-repeated: true`.
-
-    Needs what the worker may do. Its adapter asks the register before it hands anything over. Exit code 3: some cannot
-    be made again.
-    """
-    from safebus.consumers.audit.owed import handed_over, made_again, owed
-    from safebus.deploy.service import rights, settings
-    from safebus.deploy.service.operations import Act
-    from safebus.schemas.errors import BadInput
-    from safebus.schemas.event_schemas import event_schemas
-    from safebus.schemas.nearest import or_the_known
-    from safebus.streams.register.follow import current_register
-
-    needs_reason(execute, reason)
-    now = clock()
-    # What was decided a moment ago is on its way.
-    start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now - timedelta(minutes=1))
-    if start >= end:
-        raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
-    found = settings.load()
-    connection, key = found.connection(), found.person_key()
-    if restored != (destinations is not None):
-        raise stop(USAGE, "--restored and --destinations FILE belong together; give both or neither")
-    if although_paused and not restored:
-        raise stop(USAGE, "--although-paused goes with --restored; what is put on the topic waits for the pause to end")
-
-    async def main() -> tuple[str | None, list[Owed]]:
-        register = await current_register(connection, key=key)
-        if register.partner(partner) is None:
-            raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
-        paused = pause_of(register, partner)
-        if restored:
-            wanted = await handed_over(connection, partner, since=start, until=end)
-            span = {"since": start - DECIDED_BEFORE, "until": end}
-            return paused, await made_again(connection, partner, wanted, **span, key=key, schemas=event_schemas())
-        await may(found, rights.of_putting_on_topic(partner))  # a dry run, too, says what the execution would
-        return paused, await owed(connection, partner, since=start, until=end, key=key, schemas=event_schemas())
-
-    paused, what = run(main)
-    rows = [
-        {
-            "notification_id": each.notification_id,
-            "event_id": each.event_id,
-            "decided_at": each.decided_at.isoformat(timespec="seconds"),
-            "state": each.why if each.output is None else "handed over before" if restored else "owed",
-        }
-        for each in what
-    ]
-    show(rows, output, columns=["notification_id", "event_id", "decided_at", "state"])
-    can = [each for each in what if each.output is not None]
-    if restored and destinations is not None:
-        _hand_over_once_more(
-            found,
-            partner,
-            destinations,
-            can,
-            len(what),
-            execute=execute,
-            reason=reason,
-            although_paused=although_paused,
-            paused=paused,
-        )
-    if paused:
-        say(f"{paused}: what is put on the topic waits there until they go on, and is asked again then")
-    if not execute:
-        say(
-            f"dry run: {len(can)} of {len(what)} would be put on the topic of {partner}; --execute --reason ... does it"
-        )
-    elif can:
-        about = (partner, *(each.notification_id for each in can))
-        put_on_record(found, Act("deliveries again", about, reason, len(can)))
-        run(lambda: _send(found, can))
-        say(f"{len(can)} notifications are on the topic of {partner}; its adapter asks the register before each")
-    else:
-        say(f"nothing is owed to {partner}")
-    raise typer.Exit(SOME if len(can) < len(what) else DONE)
+app.command("again", epilog=made_again.EXAMPLE)(made_again.deliveries_again)
 
 
 def _without_closed(waiting: Sequence[Parked], hands: Mapping[str, InHand]) -> tuple[list[Parked], int]:
@@ -302,59 +188,3 @@ def _without_closed(waiting: Sequence[Parked], hands: Mapping[str, InHand]) -> t
 
     left = [p for p in waiting if hands[p.notification.notification_id].state is not State.CLOSED]
     return left, len(waiting) - len(left)
-
-
-def _hand_over_once_more(
-    found: Settings,
-    partner: str,
-    destinations: Path,
-    can: Sequence[Owed],
-    of: int,
-    *,
-    execute: bool,
-    reason: str,
-    although_paused: bool,
-    paused: str | None,
-) -> None:
-    from safebus.consumers.audit.owed import last_refused
-    from safebus.consumers.delivery.attempt import Delivery
-    from safebus.consumers.delivery.stages import RESTORED
-    from safebus.deploy.service import logs
-    from safebus.deploy.service.operations import Act
-    from safebus.schemas import codec
-    from safebus.schemas.bus_records import Notification
-
-    logs.set_up(logs.for_a_person(found.log_level))
-    if not execute or not can:
-        would_be_sent(found, partner, destinations)
-        if execute:
-            say(f"nothing that was handed to {partner} in that time can be handed over once more")
-        else:
-            would = f"{len(can)} of {of} would be handed to {partner} once more"
-            say_dry(would, paused, although_paused=although_paused)
-        raise typer.Exit(SOME if len(can) < of else DONE)
-    digests = found.person_key().digests
-    values = [each.output.value for each in can if each.output is not None]
-    again = [
-        Delivery.of(
-            codec.decode_record(value, Notification), value, digests, redriven=f"{RESTORED}{reason}", repeated=True
-        )
-        for value in values
-    ]
-    since = min(each.decided_at for each in can)
-    again = refused_last(again, run(lambda: last_refused(found.connection(), partner, since=since)))
-    act = Act("deliveries again", (partner, *(each.notification_id for each in can)), reason, len(can))
-    raise send_again(found, partner, destinations, again, act, although_paused=although_paused)
-
-
-async def _send(found: Settings, what: Sequence[Owed]) -> None:
-    from safebus.schemas.kafka.writer import Writer
-    from safebus.streams.worker import messages
-
-    outbound = Writer(found.connection(), client_id="operator")
-    await outbound.start()
-    try:
-        key = found.person_key()
-        await outbound.send_all(messages.notification(each.output, key) for each in what if each.output is not None)
-    finally:
-        await outbound.stop()

@@ -153,6 +153,9 @@ def _sum_up(account: Account) -> None:
         say(f"{copies} copies, byte for byte, of decisions, notifications or receipts: work that was redone")
     if noted.sent_again_by_hand:
         say(f"{noted.sent_again_by_hand} were handed over once more because a person sent them again")
+    if noted.sent_again_not_taken:
+        what = f"{noted.sent_again_not_taken} that were handed over before were sent again by a person and not taken"
+        say(f"{what}: they count as handed over, and stand among the parked (`safebus parked list PARTNER`)")
     for where, at in noted.events_kept_since.items():
         say(f"{where} is kept since {_time(at)} only: what was published there before is not counted")
     if noted.event_no_longer_kept:

@@ -14,6 +14,7 @@ from test_commands import incident, notification_id, safebus
 from safebus.deploy.local.demo.demonstrate import RECIPIENTS
 from safebus.deploy.service.operations import system_user
 from safebus.schemas.bus_records import Stage
+from safebus.streams.register.entries import Entry
 
 pytestmark = pytest.mark.flow
 
@@ -226,7 +227,50 @@ async def test_one_that_was_not_tried_yet_says_what_it_waits_for(bus: Bus) -> No
 def test_restored_needs_to_know_where(bus: Bus) -> None:
     done = safebus(bus, "deliveries", "again", ASH, "--restored")
 
-    assert done.returncode == 2 and "--destinations FILE belong together" in done.stderr
+    assert done.returncode == 2 and "--destinations FILE goes with --restored or --stopped" in done.stderr
+
+
+async def test_what_a_suspension_stopped_is_handed_over_once_that_is_lifted(bus: Bus) -> None:
+    """Somebody suspended the wrong school for an hour. What it was owed is found, and handed over once it may be."""
+    destinations = bus.partners.destinations(RECIPIENTS)
+    await bus.register_destination(ASH, destinations)
+    since = utc_now()
+    school = (await bus.register_now()).partners[ASH]
+    events = [incident(), incident()]
+    mine = [await notification_id(bus, event, ASH) for event in events]
+    safebus(bus, "partners", "pause", ASH, "--execute", "--reason", "they move offices")
+    try:
+        for event in events:
+            await bus.publish(event)
+        await bus.until(
+            lambda s: {e.event_id for e in events} <= {r.event_id for r in s.receipts}, "the others to have it"
+        )
+        await bus.register(Entry(f"partner/{ASH}", "partner", school.model_copy(update={"suspended": True}), "test"))
+        safebus(bus, "partners", "resume", ASH, "--execute", "--reason", "they have moved")
+        stopped = {(each, Stage.STOPPED) for each in mine}
+        await bus.until(lambda s: stopped <= {(r.notification_id, r.stage) for r in s.receipts}, "them to be stopped")
+        to = ("--from", since.isoformat(), "--to", (utc_now() + timedelta(seconds=1)).isoformat())
+        again = ("deliveries", "again", ASH, *to, "--stopped", "--destinations", str(destinations))
+        too_early = safebus(bus, *again, "-o", "json")
+    finally:
+        await bus.register(Entry(f"partner/{ASH}", "partner", school, "test"))
+    dry = safebus(bus, *again)
+    done = safebus(bus, *again, "--execute", "--reason", "it was the wrong school")
+    twice = safebus(bus, *again, "--execute", "--reason", "it was the wrong school")
+    await bus.register_end(f"destination/{ASH}")
+    there = {path.stem for path in bus.partners.drop_folder(ASH).glob("*.json")}
+    counts = json.loads(safebus(bus, "reconcile", "--from", since.isoformat(), "-o", "json").stdout)
+
+    assert {row["state"] for row in json.loads(too_early.stdout)} == {
+        "stopped: PARTNER_SUSPENDED (R01); still not permitted: PARTNER_SUSPENDED (R01)"
+    }
+    assert f"0 of 2 would be handed to {ASH}" in too_early.stderr
+    assert f"2 of 2 would be handed to {ASH}" in dry.stderr
+    assert (done.returncode, f"2 of 2 handed over to {ASH}" in done.stderr) == (0, True), done.stderr
+    assert f"nothing that was stopped for {ASH} in that time can be handed over now" in twice.stderr
+    assert set(mine) <= there
+    assert {listed(bus)[each]["reason"] for each in mine} == {"redriven: it was the wrong school"}
+    assert counts["partners"][ASH]["stopped"] == 0, counts
 
 
 async def test_what_is_parked_is_assigned_closed_and_open_again_when_it_is_refused_again(bus: Bus) -> None:

@@ -168,6 +168,7 @@ class Noted:
     same_notification_again: int = 0
     handed_over_again: int = 0
     sent_again_by_hand: int = 0  # to a partner that had lost what it was handed
+    sent_again_not_taken: int = 0  # to such a one, which did not take it then: it is parked, and handed over before
     decided_and_told_of_nobody: int = 0  # NO_RECIPIENT, REDO_DIFFERS: decided, and a person looks as well
     event_no_longer_kept: int = 0  # decided in the span, and its event cannot be looked at any more
     oldest_waiting_at: int | None = None  # milliseconds since 1970

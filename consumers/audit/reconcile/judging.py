@@ -104,6 +104,7 @@ def judge(matched: Matching, found: SecondLook) -> Account:
         _judge_strangers(matched, facts, found)
     for published in matched.open.values():
         _judge_event(matched, published, found)
+    _judge_sent_again(matched)
     for expected in matched.expected.values():
         if expected.counts:
             _judge_delivery(matched, expected)
@@ -197,6 +198,14 @@ def _judge_strangers(matched: Matching, facts: list[OnTopic | Handled], found: S
             matched.find(Discrepancy.UNKNOWN_RECEIPT, fact.place, what=what, **ids)
 
 
+def _judge_sent_again(matched: Matching) -> None:
+    """What was handed over, and sent again by hand to a partner that had lost it, which did not take it then."""
+    for (partner, notification_id), stage in matched.sent_again.items():
+        known = matched.expected.get((partner, notification_id))
+        lost_again = stage is Stage.PARKED and (known is None or known.stage is Stage.HANDED_OVER)
+        matched.account.noted.sent_again_not_taken += lost_again
+
+
 def _judge_event(matched: Matching, published: Published, found: SecondLook) -> None:
     agency = matched.account.agency(published.agency)
     if not _passed(matched, published.place):
@@ -231,7 +240,8 @@ def _judge_event(matched: Matching, published: Published, found: SecondLook) -> 
 def _judge_delivery(matched: Matching, expected: Expected) -> None:
     partner, terms = matched.account.partner(expected.partner), matched.terms
     gone = expected.on_topic_at is None and matched.no_longer_kept(expected)
-    if gone and expected.stage is not Stage.PARKED:  # what is parked stands on another topic, for ever
+    # What is parked stands on another topic, for ever.
+    if gone and expected.stage not in (Stage.PARKED, Stage.STOPPED):
         partner.expired += 1
         _name(
             matched,

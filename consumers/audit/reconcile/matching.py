@@ -41,7 +41,6 @@ WITH_DECISION = frozenset({Aside.NO_RECIPIENT, Aside.FOR_A_PERSON, Aside.REDO_DI
 REASONS = frozenset(map(str, SET_ASIDE))
 
 _PUBLISHED = topics.published_by("any").removesuffix("any")
-_FINISHED = frozenset({Stage.HANDED_OVER, Stage.STOPPED})
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Terms:
 @dataclass(slots=True)
 class Expected:
     """
-    A notification that a decision permits, until it is handed over or stopped.
+    A notification that a decision permits, until it is handed over.
 
     Attributes:
         counts: Its event was published in the span.
@@ -109,6 +108,7 @@ class Matching:
         self.told_of_nobody: dict[Place, WasSetAside] = {}  # WITH_DECISION, and the decision not seen yet
         self.expected: dict[_Key, Expected] = {}
         self.unmatched: dict[_Key, list[OnTopic | Handled]] = defaultdict(list)
+        self.sent_again: dict[_Key, Stage] = {}  # by hand, though handed over before: what came of it last
         self.unread: dict[Place, list[Decided | WasSetAside]] = defaultdict(list)  # about a record not read yet
         self.again: list[Decided] = []  # of an origin that has one
         self.elsewhere: list[Decided] = []  # decided in the span, and published outside of it; without answers
@@ -313,12 +313,17 @@ class Matching:
     def _handled(self, receipt: Handled) -> None:
         key = (receipt.partner, receipt.notification_id)
         expected = self.expected.get(key)
+        if expected is not None and expected.stage is not Stage.HANDED_OVER:
+            self.sent_again.pop(key, None)  # it was not known yet that this one had not been handed over before
+        elif receipt.by_hand and self.in_span(receipt.at):
+            self.sent_again[key] = receipt.stage
         if expected is None:
             self.unmatched[key].append(receipt)
             return
         if receipt.stage is Stage.HANDED_OVER and (expected.counts or self.in_span(receipt.at)):
             self.handed_over(receipt, expected.digests, again=expected.stage is Stage.HANDED_OVER)
-        if expected.stage not in _FINISHED:
+        # What was stopped stays so, unless a person sends it after all.
+        if expected.stage is not Stage.HANDED_OVER and (expected.stage is not Stage.STOPPED or receipt.by_hand):
             expected.stage_since = expected.stage_since if expected.stage is receipt.stage else receipt.at
             expected.stage = receipt.stage
         self._forget_if_finished(key, expected)
@@ -363,7 +368,7 @@ class Matching:
         return expected.decided_at < self.terms.kept_since.get(expected.partner, 0)
 
     def _forget_if_finished(self, key: _Key, expected: Expected) -> None:
-        if expected.stage not in _FINISHED:
+        if expected.stage is not Stage.HANDED_OVER:
             return
         if expected.on_topic_at is None and not self.no_longer_kept(expected):
             return
@@ -371,5 +376,4 @@ class Matching:
         if expected.counts:
             partner = self.account.partner(expected.partner)
             partner.on_topic += 1
-            partner.handed_over += expected.stage is Stage.HANDED_OVER
-            partner.stopped += expected.stage is Stage.STOPPED
+            partner.handed_over += 1

@@ -10,12 +10,14 @@ import pytest
 from a_decided_bus import KEY, DecidedBus, decided_bus
 from a_pieces import in_blocks_of
 
-from safebus.consumers.audit.owed import Owed, owed, unclear
+from safebus.consumers.audit.owed import Owed, owed, stopped, unclear
+from safebus.consumers.delivery.stages import TAKEN_BACK
 from safebus.deploy.local.brokers import Broker
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Receipt, Stage
 from safebus.schemas.event_schemas import event_schemas
-from safebus.schemas.kafka.writer import Message
+from safebus.schemas.kafka.connection import Connection
+from safebus.schemas.kafka.writer import Message, Writer
 from safebus.streams.rules.sharing import Shared
 
 HAVEN = "haven"
@@ -89,6 +91,60 @@ async def test_what_is_at_the_partner_or_no_longer_permitted_is_not_owed(
     await bus.outbound.send_all([Message(topics.receipts_from(HAVEN), b"k", value, (), 0)])
 
     assert len(await of(bus, shared)) == still
+
+
+async def test_what_the_register_forbade_is_found_until_something_else_is_heard_of_it(
+    own_broker: Broker, fresh: str
+) -> None:
+    own_broker.create_topics({topics.receipts_from(fresh): 1})
+    connection = Connection(own_broker.bootstrap)
+    outbound = Writer(connection, client_id="test")
+    await outbound.start()
+    since = datetime.now(UTC).replace(microsecond=0)
+    told = [
+        ("suspended", Stage.STOPPED, "PARTNER_SUSPENDED (R01)", 0),
+        ("taken back", Stage.STOPPED, TAKEN_BACK, 0),
+        ("nothing there", Stage.STOPPED, "nothing_to_take_back", 0),
+        ("sent after all", Stage.STOPPED, "AGREEMENT_EXPIRED (R03)", 0),
+        ("sent after all", Stage.HANDED_OVER, "redriven: renewed", 1),
+        ("taken back later", Stage.STOPPED, "PARTNER_SUSPENDED (R01)", 0),
+        ("taken back later", Stage.STOPPED, TAKEN_BACK, 1),
+        ("twice", Stage.STOPPED, "PARTNER_SUSPENDED (R01)", 0),
+        ("twice", Stage.STOPPED, "AGREEMENT_EXPIRED (R03); redriven: was it?", 90),
+        ("before", Stage.STOPPED, "PARTNER_SUSPENDED (R01)", -90),
+        ("later", Stage.STOPPED, "PARTNER_SUSPENDED (R01)", 90),
+    ]
+    try:
+        await outbound.send_all(
+            Message(topics.receipts_from(fresh), b"k", codec.encode_record(a_receipt(fresh, *one, since)), (), 0)
+            for one in told
+        )
+        found = await stopped(connection, fresh, since=since, until=since + timedelta(seconds=60))
+    finally:
+        await outbound.stop()
+
+    assert {key: receipt.reason for key, receipt in found.items()} == {
+        "suspended": "PARTNER_SUSPENDED (R01)",
+        "twice": "AGREEMENT_EXPIRED (R03); redriven: was it?",
+    }
+
+
+def a_receipt(partner: str, notification_id: str, stage: Stage, reason: str, seconds: int, since: datetime) -> Receipt:
+    return Receipt(
+        notification_id=notification_id,
+        event_id=str(uuid.uuid4()),
+        partner=partner,
+        transport="folder",
+        stage=stage,
+        attempt=1,
+        at=since + timedelta(seconds=seconds),
+        answer="ok",
+        reason=reason,
+        subject_token="t" * 64,
+        purpose="safeguarding",
+        consent_meaning=None,
+        output_digest="",
+    )
 
 
 async def test_what_was_taken_back_since_never_arrives_after_the_word_that_it_was_wrong(bus: DecidedBus) -> None:

@@ -591,6 +591,46 @@ def test_the_last_stage_counts() -> None:
     assert account(facts).partners == {"school": SCHOOL}
 
 
+def test_what_was_stopped_stays_so_unless_a_person_sends_it_after_all() -> None:
+    stopped = [published(), decided(), on_topic(), receipt(Stage.STOPPED)]
+    late = account([*stopped, receipt(Stage.WAITING)])
+    sent = account([*stopped, receipt(by_hand=True)])
+    parked = account([*stopped, receipt(Stage.PARKED, by_hand=True)])
+    no_longer_kept = replace(TERMS, kept_since={"school": NOON + HOUR})
+    gone = account([published(), decided(), receipt(Stage.STOPPED)], no_longer_kept)
+
+    assert [(a.partners["school"].stopped, a.partners["school"].handed_over) for a in (late, sent, parked, gone)] == [
+        (1, 0),
+        (0, 1),
+        (0, 0),
+        (1, 0),
+    ]
+    assert parked.partners["school"].parked == 1
+    assert [named(each) for each in (late, sent, parked, gone)] == [[]] * 4
+
+
+def test_what_a_person_sent_again_and_was_not_taken_is_said_beside_what_was_handed_over() -> None:
+    """Lists say that three are parked, and the sum that all were handed over: both are true."""
+    lost, mine = receipt(Stage.PARKED, by_hand=True), [published(), decided(), on_topic()]
+    first_parked = [receipt(Stage.PARKED), lost, receipt(by_hand=True)]
+    facts = {
+        "not taken": [*whole(), lost],
+        "receipts first": [receipt(), lost, *mine],
+        "topic last": [published(), decided(), receipt(), lost, on_topic()],
+        "taken at last": [*whole(), lost, receipt(by_hand=True)],
+        "parked, then taken": [*mine, *first_parked],
+        "parked, then taken, receipts first": [*first_parked, *mine],
+        "by itself": [*whole(), receipt(Stage.PARKED)],
+        "of another day": [*whole(), replace(lost, at=NOON + 2 * HOUR)],
+    }
+
+    assert {how: account(each).noted.sent_again_not_taken for how, each in facts.items()} == dict.fromkeys(facts, 0) | {
+        "not taken": 1,
+        "receipts first": 1,
+        "topic last": 1,
+    }
+
+
 def test_what_was_handed_over_stays_so() -> None:
     """An adapter parks a second notification of the same id with other bytes; the first is at the partner."""
     early = [published(), decided(), receipt(), receipt(Stage.PARKED, digest="x"), on_topic()]

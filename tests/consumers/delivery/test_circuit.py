@@ -375,6 +375,27 @@ def test_a_person_can_have_it_asked_at_once() -> None:
     assert circuit.choose(heads("a"), now=NOON, under_way=0) == ["a"]
 
 
+def test_what_was_refused_and_is_taken_once_a_person_has_mended_it_makes_no_destination_flaky() -> None:
+    """A firewall let it in after a telephone call; for an hour the page said that one of several servers was wrong."""
+    circuit = Circuit()
+    refuse(circuit, "a", others=True)
+    take(circuit, "b", now=NOON + SECOND)
+    take(circuit, "a", now=NOON + 2 * SECOND)
+    flaky = circuit.says().flaky_until
+    refuse(circuit, "c", others=True, now=NOON + 3 * SECOND)
+    take(circuit, "d", now=NOON + 4 * SECOND)
+    circuit.try_now(NOON + 5 * SECOND)
+    take(circuit, "c", now=NOON + 6 * SECOND)
+    after = circuit.says().flaky_until
+    refuse(circuit, "e", others=True, now=NOON + 7 * SECOND)
+    take(circuit, "f", now=NOON + 8 * SECOND)
+    take(circuit, "e", now=NOON + 9 * SECOND)
+
+    assert flaky == NOON + timedelta(hours=1, seconds=2)
+    assert after is None
+    assert circuit.says().flaky_until == NOON + timedelta(hours=1, seconds=9)
+
+
 def test_what_is_mended_is_asked_at_once_but_in_no_pause_that_the_partner_asked_for() -> None:
     held, slowed = Circuit(), Circuit()
     refuse(held, "a", others=False)

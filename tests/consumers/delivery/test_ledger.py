@@ -120,6 +120,17 @@ async def test_what_was_certainly_not_taken_does_not(connection: Connection) -> 
         assert ledger.on_consent() == {}
 
 
+async def test_what_a_person_handed_over_after_it_was_stopped_was_handed_over(connection: Connection) -> None:
+    """Else what takes it back would be kept from a partner that has it."""
+    async with a_process(connection) as ledger:
+        await note(ledger, Stage.STOPPED, "PARTNER_SUSPENDED (R01)", NOT_SENT, attempt=0)
+        before = ledger.never_handed_over(ID)
+        await note(ledger, Stage.HANDED_OVER, "redriven: it was the wrong school")
+        after = ledger.never_handed_over(ID)
+    async with a_process(connection) as next_one:
+        assert (before, after, next_one.never_handed_over(ID)) == (True, False, False)
+
+
 async def test_what_another_process_handed_over_is_seen_without_a_restart(connection: Connection) -> None:
     """An operator redrives, or a process had the partition before."""
     async with a_process(connection) as running, a_process(connection) as other:
