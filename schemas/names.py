@@ -8,6 +8,8 @@ because a name is not known is no name.
     O'Brien, O’Brien, OBRIEN, O Brien          one family name: case, apostrophes, hyphens and spaces, accents however
     Smith-Jones, Smith Jones, SMITH JONES      composed, letters that English keyboards do not have
     Ava Rose, Ava, Ava-Rose                    one first name: the first word counts, others are middle names
+    Anne-Marie, Anne Marie, Annemarie          one, too: the first two words may be written as one; but
+    Anne, Annemarie                            two
     Smith-Jones, Jones                         two: the parts of a family name tell people apart
     Hart, (nothing), Unknown                   nothing to compare; absent is not different
 
@@ -95,10 +97,10 @@ def agree(one: Name, other: Name) -> bool | None:
         None: There is no part that both give, so neither confirms nor contradicts the other.
     """
     found = [
-        mine == theirs
+        not mine.isdisjoint(theirs)
         for mine, theirs in (
-            (first_name(one.given), first_name(other.given)),
-            (family_name(one.family), family_name(other.family)),
+            (set(first_names(one.given)), set(first_names(other.given))),
+            ({family_name(one.family)} - {""}, {family_name(other.family)} - {""}),
         )
         if mine and theirs
     ]
@@ -112,8 +114,14 @@ def family_name(family: str | None) -> str:
 
 def first_name(given: str | None) -> str:
     """The first word of a first name that is one, folded; empty: there is none."""
+    return next(iter(first_names(given)), "")
+
+
+def first_names(given: str | None) -> tuple[str, ...]:
+    """The first word of a first name that is one, and the first two as one word, if there are two; folded."""
     words = (fold(word) for word in _BETWEEN_WORDS.split(named(given) or ""))
-    return next((word for word in words if word and word not in NOBODYS_NAMES and not word.isdecimal()), "")
+    of_a_name = [word for word in words if word and word not in NOBODYS_NAMES and not word.isdecimal()]
+    return tuple(of_a_name[:1]) if len(of_a_name) < 2 else (of_a_name[0], of_a_name[0] + of_a_name[1])
 
 
 def named(name: str | None) -> str | None:

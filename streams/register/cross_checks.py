@@ -20,6 +20,7 @@ from safebus.streams.register.words import misspelt
 from safebus.streams.rules.agreements import Agreement, Flow, Status
 from safebus.streams.rules.bases import Basis, BasisKind, EventRule
 from safebus.streams.rules.consent import ConsentEntry, Meaning
+from safebus.streams.rules.identity import AS_ONE_WORD
 from safebus.streams.rules.parties import KnownPerson, Partner
 
 
@@ -147,7 +148,7 @@ def _weaker(entry: Entry, register: Register) -> Iterator[str]:
             yield f"this young person lives independently and decides, and this would give it to a parent{how}"
         if known is not None and known.competent_since is not None and body.competent_since != known.competent_since:
             yield f"this person was found competent to decide, and this would change it{how}"
-        if known is not None and set(known.confirm) - set(body.confirm):
+        if known is not None and set(known.confirm) - set(body.confirm) - {AS_ONE_WORD}:
             yield f"this person is confirmed by name or birth date, and this would end it{how}"
         others = {p for token in body.tokens.items() for p in register.persons_with(*token)} - {body.person_id}
         if others:

@@ -26,7 +26,7 @@ from typing import Final
 from safebus.schemas.bus_records import Accused
 from safebus.schemas.keys import PersonKey
 from safebus.schemas.names import LETTERS, NOBODYS_NAMES, named
-from safebus.streams.rules.identity import confirm_tokens, near_dates
+from safebus.streams.rules.identity import confirm_tokens, contradicted, first_names, near_dates, same_first_name
 from safebus.streams.rules.parties import KnownPerson
 
 _MOST_WORDS: Final = 6  # of one name
@@ -135,7 +135,7 @@ def described(family_name: str | None, given_name: str | None, born: date | None
     dates = {day for day in (born, _changed_over(born)) if day is not None}
     return Alike(
         frozenset({*_family(words, key), *_one(said, "family_name")}),
-        frozenset({*_given(words, key), *_one(said, "given_name")}),
+        frozenset({*_given(words, key), *first_names(said)}),
         frozenset(
             token for day in dates for token in (*near_dates(day, key), *confirm_tokens(None, day, key).values())
         ),
@@ -168,7 +168,7 @@ def known(person: KnownPerson) -> Alike:
     """The same for a person of the register."""
     return Alike(
         frozenset({*person.family_alike, *_one(person.confirm, "family_name")}),
-        frozenset({*person.given_alike, *_one(person.confirm, "given_name")}),
+        frozenset({*person.given_alike, *first_names(person.confirm)}),
         frozenset({*person.near, *_one(person.confirm, "date_of_birth")}),
         person.confirm,
     )
@@ -177,7 +177,7 @@ def known(person: KnownPerson) -> Alike:
 def agrees(one: Accused, known: KnownPerson | None) -> bool:
     """Nothing that was said of them speaks against the person whose number they go by."""
     said = dict(each.split(" ") for each in one.confirm)
-    return known is not None and all(known.confirm.get(name, token) == token for name, token in said.items())
+    return known is not None and not contradicted(said, known.confirm)
 
 
 def may_be_one(one: Alike, other: Alike, *, keeps_out: bool = False) -> bool:
@@ -195,8 +195,11 @@ def may_be_one(one: Alike, other: Alike, *, keeps_out: bool = False) -> bool:
     }
     against = [name for name, alike in found.items() if not alike and name in one.stated and name in other.stated]
     if sum(found.values()) >= 2:
-        names = ("family_name", "given_name")
-        return found["date_of_birth"] or not against or all(one.stated.get(n) == other.stated.get(n) for n in names)
+        family = one.stated.get("family_name") == other.stated.get("family_name")
+        first = same_first_name(one.stated, other.stated)
+        if first is None:
+            first = not first_names(one.stated) and not first_names(other.stated)
+        return found["date_of_birth"] or not against or (family and first)
     if keeps_out and against == ["given_name"] and not found["date_of_birth"]:
         name = one.stated.get("family_name")
         same = name is not None and name == other.stated.get("family_name")

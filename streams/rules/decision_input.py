@@ -21,7 +21,7 @@ from safebus.schemas.names import fold
 from safebus.schemas.uk_day import uk_day
 from safebus.streams.rules import adversary, safe_places
 from safebus.streams.rules.adversary import Sides
-from safebus.streams.rules.identity import Matched, confirm_tokens
+from safebus.streams.rules.identity import Matched, confirm_tokens, same_first_name
 from safebus.streams.rules.lookups import Lookups
 from safebus.streams.rules.plausible import implausible
 from safebus.streams.rules.reasons import Code, why
@@ -120,7 +120,7 @@ def _maybe_known(event: Event, matched: Matched, register: Lookups, key: PersonK
             continue
         said = confirm_tokens(person.family_name, person.date_of_birth, key, given_name=person.given_name)
         others = map(register.person, register.persons_born_as(said) - there)
-        if said.get("given_name", "") in {other.confirm.get("given_name") for other in others if other is not None}:
+        if any(other is not None and same_first_name(said, other.confirm) for other in others):
             yield person.ref
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 
 from safebus.schemas import names
 from safebus.schemas.events import Event, IdentityEvent, Person, PersonRole
@@ -107,11 +108,34 @@ def confirm_tokens(
     found: dict[str, str] = {}
     if family := names.family_name(family_name):
         found["family_name"] = key.token("family_name", family)
-    if first := names.first_name(given_name):
-        found["given_name"] = key.token("given_name", first)
+    for part, name in zip(_FIRST_NAMES, names.first_names(given_name), strict=False):
+        found[part] = key.token("given_name", name)
     if born is not None and born not in names.NOBODYS_DAYS:
         found["date_of_birth"] = key.token("date_of_birth", born.isoformat())
     return found
+
+
+AS_ONE_WORD: Final = "given_name_as_one_word"
+#: The first word of a first name, and the first two as one: either is enough to be the same.
+_FIRST_NAMES: Final = ("given_name", AS_ONE_WORD)
+
+
+def contradicted(said: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    """Names of the parts of `confirm_tokens` that both sides give, and differently."""
+    parts = (part for part in said.keys() & known.keys() if part not in _FIRST_NAMES and said[part] != known[part])
+    first = ["given_name"] if same_first_name(said, known) is False else []
+    return sorted([*parts, *first])
+
+
+def same_first_name(said: Mapping[str, str], known: Mapping[str, str]) -> bool | None:
+    """By their `confirm_tokens`; None: one of them gives none."""
+    one, other = first_names(said), first_names(known)
+    return not one.isdisjoint(other) if one and other else None
+
+
+def first_names(confirm: Mapping[str, str]) -> frozenset[str]:
+    """Those of `confirm_tokens` that stand for a first name."""
+    return frozenset(confirm[part] for part in _FIRST_NAMES if part in confirm)
 
 
 def near_dates(born: date | None, key: PersonKey) -> frozenset[str]:
@@ -216,8 +240,7 @@ def _confirmed(
         detail = "a subject goes by a number from before their adoption"
         return Doubt(Aside.IDENTITY_AMBIGUOUS, "nhs", detail, maybe)
     said = confirm_tokens(person.family_name, person.date_of_birth, key, given_name=person.given_name)
-    wrong = sorted(name for name, token in said.items() if known.confirm.get(name, token) != token)
-    if wrong:
+    if wrong := contradicted(said, known.confirm):
         detail = f"`{wrong[0]}` does not confirm the identifier of a subject"
         return Doubt(Aside.IDENTITY_MISMATCH, wrong[0], detail, maybe)
     others = register.persons_born_as(known.confirm) - maybe
@@ -230,10 +253,10 @@ def _confirmed(
 
 def _told_by_first_name(said: Mapping[str, str], known: KnownPerson, others: frozenset[str], register: Lookups) -> bool:
     """A first name that is given on both sides, and that none of the others has (Mary-Kate and Mary-Ann are Mary)."""
-    if "given_name" not in said or "given_name" not in known.confirm:
+    if same_first_name(said, known.confirm) is None:
         return False
     twins = (register.person(each) for each in others)
-    return all(twin is None or twin.confirm.get("given_name") != said["given_name"] for twin in twins)
+    return not any(twin is not None and same_first_name(said, twin.confirm) for twin in twins)
 
 
 def _superseded(event: Event, person: Person, key: PersonKey) -> Iterator[tuple[str, str]]:

@@ -53,7 +53,7 @@ class KnownPerson(FrozenModel):
 
     Attributes:
         tokens: Scheme -> token: `nhs`, `upn`, `local:<agency>`, `unborn`.
-        confirm: `family_name`, `given_name`, `date_of_birth` -> token, to catch a number that belongs to someone else.
+        confirm: Names as `identity.confirm_tokens` gives them -> token, to catch a number that belongs to someone else.
         near: Tokens of the date of birth with one part left out, for whom a slip in a date must not hide.
         family_alike, given_alike: Tokens of what the names sound like, of those who work for or govern somebody.
         superseded: Tokens of numbers that were replaced; whoever still goes by one is this person.

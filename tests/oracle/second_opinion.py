@@ -139,8 +139,13 @@ def _same_name(one: str, other: str) -> bool:
 
 
 def _same_first(one: str, other: str) -> bool:
-    """Middle names make no other person, and neither does a hyphen where the other has a space."""
-    return _same_name(_first(one), _first(other))
+    """Middle names make no other person, nor does a hyphen where the other has a space, or nothing at all."""
+    return _same_name(_first(one), _first(other)) or bool({*_starts(one)} & {*_starts(other)})
+
+
+def _starts(given: str) -> list[str]:
+    words = [_folded(word) for word in given.replace("-", " ").split() if _folded(word)]
+    return [words[0], "".join(words[:2])] if words else []
 
 
 def _first(given: str) -> str:
