@@ -15,6 +15,7 @@ from types import FrameType
 import typer
 
 from safebus.deploy.cli import (
+    audit,
     bench,
     consent,
     deliver,
@@ -59,6 +60,7 @@ for one in (
     consent,
     policy,
     replay,
+    audit,
     partners,
     deliveries,
     parked,

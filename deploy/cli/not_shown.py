@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from safebus.deploy.service.settings import Settings
 
 
+def not_shown(found: Settings, partners: Iterable[str]) -> list[str]:
+    """Names of the topics of the register that are not there, or that this certificate is not shown."""
+    from safebus.deploy.service.topic_plan import wanted
+    from safebus.schemas.kafka.topic_list import topics_there
+
+    there = run(lambda: topics_there(found.connection()))
+    return [topic.name for topic in wanted(partners) if topic.name not in there]
+
+
 def say_what_is_not_shown(found: Settings, partners: Iterable[str]) -> bool:
     """
     Say which topics of the register this certificate is not shown: nothing that stands there is counted.
@@ -24,11 +33,7 @@ def say_what_is_not_shown(found: Settings, partners: Iterable[str]) -> bool:
     Returns:
         Whether there are any.
     """
-    from safebus.deploy.service.topic_plan import wanted
-    from safebus.schemas.kafka.topic_list import topics_there
-
-    there = run(lambda: topics_there(found.connection()))
-    hidden = [topic.name for topic in wanted(partners) if topic.name not in there]
+    hidden = not_shown(found, partners)
     if hidden:
         more = f" and {len(hidden) - 20} more" if len(hidden) > 20 else ""
         say(f"not there, or not shown to this certificate, and so not looked at: {', '.join(hidden[:20])}{more}")

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from safebus.deploy.service.terminal import cell, clock, say, tell
 
 if TYPE_CHECKING:  # everything else is imported when it is needed: `--help` answers at once
     from safebus.consumers.audit.reconcile.balance import Account, AgencyCount
+    from safebus.consumers.audit.reconcile.reconcile import Asked
+    from safebus.deploy.service.settings import Settings
 
 app = typer.Typer()
 
@@ -38,12 +40,9 @@ def reconcile(
     output: Form = FORM,
 ) -> None:
     """Count events end to end and name each that was lost, doubled or sent undecided. Reads only; exit code 3: some."""
-    from safebus.consumers.audit.reconcile.places import places_of
     from safebus.consumers.audit.reconcile.reconcile import Asked
-    from safebus.consumers.audit.reconcile.reconcile import reconcile as count
+    from safebus.consumers.audit.reconcile.words import in_words
     from safebus.deploy.service import settings
-    from safebus.streams.register.follow import RegisterReader
-    from safebus.streams.register.history import history
     from safebus.streams.worker.app import GROUP
 
     found = settings.load()
@@ -56,40 +55,48 @@ def reconcile(
     )
     if asked.since >= asked.until:
         raise stop(USAGE, f"--from {asked.since.isoformat()} is not before --to {asked.until.isoformat()}; swap them")
-    connection = found.connection()
-    bar, advance = progress("records read")
-
-    async def main() -> tuple[Account, list[str]]:
-        key = found.digest_key()
-        # With another bus's key everything would be somebody's fault.
-        reader = RegisterReader(connection, key=key)
-        await reader.start()
-        try:
-            partners = list(reader.now.partners)
-            places = places_of(history(reader.log, reader.taken_in), key)
-        finally:
-            await reader.stop()
-        known = replace(asked, registered=frozenset(partners), places=places)
-        with bar:
-            return await count(connection, known, key=key, clock=clock, progress=advance), partners
-
-    account, partners = run(main)
+    account, partners = run(lambda: counted(found, asked))
     if output is Form.JSON:
         tell(json.dumps(_as_json(account, asked.since, asked.until), indent=2))
     elif output is Form.CSV:
         show(_as_rows(account), output, columns=_ROW)
     else:
         _tables(account)
-    _sum_up(account)
+    for each in in_words(account):
+        say(each)
     hidden = say_what_is_not_shown(found, partners)
     raise typer.Exit(DONE if account.adds_up() and not hidden else SOME)
 
 
+async def counted(found: Settings, asked: Asked) -> tuple[Account, list[str]]:
+    """What was counted, and the partners of the register, which says where each is delivered to."""
+    from safebus.consumers.audit.reconcile.places import places_of
+    from safebus.consumers.audit.reconcile.reconcile import reconcile as count
+    from safebus.streams.register.follow import RegisterReader
+    from safebus.streams.register.history import history
+
+    key, connection = found.digest_key(), found.connection()
+    bar, advance = progress("records read")
+    # With another bus's key everything would be somebody's fault.
+    reader = RegisterReader(connection, key=key)
+    await reader.start()
+    try:
+        partners = list(reader.now.partners)
+        places = places_of(history(reader.log, reader.taken_in), key)
+    finally:
+        await reader.stop()
+    known = replace(asked, registered=frozenset(partners), places=places)
+    with bar:
+        return await count(connection, known, key=key, clock=clock, progress=advance), partners
+
+
 def _as_json(account: Account, since: datetime, until: datetime) -> dict[str, Any]:
+    from safebus.consumers.audit.reconcile.words import time_of
+
     noted = {
         **vars(account.noted),
-        "oldest_waiting_at": _time(account.noted.oldest_waiting_at),
-        "events_kept_since": {where: _time(at) for where, at in account.noted.events_kept_since.items()},
+        "oldest_waiting_at": time_of(account.noted.oldest_waiting_at),
+        "events_kept_since": {where: time_of(at) for where, at in account.noted.events_kept_since.items()},
     }
     return {
         "from": since.isoformat(),
@@ -141,34 +148,3 @@ def _with_total(counts: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
     for one in counts.values():
         total.update(one)
     return [{"agency": name, **one} for name, one in [*sorted(counts.items()), ("all", total)]]
-
-
-def _sum_up(account: Account) -> None:
-    noted = account.noted
-    if noted.oldest_waiting_at is not None:
-        waiting = sum(a.waiting for a in account.agencies.values())
-        say(f"{waiting} wait to be decided, the oldest since {_time(noted.oldest_waiting_at)}; is a worker running?")
-    copies = noted.same_decision_again + noted.same_notification_again + noted.handed_over_again
-    if copies:
-        say(f"{copies} copies, byte for byte, of decisions, notifications or receipts: work that was redone")
-    if noted.sent_again_by_hand:
-        say(f"{noted.sent_again_by_hand} were handed over once more because a person sent them again")
-    if noted.sent_again_not_taken:
-        what = f"{noted.sent_again_not_taken} that were handed over before were sent again by a person and not taken"
-        say(f"{what}: they count as handed over, and stand among the parked (`safebus parked list PARTNER`)")
-    for where, at in noted.events_kept_since.items():
-        say(f"{where} is kept since {_time(at)} only: what was published there before is not counted")
-    if noted.event_no_longer_kept:
-        say(f"{noted.event_no_longer_kept} decisions are about events that are kept no longer, and were not looked at")
-    published = sum(a.published for a in account.agencies.values())
-    if not published:
-        say("nothing was published in that span that is still kept")
-    elif account.adds_up():
-        say(f"{published} published events add up")
-    else:
-        said = Counter(str(f.code) for f in account.findings)
-        say("does not add up: " + ", ".join(f"{n} {code}" for code, n in sorted(said.items())))
-
-
-def _time(at: int | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")

@@ -37,13 +37,13 @@ def replay_verify(
     start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now + timedelta(minutes=1))
     if start >= end:
         raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
-    done, partners = run(lambda: _verified(found, start, end))
+    done, partners = run(lambda: verified(found, start, end))
     _tell(done, output)
     hidden = say_what_is_not_shown(found, partners)
     raise typer.Exit(SOME if done.differences or not done.decisions or hidden else DONE)
 
 
-async def _verified(found: Settings, start: datetime, end: datetime) -> tuple[Verified, list[str]]:
+async def verified(found: Settings, start: datetime, end: datetime) -> tuple[Verified, list[str]]:
     """What was verified, and the partners of the register."""
     from safebus.consumers.audit.replay.verify import verify
     from safebus.deploy.service.rules_digest import rules_digest

@@ -53,6 +53,7 @@ SHOWS = {
     "explain": "explain {event_id}",
     "index": "index",
     "reconcile": "reconcile --grace 0",
+    "audit report": "audit report",
     "topics plan": "topics plan",
     "register diff": "register diff {register}",
     "register show": "register show",
@@ -81,6 +82,7 @@ NOT_TYPED = {
     "keys backup", "keys restore", "keys drill", "keys rotate", "keys switch",
 }  # fmt: skip
 FORMS = ("table", "json", "csv")
+OTHER_FORMS = {"audit report": ("markdown", "json")}
 
 _PLAN = {"payload.authority_name", "payload.emergency_duty_phone", "payload.office_phone", "publisher.contact"}
 _NAME = {"subjects.given_name", "subjects.family_name"}
@@ -255,7 +257,8 @@ async def on_terminals(it: Told) -> list[tuple[str, bytes]]:
     for name, typed in SHOWS.items():
         words = typed.format(**means).split()
         has_forms = any("-o" in param.opts for param in named[name].params)
-        typed_in = [[*words, "-o", form] for form in FORMS] if has_forms else [words]
+        forms = OTHER_FORMS.get(name, FORMS) if has_forms else ()
+        typed_in = [[*words, "-o", form] for form in forms] or [words]
         for done in await asyncio.gather(*(asyncio.to_thread(run, it.bus, each) for each in typed_in)):
             assert done.returncode in (0, 3), (words, done.stderr)
             found.append((f"terminal: {name}", f"{done.stdout}\n{done.stderr}".encode()))

@@ -1,0 +1,119 @@
+"""`safebus audit`: everything about a span in one document, for a person to sign."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from safebus.deploy.cli import reconcile, replay
+from safebus.deploy.cli.event_loop import run
+from safebus.deploy.cli.not_shown import not_shown
+from safebus.deploy.cli.options import DONE, SOME, USAGE, example, parse_time, stop
+from safebus.deploy.service.terminal import clock, say, tell
+
+if TYPE_CHECKING:
+    from safebus.consumers.audit.operations import OnRecord
+    from safebus.consumers.audit.report import Report
+    from safebus.deploy.service.settings import Settings
+    from safebus.schemas.own_records import Strange
+    from safebus.streams.register.history import Step
+
+app = typer.Typer(
+    name="audit",
+    help="Everything that an auditor asks, in one document.",
+    no_args_is_help=True,
+    epilog=example("safebus audit report --from 2026-11-01 --to 2026-12-01"),
+)
+GRACE: Final = timedelta(seconds=60)
+
+
+class Kind(StrEnum):
+    """What a report is written as."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+@app.command("report", epilog=example("safebus audit report --from 2026-11-01 --to 2026-12-01"))
+def audit_report(
+    since: str | None = typer.Option(None, "--from", help="ISO 8601; default: a day ago"),
+    until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
+    output: Kind = typer.Option(Kind.MARKDOWN, "-o", "--output", help="markdown or json; the report goes to stdout"),
+) -> None:
+    """
+    Write down what was looked at, what adds up, which decisions follow from the topics, and who changed and did what.
+
+    `safebus reconcile`, `replay verify`, `register history` and `operations list` of one span, with what of each topic
+    is still there, and a place to sign. Reads only. Exit code 3: something speaks against "all is well".
+    """
+    from safebus.consumers.audit.report import as_document, as_json
+    from safebus.deploy.service import settings
+
+    now = clock()
+    start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now)
+    if start >= end:
+        raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
+    report = _report(settings.load(), start, end, now)
+    tell(json.dumps(as_json(report), indent=2) if output is Kind.JSON else as_document(report))
+    doubts = report.doubts()
+    for each in doubts or ["nothing speaks against what the bus says it did"]:
+        say(each)
+    raise typer.Exit(SOME if doubts else DONE)
+
+
+def _report(found: Settings, start: datetime, end: datetime, now: datetime) -> Report:
+    from importlib.metadata import version
+
+    from safebus.consumers.audit.coverage import coverage
+    from safebus.consumers.audit.reconcile.reconcile import Asked
+    from safebus.consumers.audit.report import Report
+    from safebus.deploy.service.operations import writes_as
+    from safebus.deploy.service.topic_plan import wanted
+    from safebus.streams.worker.app import GROUP
+
+    asked = Asked(since=start, until=end, grace=GRACE, group=GROUP)
+    account, partners = run(lambda: reconcile.counted(found, asked))
+    verified, _ = run(lambda: replay.verified(found, start, end))
+    steps, offset = run(lambda: _steps(found, start, end))
+    operations, strange = run(lambda: _operations(found, start, end))
+    return Report(
+        since=start,
+        until=end,
+        made_at=now,
+        by=writes_as(found),
+        release=version("safebus"),
+        register_offset=offset,
+        hidden=not_shown(found, partners),
+        covered=run(lambda: coverage(found.connection(), wanted(partners))),
+        account=account,
+        verified=verified,
+        steps=steps,
+        operations=operations,
+        strange=strange,
+    )
+
+
+async def _steps(found: Settings, start: datetime, end: datetime) -> tuple[list[Step], int]:
+    """What changed in the register in the span, and the offset of its last record."""
+    from safebus.streams.register.follow import RegisterReader
+    from safebus.streams.register.history import history
+
+    reader = RegisterReader(found.connection(), key=found.digest_key())
+    await reader.start()
+    try:
+        every = history(reader.log, reader.taken_in)
+        return [step for step in every if start <= step.at < end], reader.now.offset
+    finally:
+        await reader.stop()
+
+
+async def _operations(found: Settings, start: datetime, end: datetime) -> tuple[list[OnRecord], list[Strange]]:
+    from safebus.consumers.audit import operations
+
+    strange: list[Strange] = []
+    every = await operations.entries(found.connection(), trusted=found.issuers(), on_strange=strange.append)
+    return [one for one in every if start <= one.at < end], strange
