@@ -204,7 +204,8 @@ def _standing(partner: str, register: Register, seen: _Seen, now: datetime) -> S
         how, since = How.HELD, trouble.since
         why.append(f"{trouble.code}, answer {trouble.answer}")
     elif open_ones:
-        how, since = How.WAITING, open_ones[0].at
+        waiting = {r.notification_id for r in open_ones}
+        how, since = How.WAITING, min(r.at for r in seen.receipts if r.notification_id in waiting)
         why.append(f"{open_ones[-1].reason}, answer {open_ones[-1].answer}")
     elif seen.undelivered:
         how, since = How.WAITING, seen.oldest

@@ -18,7 +18,7 @@ from safebus.streams.register.store import Register
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def receipt(partner: str, number: int, stage: Stage, reason: str = "") -> Message:
+def receipt(partner: str, number: int, stage: Stage, reason: str = "", *, later: int = 0) -> Message:
     made = Receipt(
         notification_id=f"6f1c0f9e-0000-4000-8000-{number:012}",
         event_id="e",
@@ -26,7 +26,7 @@ def receipt(partner: str, number: int, stage: Stage, reason: str = "") -> Messag
         transport="folder",
         stage=stage,
         attempt=1,
-        at=NOON + timedelta(seconds=number),
+        at=NOON + timedelta(seconds=number + later),
         answer="-",
         reason=reason,
         subject_token="t",
@@ -53,6 +53,7 @@ async def connection(broker: Broker, fresh: str) -> Connection:
         await outbound.send_all([Message(out, b"k", b"x", (), 1) for _ in range(many)])
     said = [receipt(of["a"], 1, Stage.HANDED_OVER), receipt(of["b"], 2, Stage.HANDED_OVER)]
     said += [receipt(of["a"], 3, Stage.HANDED_OVER), receipt(of["b"], 4, Stage.WAITING, "partner_busy")]
+    said.append(receipt(of["b"], 4, Stage.WAITING, "partner_busy", later=30))
     await outbound.send_all([*said, Message(topics.receipts_from(of["c"]), b"k", b"not of the bus")])
     await outbound.stop()
     for partner, done in ((of["a"], (2, "")), (of["b"], (1, "beyond: 1"))):
@@ -80,6 +81,7 @@ async def test_each_partner_is_told_by_its_own_topics(connection: Connection, br
         (d, How.NO_TOPIC, 0, None),
     ]
     nobody = broker.name == "kafka"  # the embedded one does not tell who is in a group
+    assert found[1].since == NOON + timedelta(seconds=4)  # and not since the last time that it was tried
     assert found[1].why == "partner_busy, answer -" + ("; no delivery process is in its group" if nobody else "")
     assert found[2].why == (
         "no attempt on record, and no delivery process is in its group: does `safebus deliver` run for it?"
