@@ -60,9 +60,10 @@ class PublisherSync:
         self._make = make
         self._never_started = self._make()  # what is wrong is said now, and not at the first event
         self._timeout_s = timeout_s
-        self._running: _Running | None = None
+        self._held = _Held()
         self._one_at_a_time = threading.Lock()
         _ALL.add(self)
+        weakref.finalize(self, self._held.leave).atexit = False
 
     @property
     def _kind(self) -> type[Publisher]:
@@ -110,7 +111,7 @@ class PublisherSync:
         itself.
         """
         with self._alone():
-            running, self._running = self._running, None
+            running, self._held.running = self._held.running, None
         if running is not None:
             running.end(within_s=self._timeout_s + 1)
 
@@ -128,7 +129,7 @@ class PublisherSync:
         return running.wait_for(under_way, within_s=2 * self._timeout_s + 4, where_not="it may or may not be written")
 
     def _connected(self) -> _Running:
-        running = self._running
+        running = self._held.running
         if running is None or not running.is_ours():
             running = _Running.begun(self._make())
             try:
@@ -137,7 +138,7 @@ class PublisherSync:
             except BaseException:
                 running.end(within_s=1.0)
                 raise
-            self._running = running
+            self._held.running = running
         return running
 
     @contextlib.contextmanager
@@ -156,11 +157,22 @@ class PublisherSync:
     def _forked(self) -> None:
         """In a child: whoever held the lock is not there, and what was running runs in the parent."""
         self._one_at_a_time = threading.Lock()
-        self._running = None
+        self._held.running = None
+
+
+class _Held:
+    """What a publisher runs. A thing of its own, so that it can be ended once nobody holds the publisher any more."""
+
+    running: _Running | None = None
+
+    def leave(self) -> None:
+        """Nobody can call it any more, so nothing is under way."""
+        if self.running is not None:
+            self.running.leave()
 
 
 _ALL: weakref.WeakSet[PublisherSync] = weakref.WeakSet()
-#: What runs in this process, until it is ended: also of a publisher that nobody holds any more.
+#: What runs in this process, until it is ended: for a moment also of a publisher that nobody holds any more.
 _RUNNING: set[_Running] = set()
 #: Never touched and never freed: an event loop that a child closes forgets the parent's sockets, which both share.
 _OF_PARENTS: list[_Running] = []
@@ -190,6 +202,11 @@ def _no_loop_here() -> None:
     raise WrongUse("it was called inside an event loop, which it would hold up; use `Publisher` there")
 
 
+def _run_and_close(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
 @dataclass(frozen=True, eq=False)
 class _Running:
     """A publisher in an event loop in a thread of its own, and the calls that are under way."""
@@ -203,7 +220,7 @@ class _Running:
     @classmethod
     def begun(cls, publisher: Publisher) -> _Running:
         loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, name="safebus-publisher", daemon=True)
+        thread = threading.Thread(target=_run_and_close, args=(loop,), name="safebus-publisher", daemon=True)
         thread.start()
         running = cls(publisher, loop, thread, os.getpid())
         _RUNNING.add(running)
@@ -236,10 +253,19 @@ class _Running:
         with contextlib.suppress(SafebusError):  # what is on its way can wait no longer
             ending = self.begin(self._disconnected(within_s + _CUT_OFF_S))
             self.wait_for(ending, within_s=within_s + 3 * _CUT_OFF_S, where_not="it is given up")
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        with contextlib.suppress(RuntimeError):  # it has left, and its loop is closed
+            self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(within_s)
-        if not self.thread.is_alive():
-            self.loop.close()
+
+    def leave(self) -> None:
+        """Disconnect without waiting: a garbage collector may call it from any thread, at any moment."""
+        if self.is_ours():
+            asyncio.run_coroutine_threadsafe(self._left(), self.loop)
+
+    async def _left(self) -> None:
+        await self._disconnected(_CUT_OFF_S)
+        _RUNNING.discard(self)
+        self.loop.stop()
 
     async def _disconnected(self, within_s: float) -> None:
         """No task is left after it: of each that is, a loop that is closed says a traceback on stderr."""

@@ -113,6 +113,7 @@ EXPECTED = {
     "terminal: policy try": _INCIDENT_TO_MASH | BORN,
     "operations": {"--reason"},
     "terminal: operations list": {"--reason"},
+    "terminal: audit report": {"--reason"},
     "terminal: register history": {"--method", "--reason"},  # it is asked why, and shows entries before and after
     "register": {"--method", "--reason"},
 }

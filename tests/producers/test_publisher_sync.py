@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +71,22 @@ def test_it_may_be_closed_and_used_again(connection: Connection) -> None:
     assert (first.partition, first.offset) < (second.partition, second.offset)
 
 
+def test_one_that_nobody_holds_any_more_keeps_no_thread_and_no_connection(connection: Connection) -> None:
+    """An application that made one for each request had as many threads as it had requests."""
+    accepted = []
+    for _ in range(3):
+        publisher = publisher_to(connection)
+        accepted.append(publisher.publish(incident(), case="c"))
+        del publisher
+        gc.collect()
+    deadline = time.monotonic() + 60
+    while "safebus-publisher" in [thread.name for thread in threading.enumerate()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert [there(connection)[each.event_id] for each in accepted] == [1, 1, 1]
+
+
 def test_what_is_wrong_is_said_as_by_the_other(connection: Connection) -> None:
     with pytest.raises(BadInput, match="expected at least 16"):
         PublisherSync(connection, agency="fordshire-police", case_secret=b"short")
@@ -100,7 +118,7 @@ def test_where_nobody_answers_many_threads_hear_it_together() -> None:
         "no broker answers at `127.0.0.1:1`; is it up? `safebus doctor` looks",
         "another thread waits for the broker, and it does not answer; nothing was sent",
     }
-    assert nobody._running is None
+    assert nobody._held.running is None
 
 
 def _in_a_child(publisher: PublisherSync, answers: multiprocessing.SimpleQueue[str]) -> None:
