@@ -8,7 +8,7 @@ is permitted now, a person hands over.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 #: paused, parked or made again is older.
 DECIDED_BEFORE: Final = timedelta(days=30)
 
+_COLUMNS: Final = ["notification_id", "event_id", "decided_at", "state"]
+
 EXAMPLE: Final = example(
     "safebus deliveries again haven --from 2026-11-22T00:00",
     'safebus deliveries again haven --from 2026-11-22T00:00 --execute --reason "their topic could not be written"',
@@ -97,13 +99,7 @@ def deliveries_again(
     Needs what the worker may do; --restored and --stopped what redriving needs. Exit code 3: some cannot be made again,
     or were not taken.
     """
-    from safebus.consumers.audit.owed import owed
-    from safebus.deploy.service import rights, settings
-    from safebus.deploy.service.operations import Act
-    from safebus.schemas.errors import BadInput
-    from safebus.schemas.event_schemas import event_schemas
-    from safebus.schemas.nearest import or_the_known
-    from safebus.streams.register.follow import current_register
+    from safebus.deploy.service import settings
 
     needs_reason(execute, reason)
     now = clock()
@@ -111,57 +107,118 @@ def deliveries_again(
     start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now - timedelta(minutes=1))
     if start >= end:
         raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
-    by_hand = restored or stopped
     if restored and stopped:
         raise stop(USAGE, "--restored and --stopped are two things; do one after the other")
-    if by_hand != (destinations is not None):
+    if (restored or stopped) != (destinations is not None):
         raise stop(USAGE, "--destinations FILE goes with --restored or --stopped, and each of these with it")
-    if although_paused and not by_hand:
+    if although_paused and destinations is None:
         raise stop(USAGE, "--although-paused goes with --restored or --stopped; what is put on the topic waits anyway")
-    found = settings.load()
-    connection, key = found.connection(), found.person_key()
+    asked = _Asked(settings.load(), partner, start, end, output, execute=execute, reason=reason)
+    if destinations is None:
+        raise _put_on_topic(asked)
+    raise _hand_over(asked, destinations, restored=restored, although_paused=although_paused)
 
-    async def main() -> tuple[Register, dict[str, Receipt], list[Owed]]:
-        register = await current_register(connection, key=key)
-        if register.partner(partner) is None:
-            raise BadInput(f"there is no partner `{partner}`{or_the_known(partner, register.partners)}")
-        if by_hand:
-            from safebus.consumers.audit.owed import handed_over, made_again
-            from safebus.consumers.audit.owed import stopped as that_were_stopped
 
-            which = handed_over if restored else that_were_stopped
-            wanted = await which(connection, partner, since=start, until=end)
-            span = {"since": start - DECIDED_BEFORE, "until": end}
-            what = await made_again(connection, partner, wanted, **span, key=key, schemas=event_schemas())
-            return register, wanted, what
+@dataclass(frozen=True)
+class _Asked:
+    """For which partner and time, what for, and whether it is to be done."""
+
+    found: Settings
+    partner: str
+    start: datetime
+    end: datetime
+    output: Form
+    execute: bool
+    reason: str
+
+    async def register(self) -> Register:
+        """As it stands now; it has the partner."""
+        from safebus.schemas.errors import BadInput
+        from safebus.schemas.nearest import or_the_known
+        from safebus.streams.register.follow import current_register
+
+        register = await current_register(self.found.connection(), key=self.found.person_key())
+        if register.partner(self.partner) is None:
+            raise BadInput(f"there is no partner `{self.partner}`{or_the_known(self.partner, register.partners)}")
+        return register
+
+
+def _put_on_topic(asked: _Asked) -> typer.Exit:
+    from safebus.consumers.audit.owed import owed
+    from safebus.deploy.service import rights
+    from safebus.deploy.service.operations import Act
+    from safebus.schemas.event_schemas import event_schemas
+
+    found, partner = asked.found, asked.partner
+
+    async def main() -> tuple[Register, list[Owed]]:
+        register = await asked.register()
         await may(found, rights.of_putting_on_topic(partner))  # a dry run, too, says what the execution would
-        return register, {}, await owed(connection, partner, since=start, until=end, key=key, schemas=event_schemas())
+        key, schemas = found.person_key(), event_schemas()
+        return register, await owed(
+            found.connection(), partner, since=asked.start, until=asked.end, key=key, schemas=schemas
+        )
 
-    register, receipts, what = run(main)
-    rows = [_row(each, "handed over before" if restored else "owed") for each in what]
-    again = _by_hand(found, what, reason, restored=restored) if by_hand else []
-    if stopped:
-        again = _permitted(again, register, receipts, rows)
-    show(rows, output, columns=["notification_id", "event_id", "decided_at", "state"])
-    paused = pause_of(register, partner)
-    if destinations is not None:
-        sending = _ByHand(found, partner, destinations, paused, although_paused=although_paused, restored=restored)
-        _hand_over(sending, again, what, execute=execute, reason=reason)
+    register, what = run(main)
+    show([_row(each, "owed") for each in what], asked.output, columns=_COLUMNS)
     can = [each for each in what if each.output is not None]
-    if paused:
+    if paused := pause_of(register, partner):
         say(f"{paused}: what is put on the topic waits there until they go on, and is asked again then")
-    if not execute:
+    if not asked.execute:
         say(
             f"dry run: {len(can)} of {len(what)} would be put on the topic of {partner}; --execute --reason ... does it"
         )
     elif can:
         about = (partner, *(each.notification_id for each in can))
-        put_on_record(found, Act("deliveries again", about, reason, len(can)))
+        put_on_record(found, Act("deliveries again", about, asked.reason, len(can)))
         run(lambda: _send(found, can))
         say(f"{len(can)} notifications are on the topic of {partner}; its adapter asks the register before each")
     else:
         say(f"nothing is owed to {partner}")
-    raise typer.Exit(SOME if len(can) < len(what) else DONE)
+    return typer.Exit(SOME if len(can) < len(what) else DONE)
+
+
+def _hand_over(asked: _Asked, destinations: Path, *, restored: bool, although_paused: bool) -> typer.Exit:
+    """What a partner was handed and has lost, or what was stopped and is permitted now."""
+    from safebus.consumers.audit import owed
+    from safebus.deploy.service import logs
+    from safebus.deploy.service.operations import Act
+    from safebus.schemas.event_schemas import event_schemas
+
+    found, partner, connection = asked.found, asked.partner, asked.found.connection()
+
+    async def main() -> tuple[Register, dict[str, Receipt], list[Owed]]:
+        register = await asked.register()
+        which = owed.handed_over if restored else owed.stopped
+        wanted = await which(connection, partner, since=asked.start, until=asked.end)
+        span = {"since": asked.start - DECIDED_BEFORE, "until": asked.end}
+        key, schemas = found.person_key(), event_schemas()
+        return register, wanted, await owed.made_again(connection, partner, wanted, **span, key=key, schemas=schemas)
+
+    register, receipts, what = run(main)
+    rows = [_row(each, "handed over before" if restored else "stopped") for each in what]
+    again = _by_hand(found, what, asked.reason, restored=restored)
+    if not restored:
+        again = _permitted(again, register, receipts, rows)
+    show(rows, asked.output, columns=_COLUMNS)
+    cannot = sum(each.output is None for each in what)
+    logs.set_up(logs.for_a_person(found.log_level))
+    if not asked.execute or not again:
+        would_be_sent(found, partner, destinations)
+        if asked.execute:
+            which = "that was handed to" if restored else "that was stopped for"
+            say(f"nothing {which} {partner} in that time can be handed over {'once more' if restored else 'now'}")
+        else:
+            how = f"would be handed to {partner}{' once more' if restored else ''}"
+            paused = pause_of(register, partner)
+            say_dry(f"{len(again)} of {len(what)} {how}", paused, although_paused=although_paused)
+        return typer.Exit(SOME if cannot else DONE)
+    since = min(each.decided_at for each in what)
+    again = refused_last(again, run(lambda: owed.last_refused(connection, partner, since=since)))
+    ids = (each.notification.notification_id for each in again)
+    act = Act("deliveries again", (partner, *ids), asked.reason, len(again))
+    ended = send_again(found, partner, destinations, again, act, although_paused=although_paused)
+    return typer.Exit(SOME) if cannot else ended
 
 
 def _row(each: Owed, state: str) -> dict[str, str]:
@@ -206,44 +263,6 @@ def _permitted(
         today = "permitted now" if refusal is None else f"still not permitted: {refusal.code} ({refusal.rule})"
         by_id[key]["state"] = f"stopped: {code_of(receipts[key].reason)}; {today}"
     return left
-
-
-@dataclass(frozen=True)
-class _ByHand:
-    """Where it goes, and whether that is paused (in words)."""
-
-    found: Settings
-    partner: str
-    destinations: Path
-    paused: str | None
-    although_paused: bool
-    restored: bool
-
-
-def _hand_over(to: _ByHand, again: list[Delivery], what: Sequence[Owed], *, execute: bool, reason: str) -> None:
-    from safebus.consumers.audit.owed import last_refused
-    from safebus.deploy.service import logs
-    from safebus.deploy.service.operations import Act
-
-    found, partner = to.found, to.partner
-    cannot = sum(each.output is None for each in what)
-    logs.set_up(logs.for_a_person(found.log_level))
-    if not execute or not again:
-        would_be_sent(found, partner, to.destinations)
-        if execute:
-            which = "that was handed to" if to.restored else "that was stopped for"
-            how = "once more" if to.restored else "now"
-            say(f"nothing {which} {partner} in that time can be handed over {how}")
-        else:
-            how = f"would be handed to {partner}{' once more' if to.restored else ''}"
-            say_dry(f"{len(again)} of {len(what)} {how}", to.paused, although_paused=to.although_paused)
-        raise typer.Exit(SOME if cannot else DONE)
-    since = min(each.decided_at for each in what)
-    again = refused_last(again, run(lambda: last_refused(found.connection(), partner, since=since)))
-    ids = (each.notification.notification_id for each in again)
-    act = Act("deliveries again", (partner, *ids), reason, len(again))
-    ended = send_again(found, partner, to.destinations, again, act, although_paused=to.although_paused)
-    raise typer.Exit(SOME) if cannot else ended
 
 
 async def _send(found: Settings, what: Sequence[Owed]) -> None:
