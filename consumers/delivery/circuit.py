@@ -312,14 +312,15 @@ class Circuit:
             suspect = self._suspects[key] = _Suspect(
                 now, now, asked=refused_before, beside=refused_before > 0, soon_after=self._taken_lately(now)
             )
-        if self._counts(suspect, now):
+        if counts := self._counts(suspect, now):
             suspect.times, suspect.counted_at, suspect.others_taken = suspect.times + 1, now, False
         suspect.asked, suspect.refused_at, suspect.of_a_hold = suspect.asked + 1, now, False
         flaky = self._flaky_at is not None and now - self._flaky_at < FLAKY_FOR
         if suspect.times >= REFUSALS_TO_PARK and not flaky:
             self.ended(key)
             return Verdict(Fault.MESSAGE)
-        again_at = now + retry.refused_for(suspect.asked)
+        # Where others are taken it is judged soon, however often it was asked while nobody else was, or by others.
+        again_at = now + retry.refused_for(suspect.times if counts else suspect.asked)
         again = suspect.asked > 1 and self._says_nothing_yet(suspect)
         if (suspect.times > 1 or again) and self.state is State.LETS_IN:
             return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was first refused
@@ -348,7 +349,9 @@ class Circuit:
         return self._taken_at is not None and now - self._taken_at < TAKEN_LATELY
 
     def _says_nothing_yet(self, suspect: _Suspect) -> bool:
-        """Nobody is beside it, and others were, or were a moment before."""
+        """Nobody is beside it, and others were, or were a moment before; or it was refused again once others were."""
+        if suspect.times > 1:
+            return True
         if suspect.beside:
             return suspect.asked <= REFUSALS_TO_PARK
         return suspect.soon_after and suspect.asked < REFUSALS_TO_PARK

@@ -278,6 +278,11 @@ def sent_again_because(reason: str) -> str | None:
     return why.removeprefix(RESTORED) if mark else None
 
 
+def was_restored(reason: str) -> bool:
+    """Did a person send it again because the partner had lost it?"""
+    return f"{_REDRIVEN}{RESTORED}" in reason
+
+
 _ENDED_HOW: Final = "consent_"
 
 
@@ -318,7 +323,8 @@ WAITS_FOR: Final = {
 #: The same, where the destination is held: then it is no single one's trouble.
 ALL_WAIT_FOR: Final = {
     "refused_by_partner": "the partner, which refuses everything: a person must look",
-    "not_let_in": "our key, address or table at the partner: a person must mend it",
+    "not_let_in": "our key, address or table at the partner, or a rule there that dislikes what it was asked: a person "
+    "must look",
     "destination_gone": "the partner, which says that there is nothing at this place any more: a person must look",
 }
 #: Codes of an attempt that came to nothing, and of one that was refused.

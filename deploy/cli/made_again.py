@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 #: paused, parked or made again is older.
 DECIDED_BEFORE: Final = timedelta(days=30)
 
+ON_ITS_WAY: Final = timedelta(minutes=1)
 _COLUMNS: Final = ["notification_id", "event_id", "decided_at", "state"]
 
 EXAMPLE: Final = example(
@@ -71,7 +72,9 @@ def deliveries_again(
         "--from",
         help="decided since (--restored: handed over since; --stopped: stopped since), ISO 8601; default: a day ago",
     ),
-    until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: a minute ago"),
+    until: str | None = typer.Option(
+        None, "--to", help="ISO 8601, not included; default: a minute ago; --restored, --stopped: now"
+    ),
     restored: bool = typer.Option(
         False, "--restored", help="the partner lost what it was handed in that time: hand it over once more"
     ),
@@ -103,8 +106,11 @@ def deliveries_again(
 
     needs_reason(execute, reason)
     now = clock()
-    # What was decided a moment ago is on its way.
-    start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now - timedelta(minutes=1))
+    # What was decided a moment ago is on its way; what was handed over or stopped has come to its end.
+    to_come = timedelta() if restored or stopped else ON_ITS_WAY
+    start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now - to_come)
+    if start >= end and until is None:
+        raise stop(USAGE, f"--from {start.isoformat()} is less than a minute ago: what was decided since is on its way")
     if start >= end:
         raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
     if restored and stopped:

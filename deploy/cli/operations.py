@@ -27,8 +27,8 @@ _COLUMNS = ["at", "who", "proven", "what", "number", "about", "reason", "operati
 )
 def operations_list(
     who: str = typer.Option("", "--who", help="only of this person: the name in the certificate, or the system user"),
-    what: str = typer.Option("", "--what", help="only this command, such as `quarantine open`"),
-    about: str = typer.Option("", "--about", help="only what was about this id, partner or topic"),
+    what: str = typer.Option("", "--what", help="only this command, such as `quarantine open`, with its options"),
+    about: str = typer.Option("", "--about", help="only what was about this id, partner, topic or register record"),
     since: str | None = typer.Option(None, "--from", help="ISO 8601; default: all"),
     until: str | None = typer.Option(None, "--to", help="ISO 8601, not included; default: now"),
     ca: list[Path] = typer.Option([], "--ca", help="a CA of before, by which older records are proven; repeatable"),
@@ -62,8 +62,8 @@ def operations_list(
         for e in entries
         if start <= e.at < end
         and (not who or e.who == who)
-        and (not what or e.operation.what == what)
-        and (not about or about in e.operation.about)
+        and (not what or f"{e.operation.what} ".startswith(f"{what} "))
+        and (not about or any(each == about or each.endswith(f"/{about}") for each in e.operation.about))
     ]
     show(rows, output, columns=_COLUMNS)
     say_strange(strange)

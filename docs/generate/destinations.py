@@ -8,7 +8,7 @@ from typing import get_args
 from docs.generate.markdown import code
 from docs.generate.markdown import page as whole
 from docs.generate.models import about, fields
-from safebus.consumers.adapters import destinations
+from safebus.consumers.adapters import destinations, postgres
 
 
 def page() -> str:
@@ -24,5 +24,10 @@ def page() -> str:
         code(*(line.strip() for line in example.splitlines()), language="yaml"),
         rest,
         *parts,
+        "## A partner's table",
+        "The partner makes the table and a role for the bus, which may write it and read back its own ids, and nothing "
+        "else. `dsn_file` holds one line: `postgresql://safebus:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full` (a "
+        "host that is this machine needs no TLS).",
+        code(*(line for line in f"{postgres.CREATE_TABLE};\n{postgres.GRANT};".splitlines()), language="sql"),
         source="`consumers/adapters/destinations.py`",
     )

@@ -123,10 +123,10 @@ async def test_a_held_destination_is_seen_tested_and_tried_at_once_when_it_is_me
     assert (held["how"], held["why"]) == ("held", "not_let_in, answer enoent")
     assert held["since"]
     for done in (untried, of_later):  # it was never tried, and no probe need have been made with it
-        assert "our key, address or table at the partner: a person must mend it; asked again at" in done.stdout
+        assert "or a rule there that dislikes what it was asked: a person must look; asked again at" in done.stdout
         assert "the destination is held since" in done.stdout and "safebus deliver" not in done.stdout
     said = " ".join(explained.stdout.split())
-    assert "waits for our key, address or table at the partner: a person must mend it; asked again at" in said
+    assert "or a rule there that dislikes what it was asked: a person must look; asked again at" in said
     assert (before.returncode, after.returncode) == (3, 0), (before.stderr, after.stderr)
     assert "not taken: NOT_LET_IN, answer enoent" in before.stderr
     [test_file] = [f for f in {*folder.glob("*.json")} - before_all if json.loads(f.read_text("utf-8")).get("test")]

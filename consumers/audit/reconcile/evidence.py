@@ -126,7 +126,7 @@ class Handled:
     A receipt.
 
     Attributes:
-        by_hand: A person sent it again.
+        by_hand: A person sent it; `restored`: because the partner had lost what it was handed.
         went_to: Digest of the place where it was handed over; None: it does not say.
         written_by: Whose process wrote it; empty: it does not say.
     """
@@ -139,6 +139,7 @@ class Handled:
     stage: Stage
     digest: str
     by_hand: bool = False
+    restored: bool = False
     went_to: str | None = None
     written_by: str = ""
 
@@ -190,9 +191,9 @@ def fact_of(
             ids = found["partner"], found["notification_id"], found["event_id"]
             if stage is Stage.NOTICE_HANDED_OVER:
                 return Told(place, at, *ids, took=stages.was_told(found["reason"]))
-            by_hand = stages.sent_again_because(found["reason"]) is not None
+            by_hand = stages.sent_again_because(found["reason"]) is not None, stages.was_restored(found["reason"])
             where = found.get("place"), found.get("written_by", "")  # recorded before there were these
-            return Handled(place, at, *ids, stage, found["output_digest"], by_hand, *where)
+            return Handled(place, at, *ids, stage, found["output_digest"], *by_hand, *where)
         found = _read(value or b"", "notification", last="subject_token")
         partner = place.topic.removeprefix("out.")
         return OnTopic(

@@ -192,7 +192,8 @@ def _judge_strangers(matched: Matching, facts: list[OnTopic | Handled], found: S
                 matched.other_bytes(fact)
         elif digests:
             if fact.stage is Stage.HANDED_OVER:
-                matched.handed_over(fact, digests, again=True)
+                # By hand it may have been handed over for the first time: the span began after it was decided.
+                matched.handed_over(fact, digests, again=fact.restored or not fact.by_hand)
         elif not on_topic:
             what = f"a receipt ({fact.stage}) about a notification that no decision lets `{fact.partner}` have"
             matched.find(Discrepancy.UNKNOWN_RECEIPT, fact.place, what=what, **ids)

@@ -315,7 +315,7 @@ class Matching:
         expected = self.expected.get(key)
         if expected is not None and expected.stage is not Stage.HANDED_OVER:
             self.sent_again.pop(key, None)  # it was not known yet that this one had not been handed over before
-        elif receipt.by_hand and self.in_span(receipt.at):
+        elif (receipt.restored or key in self.sent_again) and receipt.by_hand and self.in_span(receipt.at):
             self.sent_again[key] = receipt.stage
         if expected is None:
             self.unmatched[key].append(receipt)

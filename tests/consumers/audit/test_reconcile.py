@@ -514,7 +514,7 @@ def test_handed_over_twice_alike_is_noted_and_under_other_bytes_named() -> None:
 
 
 def test_what_a_person_sent_again_to_a_partner_that_had_lost_it_is_no_work_that_was_redone() -> None:
-    again = replace(receipt(), by_hand=True)
+    again = replace(receipt(), by_hand=True, restored=True)
 
     assert account([*whole(), again, receipt()]).noted == Noted(handed_over_again=1, sent_again_by_hand=1)
 
@@ -611,7 +611,7 @@ def test_what_was_stopped_stays_so_unless_a_person_sends_it_after_all() -> None:
 
 def test_what_a_person_sent_again_and_was_not_taken_is_said_beside_what_was_handed_over() -> None:
     """Lists say that three are parked, and the sum that all were handed over: both are true."""
-    lost, mine = receipt(Stage.PARKED, by_hand=True), [published(), decided(), on_topic()]
+    lost, mine = receipt(Stage.PARKED, by_hand=True, restored=True), [published(), decided(), on_topic()]
     first_parked = [receipt(Stage.PARKED), lost, receipt(by_hand=True)]
     facts = {
         "not taken": [*whole(), lost],
@@ -621,6 +621,7 @@ def test_what_a_person_sent_again_and_was_not_taken_is_said_beside_what_was_hand
         "parked, then taken": [*mine, *first_parked],
         "parked, then taken, receipts first": [*first_parked, *mine],
         "by itself": [*whole(), receipt(Stage.PARKED)],
+        "not because it had lost it": [*whole(), receipt(Stage.PARKED, by_hand=True)],
         "of another day": [*whole(), replace(lost, at=NOON + 2 * HOUR)],
     }
 
@@ -629,6 +630,16 @@ def test_what_a_person_sent_again_and_was_not_taken_is_said_beside_what_was_hand
         "receipts first": 1,
         "topic last": 1,
     }
+
+
+def test_what_a_person_sent_is_no_repeat_where_its_first_attempts_lie_before_the_span() -> None:
+    """Yesterday's alerts that a suspension had stopped were handed over today, for the first time."""
+    before, hour = decided(at=NOON - HOUR), NOON + 60_000
+    of_today = [receipt(by_hand=True, at=hour), receipt(by_hand=True, restored=True, at=hour)]
+    sent, restored = (account([fact], before=[before]).noted for fact in of_today)
+
+    assert (sent.sent_again_by_hand, sent.handed_over_again) == (0, 0)
+    assert (restored.sent_again_by_hand, restored.handed_over_again) == (1, 0)
 
 
 def test_what_was_handed_over_stays_so() -> None:

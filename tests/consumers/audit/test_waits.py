@@ -48,9 +48,9 @@ SILENT = Trouble(NOON, "partner_busy", "503", silent=True)
 IS_HELD = Standing("ash", How.HELD, undelivered=2, trouble=HELD)
 IS_PAUSED = Standing("ash", How.PAUSED, undelivered=1, paused_since=NOON - 60 * MIN)
 KEY_IS_WRONG = (
-    "our key, address or table at the partner: a person must mend it; asked again at 2026-11-22 12:02:00 UTC, then at "
-    "least every 15 minutes, with one message at a time: the destination is held since 2026-11-22 12:00:00 UTC "
-    "(not_let_in, answer 403)"
+    "our key, address or table at the partner, or a rule there that dislikes what it was asked: a person must look; "
+    "asked again at 2026-11-22 12:02:00 UTC, then at least every 15 minutes, with one message at a time: the "
+    "destination is held since 2026-11-22 12:00:00 UTC (not_let_in, answer 403)"
 )
 
 

@@ -228,6 +228,60 @@ def test_one_whose_refusal_is_the_last_of_eight_answers_is_tried_three_times_bef
     ]
 
 
+def test_one_that_was_held_alone_is_judged_within_a_minute_once_others_are_taken() -> None:
+    """It was put off by half an hour, its child's later alerts with it, while 126 others were taken."""
+    circuit = Circuit()
+    take(circuit, "other", now=NOON - SECOND)
+    for second in (0, 5, 35):
+        refuse(circuit, "a", others=False, now=NOON + second * SECOND)
+    held = circuit.state
+    take(circuit, "b", began=NOON + 39 * SECOND, now=NOON + 39 * SECOND)
+    tries, now = [], NOON + 40 * SECOND
+    for _ in range(3):
+        verdict = refuse(circuit, "a", others=True, now=now)
+        tries.append((verdict.fault, (now - NOON).total_seconds()))
+        if verdict.again_at is None:
+            break
+        take(circuit, f"c-{now}", began=now + SECOND, now=now + SECOND)
+        now = verdict.again_at
+
+    assert held is State.HELD
+    assert tries == [(Fault.NOT_KNOWN, 40), (Fault.MESSAGE, 70)]
+
+
+def test_one_that_was_refused_by_processes_before_this_one_is_judged_within_a_minute_too() -> None:
+    """Three restarts in a minute put it off by half an hour."""
+    circuit, tries, now = Circuit(), [], NOON
+    for _ in range(4):
+        verdict = circuit.refused("a", NO, others=True, now=now, refused_before=4)
+        tries.append((now - NOON).total_seconds())
+        if verdict.again_at is None:
+            break
+        take(circuit, f"c-{now}", began=now + SECOND, now=now + SECOND)
+        now = verdict.again_at
+
+    assert (verdict.fault, tries) == (Fault.MESSAGE, [0, 5, 35])
+
+
+def test_one_that_others_showed_to_be_at_fault_holds_nothing_beside_another_that_is_refused() -> None:
+    """Nobody else waited at that moment, and for a second a person was told that everything is refused."""
+    circuit = Circuit()
+    take(circuit, "other", now=NOON - SECOND)
+    for second in (0, 5, 35):
+        refuse(circuit, "a", others=False, now=NOON + second * SECOND)
+    circuit.news.clear()
+    take(circuit, "c", began=NOON + 39 * SECOND, now=NOON + 39 * SECOND)
+    refuse(circuit, "a", others=True, now=NOON + 40 * SECOND)
+    take(circuit, "d", began=NOON + 39 * SECOND, now=NOON + 49 * SECOND)  # which had begun before
+    circuit.news.clear()
+    refuse(circuit, "b", others=True, now=NOON + 50 * SECOND)
+    asked = circuit.choose(heads("a", "b"), now=NOON + 50 * SECOND, under_way=0)
+    verdict = refuse(circuit, "a", others=False, now=NOON + 50 * SECOND)
+
+    assert asked == ["a"]
+    assert (verdict.fault, circuit.state, circuit.news) == (Fault.NOT_KNOWN, State.LETS_IN, [])
+
+
 def test_where_one_comes_before_that_and_is_taken_nobody_is_woken() -> None:
     circuit = Circuit()
     take(circuit, "other", now=NOON - SECOND)

@@ -14,7 +14,7 @@ NOON = datetime(2026, 12, 18, 12, tzinfo=UTC)
 WEEK = Kept(timedelta(days=7))
 WAITS = Standing("ash", How.PAUSED, undelivered=3, oldest=NOON - timedelta(days=2))
 NOTHING = Standing("ash", How.PAUSED)
-AGAIN = "`safebus deliveries again ash --from ...` makes it again from decision and event"
+AGAIN = "`safebus deliveries again ash --from ...` makes it again while its event is kept (30 days)"
 GONE = f"goes to nobody, unless {AGAIN}"
 
 
