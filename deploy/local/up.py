@@ -64,6 +64,7 @@ def stay_up(broker_name: str, *, register: Path | None, broker_only: bool) -> No
                     processes.check()
             say("ready; Ctrl-C ends it all")
             while not done.wait(0.5):
+                broker.check()
                 processes.check()
         finally:
             processes.stop()

@@ -65,6 +65,15 @@ class Broker(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """
+        What was started still runs.
+
+        Raises:
+            BrokerUnavailable: It has ended by itself, or somebody ended it; shows what it said last.
+        """
+        ...
+
     def stop(self) -> None:
         """Stop and leave no process behind; harmless when it does not run."""
         ...

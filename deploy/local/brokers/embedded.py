@@ -46,6 +46,9 @@ class EmbeddedBroker:
             raise BrokerUnavailable(str(exc)) from exc
         self.bootstrap = self._cluster.bootstrap
 
+    def check(self) -> None:
+        """It is in this process: while that runs, it does."""
+
     def stop(self) -> None:
         # The cluster lives as long as it is held, and nobody else holds it.
         self._cluster = None

@@ -136,6 +136,13 @@ class KafkaBroker:
             self.kill()
             raise
 
+    def check(self) -> None:
+        if self._child is not None and self._child.poll() is not None:
+            raise BrokerUnavailable(
+                f"Kafka has ended (exit code {self._child.returncode}): start it again, its records are kept. "
+                f"It said last:{last_lines(self.log)}"
+            )
+
     def stop(self) -> None:
         if self._child is not None:
             stop_child(self._child, ask=signal.SIGTERM, wait_s=STOP_WITHIN_S)

@@ -181,6 +181,20 @@ async def test_records_and_commits_outlive_a_stop(name: str, tmp_path: Path) -> 
     }
 
 
+def test_one_that_somebody_has_killed_is_said_to_have_ended(broker: Broker, tmp_path: Path) -> None:
+    """`safebus up` lived on beside it and said nothing, and another one was told that a bus is running."""
+    broker.check()
+    with open_broker("kafka", data_dir=tmp_path) as mine:
+        assert isinstance(mine, KafkaBroker) and mine._child is not None
+        mine.check()
+        mine._child.kill()
+        mine._child.wait()
+        with pytest.raises(BrokerUnavailable, match=r"Kafka has ended \(exit code -9\): start it again"):
+            mine.check()
+        mine.restart()
+        mine.check()
+
+
 async def test_acknowledged_records_and_commits_outlive_a_kill(tmp_path: Path) -> None:
     """Apache Kafka only, on the same port, so that clients find it again."""
     with open_broker("kafka", data_dir=tmp_path) as broker:
