@@ -252,6 +252,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[st
 
 
 def _line(value: object) -> str:
-    """On one line, and nothing in it makes a table, a heading or a link of its own."""
+    """On one line, and nothing in it makes a table, a heading or a link of its own, or acts on a terminal."""
     text = " ".join(("" if value is None else str(value)).split())
-    return "".join(f"\\{sign}" if sign in "\\|<>[]*_#" else sign for sign in text)
+    text = "".join(f"\\{sign}" if sign in "\\|<>[]*_#" else sign for sign in text)
+    # Here already: the digest is of what is printed, and what prints would do it after that.
+    return "".join(sign if sign.isprintable() else f"\\u{{{ord(sign):x}}}" for sign in text)

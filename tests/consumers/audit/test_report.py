@@ -22,6 +22,7 @@ from safebus.consumers.audit.reconcile.balance import (
 )
 from safebus.consumers.audit.replay.findings import Difference, Verified
 from safebus.consumers.audit.report import NOT_SHOWN, Report, as_document, as_json
+from safebus.deploy.service.terminal import visible
 from safebus.schemas.bus_records import Operation, RegisterRecord
 from safebus.schemas.own_records import Strange
 from safebus.streams.register.history import Step, What
@@ -90,6 +91,15 @@ def test_what_a_person_typed_makes_no_line_cell_heading_or_link_of_its_own() -> 
     text = as_document(report())
 
     assert r"| yes | parked redrive | 1 | school n-1 | \| \[a\](b) \# they mended it |" in text
+
+
+def test_the_digest_is_of_what_is_printed_whatever_a_person_typed() -> None:
+    """What acts on a terminal is printed as its code point; the digest would have been of the sign itself."""
+    turned = replace(report().operations[0], operation=OPERATION.model_copy(update={"reason": "a\u202eb\x1b[31m"}))
+    text = as_document(report(operations=(turned,)))
+
+    assert r"| a\u{202e}b\u{1b}\[31m |" in text
+    assert visible(text) == text
 
 
 def test_the_digest_is_of_all_that_stands_above_the_place_to_sign() -> None:
