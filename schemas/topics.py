@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from safebus.schemas.identifiers import agency_id
 
@@ -20,6 +21,8 @@ QUARANTINE = "quarantine"
 OPERATIONS = "operations"
 
 _IN, _OUT, _RECEIPTS, _PARKED = "in.", "out.", "receipts.", "parked."
+#: So long events can be decided, or made again, from what agencies published.
+EVENTS_KEPT_DAYS: Final = 30
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -116,7 +119,10 @@ def table(publishers: Iterable[str], partners: Iterable[str]) -> list[Topic]:
         # One partition: who did what in which order.
         Topic(OPERATIONS, 1, -1, "whoever uses the commands", "audit"),
     ]
-    ins = [Topic(published_by(a), PARTITIONS, 30 * _DAY_MS, a, "worker, replay") for a in sorted(set(publishers))]
+    ins = [
+        Topic(published_by(a), PARTITIONS, EVENTS_KEPT_DAYS * _DAY_MS, a, "worker, replay")
+        for a in sorted(set(publishers))
+    ]
     outs = [
         Topic(notifications_for(p), PARTITIONS, 7 * _DAY_MS, "worker", f"adapter of {p}") for p in sorted(set(partners))
     ]

@@ -50,9 +50,6 @@ def _turn(folder: str) -> int:
     return TOGETHER.index(folder) if folder in TOGETHER else len(TOGETHER)
 
 
-#: What `make check` runs, where every line of `schemas` and `streams/rules` is covered.
-COUNTED = ("schemas", "streams/rules", "streams/register", "examples")
-
 #: What of `make check` needs Kafka: in one process, so that it is started once.
 ON_A_BROKER = ("schemas/kafka", "streams/register/test_follow.py")
 
@@ -78,12 +75,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | Non
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """
     Random examples do not count for coverage: a line that only chance reaches is not covered, and tracing doubles their
-    time. Nor do tests of other folders than `make check` runs, for there each line is covered already. The mark
-    `no_cover` would say so too, but does nothing in the processes of pytest-xdist (pytest-cov 7.1).
+    time. The mark `no_cover` would say so too, but does nothing in the processes of pytest-xdist (pytest-cov 7.1).
     """
-    path = item.path.relative_to(TESTS)
-    counts = any(path.is_relative_to(folder) for folder in COUNTED)
-    if counts and not is_hypothesis_test(getattr(item, "obj", None)):
+    if not is_hypothesis_test(getattr(item, "obj", None)):
         return (yield)
     tracer = sys.gettrace()
     sys.settrace(None)

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from safebus.consumers.audit.coverage import Covered
 from safebus.consumers.audit.operations import OnRecord
+from safebus.consumers.audit.reconcile import words
 from safebus.consumers.audit.reconcile.balance import Account
-from safebus.consumers.audit.reconcile.words import in_words, verdict
 from safebus.consumers.audit.replay.findings import Verified
 from safebus.schemas.own_records import Strange
 from safebus.streams.register.history import Step
@@ -63,7 +63,7 @@ class Report:
     def _doubts(self) -> Iterator[str]:
         published = sum(agency.published for agency in self.account.agencies.values())
         if self.account.findings or not self.account.adds_up() or not published:
-            yield f"what was published: {verdict(self.account)}"
+            yield f"what was published: {words.verdict(self.account)}"
         if self.verified.differences:
             number = len(self.verified.differences) + self.verified.not_listed
             yield f"{number} decisions or notifications are not what follows from the topics"
@@ -98,12 +98,7 @@ def as_json(report: Report) -> dict[str, Any]:
             }
             for each in report.covered
         ],
-        "reconcile": {
-            "adds_up": report.account.adds_up(),
-            "agencies": {name: vars(one) for name, one in sorted(report.account.agencies.items())},
-            "partners": {name: vars(one) for name, one in sorted(report.account.partners.items())},
-            "findings": [{**vars(each), "to_do": each.to_do} for each in report.account.findings],
-        },
+        "reconcile": words.as_json(report.account),
         "verify": {**vars(report.verified), "differences": [vars(each) for each in report.verified.differences]},
         "register": [_step(each) for each in report.steps],
         "operations": [_operation(each) for each in report.operations],
@@ -167,7 +162,7 @@ def _body(report: Report) -> Iterator[str]:
     agencies = {n: {**vars(a), "set_aside": a.set_aside.total()} for n, a in sorted(account.agencies.items())}
     yield from _counts("agency", agencies)
     yield from _counts("partner", {name: vars(one) for name, one in sorted(account.partners.items())})
-    yield from (f"- {_line(each)}" for each in in_words(account))
+    yield from (f"- {_line(each)}" for each in words.in_words(account))
     yield ""
     if account.findings:
         yield from _table(

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from safebus.schemas.topics import EVENTS_KEPT_DAYS
+
 if TYPE_CHECKING:
     from safebus.consumers.audit.standing import Standing
     from safebus.deploy.service.settings import Settings
 
 
-#: Days for which a topic of events keeps them, as `topics apply` makes it.
-_EVENTS: Final = 30
 #: How the embedded broker keeps all that it has; librdkafka drops the oldest of a partition beyond this.
 IN_MEMORY: Final = "until the embedded broker ends: in memory alone, and of each partition the newest 5 MB"
 
@@ -102,7 +102,7 @@ def in_words(kept: Kept, standing: Standing, *, until: datetime | None, now: dat
     which = "what comes from now on" if standing.oldest is None else "the oldest that waits"
     lines = [f"{topic} keeps {which} until {first:%Y-%m-%d %H:%M} UTC at least", *much]
     by = f"`safebus deliveries again {standing.partner} --from ...`"
-    again = f"{by} makes it again while its event is kept ({_EVENTS} days)"
+    again = f"{by} makes it again while its event is kept ({EVENTS_KEPT_DAYS} days)"
     if until is None:
         lines.append(f"resume before then; what is gone from the topic by then goes to nobody, unless {again}")
     elif until > first:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def reconcile(
 ) -> None:
     """Count events end to end and name each that was lost, doubled or sent undecided. Reads only; exit code 3: some."""
     from safebus.consumers.audit.reconcile.reconcile import Asked
-    from safebus.consumers.audit.reconcile.words import in_words
+    from safebus.consumers.audit.reconcile.words import as_json, in_words
     from safebus.deploy.service import settings
     from safebus.streams.worker.app import GROUP
 
@@ -57,7 +57,8 @@ def reconcile(
         raise stop(USAGE, f"--from {asked.since.isoformat()} is not before --to {asked.until.isoformat()}; swap them")
     account, partners = run(lambda: counted(found, asked))
     if output is Form.JSON:
-        tell(json.dumps(_as_json(account, asked.since, asked.until), indent=2))
+        span = {"from": asked.since.isoformat(), "to": asked.until.isoformat()}
+        tell(json.dumps(span | as_json(account), indent=2))
     elif output is Form.CSV:
         show(_as_rows(account), output, columns=_ROW)
     else:
@@ -88,25 +89,6 @@ async def counted(found: Settings, asked: Asked) -> tuple[Account, list[str]]:
     known = replace(asked, registered=frozenset(partners), places=places)
     with bar:
         return await count(connection, known, key=key, clock=clock, progress=advance), partners
-
-
-def _as_json(account: Account, since: datetime, until: datetime) -> dict[str, Any]:
-    from safebus.consumers.audit.reconcile.words import time_of
-
-    noted = {
-        **vars(account.noted),
-        "oldest_waiting_at": time_of(account.noted.oldest_waiting_at),
-        "events_kept_since": {where: time_of(at) for where, at in account.noted.events_kept_since.items()},
-    }
-    return {
-        "from": since.isoformat(),
-        "to": until.isoformat(),
-        "adds_up": account.adds_up(),
-        "agencies": {name: vars(agency) for name, agency in sorted(account.agencies.items())},
-        "partners": {name: vars(partner) for name, partner in sorted(account.partners.items())},
-        "noted": noted,
-        "findings": [{**vars(f), "to_do": f.to_do} for f in account.findings],
-    }
 
 
 def _as_rows(account: Account) -> list[dict[str, Any]]:

@@ -1296,7 +1296,7 @@ def _is_known(person: Row, goes_by: set[str]) -> bool:
     clues = [
         _is_a_name(person.get("family_name")),
         isinstance(born, str) and born not in NO_DATES,
-        bool(home.get("uprn"))
+        (re.fullmatch("[0-9]{1,12}", home.get("uprn") or "") and int(home["uprn"]) > 0)
         or (re.fullmatch("[A-Z]{1,2}[0-9][A-Z0-9]?[0-9][A-Z]{2}", postcode) and not postcode.startswith("ZZ99"))
         or any(re.search("[0-9]", line) and re.search("[A-Za-z]", line) for line in home.get("lines", [])),
     ]

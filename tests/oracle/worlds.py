@@ -31,6 +31,8 @@ PURPOSES = ("safeguarding", "record_accuracy")
 CAPACITIES = ("parent", "parent", "parent", "court", "subject", "young_person", "representative")
 SPEAKS_AS = ("parental_responsibility", "parental_responsibility", "representative", "court_order")
 MEANINGS = ("data_protection", "service_agreement", "treatment")
+#: Some are one name, and one of them is two others.
+FIRST_NAMES = ("Anne-Marie", "Annemarie", "Anne Marie", "Anne", "Eve")
 STATES = ("given", "renewed", "refused", "withdrawn", "unknown", "expired", "requested", "deferred")
 CLASSES = [
     "ENVELOPE",
@@ -213,6 +215,8 @@ def people(draw: Draw) -> list[Row]:
             row["local"] = {one(draw, PARTNERS): f"L-{alias}"}
         if not rarely(draw, 25):
             row["family_name"] = "Hart"
+            if rarely(draw, 15):
+                row["given_name"] = one(draw, FIRST_NAMES)
         if not rarely(draw, 25):
             row["date_of_birth"] = BORN[alias]
         if rarely(draw, 6):
@@ -525,6 +529,8 @@ def subjects(draw: Draw, fields: list[Row], register: list[Row], publisher: str,
             given["family_name"] = one(draw, ("Hart", "Hart", "Hart", "Hart", "HART ", None))
             born = BORN.get(alias, date(2012, 1, 1)).isoformat()
             given["date_of_birth"] = one(draw, (born, born, born, born, None))
+        if draw(st.booleans()):
+            given["given_name"] = one(draw, (*FIRST_NAMES, None))
         given["relationship"] = one(draw, ("mother's partner", "uncle", "father", None))
         if rarely(draw, 6):
             given["family_name"] = "Stone"

@@ -13,6 +13,13 @@ KIND, REFERENCE = IS_CODE["payload.incident_type"], IS_CODE["payload.police_refe
 RELATIONSHIP = IS_CODE["subjects[].relationship"]
 
 
+def test_each_text_at_the_end_of_a_path_is_looked_at() -> None:
+    of = {"reports[].words[].said": KIND, "reports[].kind": KIND}
+    event = {"reports": [{"kind": "rape", "words": [{"said": "rape"}, {"said": "at Rowan House"}]}]}
+
+    assert not_codes(of.items(), event) == {"reports[].words[].said"}
+
+
 @pytest.mark.parametrize(
     "text",
     ["domestic abuse", "Domestic Abuse", "domestic abuse, assault", "domestic abuse/assault", "Threats to kill; rape"],

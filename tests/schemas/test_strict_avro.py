@@ -4,6 +4,8 @@ What is read by the letter is what fastavro reads of well-written bytes, and eve
 That each lie has its reason is shown in `test_gate.py`, on whole events; here is what events do not hold.
 """
 
+from importlib import resources
+
 import fastavro
 import pytest
 from a_pieces import long, string
@@ -11,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_events import TYPES, records
 
-from safebus.schemas import gate, strict_avro
+from safebus.deploy.local.demo import story
+from safebus.schemas import codec, gate, strict_avro
 from safebus.schemas.errors import Refused
-from safebus.schemas.event_schemas import bus_schema, event_schemas
+from safebus.schemas.event_schemas import bus_schema, event_schemas, load
+from safebus.schemas.events import Event
 from safebus.schemas.gate_reasons import GateReason
 
 BUS = ("decision", "notification", "operation", "quarantined", "receipt", "register")
@@ -29,6 +33,16 @@ SMALL = fastavro.parse_schema(
     }
 )
 read_small = strict_avro.reader_of(SMALL)
+
+
+@pytest.mark.parametrize("event", [story.incident(), story.attendance()])
+def test_a_schema_that_nobody_has_used_yet_reads_the_same(event: Event) -> None:
+    """A schema keeps its reader, and other tests may have had it made; whatever made this one is seen here."""
+    fresh = load(resources.files("safebus.schemas") / "avro").of(event.event_type)
+    kept, body = event_schemas().of(event.event_type), codec.encode(event)[10:]
+
+    assert fresh.read_strictly(body) == kept.read_strictly(body)
+    assert fresh.read_strictly(body)["event_id"] == event.event_id
 
 
 @pytest.mark.parametrize("event_type", TYPES)

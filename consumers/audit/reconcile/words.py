@@ -1,10 +1,11 @@
-"""What does a count say, in sentences?"""
+"""What does a count say, in sentences and for a program?"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from safebus.consumers.audit.reconcile.balance import Account
 
@@ -39,6 +40,22 @@ def verdict(account: Account) -> str:
     if not published:
         return "nothing was published in that span that is still kept"
     return f"{published} published events add up"
+
+
+def as_json(account: Account) -> dict[str, Any]:
+    """For a program: every count and finding, with names that stay."""
+    noted = {
+        **vars(account.noted),
+        "oldest_waiting_at": time_of(account.noted.oldest_waiting_at),
+        "events_kept_since": {where: time_of(at) for where, at in account.noted.events_kept_since.items()},
+    }
+    return {
+        "adds_up": account.adds_up(),
+        "agencies": {name: vars(agency) for name, agency in sorted(account.agencies.items())},
+        "partners": {name: vars(partner) for name, partner in sorted(account.partners.items())},
+        "noted": noted,
+        "findings": [{**vars(finding), "to_do": finding.to_do} for finding in account.findings],
+    }
 
 
 def time_of(at: int | None) -> str | None:

@@ -167,6 +167,7 @@ def test_for_a_program_it_is_the_same_facts() -> None:
         "unexplained": False,
     }
     assert said["reconcile"]["agencies"]["police"]["set_aside"] == {"ID_REUSED": 1}
+    assert said["reconcile"]["noted"]["sent_again_not_taken"] == 0
     assert said["verify"]["identical"] == 2
     assert [step["record"] for step in said["register"]] == ["partner/school"]
     assert [one["who"] for one in said["operations"]] == ["anna"]
