@@ -39,6 +39,16 @@ class OnRecord:
         return self.operation.certificate or self.operation.system_user
 
 
+def is_of(operation: Operation, command: str) -> bool:
+    """Was it done by this command, with whatever options?"""
+    return f"{operation.what} ".startswith(f"{command} ")
+
+
+def is_about(operation: Operation, what: str) -> bool:
+    """Was it about this id, partner, topic or register record? `partner/ash` is about `ash`, too."""
+    return any(each == what or each.endswith(f"/{what}") for each in operation.about)
+
+
 async def entries(
     connection: Connection,
     *,

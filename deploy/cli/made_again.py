@@ -109,7 +109,7 @@ def deliveries_again(
     # What was decided a moment ago is on its way; what was handed over or stopped has come to its end.
     to_come = timedelta() if restored or stopped else ON_ITS_WAY
     start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now - to_come)
-    if start >= end and until is None:
+    if start >= end and until is None and start < now:
         raise stop(USAGE, f"--from {start.isoformat()} is less than a minute ago: what was decided since is on its way")
     if start >= end:
         raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")

@@ -62,8 +62,8 @@ def operations_list(
         for e in entries
         if start <= e.at < end
         and (not who or e.who == who)
-        and (not what or f"{e.operation.what} ".startswith(f"{what} "))
-        and (not about or any(each == about or each.endswith(f"/{about}") for each in e.operation.about))
+        and (not what or operations.is_of(e.operation, what))
+        and (not about or operations.is_about(e.operation, about))
     ]
     show(rows, output, columns=_COLUMNS)
     say_strange(strange)

@@ -31,6 +31,36 @@ OPERATION = Operation(
 )
 
 
+@pytest.mark.parametrize(
+    ("command", "done_by", "found"),
+    [
+        ("partners rotate-secret", "partners rotate-secret", True),
+        ("partners rotate-secret", "partners rotate-secret --finish", True),
+        ("partners rotate", "partners rotate-secret", False),
+        ("partners rotate-secret --finish", "partners rotate-secret", False),
+    ],
+)
+def test_a_command_is_found_with_whatever_options(command: str, done_by: str, found: bool) -> None:
+    assert operations.is_of(OPERATION.model_copy(update={"what": done_by}), command) is found
+
+
+@pytest.mark.parametrize(
+    ("what", "about", "found"),
+    [
+        ("ash-primary", ("ash-primary", "n-1"), True),
+        ("ash-primary", ("agreement/x/v3", "partner/ash-primary"), True),
+        ("partner/ash-primary", ("partner/ash-primary",), True),
+        ("primary", ("partner/ash-primary",), False),
+        ("partner/ash-primary", ("ash-primary",), False),
+    ],
+)
+def test_what_was_done_to_a_partners_register_record_is_about_the_partner(
+    what: str, about: tuple[str, ...], found: bool
+) -> None:
+    """Who suspended it was found only by who knew how the register calls it."""
+    assert operations.is_about(OPERATION.model_copy(update={"about": about}), what) is found
+
+
 def clock() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
