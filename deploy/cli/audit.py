@@ -72,7 +72,8 @@ def _report(found: Settings, start: datetime, end: datetime, now: datetime) -> R
     from safebus.consumers.audit.reconcile.reconcile import Asked
     from safebus.consumers.audit.report import Report
     from safebus.deploy.service.operations import writes_as
-    from safebus.deploy.service.topic_plan import wanted
+    from safebus.deploy.service.topic_plan import also_there, wanted
+    from safebus.schemas.kafka.topic_list import topics_there
     from safebus.streams.worker.app import GROUP
 
     asked = Asked(since=start, until=end, grace=GRACE, group=GROUP)
@@ -80,6 +81,7 @@ def _report(found: Settings, start: datetime, end: datetime, now: datetime) -> R
     verified, _ = run(lambda: replay.verified(found, start, end))
     steps, offset = run(lambda: _steps(found, start, end))
     operations, strange = run(lambda: _operations(found, start, end))
+    former = also_there(partners, run(lambda: topics_there(found.connection())))
     return Report(
         since=start,
         until=end,
@@ -88,7 +90,7 @@ def _report(found: Settings, start: datetime, end: datetime, now: datetime) -> R
         release=version("safebus"),
         register_offset=offset,
         hidden=not_shown(found, partners),
-        covered=run(lambda: coverage(found.connection(), wanted(partners))),
+        covered=run(lambda: coverage(found.connection(), [*wanted(partners), *former])),
         account=account,
         verified=verified,
         steps=steps,

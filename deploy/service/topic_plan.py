@@ -7,7 +7,7 @@ Topics follow from the register: whoever may publish has an `in.*`, whoever may 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from safebus.schemas import topics
@@ -89,6 +89,22 @@ def wanted(partners: Iterable[str]) -> list[Topic]:
     """Every topic of a bus with these partners; each may publish and receive."""
     names = list(partners)
     return topics.table(names, names)
+
+
+def also_there(partners: Iterable[str], there: Iterable[str]) -> list[Topic]:
+    """
+    The topics of partners that the register has no more; `there`: names of topics.
+
+    They keep what was published and handed over in their time, so whoever counts looks at them, too.
+    """
+    known = {topic.name for topic in wanted(partners)}
+    kinds = {topic.name.removesuffix("any"): topic for topic in wanted(["any"]) if topic.name.endswith(".any")}
+    return [
+        replace(kind, name=name)  # whatever stands behind the dot: who may make topics may name them as they like
+        for name in sorted(set(there) - known)
+        for begins, kind in kinds.items()
+        if name.startswith(begins)
+    ]
 
 
 def partners_of(entries: Iterable[Entry]) -> list[str]:

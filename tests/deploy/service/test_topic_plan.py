@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from safebus.deploy.service.topic_plan import Drift, drifted, wanted
+from safebus.deploy.service.topic_plan import Drift, also_there, drifted, wanted
 
 EXPECTED = wanted(["ash-primary"])
 THERE = {topic.name: topic.partitions for topic in EXPECTED}
@@ -56,3 +56,10 @@ def test_a_setting_that_is_not_shown_is_not_taken_for_right() -> None:
 
     [one] = drifted(EXPECTED, THERE, SETTINGS | {"register": without})
     assert (one.setting, one.found) == ("message.timestamp.type", "not shown")
+
+
+def test_topics_of_partners_that_the_register_has_no_more_are_looked_at_however_they_are_named() -> None:
+    there = ["in.ash", "out.ash", "receipts.gone", "out.gone", "out.Not a name!", "decisions", "somebodys", "inn.ash"]
+    found = {topic.name: topic.kept_ms for topic in also_there(["ash"], there)}
+
+    assert found == {"out.Not a name!": 7 * 86_400_000, "out.gone": 7 * 86_400_000, "receipts.gone": -1}
