@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from safebus.schemas.topics import EVENTS_KEPT_DAYS
-
 if TYPE_CHECKING:
     from safebus.consumers.audit.standing import Standing
     from safebus.deploy.service.settings import Settings
@@ -90,6 +88,8 @@ def in_words(kept: Kept, standing: Standing, *, until: datetime | None, now: dat
     Args:
         until: When the pause ends; None: when somebody ends it.
     """
+    from safebus.schemas.topics import EVENTS_KEPT_DAYS
+
     topic = f"`out.{standing.partner}`"
     if kept.why_not:
         return [f"until when {topic} keeps what waits is not known: {kept.why_not}"]
