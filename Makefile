@@ -45,9 +45,10 @@ bench: $(READY)
 	@$(BIN)/safebus bench $(PARTS) --out docs/measured
 
 # What takes hours. 20 000 events and a dozen kills for each of three seeds, each crash point alone, 100 000 hostile records,
-# 1 000 withdrawals before an event and 1 000 at every moment of a delivery; then half an hour at 70 % load.
+# 1 000 withdrawals before an event and 1 000 at every moment of a delivery, 2 000 manipulations of recorded topics and 500
+# spans of untouched ones; then half an hour at 70 % load.
 soak: $(READY)
-	@$(BIN)/python -m pytest tests/faults -m soak -s
+	@$(BIN)/python -m pytest tests/faults tests/audit -m soak -s
 	@$(BIN)/safebus bench soak --out docs/measured
 
 # Every jar of Apache Kafka with its hash, as kafka_jars/pom.xml names them, fetched anew past every cache.

@@ -290,8 +290,9 @@ class Operation(BusRecord):
         certificate: The name in the certificate that the command had, which signs the record; empty: it had none.
         system_user: As the machine knows who ran it; what the machine says is not proven.
         about: Ids, partners, topics; never a value of an event.
-        number: Of what was shown, changed or sent.
-        request: Keyed digest of what is to be changed, where a second person must ask for the same.
+        number: Of what was shown, changed or sent; 0: a second person must ask for the same first.
+        request: Keyed digest of what is to be written to the register; None: nothing is, or recorded before there was
+            this of what one person alone may change.
         seconds: The operation that this person asks for, too.
         to: Whom something was assigned to.
     """

@@ -102,6 +102,11 @@ def parked_for(partner: str) -> str:
     return f"{_PARKED}{agency_id(partner)}"
 
 
+def partner_of_parked(topic: str) -> str | None:
+    """For whom what stands on this topic was not taken; None: it is no such topic."""
+    return topic.removeprefix(_PARKED) if topic.startswith(_PARKED) else None
+
+
 def agency_of(topic: str) -> str:
     """The agency that alone may write this `in.*` topic."""
     if not topic.startswith(_IN):

@@ -34,15 +34,20 @@ TESTS = Path(__file__).parent
 
 
 #: Folders whose tests share something that takes long to start, the longest first. They stay in one process.
-TOGETHER = ("faults", "flows", "hostile", "bench", "applications", "installed")
+TOGETHER = ("faults", "flows", "hostile", "audit", "bench", "applications", "installed")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     Several processes may run the tests (`make test` takes one for each core): whole folders or files go to each.
 
-    What takes longest begins first, so that no process is left with it at the end.
+    What takes longest begins first, so that no process is left with it at the end. What is for `make soak` is
+    deselected, not skipped: the last line of a run says how many.
     """
+    long = [item for item in items if item.get_closest_marker("soak")]
+    if long and "soak" not in (config.option.markexpr or ""):
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     items.sort(key=lambda item: _turn(item.path.relative_to(TESTS).parts[0]))
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from safebus.consumers.audit.replay.decision_heads import events_at
 from safebus.consumers.audit.replay.time_span import CLOCKS_APART
 from safebus.consumers.delivery import stages
+from safebus.consumers.delivery.source import group_of
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import DecisionRecord, Notification, Origin, Outcome, Receipt, Stage
 from safebus.schemas.errors import Refused
@@ -150,7 +151,7 @@ async def without_receipt(connection: Connection, partner: str) -> list[str]:
     out, told = topics.notifications_for(partner), topics.receipts_from(partner)
     async with Reader(connection, {out, told}.__contains__, committed=False) as reader:
         mine = [partition for partition in reader.partitions if partition.topic == out]
-        done = await committed_by(connection, f"adapter-{partner}", mine) if mine else {}
+        done = await committed_by(connection, group_of(partner), mine) if mine else {}
         for partition in mine:
             reader.seek(partition, max(done.get(partition, 0), reader.begins[partition]))
         found: dict[str, int] = {}

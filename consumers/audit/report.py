@@ -18,6 +18,7 @@ from safebus.consumers.audit.operations import OnRecord
 from safebus.consumers.audit.reconcile import words
 from safebus.consumers.audit.reconcile.balance import Account
 from safebus.consumers.audit.replay.findings import Verified
+from safebus.consumers.audit.unrecorded import Unrecorded
 from safebus.schemas.own_records import Strange
 from safebus.streams.register.history import Step
 
@@ -40,6 +41,7 @@ class Report:
         hidden: Topics of the register that are not there, or not shown to whoever made it.
         steps, operations: Those of the span.
         strange: Records among the operations that the bus did not write, or that nobody signed.
+        unrecorded: Changes of the register without a command, and commands without their change.
     """
 
     since: datetime
@@ -55,6 +57,7 @@ class Report:
     steps: Sequence[Step]
     operations: Sequence[OnRecord]
     strange: Sequence[Strange]
+    unrecorded: Sequence[Unrecorded]
 
     def doubts(self) -> list[str]:
         """Everything that speaks against "all is well", the gravest kind first; empty: nothing does."""
@@ -69,6 +72,8 @@ class Report:
             yield f"{number} decisions or notifications are not what follows from the topics"
         if not self.verified.decisions:
             yield "there is no decision in the span, so none was made again"
+        if self.unrecorded:
+            yield f"{len(self.unrecorded)} changes of the register have no command beside them, or commands no change"
         for each in self.covered:
             if each.unexplained:
                 yield f"`{each.topic}` is kept for ever, and {each.gone} records from its beginning are gone"
@@ -102,6 +107,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "verify": {**vars(report.verified), "differences": [vars(each) for each in report.verified.differences]},
         "register": [_step(each) for each in report.steps],
         "operations": [_operation(each) for each in report.operations],
+        "strange": [{"where": _place(each), "reason": each.reason} for each in report.strange],
+        "unrecorded": [vars(each) for each in report.unrecorded],
         "not_shown": [*NOT_SHOWN],
     }
 
@@ -183,6 +190,11 @@ def _body(report: Report) -> Iterator[str]:
     yield "## 4. What changed in the register"
     yield ""
     yield from _rows([_step(each) for each in report.steps], "Nothing did in that span.")
+    if report.unrecorded:
+        yield "Changes without the command that made them, and commands without their change:"
+        yield ""
+        rows = ((each.where, " ".join(each.about), each.by, each.what) for each in report.unrecorded)
+        yield from _table(("where", "about", "by", "what"), rows)
     yield "## 5. What people did through the commands"
     yield ""
     yield from _rows([_operation(each) for each in report.operations], "Nothing in that span.")

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from safebus.consumers.audit.trouble import Trouble, flaky_until, trouble_of
+from safebus.consumers.delivery.source import group_of
 from safebus.consumers.delivery.stages import is_open
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Receipt, Stage
@@ -119,7 +120,7 @@ async def standings(
                 first_open = undelivered[partition].first if partition in undelivered else reader.ends[partition]
                 reader.seek(partition, first_open)
         oldest, receipts = await _read(reader, told)
-    late = [f"adapter-{partner}" for partner in wanted if any(p in undelivered for p in groups[partner])]
+    late = [group_of(partner) for partner in wanted if any(p in undelivered for p in groups[partner])]
     members = await have_members(connection, late)
     found = []
     for partner in wanted:
@@ -131,7 +132,7 @@ async def standings(
             undelivered=sum(undelivered[partition].how_many for partition in mine if partition in undelivered),
             oldest=min((oldest[p] for p in mine if p in oldest), default=None),
             receipts=sorted(receipts.get(partner, ()), key=lambda receipt: receipt.at),
-            delivering=members.get(f"adapter-{partner}"),
+            delivering=members.get(group_of(partner)),
             parked=None if parked is None else parked.get(partner, 0),
         )
         found.append(_standing(partner, register, seen, now))
@@ -149,7 +150,7 @@ async def _undelivered(
     connection: Connection, groups: Mapping[str, Sequence[Partition]], reader: Reader
 ) -> dict[Partition, _Undelivered]:
     """What each group has not dealt with, where there is anything; what is done behind the first of it left out."""
-    asked = {f"adapter-{partner}": mine for partner, mine in groups.items() if mine}
+    asked = {group_of(partner): mine for partner, mine in groups.items() if mine}
     done = await done_by_each(connection, asked)
     found = {}
     for group, mine in asked.items():

@@ -16,6 +16,11 @@ from safebus.schemas.kafka.group import GroupConsumer, seconds_since_boot
 from safebus.schemas.kafka.group import Waiting as Waiting
 
 
+def group_of(partner: str) -> str:
+    """The group of the processes that deliver to a partner: how far it is tells what they are done with."""
+    return f"adapter-{partner}"
+
+
 class Source(GroupConsumer):
     """`out.<partner>`, shared with the other processes that deliver to this partner."""
 
@@ -33,7 +38,7 @@ class Source(GroupConsumer):
         super().__init__(
             connection,
             topic=topics.notifications_for(partner),
-            group=f"adapter-{partner}",
+            group=group_of(partner),
             revoked=revoked,
             assigned=assigned,
             session_s=session_s,

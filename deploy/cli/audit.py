@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from safebus.deploy.service.terminal import clock, say, tell
 if TYPE_CHECKING:
     from safebus.consumers.audit.operations import OnRecord
     from safebus.consumers.audit.report import Report
+    from safebus.consumers.audit.unrecorded import Unrecorded
     from safebus.deploy.service.settings import Settings
     from safebus.schemas.own_records import Strange
     from safebus.streams.register.history import Step
@@ -57,7 +59,7 @@ def audit_report(
     start, end = parse_time(since, now - timedelta(days=1)), parse_time(until, now)
     if start >= end:
         raise stop(USAGE, f"--from {start.isoformat()} is not before --to {end.isoformat()}; swap them")
-    report = _report(settings.load(), start, end, now)
+    report = made(settings.load(), start, end, now)
     tell(json.dumps(as_json(report), indent=2) if output is Kind.JSON else as_document(report))
     doubts = report.doubts()
     for each in doubts or ["nothing speaks against what the bus says it did"]:
@@ -65,7 +67,8 @@ def audit_report(
     raise typer.Exit(SOME if doubts else DONE)
 
 
-def _report(found: Settings, start: datetime, end: datetime, now: datetime) -> Report:
+def made(found: Settings, start: datetime, end: datetime, now: datetime) -> Report:
+    """The report of a span, as whoever these settings are for is shown the bus."""
     from importlib.metadata import version
 
     from safebus.consumers.audit.coverage import coverage
@@ -79,8 +82,8 @@ def _report(found: Settings, start: datetime, end: datetime, now: datetime) -> R
     asked = Asked(since=start, until=end, grace=GRACE, group=GROUP)
     account, partners = run(lambda: reconcile.counted(found, asked))
     verified, _ = run(lambda: replay.verified(found, start, end))
-    steps, offset = run(lambda: _steps(found, start, end))
-    operations, strange = run(lambda: _operations(found, start, end))
+    every, strange = run(lambda: _operations(found))
+    steps, offset, alone = run(lambda: _register(found, start, end, every))
     former = also_there(partners, run(lambda: topics_there(found.connection())))
     return Report(
         since=start,
@@ -94,28 +97,35 @@ def _report(found: Settings, start: datetime, end: datetime, now: datetime) -> R
         account=account,
         verified=verified,
         steps=steps,
-        operations=operations,
+        operations=[one for one in every if start <= one.at < end],
         strange=strange,
+        unrecorded=alone,
     )
 
 
-async def _steps(found: Settings, start: datetime, end: datetime) -> tuple[list[Step], int]:
-    """What changed in the register in the span, and the offset of its last record."""
+async def _register(
+    found: Settings, start: datetime, end: datetime, acts: Sequence[OnRecord]
+) -> tuple[list[Step], int, list[Unrecorded]]:
+    """What changed in the register in the span, the offset of its last record, and what no command is beside of."""
+    from safebus.consumers.audit.unrecorded import unrecorded
     from safebus.streams.register.follow import RegisterReader
     from safebus.streams.register.history import history
 
-    reader = RegisterReader(found.connection(), key=found.digest_key())
+    key = found.digest_key()
+    reader = RegisterReader(found.connection(), key=key)
     await reader.start()
     try:
-        every = history(reader.log, reader.taken_in)
-        return [step for step in every if start <= step.at < end], reader.now.offset
+        every = list(history(reader.log, reader.taken_in))
+        taken_in = {step.offset: step.at for step in every}
+        alone = unrecorded(reader.log, taken_in, acts, since=start, until=end, key=key)
+        return [step for step in every if start <= step.at < end], reader.now.offset, alone
     finally:
         await reader.stop()
 
 
-async def _operations(found: Settings, start: datetime, end: datetime) -> tuple[list[OnRecord], list[Strange]]:
+async def _operations(found: Settings) -> tuple[list[OnRecord], list[Strange]]:
     from safebus.consumers.audit import operations
 
     strange: list[Strange] = []
     every = await operations.entries(found.connection(), trusted=found.issuers(), on_strange=strange.append)
-    return [one for one in every if start <= one.at < end], strange
+    return every, strange

@@ -66,14 +66,15 @@ def write_to_register(
     if second and not needed:
         raise BadInput("`--second` is for what one person alone may not change, and this is nothing of that kind")
     key = key.of(register.generation)
-    request = request_digest(records, key) if needed else None
-    act = replace(act, request=request, about=tuple(dressing.dressed_id(each, key) for each in act.about))
+    about = tuple(dressing.dressed_id(each, key) for each in act.about)
+    act = replace(act, request=request_digest(records, key), about=about, number=len(records))
     if second:
         first = _first(found, register, second, act)
         act = replace(act, seconds=second)
         who = first.certificate or first.system_user
         records = [r.model_copy(update={"reason": f"{r.reason}; asked for by {who} ({second})"}) for r in records]
-    operation = put_on_record(found, act)
+    # Of what only the first person asks for nothing is written.
+    operation = put_on_record(found, replace(act, number=0) if needed and not second else act)
     if needed and not second:
         say(f"on record as {operation.operation_id}; nothing is written yet: {', '.join(needed)} need two persons")
         raise stop(SOME, f"another person runs the same command with --second {operation.operation_id}")

@@ -71,8 +71,12 @@ def reconcile(
 
 async def counted(found: Settings, asked: Asked) -> tuple[Account, list[str]]:
     """What was counted, and the partners of the register, which says where each is delivered to."""
+    from safebus.consumers.audit.operations import entries
+    from safebus.consumers.audit.reconcile.by_hand import ByHand
     from safebus.consumers.audit.reconcile.places import places_of
     from safebus.consumers.audit.reconcile.reconcile import reconcile as count
+    from safebus.schemas import topics
+    from safebus.schemas.kafka.topic_list import topics_there
     from safebus.streams.register.follow import RegisterReader
     from safebus.streams.register.history import history
 
@@ -86,7 +90,10 @@ async def counted(found: Settings, asked: Asked) -> tuple[Account, list[str]]:
         places = places_of(history(reader.log, reader.taken_in), key)
     finally:
         await reader.stop()
-    known = replace(asked, registered=frozenset(partners), places=places)
+    by_hand = None
+    if topics.OPERATIONS in await topics_there(connection):
+        by_hand = ByHand(await entries(connection, trusted=found.issuers()))
+    known = replace(asked, registered=frozenset(partners), places=places, by_hand=by_hand)
     with bar:
         return await count(connection, known, key=key, clock=clock, progress=advance), partners
 

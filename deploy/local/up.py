@@ -24,7 +24,7 @@ from safebus.streams.register.changes import changes_of
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.store import Register
 from safebus.streams.register.to_confirm import to_confirm
-from safebus.streams.register.write import as_records, write_records
+from safebus.streams.register.write import as_records, request_digest, write_records
 
 DEMO_REGISTER = Path(__file__).parent / "demo" / "register"
 
@@ -83,8 +83,11 @@ async def _load(connection: Connection, folder: Path, found: settings.Settings) 
         raise BadInput(f"`{folder}` is loaded only when this is confirmed, by `safebus register load`:{names}")
     if changes:
         records = as_records((c.entry for c in changes), at=clock(), by="safebus up", reason="started on this machine")
-        await put_on_record(found, Act("up", (folder.name,), "started on this machine", len(records)), clock=clock)
-        offset = await write_records(connection, records, key=key.of(register.generation))
+        key = key.of(register.generation)
+        request = request_digest(records, key)
+        act = Act("up", (folder.name,), "started on this machine", len(records), request)
+        await put_on_record(found, act, clock=clock)
+        offset = await write_records(connection, records, key=key)
         say(f"register loaded from {folder.name}: {len(changes)} entries, counts from offset {offset}")
 
 

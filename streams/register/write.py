@@ -184,9 +184,14 @@ def under(key: PersonKey) -> list[tuple[str, bytes]]:
     return [(headers.KEYS, f"{key.fingerprint} {key.digests.fingerprint}".encode())]
 
 
+def request_content(records: Iterable[RegisterRecord]) -> bytes:
+    """What is asked for, whoever asks, when and why: the same for the same content."""
+    return joined(*(part for r in records for part in (r.record_id, r.kind, r.body or "")))
+
+
 def request_digest(records: Iterable[RegisterRecord], key: PersonKey) -> str:
-    """What is asked for, whoever asks, when and why: 64 hex digits, the same for the same content."""
-    return key.digest(joined(*(part for r in records for part in (r.record_id, r.kind, r.body or ""))))
+    """The keyed digest of that: 64 hex digits."""
+    return key.digest(request_content(records))
 
 
 async def write_records(connection: Connection, found: list[RegisterRecord], *, key: PersonKey) -> int:

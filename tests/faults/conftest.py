@@ -1,4 +1,4 @@
-"""One bus for the tests with faults, each with processes of its own; the long runs are left out, and counted so."""
+"""One bus for the tests with faults, each with processes of its own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,6 @@ from collections.abc import Iterator
 import pytest
 from a_ground import Ground, open_ground
 from a_world import Story
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak: many events and many kills; run by `make soak`, else deselected")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselected, not skipped: the last line of a run says how many."""
-    if "soak" in (config.option.markexpr or ""):
-        return
-    long = [item for item in items if item.get_closest_marker("soak")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from safebus.deploy.local.demo.partners import Partners, open_partners
 from safebus.deploy.local.processes import Processes
 from safebus.deploy.local.up import DEMO_REGISTER
 from safebus.deploy.service import key_files, settings
+from safebus.deploy.service.operations import Act, put_on_record
 from safebus.deploy.service.settings import Settings
 from safebus.deploy.service.topic_plan import partners_of, wanted
 from safebus.producers.publisher import Accepted, Publisher
+from safebus.schemas.bus_records import RegisterRecord
 from safebus.schemas.events import Event
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
@@ -32,7 +34,14 @@ from safebus.streams.register.entries import Entry
 from safebus.streams.register.follow import current_register
 from safebus.streams.register.governance import RegisteredDestination
 from safebus.streams.register.store import Register
-from safebus.streams.register.write import as_records, check_consent, consent_record, ending_record, write_records
+from safebus.streams.register.write import (
+    as_records,
+    check_consent,
+    consent_record,
+    ending_record,
+    request_digest,
+    write_records,
+)
 from safebus.streams.rules.consent import ConsentEntry, Meaning, State
 
 
@@ -83,13 +92,12 @@ class Bus:
 
     async def register(self, *entries: Entry) -> int:
         """Write entries to the register as they stand."""
-        records = as_records(entries, at=utc_now(), by="test", reason="test")
-        return await write_records(self.connection, records, key=self.settings.person_key())
+        return await self._write(as_records(entries, at=utc_now(), by="test", reason="test"))
 
     async def register_end(self, record_id: str) -> None:
         """End one entry."""
         record = ending_record(record_id, await self.register_now(), at=utc_now(), by="test", reason="test")
-        await write_records(self.connection, [record], key=self.settings.person_key())
+        await self._write([record])
 
     async def register_destination(self, partner: str, destinations: Path) -> None:
         """Where this partner's notifications go, as the file says."""
@@ -112,9 +120,15 @@ class Bus:
             method="test",
         )
         check_consent(entry, await self.register_now(), now=now)
-        return await write_records(
-            self.connection, [consent_record(entry, at=now, by="test", reason="test")], key=self.settings.person_key()
-        )
+        return await self._write([consent_record(entry, at=now, by="test", reason="test")])
+
+    async def _write(self, records: list[RegisterRecord]) -> int:
+        """On record first, as every command does it."""
+        found = replace(self.settings, broker=self.connection.bootstrap)
+        key = found.person_key().of((await self.register_now()).generation)
+        act = Act("test", ("test",), "test", len(records), request_digest(records, key))
+        await put_on_record(found, act, clock=utc_now)
+        return await write_records(self.connection, records, key=key)
 
     def start_worker(self) -> None:
         self._children["worker"] = self.processes.start("worker", ["worker"])
@@ -140,10 +154,9 @@ def open_bus(broker_name: str, folder: Path) -> Iterator[Bus]:
         make_topics(broker, wanted(partners_of(entries)))
         processes = Processes(found, logs=folder / "logs", broker=broker.bootstrap)
         try:
-            records = as_records(entries, at=utc_now(), by="test", reason="test")
-            runner.run(write_records(connection, records, key=found.person_key()))
             with _receivers(folder) as partners:
                 bus = Bus(broker, found, connection, processes, partners, folder)
+                runner.run(bus.register(*entries))
                 bus.start_worker()
                 processes.start("deliver", ["deliver", "--destinations", str(partners.destinations(RECIPIENTS))])
                 yield bus

@@ -25,6 +25,8 @@ class Discrepancy(StrEnum):
     HANDED_OVER_OTHER_BYTES = "HANDED_OVER_OTHER_BYTES"
     UNKNOWN_RECEIPT = "UNKNOWN_RECEIPT"
     CUT = "CUT"
+    NO_RECEIPT = "NO_RECEIPT"
+    NOT_ON_RECORD = "NOT_ON_RECORD"
     LOST = "LOST"
     TWO_DECISIONS = "TWO_DECISIONS"
     DECIDED_AND_SET_ASIDE = "DECIDED_AND_SET_ASIDE"
@@ -33,6 +35,8 @@ class Discrepancy(StrEnum):
     EXPIRED = "EXPIRED"
     OVERDUE = "OVERDUE"
     NOT_TOLD = "NOT_TOLD"
+    NOT_SHOWN = "NOT_SHOWN"
+    PARKED_UNKNOWN = "PARKED_UNKNOWN"
     UNREADABLE = "UNREADABLE"
 
 
@@ -43,6 +47,10 @@ TO_DO = {
     "whom; stop their adapters; find who could write `decisions` as a worker does, or made the topic again",
     Discrepancy.CUT: "nothing that this says of the time before is whole: find who deleted records or made the topic "
     "again; `safebus topics plan` shows its settings",
+    Discrepancy.NO_RECEIPT: "ask the partner whether it holds this, and take it for not handed over until it says so; "
+    "find who could delete from `receipts.*`, make it again, or move the adapter's offsets",
+    Discrepancy.NOT_ON_RECORD: "ask the partner whether it was sent this; find who could write `receipts.*` without a "
+    "command, or delete from `operations`",
     Discrepancy.LOST: "ask the agency to publish it again (the same id, harmless if it was decided); then find out "
     "who moved the worker's offsets",
     Discrepancy.TWO_DECISIONS: "`safebus explain EVENT_ID` shows both; tell the information-governance lead which one "
@@ -67,6 +75,11 @@ TO_DO = {
     "what was decided",
     Discrepancy.UNKNOWN_RECEIPT: "ask the partner whether it holds this; find who could write its `receipts.*`",
     Discrepancy.NOT_TOLD: "ring the partner: it goes on using what nobody agrees to any more, and is not asked again",
+    Discrepancy.NOT_SHOWN: "have somebody look at it now: `safebus explain EVENT_ID` says at what; find who could "
+    "delete from `quarantine`",
+    Discrepancy.PARKED_UNKNOWN: "`safebus deliveries show ID` and `safebus parked list PARTNER`: is the alert where a "
+    "person looks, and did the partner get it? An adapter that was killed just then leaves an entry without a receipt; "
+    "else find who could write or delete there",
     Discrepancy.UNREADABLE: "find who could write this topic: the bus did not",
 }
 

@@ -79,7 +79,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision record. `digest` is of its own bytes, `input_digest` of the event's."""
+    """
+    A decision record.
+
+    Attributes:
+        digest: Of its own bytes; `input_digest`: of the event's.
+        for_a_person: Somebody must look at something about it, so it also stands in quarantine.
+    """
 
     place: Place
     at: int
@@ -89,6 +95,7 @@ class Decided:
     input_digest: str
     digest: str
     answers: tuple[Answered, ...]
+    for_a_person: bool = False
 
     def permits(self, partner: str, notification_id: str) -> Answered | None:
         """The answer that lets this partner have this notification."""
@@ -121,12 +128,25 @@ class OnTopic:
 
 
 @dataclass(frozen=True, slots=True)
+class IsParked:
+    """A notification that was put where a person looks."""
+
+    place: Place
+    at: int
+    partner: str
+    notification_id: str
+    event_id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Handled:
     """
     A receipt.
 
     Attributes:
         by_hand: A person sent it; `restored`: because the partner had lost what it was handed.
+        because: Why a person sent it, in their words; empty: it was tried by itself.
         went_to: Digest of the place where it was handed over; None: it does not say.
         written_by: Whose process wrote it; empty: it does not say.
     """
@@ -142,6 +162,7 @@ class Handled:
     restored: bool = False
     went_to: str | None = None
     written_by: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +185,7 @@ class Unreadable:
     at: int
 
 
-Fact = Published | Decided | WasSetAside | OnTopic | Handled | Told | Unreadable
+Fact = Published | Decided | WasSetAside | OnTopic | IsParked | Handled | Told | Unreadable
 
 
 def fact_of(
@@ -191,15 +212,17 @@ def fact_of(
             ids = found["partner"], found["notification_id"], found["event_id"]
             if stage is Stage.NOTICE_HANDED_OVER:
                 return Told(place, at, *ids, took=stages.was_told(found["reason"]))
-            by_hand = stages.sent_again_because(found["reason"]) is not None, stages.was_restored(found["reason"])
+            because = stages.sent_again_because(found["reason"])
+            by_hand = because is not None, stages.was_restored(found["reason"])
             where = found.get("place"), found.get("written_by", "")  # recorded before there were these
-            return Handled(place, at, *ids, stage, found["output_digest"], *by_hand, *where)
+            return Handled(place, at, *ids, stage, found["output_digest"], *by_hand, *where, because or "")
         found = _read(value or b"", "notification", last="subject_token")
-        partner = place.topic.removeprefix("out.")
-        return OnTopic(
+        partner = topics.partner_of_parked(place.topic)
+        kind = OnTopic if partner is None else IsParked
+        return kind(
             place,
             at,
-            partner,
+            partner or place.topic.removeprefix("out."),
             found["notification_id"],
             found["event_id"],
             _digest(value or b"", found["subject_token"], key),
@@ -255,6 +278,7 @@ def _decided(place: Place, at: int, value: bytes, key: DigestKey) -> Decided:
             Answered(a["recipient"], Outcome(a["outcome"]), a["notification_id"], a["output_digest"])
             for a in found["answers"]
         ),
+        for_a_person=bool(found["worklist"]),
     )
 
 
@@ -276,10 +300,12 @@ def _counted_of_decision() -> Any:
     whole["fields"] = [f for f in whole["fields"] if f["name"] in _OF_DECISION]
     answer = next(f for f in whole["fields"] if f["name"] == "answers")["type"]["items"]
     answer["fields"] = [f for f in answer["fields"] if f["name"] in _OF_ANSWER]
+    to_see = next(f for f in whole["fields"] if f["name"] == "worklist")["type"]["items"]
+    to_see["fields"] = [f for f in to_see["fields"] if f["name"] == "code"]
     return fastavro.parse_schema(whole)
 
 
-_OF_DECISION = frozenset({"event_id", "source", "origin", "input_digest", "answers"})
+_OF_DECISION = frozenset({"event_id", "source", "origin", "input_digest", "answers", "worklist"})
 _OF_ANSWER = frozenset({"recipient", "outcome", "notification_id", "output_digest"})
 
 

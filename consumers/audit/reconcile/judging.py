@@ -16,6 +16,7 @@ from safebus.consumers.audit.reconcile.balance import Account, Discrepancy
 from safebus.consumers.audit.reconcile.evidence import Decided, Handled, OnTopic, Place, Published
 from safebus.consumers.audit.reconcile.matching import Expected, Matching
 from safebus.consumers.delivery import retry as delivery
+from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas.bus_records import Stage
 
 _OVERDUE_MS = int(delivery.GIVE_UP_AFTER.total_seconds() * 1000)
@@ -90,10 +91,11 @@ def questions(matched: Matching) -> Questions:
     """What must be looked up before the rest can be judged."""
     strangers = {f.event_id for facts in matched.unmatched.values() for f in facts if matched.in_span(f.at)}
     again = {decided.event_id for decided in matched.again}
+    parked = {fact.event_id for fact in matched.parked.values()}
     # What a worker passed without an answer is lost, unless the same bytes were decided from another place.
     passed = {(p.agency, p.digests) for p in matched.open.values() if _passed(matched, p.place)}
     earlier = {(d.agency, d.event_id, d.input_digest) for d in matched.elsewhere}
-    return Questions(frozenset(strangers | again | matched.maybe_twice), frozenset(passed), frozenset(earlier))
+    return Questions(frozenset(strangers | again | parked | matched.maybe_twice), frozenset(passed), frozenset(earlier))
 
 
 def judge(matched: Matching, found: SecondLook) -> Account:
@@ -105,6 +107,8 @@ def judge(matched: Matching, found: SecondLook) -> Account:
     for published in matched.open.values():
         _judge_event(matched, published, found)
     _judge_sent_again(matched)
+    _judge_parked(matched, found)
+    _judge_to_be_seen(matched)
     for expected in matched.expected.values():
         if expected.counts:
             _judge_delivery(matched, expected)
@@ -207,6 +211,42 @@ def _judge_sent_again(matched: Matching) -> None:
         matched.account.noted.sent_again_not_taken += lost_again
 
 
+def _judge_parked(matched: Matching, found: SecondLook) -> None:
+    """What stands where a person looks, and what receipts say of it: each has the other, and a decision permits it."""
+    for key, parked in matched.parked.items():
+        ids = {"id": parked.notification_id, "event_id": parked.event_id, "who": parked.partner}
+        permits = [d.permits(parked.partner, parked.notification_id) for d in found.by_event[parked.event_id]]
+        digests = {answer.digest for answer in permits if answer is not None}
+        receipt = matched.was_parked.get(key)
+        if not digests:
+            what = f"no decision lets `{parked.partner}` have this, and a redrive would hand it over"
+            matched.find(Discrepancy.UNEXPECTED, parked.place, what=what, **ids)
+        elif parked.digest not in digests:
+            what = "what is parked has other bytes than were decided, and a redrive would hand them over"
+            matched.find(Discrepancy.OTHER_BYTES, parked.place, what=what, **ids)
+        elif receipt is None and parked.at <= matched.terms.now - matched.terms.grace:
+            what = "it is parked, and no receipt says so"
+            matched.find(Discrepancy.PARKED_UNKNOWN, parked.place, what=what, **ids)
+    unknown = {f.id for f in matched.account.findings if f.code is Discrepancy.UNKNOWN_RECEIPT}
+    for key, receipt in matched.was_parked.items():
+        if receipt.notification_id in unknown:
+            continue
+        # Where a person sent it again, it was parked before, or is then: the first receipt tells of its entry.
+        if matched.in_span(receipt.at) and not receipt.by_hand and key not in matched.parked:
+            ids = {"id": receipt.notification_id, "event_id": receipt.event_id, "who": receipt.partner}
+            what = f"a receipt says that it is parked, and it does not stand on `parked.{receipt.partner}`"
+            matched.find(Discrepancy.PARKED_UNKNOWN, receipt.place, what=what, **ids)
+
+
+def _judge_to_be_seen(matched: Matching) -> None:
+    terms = matched.terms
+    for decided in matched.to_be_seen.values():
+        if terms.aside_since <= decided.at <= terms.now - terms.grace:
+            ids = {"id": decided.event_id, "event_id": decided.event_id, "who": decided.agency}
+            what = "a person must look at it, and it does not stand in quarantine, where they would find it"
+            matched.find(Discrepancy.NOT_SHOWN, decided.place, what=what, **ids)
+
+
 def _judge_event(matched: Matching, published: Published, found: SecondLook) -> None:
     agency = matched.account.agency(published.agency)
     if not _passed(matched, published.place):
@@ -258,6 +298,17 @@ def _judge_delivery(matched: Matching, expected: Expected) -> None:
             partner.in_flight += 1
     else:
         _count_stage(matched, expected)
+        _judge_receipts(matched, expected)
+
+
+def _judge_receipts(matched: Matching, expected: Expected) -> None:
+    """Its adapter goes on once it is handed over, parked or stopped, and that is on record."""
+    where = expected.stands_at
+    if where is None or expected.stage in ENDED or where.offset >= matched.terms.delivered.get(where.stands_on, -1):
+        return
+    last = "no receipt says" if expected.stage is None else f"the last receipt says {expected.stage}, none"
+    what = f"its adapter is done with it, and {last} what became of it"
+    _name(matched, Discrepancy.NO_RECEIPT, expected, what)
 
 
 def _count_stage(matched: Matching, expected: Expected) -> None:

@@ -22,6 +22,7 @@ from safebus.consumers.audit.reconcile.evidence import (
     Decided,
     Fact,
     Handled,
+    IsParked,
     OnTopic,
     Place,
     Published,
@@ -56,7 +57,9 @@ class Terms:
         kept: The same of all that is kept of what was published.
         hidden: Agencies whose topics may be there without being shown to us.
         committed: Partition -> up to which offset a worker has finished; none: it has not said.
+        delivered: Partition of a partner's topic -> up to which offset its adapter has; likewise.
         kept_since: Partner -> how far back its topic goes, if it does not go back to its beginning.
+        aside_since: The same of quarantine; 0: to its beginning.
         places: Partner -> the places that the register has or had for it, with their times.
     """
 
@@ -68,7 +71,9 @@ class Terms:
     kept: Mapping[Partition, tuple[int, int]]
     hidden: Collection[str] = ()
     committed: Mapping[Partition, int] = field(default_factory=dict)
+    delivered: Mapping[Partition, int] = field(default_factory=dict)
     kept_since: Mapping[str, int] = field(default_factory=dict)
+    aside_since: int = 0
     places: Mapping[str, Sequence[Stood]] = field(default_factory=dict)
 
 
@@ -80,6 +85,7 @@ class Expected:
     Attributes:
         counts: Its event was published in the span.
         stage_since: When it came into its stage.
+        stands_at: Its first place on the partner's topic.
     """
 
     partner: str
@@ -91,6 +97,7 @@ class Expected:
     decided_at: int
     counts: bool
     on_topic_at: int | None = None
+    stands_at: Place | None = None
     stage: Stage | None = None
     stage_since: int = 0
 
@@ -113,6 +120,9 @@ class Matching:
         self.again: list[Decided] = []  # of an origin that has one
         self.elsewhere: list[Decided] = []  # decided in the span, and published outside of it; without answers
         self.maybe_twice: set[str] = set()  # event ids
+        self.to_be_seen: dict[Place, Decided] = {}  # by a person, and its entry in quarantine was not read yet
+        self.parked: dict[_Key, IsParked] = {}  # the first entry of each
+        self.was_parked: dict[_Key, Handled] = {}  # its first receipt
         self.newest_answered: dict[tuple[str, int], int] = {}  # of answers older than the grace, by origin partition
         self._set_aside: dict[Place, str] = {}
         self._next: dict[tuple[str, int], int] = {}
@@ -129,6 +139,9 @@ class Matching:
                 self._was_set_aside(fact)
             case OnTopic():
                 self._on_topic(fact)
+            case IsParked():
+                if self.in_span(fact.at):
+                    self.parked.setdefault((fact.partner, fact.notification_id), fact)
             case Handled():
                 self._where_it_went(fact)
                 self._handled(fact)
@@ -230,6 +243,8 @@ class Matching:
             agency.undecided += answer.outcome is Outcome.HOLD
         if self.told_of_nobody.pop(decided.origin, None) is not None:
             self.account.noted.decided_and_told_of_nobody += 1
+        elif decided.for_a_person:
+            self.to_be_seen[decided.origin] = replace(decided, answers=())
 
     def _take_back(self, origin: Place, reason: str) -> None:
         """It was counted as set aside, and is decided."""
@@ -277,6 +292,7 @@ class Matching:
                 self.told_of_nobody[origin] = entry
             else:
                 self.account.noted.decided_and_told_of_nobody += 1
+                self.to_be_seen.pop(origin, None)
         elif (published := self.open.pop(origin, None)) is not None:
             self.account.agency(published.agency).set_aside[entry.reason] += 1
             self._set_aside[origin] = entry.reason
@@ -295,7 +311,7 @@ class Matching:
         elif expected.on_topic_at is not None:
             self.account.noted.same_notification_again += 1
         if expected.on_topic_at is None:
-            expected.on_topic_at = sent.at
+            expected.on_topic_at, expected.stands_at = sent.at, sent.place
         self._forget_if_finished(key, expected)
 
     def other_bytes(self, sent: OnTopic) -> None:
@@ -312,6 +328,8 @@ class Matching:
 
     def _handled(self, receipt: Handled) -> None:
         key = (receipt.partner, receipt.notification_id)
+        if receipt.stage is Stage.PARKED:
+            self.was_parked.setdefault(key, receipt)
         expected = self.expected.get(key)
         if expected is not None and expected.stage is not Stage.HANDED_OVER:
             self.sent_again.pop(key, None)  # it was not known yet that this one had not been handed over before

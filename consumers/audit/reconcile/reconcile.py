@@ -7,9 +7,10 @@ id that does not add up. Reads only; moves no offset of anyone; decodes no event
 
 It runs while the bus runs, so the ends of all topics are fixed first, in this order:
 
-    1. how far the workers have committed     2. receipts     3. out.*     4. quarantine     5. decisions     6. in.*
+    1. how far workers and adapters have committed     2. receipts     3. parked.*
+    4. out.*     5. quarantine     6. decisions     7. in.*
 
-- From 2 to 6 an effect's topic is fixed before its cause's. So whatever we see has its cause among what we see: a
+- From 2 to 7 an effect's topic is fixed before its cause's. So whatever we see has its cause among what we see: a
   notification without a decision, or a receipt without a notification, is none that we are merely too early for.
   (What is acknowledged in a transaction is seen a moment later: that moment is waited for, `settled_ends`.)
 - The other way round, an effect may come after its topic was fixed: what has none *yet* would look lost. So nothing is
@@ -41,7 +42,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from safebus.consumers.audit.reconcile.balance import Account, Discrepancy
-from safebus.consumers.audit.reconcile.evidence import Decided, Place, Published, fact_of, key_of_decision
+from safebus.consumers.audit.reconcile.by_hand import ByHand
+from safebus.consumers.audit.reconcile.evidence import Decided, Handled, Place, Published, fact_of, key_of_decision
 from safebus.consumers.audit.reconcile.judging import Questions, SecondLook, judge, questions
 from safebus.consumers.audit.reconcile.matching import Matching, Terms
 from safebus.consumers.audit.reconcile.places import Stood
@@ -63,6 +65,7 @@ class Asked:
         grace: How long a notification may take after its decision.
         group: The workers' consumer group.
         places: Partner -> where the register sends or sent its notifications, with the times.
+        by_hand: What persons put on record before they sent it again; None: that is not compared.
         registered: Whoever is in the register: a topic of theirs that is not seen may be hidden from us.
     """
 
@@ -72,6 +75,7 @@ class Asked:
     group: str
     registered: frozenset[str] = frozenset()
     places: Mapping[str, Sequence[Stood]] = field(default_factory=dict)
+    by_hand: ByHand | None = None
 
 
 async def reconcile(
@@ -100,7 +104,10 @@ async def reconcile(
         ours = not record.topic.startswith("in.")
         if not (ours and record.timestamp < fixed.from_time):
             place = Place(record.topic, record.partition, record.offset)
-            matched.take(fact_of(place, record.timestamp, record.value, record.headers, key=key))
+            fact = fact_of(place, record.timestamp, record.value, record.headers, key=key)
+            matched.take(fact)
+            if asked.by_hand is not None and isinstance(fact, Handled):
+                _compare(matched, fact, asked.by_hand)
         read += 1
         if read % 1000 == 0:
             progress(1000)
@@ -117,7 +124,9 @@ def _terms(asked: Asked, fixed: Ends) -> Terms:
         kept=fixed.kept,
         hidden=asked.registered - {topics.agency_of(partition.topic) for partition in fixed.kept},
         committed=fixed.committed,
+        delivered=fixed.delivered,
         kept_since=fixed.kept_since,
+        aside_since=fixed.aside_since,
         places=asked.places,
     )
 
@@ -126,9 +135,21 @@ def _say_what_is_gone(matched: Matching, fixed: Ends) -> None:
     for (topic, number), begin in sorted(fixed.cut.items()):
         what = f"`{topic}` is kept for ever, and partition {number} begins at offset {begin}: what was before is gone"
         matched.find(Discrepancy.CUT, Place(topic, number, begin), what=what)
+    for (topic, number), end in sorted(fixed.taken_back.items()):
+        what = f"more of `{topic}`/{number} was dealt with than is there: the newest are gone, or it was made again"
+        matched.find(Discrepancy.CUT, Place(topic, number, end), what=what)
     for (topic, number), since in sorted(fixed.events_kept_since.items()):
         if since > matched.terms.since:
             matched.account.noted.events_kept_since[f"{topic}/{number}"] = since
+
+
+def _compare(matched: Matching, receipt: Handled, by_hand: ByHand) -> None:
+    """What a person sent is on record as that."""
+    if receipt.by_hand and matched.in_span(receipt.at) and not by_hand.tells_of(receipt):
+        by = f" by a process of `{receipt.written_by}`" if receipt.written_by else ""
+        what = f"sent to `{receipt.partner}` by hand{by}, and no operation says so"
+        ids = {"id": receipt.notification_id, "event_id": receipt.event_id, "who": receipt.partner}
+        matched.find(Discrepancy.NOT_ON_RECORD, receipt.place, what=what, **ids)
 
 
 async def _second_look(connection: Connection, fixed: Ends, matched: Matching, key: DigestKey) -> SecondLook:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from safebus.consumers.delivery.source import group_of
 from safebus.schemas import topics
 from safebus.schemas.errors import BadInput
 from safebus.schemas.kafka.connection import Connection
-from safebus.schemas.kafka.group_offsets import committed_by
+from safebus.schemas.kafka.group_offsets import done_by_each
 from safebus.schemas.kafka.offsets import FirstSince, Offsets, settled_ends
 from safebus.schemas.kafka.partitions import Partition
 from safebus.schemas.kafka.reader import WHOLE_FETCH, Reader, read_topic
@@ -40,8 +41,11 @@ class Ends:
         kept: Of all that is kept of what was published.
         others: Of the bus's own records that may follow from them.
         committed: Offset up to which workers had finished, for each published partition on which one said so.
+        delivered: The same of the partners' topics and their adapters.
         kept_since: Partner -> time of the oldest notification that its topic still holds, if older ones are gone.
+        aside_since: Time of the oldest entry in quarantine, if older ones are gone; else 0.
         cut: Where topics begin that are kept for ever, and do not begin at their beginning.
+        taken_back: Partitions that end before what a worker or an adapter is done with, and where they end.
         events_kept_since: Published partition -> time of the oldest record that is kept, where older ones are gone.
         from_time: Records of the bus itself that are older are not about these events, milliseconds since 1970.
     """
@@ -51,8 +55,11 @@ class Ends:
     kept: dict[Partition, Range]
     others: dict[Partition, Range]
     committed: dict[Partition, int]
+    delivered: dict[Partition, int]
     kept_since: dict[str, int]
+    aside_since: int
     cut: dict[Partition, int]
+    taken_back: dict[Partition, int]
     events_kept_since: dict[Partition, int]
     from_time: int
 
@@ -83,9 +90,15 @@ async def ends(
         published = [partition for partition in there if _is_in(partition.topic)]
         if not published:
             raise BadInput("the broker has no `in.*` topic; `safebus topics apply` makes them from the register")
-        committed = await committed_by(connection, group, published)
+        groups = {group: published}
+        for partition in there:
+            if (partner := topics.partner_of_notifications(partition.topic)) is not None:
+                groups.setdefault(group_of(partner), []).append(partition)
+        done = await done_by_each(connection, groups)
+        committed = {partition: at.up_to for partition, at in done.pop(group).items()}
+        delivered = {partition: at.up_to for each in done.values() for partition, at in each.items()}
         fixed: dict[Partition, int] = {}
-        for mine in (_is_receipts, _is_out, _is(topics.QUARANTINE), _is(topics.DECISIONS), _is_in):
+        for mine in (_is_receipts, _is_parked, _is_out, _is(topics.QUARANTINE), _is(topics.DECISIONS), _is_in):
             ours = [partition for partition in there if mine(partition.topic)]
             surely = any(topics.is_transactional(partition.topic) for partition in ours)
             fixed |= await (settled_ends(asked_surely, asked, ours) if surely else asked.ends_of(ours))
@@ -107,12 +120,13 @@ async def ends(
         kept={partition: (begins[partition], fixed[partition]) for partition in published},
         others={p: (starts[p], end) for p, end in fixed.items() if not _is_in(p.topic)},
         committed=committed,
+        delivered=delivered,
         kept_since=_kept_since(begins, fixed, oldest, now),
+        aside_since=max((_oldest_of(oldest[p], now) for p in fixed if _is_cut_aside(p, begins)), default=0),
         # The embedded broker, which knows no times, keeps little of anything.
         cut={p: begin for p, begin in for_ever.items() if begin > 0} if any(oldest.values()) else {},
-        events_kept_since={
-            p: kept.timestamp if (kept := oldest[p]) is not None else now for p in published if begins[p] > 0
-        },
+        taken_back={p: fixed[p] for p, done_up_to in {**committed, **delivered}.items() if done_up_to > fixed[p]},
+        events_kept_since={p: _oldest_of(oldest[p], now) for p in published if begins[p] > 0},
         from_time=from_ms - _CLOCKS_MS,
     )
 
@@ -200,6 +214,15 @@ async def _spans_by_reading(
     return spans
 
 
+def _oldest_of(kept: FirstSince | None, now: int) -> int:
+    """Since when a partition keeps what it has; where it has nothing, since now."""
+    return now if kept is None else kept.timestamp
+
+
+def _is_cut_aside(partition: Partition, begins: Mapping[Partition, int]) -> bool:
+    return partition.topic == topics.QUARANTINE and begins[partition] > 0
+
+
 def _kept_since(
     begins: dict[Partition, int], fixed: dict[Partition, int], oldest: Mapping[Partition, FirstSince | None], now: int
 ) -> dict[str, int]:
@@ -219,6 +242,10 @@ def _is(name: str) -> Callable[[str], bool]:
 
 def _is_receipts(topic: str) -> bool:
     return topics.partner_of_receipts(topic) is not None
+
+
+def _is_parked(topic: str) -> bool:
+    return topics.partner_of_parked(topic) is not None
 
 
 def _is_in(topic: str) -> bool:

@@ -29,6 +29,7 @@ from safebus.consumers.audit.reconcile.evidence import (
     Decided,
     Fact,
     Handled,
+    IsParked,
     OnTopic,
     Place,
     Published,
@@ -96,6 +97,12 @@ def receipt(stage: Stage = Stage.HANDED_OVER, n: int = 0, **changes: Any) -> Han
     place = Place("receipts.school", 1, 300 + n)
     fact = Handled(place, NOON + n, "school", f"note-{n}", decided(n).event_id, stage, f"view-{n}")
     return replace(fact, **changes)
+
+
+def parked(n: int = 0, **changes: Any) -> IsParked:
+    """What is parked, where a person looks."""
+    place = Place("parked.school", 1, 500 + n)
+    return replace(IsParked(place, NOON + n, "school", f"note-{n}", decided(n).event_id, f"view-{n}"), **changes)
 
 
 def aside(reason: str = "NOT_CANONICAL", n: int = 0) -> WasSetAside:
@@ -271,7 +278,7 @@ def test_a_repeat_that_was_decided_as_well_is_two_decisions() -> None:
         digest="record-x",
         answers=(Answered("school", Outcome.PERMIT, "note-0", "view-x"),),
     )
-    sent = [on_topic(digest="view-x"), receipt(Stage.PARKED, digest="view-x")]
+    sent = [on_topic(digest="view-x"), parked(digest="view-x"), receipt(Stage.PARKED, digest="view-x")]
     found = account([*whole(), published(1, digests=("input-0",)), again, *sent])
 
     assert named(found) == [(Discrepancy.TWO_DECISIONS, EVENT)]
@@ -575,7 +582,7 @@ def test_a_receipt_about_an_unknown_notification_is_named() -> None:
 def test_each_delivery_is_counted_where_it_stands() -> None:
     stages = (Stage.HANDED_OVER, Stage.WAITING, Stage.HELD, Stage.PARKED, Stage.STOPPED)
     facts = [f for n, stage in enumerate(stages) for f in (published(n), decided(n), on_topic(n), receipt(stage, n))]
-    found = account([*facts, published(6), decided(6), on_topic(6)])
+    found = account([*facts, parked(3), published(6), decided(6), on_topic(6)])
 
     assert found.partners == {
         "school": PartnerCount(
@@ -644,10 +651,14 @@ def test_what_a_person_sent_is_no_repeat_where_its_first_attempts_lie_before_the
 
 def test_what_was_handed_over_stays_so() -> None:
     """An adapter parks a second notification of the same id with other bytes; the first is at the partner."""
-    early = [published(), decided(), receipt(), receipt(Stage.PARKED, digest="x"), on_topic()]
+    second = [parked(digest="x"), receipt(Stage.PARKED, digest="x")]
+    early = [published(), decided(), receipt(), *second, on_topic()]
 
-    for facts in (early, [*whole(), receipt(Stage.PARKED, digest="x")]):
-        assert account(facts) == Account({"police": POLICE}, {"school": SCHOOL}, Noted(), [])
+    for facts in (early, [*whole(), *second]):
+        found = account(facts)
+        assert (found.agencies, found.partners) == ({"police": POLICE}, {"school": SCHOOL})
+        # Nobody decided these bytes, and a redrive would hand them over.
+        assert named(found) == [(Discrepancy.OTHER_BYTES, "note-0")]
 
 
 @pytest.mark.parametrize("stage", [Stage.WAITING, Stage.HELD, None])
@@ -675,7 +686,8 @@ def test_what_the_topic_no_longer_keeps_counts_if_a_receipt_shows_it() -> None:
 
 
 def test_what_is_parked_is_not_gone_with_its_topic() -> None:
-    found = account([published(), decided(), receipt(Stage.PARKED)], replace(TERMS, kept_since={"school": NOON + 10}))
+    gone = replace(TERMS, kept_since={"school": NOON + 10})
+    found = account([published(), decided(), parked(), receipt(Stage.PARKED)], gone)
 
     assert (found.partners, found.findings) == ({"school": PartnerCount(permitted=1, on_topic=1, parked=1)}, [])
 
@@ -845,6 +857,71 @@ NOTIFICATION = Notification(
     view_schema="0" * 16,
     view=b"",
 )
+
+
+DELIVERED = replace(TERMS, delivered={("out.school", 3): 201})
+
+
+@pytest.mark.parametrize(
+    ("last", "said"), [(None, "no receipt says"), (Stage.WAITING, "the last receipt says WAITING")]
+)
+def test_what_an_adapter_is_done_with_has_a_receipt_of_its_end(last: Stage | None, said: str) -> None:
+    """Its offsets say that it went on, so a receipt was taken away, or somebody moved the offsets."""
+    open_ = [published(), decided(), on_topic(), *([receipt(last)] if last else [])]
+    [finding] = account(open_, DELIVERED).findings
+
+    assert (finding.code, finding.id) == (Discrepancy.NO_RECEIPT, "note-0")
+    assert finding.what == f"its adapter is done with it, and {said}{', none' if last else ''} what became of it"
+    assert named(account(open_, replace(DELIVERED, delivered={("out.school", 3): 200}))) == []
+    for stage in (Stage.HANDED_OVER, Stage.STOPPED):
+        assert named(account([*open_, receipt(stage)], DELIVERED)) == []
+
+
+def test_what_is_parked_stands_where_a_person_looks_and_a_receipt_says_so() -> None:
+    one = [published(), decided(), on_topic()]
+    late = replace(TERMS, now=NOON + 60_000)
+    found = {
+        "both": account([*one, parked(), receipt(Stage.PARKED)]),
+        "then redriven": account([*one, parked(), receipt(Stage.PARKED), receipt(by_hand=True)]),
+        "no entry": account([*one, receipt(Stage.PARKED)]),
+        "no receipt": account([*one, parked()]),
+        "another receipt": account([*one, parked(), receipt()]),
+        "just now": account([*one, parked(at=NOON + 1)], late),
+        "by hand, and parked before the span": account([*one, receipt(Stage.PARKED, by_hand=True)]),
+        "other bytes": account([*one, parked(digest="x"), receipt(Stage.PARKED)]),
+        "nobody's": account([*whole(), parked(7)]),
+        "refused": account([*whole(), parked(notification_id="note-x")]),
+    }
+
+    assert {which: [code for code, _ in named(each)] for which, each in found.items()} == {
+        "both": [],
+        "then redriven": [],
+        "no entry": [Discrepancy.PARKED_UNKNOWN],
+        "no receipt": [Discrepancy.PARKED_UNKNOWN],
+        "another receipt": [Discrepancy.PARKED_UNKNOWN],
+        "just now": [],
+        "by hand, and parked before the span": [],
+        "other bytes": [Discrepancy.OTHER_BYTES],
+        "nobody's": [Discrepancy.UNEXPECTED],
+        "refused": [Discrepancy.UNEXPECTED],
+    }
+
+
+def test_what_a_person_must_look_at_stands_where_they_look() -> None:
+    one = [published(), decided(for_a_person=True), on_topic(), receipt()]
+    stands = aside("FOR_A_PERSON")
+    none, before, after = account(one), account([one[0], stands, *one[1:]]), account([*one, stands])
+    just_now = account(one, replace(TERMS, now=NOON + 59_999))
+    no_longer_kept = account(one, replace(TERMS, aside_since=NOON + 1))
+
+    assert named(none) == [(Discrepancy.NOT_SHOWN, EVENT)]
+    assert [named(each) for each in (before, after, just_now, no_longer_kept)] == [[]] * 4
+
+
+def test_a_parked_notification_and_what_is_for_a_person_are_read_from_the_records() -> None:
+    fact = fact_of(Place("parked.gp", 0, 1), NOON, codec.encode_record(NOTIFICATION), [], key=BOTH)
+
+    assert isinstance(fact, IsParked) and (fact.partner, fact.notification_id) == ("gp", NOTIFICATION.notification_id)
 
 
 def test_what_was_published_is_known_by_its_digest_under_each_secret() -> None:

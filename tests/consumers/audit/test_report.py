@@ -22,6 +22,7 @@ from safebus.consumers.audit.reconcile.balance import (
 )
 from safebus.consumers.audit.replay.findings import Difference, Verified
 from safebus.consumers.audit.report import NOT_SHOWN, Report, as_document, as_json
+from safebus.consumers.audit.unrecorded import Unrecorded
 from safebus.deploy.service.terminal import visible
 from safebus.schemas.bus_records import Operation, RegisterRecord
 from safebus.schemas.own_records import Strange
@@ -40,6 +41,7 @@ OPERATION = Operation(
     system_user="anna",
     number=1,
 )
+ALONE = Unrecorded("register/0/7", ("consent/1", "consent/2"), "mallory", "no command on record")
 CHANGED = RegisterRecord(
     record_id="partner/school",
     kind="partner",
@@ -68,6 +70,7 @@ def report(**changes: Any) -> Report:
         steps=(Step(41, NOON, CHANGED, What.ENDED, (), {"a": 1}, None, timedelta(minutes=1)),),
         operations=(OnRecord(OPERATION, NOON, 5, proven=True),),
         strange=(),
+        unrecorded=(),
     )
     return replace(whole, **changes)
 
@@ -123,6 +126,7 @@ def test_the_digest_is_of_all_that_stands_above_the_place_to_sign() -> None:
         ({"covered": (replace(RECEIPTS, gone=1),)}, "`receipts.school` is kept for ever, and 1 records"),
         ({"hidden": ("out.school",)}, "not shown to auditor-eve, and so not looked at: out.school"),
         ({"strange": (Strange("operations", 0, 5, "NOT_SIGNED"),)}, "1 records among the operations"),
+        ({"unrecorded": (ALONE,)}, "1 changes of the register have no command beside them"),
     ],
 )
 def test_whatever_speaks_against_it_stands_first(changes: dict[str, Any], doubt: str) -> None:
@@ -141,6 +145,7 @@ def test_each_finding_and_difference_is_listed_with_its_place_and_what_to_do() -
             account=Account({"police": AgencyCount(1, lost=1)}, findings=[FOUND]),
             verified=Verified(1, differences=[Difference("e-1", "other answer")], not_listed=2),
             strange=(Strange("operations", 0, 5, "NOT_SIGNED"),),
+            unrecorded=(ALONE,),
             steps=(),
             operations=(),
         )
@@ -150,6 +155,7 @@ def test_each_finding_and_difference_is_listed_with_its_place_and_what_to_do() -
     assert "| e-1 | other answer |" in text
     assert "2 more differences are counted and not listed" in text
     assert r"| operations/0/5 | NOT\_SIGNED |" in text
+    assert "| register/0/7 | consent/1 consent/2 | mallory | no command on record |" in text
     assert "Nothing did in that span." in text and "Nothing in that span." in text
 
 
@@ -169,5 +175,6 @@ def test_for_a_program_it_is_the_same_facts() -> None:
     assert said["reconcile"]["agencies"]["police"]["set_aside"] == {"ID_REUSED": 1}
     assert said["reconcile"]["noted"]["sent_again_not_taken"] == 0
     assert said["verify"]["identical"] == 2
+    assert (said["strange"], said["unrecorded"]) == ([], [])
     assert [step["record"] for step in said["register"]] == ["partner/school"]
     assert [one["who"] for one in said["operations"]] == ["anna"]
