@@ -91,7 +91,7 @@ def check_url(text: str, *, allow_private: bool) -> URL:
     if not _URL_SIGNS.fullmatch(text):
         raise BadInput("a webhook URL is up to 2000 signs of RFC 3986; write names as `xn--` and the rest with `%`")
     try:
-        url = URL(text)
+        url = URL(text, encoded=True)  # letter for letter: a partner may have signed it
         host, port = (url.raw_host or "").removesuffix(".").lower(), url.port
     except ValueError:
         raise BadInput("this webhook URL cannot be read; expected `https://host/path`") from None

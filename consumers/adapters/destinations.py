@@ -48,7 +48,8 @@ def _a_name(value: object) -> object:
 class Folder(FrozenModel):
     """
     A drop folder. On a share, name a folder within it: where it is mounted there is a folder while it is not, too, and
-    what is written there the partner never sees.
+    what is written there the partner never sees. Files can be read by us alone, unless the folder says by whom else: by
+    its group where it is setgid (`chmod g+s`), by those whom its default ACL names (`setfacl -d`).
     """
 
     transport: Literal["folder"]

@@ -4,6 +4,7 @@ How does a parcel reach a folder that a partner empties?
 As one file, `<notification id>.json`, which is whole or not there: it is written as `.part`, brought to the disk,
 and only then given its name. What the partner should know:
 
+    - whoever the folder lets read does: its group where it is setgid, those that its default ACL names; else only us
     - `.*.part` is not for it; most collectors pass over a name with a full stop in front as they are
     - a file appears by a rename and has the time of that; the safe way to know what is new is by name
     - a file it has dealt with goes to `collected/` in the same folder, so that a repeat after a crash is recognised;
@@ -35,12 +36,15 @@ SWEEP_EVERY_S: Final = 60.0
 WITHIN_S: Final = 20.0
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED_TO_US: Final = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+#: A rename that says so has not been done.
+_NOT_NAMED: Final = (*_FULL, *_CLOSED_TO_US, errno.EXDEV, errno.EISDIR, errno.EINVAL, errno.ENAMETOOLONG)
 #: It cannot be brought to the disk by us: the file system does not know how (SMB, FUSE), or we may not list the folder.
 _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
 # A link or a device where our file should be was put there by someone; O_NONBLOCK, so that a pipe does not hold us.
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_DEFAULT_ACL: Final = "system.posix_acl_default"
 _WRITTEN: Final = PartnerAnswer(Reply.ACCEPTED, "written")
 
 
@@ -139,8 +143,13 @@ def file_name(parcel: Parcel) -> str:
 def _there(folder: Path, name: str, content: bytes) -> PartnerAnswer | None:
     """The answer where a file of this name is there already; None: it is not."""
     # In this order: a file that is moved between the two looks is then seen in the second.
-    for place in (folder / name, folder / "collected" / name):
-        same = _holds(place, content)
+    for place in (folder, folder / "collected"):
+        try:
+            same = _holds(place / name, content)
+        except PermissionError:
+            if place is folder:
+                raise
+            same = None  # a repeat is not recognised then, as where it is deleted; a new one need not wait for that
         if same:
             _to_disk(folder)  # we may have crashed between giving the name and this
             return PartnerAnswer(Reply.ACCEPTED, ALREADY_THERE)
@@ -156,12 +165,13 @@ def _named(folder: Path, part: Path, name: str, content: bytes) -> PartnerAnswer
     try:
         part.rename(folder / name)
     except OSError as error:
-        # A share asks again by itself when its answer was lost, and then says that there is no such part any more.
+        # A share asks again by itself when its answer was lost, and then says that there is no such part any more. Or
+        # it gives up, whether its server has done it or not.
         with suppress(OSError):
-            if error.errno == errno.ENOENT and _holds(folder / name, content):
+            if _holds(folder / name, content):
                 return _WRITTEN
         _remove(part)
-        return _failed(error, folder)
+        return _failed(error, folder) if error.errno in _NOT_NAMED else PartnerAnswer(Reply.UNKNOWN, _code(error))
     try:
         _to_disk(folder)
     except OSError as error:  # it has its name, and may lose it again when the machine is cut off now
@@ -192,8 +202,10 @@ def _holds(place: Path, content: bytes) -> bool | None:
 def _write_part(folder: Path, name: str, content: bytes) -> Path:
     # Its own name each time: two writers of one `.part` could give a file its name while the other is half way.
     part = folder / f".{name}.{secrets.token_hex(8)}.part"
+    mode = _mode(folder)
     try:
-        with os.fdopen(os.open(part, _WRITE, 0o600), "wb") as file:
+        with os.fdopen(os.open(part, _WRITE, mode), "wb") as file:
+            os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             _sync(file.fileno())
@@ -201,6 +213,14 @@ def _write_part(folder: Path, name: str, content: bytes) -> Path:
         _remove(part)
         raise
     return part
+
+
+def _mode(folder: Path) -> int:
+    """Nobody else reads it, unless the folder says who does: by its group (setgid) or by a default ACL."""
+    with suppress(OSError):
+        if folder.stat().st_mode & stat.S_ISGID or os.getxattr(folder, _DEFAULT_ACL):
+            return 0o640
+    return 0o600
 
 
 def _to_disk(folder: Path) -> None:

@@ -10,8 +10,9 @@ What did a partner's web server, or the network before it, mean?
     404 405                      NOT_LET_IN  the place is wrong, not the message: a partner that misdeploys for an hour
                                              must not have an hour of alerts parked
     410                          GONE
-    408 425 429 5xx,
-    no connection                BUSY        nothing was taken; 429: for as long as it says, or 5 s
+    425 429, no connection       BUSY        nothing was taken; 429: for as long as it says, or 5 s
+    408 5xx                      UNKNOWN     a gateway that waited too long, or a server that stored it and then broke:
+                                             whoever takes it back, or whose consent ends, must say so there
     other 4xx                    REFUSED
     the rest                     UNKNOWN     we had a connection: all of it may have arrived
 
@@ -52,12 +53,12 @@ def answer_of(status: int, retry_after: str | None, *, now: datetime) -> Partner
         reply = Reply.NOT_LET_IN
     elif status == 410:
         reply = Reply.GONE
-    elif status in (408, 425, 429) or 500 <= status < 600:
+    elif status in (425, 429):
         reply = Reply.BUSY
         if status == 429 and retry_after_s(retry_after, now=now) is None:
             return PartnerAnswer(reply, "429", TOO_MANY_S)
     else:
-        reply = Reply.REFUSED if 400 <= status < 500 else Reply.UNKNOWN
+        reply = Reply.REFUSED if 400 <= status < 500 and status != 408 else Reply.UNKNOWN
     return PartnerAnswer(reply, str(status), retry_after_s(retry_after, now=now))
 
 

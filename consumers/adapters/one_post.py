@@ -36,6 +36,10 @@ _LISTEN_S = 1.0
 _READ = 4096
 #: The line that an answer begins with, whole. Source: RFC 9112, 4.
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] +([2-5][0-9]{2})( [^\r\n]*)?\r?\n")
+#: What a server says before its answer, whole, whatever its headers are. Source: RFC 9110, 15.2.
+_HINT = re.compile(rb"HTTP/1\.[01] +1[0-9]{2}( [^\r\n]*)?\r?\n([^\r\n][^\n]*\n)*\r?\n")
+_HINT_BEGINS = re.compile(rb"HTTP/1\.[01] +1[0-9]{2}")
+_LONGEST_HINT = 262_144
 
 
 def by_this_machine(threads: OwnThreads) -> LookUp:
@@ -104,10 +108,22 @@ class OnePost:
             while not isinstance(event := await self._event(), h11.Response):
                 self._answer, _ = self._http.trailing_data  # 1xx: more is to come
         except h11.RemoteProtocolError:
-            if (line := _STATUS_LINE.match(self._answer)) is None:
+            if (status := await self._status_alone()) is None:
                 raise
-            return Head(int(line[1]), None)
+            return Head(status, None)
         return Head(event.status_code, _retry_after(event))
+
+    async def _status_alone(self) -> int | None:
+        """Of an answer that is no HTTP but for its first line, behind whatever stands before that; None: of none."""
+        while True:
+            answer = self._answer.lstrip(b"\r\n")
+            while hint := _HINT.match(answer):
+                answer = answer[hint.end() :].lstrip(b"\r\n")
+            if line := _STATUS_LINE.match(answer):
+                return int(line[1])
+            if not _may_become_one(answer) or not (more := await self._reader.read(_READ)):
+                return None
+            self._answer += more
 
     async def _event(self) -> h11.Event:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -160,6 +176,13 @@ async def connect(url: URL, *, tls: ssl.SSLContext, names: LookUp, allow_private
             sock.close()
             raise
     return OnePost(url, reader, writer)
+
+
+def _may_become_one(answer: bytes) -> bool:
+    """Nothing yet, or a first line or a hint that is not whole."""
+    line, whole, _ = answer.partition(b"\n")
+    begins = b"HTTP/1.".startswith(line[:7])
+    return begins and len(answer) < _LONGEST_HINT and (not whole or _HINT_BEGINS.match(line) is not None)
 
 
 def _retry_after(answer: h11.Response) -> str | None:

@@ -99,7 +99,8 @@ class WebhookAdapter:
         self._signers = [Webhook(secret) for secret in settings.secrets]
         self._clock = clock
         self._names = names or by_this_machine(OwnThreads(within_s=settings.connect_s))
-        self._tls = tls or ssl.create_default_context()
+        self._theirs, self._ours = tls, ssl.create_default_context()
+        self._look_again = False  # whom this machine trusts may have changed since
 
     async def open(self) -> None:
         """Nothing: each attempt connects."""
@@ -111,15 +112,18 @@ class WebhookAdapter:
     async def prepare(self, parcel: Parcel) -> AsyncIterator[Effect | PartnerAnswer]:
         """There is a connection, and nothing was said on it; see `adapter.Adapter.prepare`."""
         settings = self._settings
+        if self._look_again:
+            self._ours, self._look_again = ssl.create_default_context(), False
         try:
             post = await connect(
                 self._url,
-                tls=self._tls,
+                tls=self._theirs or self._ours,
                 names=self._names,
                 allow_private=settings.allow_private,
                 within_s=settings.connect_s,
             )
         except (OSError, UnicodeError) as error:  # the second: a name that cannot be looked up
+            self._look_again = isinstance(error, ssl.SSLCertVerificationError)
             yield not_connected(error)
             return
         try:

@@ -68,7 +68,7 @@ class Line(NamedTuple):
 #: Before an attempt on which a consent stands, and while any other lasts of which nothing is on record yet: until an
 #: answer is written too, the partner may have it.
 UNDER_WAY: Final = "attempt_under_way"
-#: The time-out came after the body went, so the partner may have it.
+#: No answer came after the body went, or one that does not tell, so the partner may have it.
 UNKNOWN: Final = "answer_unknown"
 #: Its publisher took it back, and it is not sent.
 TAKEN_BACK: Final = "taken_back"
@@ -93,7 +93,7 @@ TABLE: Final = (
     Line(Reply.HELD_BACK,   "it must not go any more",            "",                       None,         None),
     Line(Reply.ACCEPTED,    "the partner has it",                 "",                       _HANDED_OVER, _HANDED_OVER),
     Line(Reply.BUSY,        "not now",                            "partner_busy",           _WAITING,     _PARKED),
-    Line(Reply.UNKNOWN,     "no answer came: it may be there",    UNKNOWN,                  _WAITING,     _PARKED),
+    Line(Reply.UNKNOWN,     "no answer, or none that tells: it may be there", UNKNOWN,      _WAITING,     _PARKED),
     Line(Met.GIVEN_UP,      "these two for 72 hours",             "no_answer_for_72_hours", _PARKED,      None),
     Line(Reply.OTHER_CONTENT, "it has other content of this id", "other_content",           _PARKED,      _PARKED),
     Line(Reply.REFUSED,     "it does not take this one",          "refused_by_partner",     _WAITING,     _PARKED),
@@ -314,7 +314,7 @@ WAITS_FOR: Final = {
     PAUSED: "an operator, who paused the deliveries to this partner",
     UNDER_WAY: "the answer to an attempt that is under way, or was when its process ended",
     "partner_busy": "the partner, which could not take it",
-    UNKNOWN: "the partner, which gave no answer: it may be there already",
+    UNKNOWN: "the partner, which gave no answer that tells: it may be there already",
     "refused_by_partner": "what the partner answers to others: it did not take this one",
     "not_let_in": "what the partner answers to others: it did not let this one in",
     "destination_gone": "what the partner answers to others: it says that there is nothing at this place any more",

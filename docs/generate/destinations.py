@@ -27,7 +27,8 @@ def page() -> str:
         "## A partner's table",
         "The partner makes the table and a role for the bus, which may write it and read back its own ids, and nothing "
         "else. `dsn_file` holds one line: `postgresql://safebus:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full` (a "
-        "host that is this machine needs no TLS).",
+        "host that is this machine needs no TLS). A row that a trigger or row level security takes away, or hides from "
+        "the role, is never sure to be there: then nothing is written, and the destination is held (`row_not_kept`).",
         code(*(line for line in f"{postgres.CREATE_TABLE};\n{postgres.GRANT};".splitlines()), language="sql"),
         source="`consumers/adapters/destinations.py`",
     )

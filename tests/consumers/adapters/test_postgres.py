@@ -435,13 +435,19 @@ async def test_a_session_that_was_ended_while_nothing_was_sent_costs_no_attempt(
         assert await handed(opened, WITHDRAWAL) == COMMITTED
 
 
+_PASSES = ("25006", "26000", "40001", "40P01", "53100", "55006", "55P03", "57014", "57P03", "58030", "F0001", "XX000")
+_REFUSES = (
+    "22P05", "23502", "23505", "23514", "44000", "P0001", "20000", "21000", "2F005", "54000", "55000", "X0001",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("state", "before", "committing"),
     [
         *((s, Reply.BUSY, Reply.UNKNOWN) for s in ("08006", "08P01", "40003", "57P01", "57P02")),
-        *((s, *[Reply.BUSY] * 2) for s in ("25006", "40001", "40P01", "53100", "55P03", "57014", "57P03", "58030")),
+        *((s, *[Reply.BUSY] * 2) for s in _PASSES),
         *((s, *[Reply.NOT_LET_IN] * 2) for s in ("42501", "42P01", "42703", "42P10", "3F000", "0A000")),
-        *((s, *[Reply.REFUSED] * 2) for s in ("22P05", "23502", "23505", "23514", "44000", "P0001")),
+        *((s, *[Reply.REFUSED] * 2) for s in _REFUSES),
     ],
 )
 def test_a_server_s_word_for_its_trouble_is_understood(state: str, before: Reply, committing: Reply) -> None:

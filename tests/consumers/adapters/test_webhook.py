@@ -200,7 +200,8 @@ async def test_a_clock_without_a_time_zone_is_a_bug(partner: Partner) -> None:
         *((s, Reply.ACCEPTED) for s in (200, 201, 202, 204)),
         *((s, Reply.NOT_LET_IN) for s in (401, 403, 404, 405, 407)),
         *((s, Reply.REFUSED) for s in (400, 409, 413, 415, 418, 422, 451)),
-        *((s, Reply.BUSY) for s in (408, 425, 500, 502, 503, 504, 599)),
+        (425, Reply.BUSY),
+        *((s, Reply.UNKNOWN) for s in (408, 500, 502, 503, 504, 599)),
         (410, Reply.GONE),
         (999, Reply.UNKNOWN),
     ],
@@ -219,15 +220,17 @@ async def test_a_redirect_is_not_followed_and_a_person_is_told(partner: Partner,
     assert len(partner.asked) == 1
 
 
-@pytest.mark.parametrize("status", [429, 503])
-async def test_a_partner_says_when_to_come_back_in_seconds_or_as_a_date(partner: Partner, status: int) -> None:
+@pytest.mark.parametrize(("status", "reply"), [(429, Reply.BUSY), (503, Reply.UNKNOWN)])
+async def test_a_partner_says_when_to_come_back_in_seconds_or_as_a_date(
+    partner: Partner, status: int, reply: Reply
+) -> None:
     partner.respond = answering(status, Retry_After="120")
-    assert await once(settings(partner.port)) == PartnerAnswer(Reply.BUSY, str(status), 120.0)
+    assert await once(settings(partner.port)) == PartnerAnswer(reply, str(status), 120.0)
 
     # The clock stands within the five minutes that signatures are good for.
     start = now().replace(microsecond=0)
     partner.respond = answering(status, Retry_After=f"{start + timedelta(minutes=7):%a, %d %b %Y %H:%M:%S} GMT")
-    assert await once(settings(partner.port), clock=lambda: start) == PartnerAnswer(Reply.BUSY, str(status), 420.0)
+    assert await once(settings(partner.port), clock=lambda: start) == PartnerAnswer(reply, str(status), 420.0)
 
 
 @pytest.mark.parametrize(

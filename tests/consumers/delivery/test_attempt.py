@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from a_listener import listening
 from a_parcel import ID
 from an_attempt import NOON, ON_A_DUTY, ON_CONSENT, PARTNER, WITHDRAWN, Partner, delivery
 
 from safebus.consumers.adapters.adapter import Reply
+from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings
 from safebus.consumers.delivery import stages
 from safebus.consumers.delivery.circuit import Head
 from safebus.consumers.delivery.stages import UNDER_WAY
@@ -416,3 +420,37 @@ async def test_what_is_parked_and_taken_back_is_settled_so_that_nobody_sends_it_
         (OTHER, Stage.WAITING),
         (OTHER, Stage.HANDED_OVER),
     ]
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+@pytest.mark.parametrize("ends", ["taken back", "consent withdrawn"])
+async def test_what_a_gateway_or_a_server_lost_the_answer_of_may_be_there(
+    partner: Partner, status: int, ends: str
+) -> None:
+    """The partner's server has stored it; the gateway before it had waited too long. It keeps it, unless it is told."""
+    asked: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head)
+        await reader.readexactly(int(re.findall(rb"(?i)content-length: (\d+)", head)[0]))
+        writer.write(f"HTTP/1.1 {status if len(asked) == 1 else 202} -\r\nContent-Length: 0\r\n\r\n".encode())
+
+    async with listening(take) as port:
+        place = WebhookSettings(f"http://127.0.0.1:{port}/", ("whsec_" + "bmV3" * 8,), allow_private=True)
+        partner.attempts._adapter = WebhookAdapter(place, clock=lambda: datetime.now(UTC))
+        original = delivery(ON_CONSENT)
+        await partner.make(original)
+        if ends == "taken back":
+            original.taken_back = True
+            await partner.make(original)
+            await partner.make(delivery(TAKES_IT_BACK))
+        else:
+            partner.refusal = WITHDRAWN
+            await partner.make(original)
+
+    if ends == "taken back":
+        assert [said(r) for r in await partner.receipts()][-1] == (Stage.HANDED_OVER, 1, "202", "")
+        assert len(asked) == 2
+    else:
+        assert list(partner.ledger.on_consent()) == [ID]  # it will be told that the consent has ended

@@ -47,7 +47,7 @@ async def postgres(tmp_path: Path, state: str) -> AsyncIterator[System]:
 Kind = Callable[[Path], AbstractAsyncContextManager[System]]
 KINDS = [
     *(pytest.param(lambda _, s=s: webhook(Server(status=s)), id=f"webhook-{s}") for s in (400, 403, 413, 422)),
-    *(pytest.param(lambda p, s=s: postgres(p, s), id=f"postgres-{s}") for s in ("P0001", "42501", "23514")),
+    *(pytest.param(lambda p, s=s: postgres(p, s), id=f"postgres-{s}") for s in ("P0001", "42501", "54000")),
 ]
 
 
