@@ -19,6 +19,7 @@ from safebus.consumers.audit.reconcile import words
 from safebus.consumers.audit.reconcile.balance import Account
 from safebus.consumers.audit.replay.findings import Verified
 from safebus.consumers.audit.unrecorded import Unrecorded
+from safebus.consumers.audit.untold import Untold
 from safebus.schemas.own_records import Strange
 from safebus.streams.register.history import Step
 
@@ -42,6 +43,7 @@ class Report:
         steps, operations: Those of the span.
         strange: Records among the operations that the bus did not write, or that nobody signed.
         unrecorded: Changes of the register without a command, and commands without their change.
+        untold: As of now: who holds something on a consent that has ended, and was not told.
     """
 
     since: datetime
@@ -58,6 +60,7 @@ class Report:
     operations: Sequence[OnRecord]
     strange: Sequence[Strange]
     unrecorded: Sequence[Unrecorded]
+    untold: Sequence[Untold]
 
     def doubts(self) -> list[str]:
         """Everything that speaks against "all is well", the gravest kind first; empty: nothing does."""
@@ -74,6 +77,8 @@ class Report:
             yield "there is no decision in the span, so none was made again"
         if self.unrecorded:
             yield f"{len(self.unrecorded)} changes of the register have no command beside them, or commands no change"
+        if self.untold:
+            yield f"{len(self.untold)} notices that a consent has ended are owed, and no receipt says that they went"
         for each in self.covered:
             if each.unexplained:
                 yield f"`{each.topic}` is kept for ever, and {each.gone} records from its beginning are gone"
@@ -109,6 +114,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "operations": [_operation(each) for each in report.operations],
         "strange": [{"where": _place(each), "reason": each.reason} for each in report.strange],
         "unrecorded": [vars(each) for each in report.unrecorded],
+        "untold": [vars(each) for each in report.untold],
         "not_shown": [*NOT_SHOWN],
     }
 
@@ -176,6 +182,11 @@ def _body(report: Report) -> Iterator[str]:
             ("finding", "id", "event", "who", "where", "what", "what to do"),
             ((f.code, f.id, f.event_id, f.who, f.where, f.what, f.to_do) for f in account.findings),
         )
+    if report.untold:
+        yield "Who holds something on a consent that has ended, and was not told of it until now:"
+        yield ""
+        owed = ((each.partner, each.notification_id, each.event_id, each.how) for each in report.untold)
+        yield from _table(("partner", "id", "event", "the consent is"), owed)
     yield "## 3. Whether each decision follows from the topics"
     yield ""
     yield f"- {verified.identical} of {verified.decisions} decisions are identical, byte for byte, when made again"

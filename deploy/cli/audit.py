@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from safebus.consumers.audit.operations import OnRecord
     from safebus.consumers.audit.report import Report
     from safebus.consumers.audit.unrecorded import Unrecorded
+    from safebus.consumers.audit.untold import Untold
     from safebus.deploy.service.settings import Settings
     from safebus.schemas.own_records import Strange
     from safebus.streams.register.history import Step
@@ -100,6 +101,7 @@ def made(found: Settings, start: datetime, end: datetime, now: datetime) -> Repo
         operations=[one for one in every if start <= one.at < end],
         strange=strange,
         unrecorded=alone,
+        untold=run(lambda: _untold(found, partners, now)),
     )
 
 
@@ -121,6 +123,29 @@ async def _register(
         return [step for step in every if start <= step.at < end], reader.now.offset, alone
     finally:
         await reader.stop()
+
+
+async def _untold(found: Settings, partners: Sequence[str], now: datetime) -> list[Untold]:
+    """A consent that has ended for less than a while may be told just now."""
+    from safebus.consumers.audit.untold import untold
+    from safebus.deploy.service.register_checks import consent_ended
+    from safebus.streams.register.follow import RegisterReader
+    from safebus.streams.register.history import offset_at
+
+    key = found.digest_key()
+    reader = RegisterReader(found.connection(), key=key)
+    await reader.start()
+    try:
+        today, before = reader.now, reader.at(offset_at(reader.taken_in, now - GRACE))
+    finally:
+        await reader.stop()
+
+    def ended(*, person: str, meaning: str, purpose: str, partner: str) -> str | None:
+        about = {"person": person, "meaning": meaning, "purpose": purpose, "partner": partner}
+        # And it had by then: what was agreed to anew since is owed to nobody.
+        return consent_ended(today, **about, now=now) and consent_ended(before, **about, now=now - GRACE)
+
+    return await untold(found.connection(), partners, ended=ended, key=key)
 
 
 async def _operations(found: Settings) -> tuple[list[OnRecord], list[Strange]]:

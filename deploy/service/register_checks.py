@@ -45,15 +45,24 @@ class RegisterRecheck:
 
     def consent_ended(self, *, person: str, meaning: str, purpose: str, partner: str, now: datetime) -> str | None:
         """How the consent ended, when it did and the partner may hear of it."""
-        register, on = self._reader.now, uk_day(now)
-        if asked_again.is_kept_out(person, partner, register, on):
-            return None
-        who = consent_voice.around_without_event(person, register, suspects=(), on=on)
-        entries = register.consents(person, Meaning(meaning), purpose)
-        said = consent_voice.heard(entries, who, recipient=partner, unsure_yes=True)
-        state = standing(said.entries, recipient=partner, now=now).state
-        # Unknown would mean that the register lost an entry; it says nothing about the person's wish.
-        return None if state in HOLDS | ASKING or state is State.UNKNOWN else state.value
+        return consent_ended(
+            self._reader.now, person=person, meaning=meaning, purpose=purpose, partner=partner, now=now
+        )
+
+
+def consent_ended(
+    register: Register, *, person: str, meaning: str, purpose: str, partner: str, now: datetime
+) -> str | None:
+    """How a consent had ended by this register, when it had and the partner may hear of it."""
+    on = uk_day(now)
+    if asked_again.is_kept_out(person, partner, register, on):
+        return None
+    who = consent_voice.around_without_event(person, register, suspects=(), on=on)
+    entries = register.consents(person, Meaning(meaning), purpose)
+    said = consent_voice.heard(entries, who, recipient=partner, unsure_yes=True)
+    state = standing(said.entries, recipient=partner, now=now).state
+    # Unknown would mean that the register lost an entry; it says nothing about the person's wish.
+    return None if state in HOLDS | ASKING or state is State.UNKNOWN else state.value
 
 
 def check_destination(register: Register, partner: str, there: Opened, *, must: bool) -> None:

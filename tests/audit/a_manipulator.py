@@ -221,9 +221,7 @@ class Manipulator:
         gone, moved = list(gone), list(moved)
         done = (recording or self.recording).with_(at, there)
         hidden = [record for record in gone if self._matters(at.topic, record, done)]
-        # Nothing counts the notices that are owed, see `docs/security.md`.
-        notices = [r for r in hidden if (receipt := _read(r, Receipt)) and receipt.stage is Stage.NOTICE_HANDED_OVER]
-        must = (Must.OPEN if len(notices) == len(hidden) else Must.NAMED) if hidden else Must.MAY
+        must = Must.NAMED if hidden else Must.MAY
         names = {f"{at.topic}/{at.number}"}.union(*(self._names(at, record) for record in [*hidden, *moved]))
         names |= {f"{topics.OPERATIONS}/0/"} if at.topic == topics.REGISTER else set()  # the command that wrote it
         if at.topic.startswith("in.") and self._decided_on_other(at, done):

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -20,7 +21,10 @@ from a_recording import Recording, played, recorded
 from safebus.consumers.audit.report import Report, as_json
 from safebus.deploy.cli import audit
 from safebus.deploy.service import settings
+from safebus.schemas.errors import BadRegister
 
+#: When the report is made: what is owed by then would have been told.
+A_WHILE = timedelta(minutes=2)
 #: What is said of a span in which nothing happened.
 NOTHING_THERE = ("nothing was published", "there is no decision")
 
@@ -39,15 +43,19 @@ def report(history: History, recording: Recording) -> Report:
     """What an auditor is told of the whole day, on a copy."""
     with played(recording) as connection:
         found = settings.load({"SAFEBUS_HOME": str(history.home), "SAFEBUS_BROKER": connection.bootstrap})
-        return audit.made(found, history.began, history.ended, history.ended)
+        return audit.made(found, history.began, history.ended, history.ended + A_WHILE)
 
 
-def names_it(report: Report, done: Manipulation) -> bool:
-    """Is it a doubt, and does what is found say one of the ids or places of what was done?"""
-    said = as_json(report)
-    found = [said["reconcile"]["findings"], said["verify"]["differences"], said["unrecorded"], said["strange"]]
-    text = json.dumps([*found, said["doubts"]])
-    return bool(report.doubts()) and any(name in text for name in done.names)
+def what_is_said(history: History, recording: Recording) -> tuple[list[str], str]:
+    """What speaks against it, and all that is found, as text."""
+    try:
+        made = report(history, recording)
+    except BadRegister as exc:  # a register with a hole tells nobody anything, so every reader stops there
+        return [str(exc)], str(exc).replace("register offset ", "register/0/")
+    said = as_json(made)
+    lists = [said[name] for name in ("unrecorded", "untold", "strange")]
+    found = [said["reconcile"]["findings"], said["verify"]["differences"], *lists]
+    return made.doubts(), json.dumps([*found, made.doubts()])
 
 
 def missed(history: History, every: Iterable[Manipulation]) -> tuple[Counter[Must], list[str]]:
@@ -56,8 +64,10 @@ def missed(history: History, every: Iterable[Manipulation]) -> tuple[Counter[Mus
     left = []
     for done in every:
         count[done.must] += 1
-        if done.must is Must.NAMED and not names_it(said := report(history, done.recording), done):
-            left.append(f"{done}: {said.doubts()}")
+        if done.must is Must.NAMED:
+            doubts, found = what_is_said(history, done.recording)
+            if not doubts or not any(name in found for name in done.names):
+                left.append(f"{done}: {doubts}")
     return count, left
 
 
@@ -68,7 +78,7 @@ def spans(history: History, number: int, chance: Random) -> list[list[str]]:
         doubts = []
         for _ in range(number):
             start, end = sorted(history.began + (history.ended - history.began) * chance.random() for _ in range(2))
-            said = audit.made(found, start, end, history.ended).doubts()
+            said = audit.made(found, start, end, history.ended + A_WHILE).doubts()
             doubts.append([each for each in said if not any(words in each for words in NOTHING_THERE)])
         return doubts
 
@@ -98,18 +108,20 @@ def test_each_kind_on_each_topic_is_named(history: History, manipulator: Manipul
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3 * 3600)
-def test_two_thousand_by_chance_are_named(history: History, manipulator: Manipulator) -> None:
-    count, left = missed(history, (manipulator.once(Random(seed)) for seed in range(2000)))
+@pytest.mark.parametrize("hundred", range(20))
+def test_two_thousand_by_chance_are_named(history: History, manipulator: Manipulator, hundred: int) -> None:
+    """In parts, so that `-n 4 --dist load` does them side by side."""
+    some = range(100 * hundred, 100 * hundred + 100)
+    count, left = missed(history, (manipulator.once(Random(seed)) for seed in some))
     print(f"\n{count.total()} manipulations: {dict(count)}; not named: {len(left)}")
 
     assert left == []
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3 * 3600)
-def test_nothing_speaks_against_five_hundred_spans_of_untouched_copies(history: History) -> None:
-    doubts = spans(history, 500, Random(2))
+@pytest.mark.parametrize("fifty", range(10))
+def test_nothing_speaks_against_five_hundred_spans_of_untouched_copies(history: History, fifty: int) -> None:
+    doubts = spans(history, 50, Random(1000 + fifty))
     print(f"\n{len(doubts)} spans, findings in {sum(map(bool, doubts))}")
 
-    assert doubts == [[]] * 500
+    assert doubts == [[]] * 50

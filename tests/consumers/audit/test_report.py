@@ -23,6 +23,7 @@ from safebus.consumers.audit.reconcile.balance import (
 from safebus.consumers.audit.replay.findings import Difference, Verified
 from safebus.consumers.audit.report import NOT_SHOWN, Report, as_document, as_json
 from safebus.consumers.audit.unrecorded import Unrecorded
+from safebus.consumers.audit.untold import Untold
 from safebus.deploy.service.terminal import visible
 from safebus.schemas.bus_records import Operation, RegisterRecord
 from safebus.schemas.own_records import Strange
@@ -42,6 +43,7 @@ OPERATION = Operation(
     number=1,
 )
 ALONE = Unrecorded("register/0/7", ("consent/1", "consent/2"), "mallory", "no command on record")
+OWED = Untold("school", "n-1", "e-1", "withdrawn")
 CHANGED = RegisterRecord(
     record_id="partner/school",
     kind="partner",
@@ -71,6 +73,7 @@ def report(**changes: Any) -> Report:
         operations=(OnRecord(OPERATION, NOON, 5, proven=True),),
         strange=(),
         unrecorded=(),
+        untold=(),
     )
     return replace(whole, **changes)
 
@@ -127,6 +130,7 @@ def test_the_digest_is_of_all_that_stands_above_the_place_to_sign() -> None:
         ({"hidden": ("out.school",)}, "not shown to auditor-eve, and so not looked at: out.school"),
         ({"strange": (Strange("operations", 0, 5, "NOT_SIGNED"),)}, "1 records among the operations"),
         ({"unrecorded": (ALONE,)}, "1 changes of the register have no command beside them"),
+        ({"untold": (OWED,)}, "1 notices that a consent has ended are owed"),
     ],
 )
 def test_whatever_speaks_against_it_stands_first(changes: dict[str, Any], doubt: str) -> None:
@@ -146,6 +150,7 @@ def test_each_finding_and_difference_is_listed_with_its_place_and_what_to_do() -
             verified=Verified(1, differences=[Difference("e-1", "other answer")], not_listed=2),
             strange=(Strange("operations", 0, 5, "NOT_SIGNED"),),
             unrecorded=(ALONE,),
+            untold=(OWED,),
             steps=(),
             operations=(),
         )
@@ -155,6 +160,7 @@ def test_each_finding_and_difference_is_listed_with_its_place_and_what_to_do() -
     assert "| e-1 | other answer |" in text
     assert "2 more differences are counted and not listed" in text
     assert r"| operations/0/5 | NOT\_SIGNED |" in text
+    assert "| school | n-1 | e-1 | withdrawn |" in text
     assert "| register/0/7 | consent/1 consent/2 | mallory | no command on record |" in text
     assert "Nothing did in that span." in text and "Nothing in that span." in text
 
@@ -175,6 +181,6 @@ def test_for_a_program_it_is_the_same_facts() -> None:
     assert said["reconcile"]["agencies"]["police"]["set_aside"] == {"ID_REUSED": 1}
     assert said["reconcile"]["noted"]["sent_again_not_taken"] == 0
     assert said["verify"]["identical"] == 2
-    assert (said["strange"], said["unrecorded"]) == ([], [])
+    assert (said["strange"], said["unrecorded"], said["untold"]) == ([], [], [])
     assert [step["record"] for step in said["register"]] == ["partner/school"]
     assert [one["who"] for one in said["operations"]] == ["anna"]
