@@ -210,7 +210,11 @@ def _standing(partner: str, register: Register, seen: _Seen, now: datetime) -> S
         why.append(f"{open_ones[-1].reason}, answer {open_ones[-1].answer}")
     elif seen.undelivered:
         how, since = How.WAITING, seen.oldest
-        why += [] if paused else [_not_tried(seen, now)]
+        # Since it might be tried: what was said or ended of a pause comes after it.
+        let = max(
+            (at for at in (seen.oldest, word and word.said_at, word and word.until) if at and at <= now), default=None
+        )
+        why += [] if paused else [_not_tried(seen, now, since=let)]
     elif seen.parked:
         how = How.PARKED
         why.append(f"a person must look: `safebus parked list {partner}`")
@@ -255,11 +259,12 @@ def of_the_register(partner: str, register: Register, *, now: datetime) -> Stand
     return found if found.how in (How.PAUSED, How.SUSPENDED) else None
 
 
-def _not_tried(seen: _Seen, now: datetime) -> str:
+def _not_tried(seen: _Seen, now: datetime, *, since: datetime | None) -> str:
     if seen.delivering is False:
         return "no attempt on record, and no delivery process is in its group: does `safebus deliver` run for it?"
-    if seen.oldest is not None and now - seen.oldest < SOON:
-        return "no attempt on record: it came a moment ago"
+    if since is not None and now - since < SOON:
+        came = seen.oldest is not None and now - seen.oldest < SOON
+        return f"no attempt on record: {'it came' if came else 'deliveries go on since'} a moment ago"
     if seen.delivering:
         return "no attempt on record, though a delivery process is in its group: what does its log say?"
     return "no attempt on record: does `safebus deliver` run for it?"

@@ -97,7 +97,8 @@ class _Suspect:
     One that was refused.
 
     Attributes:
-        times: How often that counts; `asked`: how often it was, all in all.
+        times: How often that counts; `asked`: how often it was, all in all; `alone`: since this process knows of it and
+            another was last taken.
         others_taken: Since then, and had begun since then.
         beside: Others were taken after it was first refused; they may have begun before.
         soon_after: One was taken less than `TAKEN_LATELY` before it was first refused.
@@ -108,6 +109,7 @@ class _Suspect:
     counted_at: datetime
     times: int = 0
     asked: int = 0
+    alone: int = 0
     others_taken: bool = False
     beside: bool = False
     soon_after: bool = False
@@ -261,7 +263,7 @@ class Circuit:
             self._taken_at = now
             for each in self._suspects.values():
                 each.others_taken |= each.refused_at <= began
-                each.beside = True
+                each.beside, each.alone = True, 0
         self._let_in(now)
 
     def _flaky(self, now: datetime) -> None:
@@ -314,13 +316,14 @@ class Circuit:
             )
         if counts := self._counts(suspect, now):
             suspect.times, suspect.counted_at, suspect.others_taken = suspect.times + 1, now, False
-        suspect.asked, suspect.refused_at, suspect.of_a_hold = suspect.asked + 1, now, False
+        suspect.asked, suspect.alone = suspect.asked + 1, suspect.alone + 1
+        suspect.refused_at, suspect.of_a_hold = now, False
         flaky = self._flaky_at is not None and now - self._flaky_at < FLAKY_FOR
         if suspect.times >= REFUSALS_TO_PARK and not flaky:
             self.ended(key)
             return Verdict(Fault.MESSAGE)
         # Where others are taken it is judged soon, however often it was asked while nobody else was, or by others.
-        again_at = now + retry.refused_for(suspect.times if counts else suspect.asked)
+        again_at = now + retry.refused_for(suspect.times if counts else suspect.alone)
         again = suspect.asked > 1 and self._says_nothing_yet(suspect)
         if (suspect.times > 1 or again) and self.state is State.LETS_IN:
             return Verdict(Fault.NOT_KNOWN, again_at)  # others were taken since it was first refused
@@ -353,8 +356,8 @@ class Circuit:
         if suspect.times > 1:
             return True
         if suspect.beside:
-            return suspect.asked <= REFUSALS_TO_PARK
-        return suspect.soon_after and suspect.asked < REFUSALS_TO_PARK
+            return suspect.alone <= REFUSALS_TO_PARK
+        return suspect.soon_after and suspect.alone < REFUSALS_TO_PARK
 
     def _say_nothing_yet(self) -> bool:
         """None of those that were refused since one was last taken does."""

@@ -81,7 +81,7 @@ def made(found: Settings, start: datetime, end: datetime, now: datetime) -> Repo
     from safebus.streams.worker.app import GROUP
 
     asked = Asked(since=start, until=end, grace=GRACE, group=GROUP)
-    account, partners = run(lambda: reconcile.counted(found, asked))
+    account, partners = run(lambda: reconcile.counted(found, asked, now=lambda: now))
     verified, _ = run(lambda: replay.verified(found, start, end))
     every, strange = run(lambda: _operations(found))
     steps, offset, alone = run(lambda: _register(found, start, end, every))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ def reconcile(
     raise typer.Exit(DONE if account.adds_up() and not hidden else SOME)
 
 
-async def counted(found: Settings, asked: Asked) -> tuple[Account, list[str]]:
+async def counted(found: Settings, asked: Asked, *, now: Callable[[], datetime] = clock) -> tuple[Account, list[str]]:
     """What was counted, and the partners of the register, which says where each is delivered to."""
     from safebus.consumers.audit.operations import entries
     from safebus.consumers.audit.reconcile.by_hand import ByHand
@@ -95,7 +95,7 @@ async def counted(found: Settings, asked: Asked) -> tuple[Account, list[str]]:
         by_hand = ByHand(await entries(connection, trusted=found.issuers()))
     known = replace(asked, registered=frozenset(partners), places=places, by_hand=by_hand)
     with bar:
-        return await count(connection, known, key=key, clock=clock, progress=advance), partners
+        return await count(connection, known, key=key, clock=now, progress=advance), partners
 
 
 def _as_rows(account: Account) -> list[dict[str, Any]]:

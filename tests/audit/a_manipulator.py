@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from a_recording import Record, Recording
 
+from safebus.consumers.audit.reconcile.matching import WITH_DECISION
 from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import (
@@ -185,6 +186,8 @@ class Manipulator:
         number = chance.randrange(len(records))
         record = records[number]
         edit = self._edits(at.topic, record, chance)
+        if edit is not None and self._is_set_aside(at, number):
+            edit = (*edit[:2], Must.OPEN)  # nothing was disclosed by it, and its original stands sealed in quarantine
         if edit is None:
             return None
         what, changed, must = edit
@@ -254,6 +257,16 @@ class Manipulator:
         ]
         places = [d.origin.offset for d in decisions if d and (d.origin.topic, d.origin.partition) == at]
         return any(offset not in after or before[offset].value != after[offset].value for offset in places)
+
+    def _is_set_aside(self, at: Partition, offset: int) -> bool:
+        """It was published there, and nothing is decided about it."""
+        entries = [
+            _read(record, Quarantined)
+            for partition in self._by_topic[topics.QUARANTINE]
+            for record in self._records(partition)
+        ]
+        places = [(q.topic, q.partition, q.offset) for q in entries if q and q.reason not in WITH_DECISION]
+        return (*at, offset) in places
 
     def _edits(self, topic: str, record: Record, chance: Random) -> tuple[str, Record, Must] | None:
         """An edit of one record, as somebody with the bus's keys would make it."""

@@ -13,7 +13,10 @@ from safebus.schemas import codec, topics
 from safebus.schemas.bus_records import Receipt, Stage
 from safebus.schemas.kafka.connection import Connection
 from safebus.schemas.kafka.writer import Message, Writer
+from safebus.streams.register.entries import Entry
+from safebus.streams.register.governance import DeliveriesWord
 from safebus.streams.register.store import Register
+from safebus.streams.register.write import register_of
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -111,6 +114,25 @@ async def test_what_came_a_moment_ago_accuses_nobody(connection: Connection, bro
     if broker.name != "kafka":  # there it is known that no delivery process runs
         assert found.why == "no attempt on record: it came a moment ago"
     assert found.how is How.WAITING
+
+
+@pytest.mark.parametrize("ended", ["by a word", "by its time"])
+async def test_where_a_pause_has_just_ended_nobody_is_accused(
+    connection: Connection, broker: Broker, fresh: str, ended: str
+) -> None:
+    partner, now = f"c-{fresh}", datetime.now(UTC) + timedelta(minutes=2)
+    just_now, before = now - timedelta(seconds=3), now - timedelta(minutes=1)
+    resumed = DeliveriesWord(partner=partner, said_at=just_now, paused=False)
+    over = DeliveriesWord(partner=partner, said_at=before, paused=True, until=just_now)
+    body = resumed if ended == "by a word" else over
+    register = register_of([Entry(f"deliveries/{partner}", "deliveries", body, "test")], at=before)
+    [found] = await standings(connection, register, [partner], now=now)
+    [late] = await standings(connection, register, [partner], now=now + timedelta(minutes=1))
+
+    assert (found.how, late.how) == (How.WAITING, How.WAITING)
+    if broker.name != "kafka":  # there it is known that no delivery process runs
+        assert found.why == "no attempt on record: deliveries go on since a moment ago"
+        assert late.why == "no attempt on record: does `safebus deliver` run for it?"
 
 
 async def test_where_a_delivery_process_is_in_the_group_nobody_asks_whether_it_runs(

@@ -199,7 +199,7 @@ def test_one_that_is_refused_while_others_are_under_way_holds_nothing_until_they
     before = circuit.choose(heads("a"), now=NOON, under_way=7)
     for n in range(7):
         take(circuit, f"other-{n}", began=NOON - SECOND, now=NOON + SECOND)
-    for _ in range(REFUSALS_TO_PARK):
+    for _ in range(REFUSALS_TO_PARK + 1):
         verdict = refuse(circuit, "a", others=False, now=now)
         assert circuit.news == [] or verdict.fault is Fault.DESTINATION
         assert verdict.again_at is not None
@@ -208,7 +208,7 @@ def test_one_that_is_refused_while_others_are_under_way_holds_nothing_until_they
 
     assert before == []
     # By then it has been alone for five minutes, and a person has to look.
-    assert waits == [(30, State.LETS_IN), (300, State.LETS_IN), (30, State.HELD)]
+    assert waits == [(5, State.LETS_IN), (30, State.LETS_IN), (300, State.LETS_IN), (30, State.HELD)]
 
 
 def test_one_whose_refusal_is_the_last_of_eight_answers_is_tried_three_times_before_it_is_held() -> None:
@@ -319,11 +319,38 @@ def test_one_that_a_process_before_this_one_was_refused_beside_others_is_not_eve
     first = circuit.refused("a", NO, others=False, now=NOON + SECOND, refused_before=1)
     hour = NOON + timedelta(hours=1)
     later.go_on_from(before.says(), hour, taken_at=NOON - SECOND)
-    second = later.refused("a", NO, others=False, now=hour, refused_before=2)
-    last = later.refused("a", NO, others=False, now=hour, refused_before=3)
+    after = [
+        later.refused("a", NO, others=False, now=hour, refused_before=2 + n).fault for n in range(REFUSALS_TO_PARK + 1)
+    ]
 
     assert (first.fault, circuit.state) == (Fault.NOT_KNOWN, State.LETS_IN)
-    assert [second.fault, last.fault] == [Fault.NOT_KNOWN, Fault.DESTINATION]
+    assert after == [Fault.NOT_KNOWN] * REFUSALS_TO_PARK + [Fault.DESTINATION]
+
+
+def test_restarts_at_a_quiet_partner_hold_nothing_and_put_nothing_off_where_others_are_taken() -> None:
+    """One alert every nine seconds, one that is disliked, and three processes killed: each second counts from noon."""
+    at = [NOON + second * SECOND for second in range(120)]
+    circuit = Circuit()
+    take(circuit, "0", began=at[26], now=at[26])
+    verdict = refuse(circuit, "a", others=False, now=at[27])
+    for start, refused, refused_before in ((35, 41, 1), (50, 57, 3), (67, 73, 5)):
+        before, circuit = circuit.says(), Circuit()
+        circuit.go_on_from(before, at[start], taken_at=at[start - 5])
+        # The other one was under way beside it, so it shows nothing of this refusal.
+        verdict = circuit.refused("a", NO, others=True, now=at[refused] + SECOND / 200, refused_before=refused_before)
+        take(circuit, f"{refused}", began=at[refused], now=at[refused] + SECOND / 100)
+        assert verdict.again_at == at[refused + 5] + SECOND / 200
+        verdict = circuit.refused("a", NO, others=False, now=at[refused + 5])
+        assert (verdict.fault, circuit.state, circuit.news) == (Fault.NOT_KNOWN, State.LETS_IN, [])
+    waits = []
+    while verdict.again_at is not None:
+        take(circuit, f"at {verdict.again_at}", began=verdict.again_at - SECOND, now=verdict.again_at - SECOND)
+        now = verdict.again_at
+        verdict = circuit.refused("a", NO, others=False, now=now)
+        waits.append((now - NOON).total_seconds())
+
+    assert (verdict.fault, circuit.news) == (Fault.MESSAGE, [])
+    assert waits == [83, 113]
 
 
 def test_a_hold_that_follows_from_no_answer_has_a_receipt_all_the_same() -> None:

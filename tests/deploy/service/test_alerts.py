@@ -23,7 +23,7 @@ RULES: list[dict[str, Any]] = [r for g in yaml.safe_load(FILE.read_text("utf-8")
 #: What Prometheus itself makes of every scrape.
 OF_PROMETHEUS = {"up": {"job", "instance"}}
 _LANGUAGE = {
-    "absent", "and", "by", "deriv", "d", "h", "increase", "m", "max", "min_over_time", "offset", "sum", "time",
+    "absent", "and", "by", "deriv", "d", "h", "increase", "m", "max", "min_over_time", "offset", "on", "sum", "time",
     "unless",
 }  # fmt: skip
 
