@@ -116,8 +116,8 @@ class WasSetAside:
 
 
 @dataclass(frozen=True, slots=True)
-class OnTopic:
-    """A notification on a partner's topic."""
+class _Stands:
+    """A notification stands somewhere; `digest` is of its bytes."""
 
     place: Place
     at: int
@@ -128,15 +128,13 @@ class OnTopic:
 
 
 @dataclass(frozen=True, slots=True)
-class IsParked:
-    """A notification that was put where a person looks."""
+class OnTopic(_Stands):
+    """A notification on a partner's topic."""
 
-    place: Place
-    at: int
-    partner: str
-    notification_id: str
-    event_id: str
-    digest: str
+
+@dataclass(frozen=True, slots=True)
+class IsParked(_Stands):
+    """A notification that was put where a person looks."""
 
 
 @dataclass(frozen=True, slots=True)

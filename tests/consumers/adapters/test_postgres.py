@@ -1,7 +1,6 @@
 """A partner's table holds each parcel once; all on a real PostgreSQL, with no more rights than the GRANT gives."""
 
 import asyncio
-import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from a_certificate import Authority
+from a_database import PASSWORD, as_partner, set_up
 from a_listener import hang_up, listening
 from a_parcel import ALERT, ID, WITHDRAWAL, handed, parcel
 
@@ -33,7 +33,6 @@ from safebus.schemas.errors import BadInput
 COMMITTED = PartnerAnswer(Reply.ACCEPTED, "committed")
 ALREADY_THERE = PartnerAnswer(Reply.ACCEPTED, "already_there")
 OTHER_CONTENT = PartnerAnswer(Reply.OTHER_CONTENT, "other_content")
-PASSWORD = secrets.token_hex(8)
 DEADLINE_S = 90.0
 
 
@@ -44,29 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield dsn
 
 
-async def as_partner(dsn: str, *statements: str) -> list[asyncpg.Record]:
-    """What the partner's administrator does; gives the rows of the last statement."""
-    connection = await asyncpg.connect(dsn, timeout=10)
-    try:
-        for statement in statements[:-1]:
-            await connection.execute(statement)
-        return await connection.fetch(statements[-1])
-    finally:
-        await connection.close()
-
-
 @pytest.fixture
 async def admin(server: str) -> str:
     """The partner with a new table and a role that has what GRANT gives, and nothing else."""
-    await as_partner(
-        server,
-        "DROP TABLE IF EXISTS safebus_inbound",
-        "DO $$ BEGIN CREATE ROLE safebus LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
-        f"ALTER ROLE safebus PASSWORD '{PASSWORD}' CONNECTION LIMIT -1",
-        CREATE_TABLE,
-        GRANT,
-    )
-    return server
+    return await set_up(server)
 
 
 def as_bus(dsn: str, *, port: int | None = None, password: str = PASSWORD, database: str = "postgres") -> str:

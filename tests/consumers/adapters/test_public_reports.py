@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from a_certificate import Authority
+from a_database import PASSWORD, as_partner, set_up
 from a_listener import hang_up, listening
 from a_parcel import ALERT, ID, WITHDRAWAL, handed, parcel
 
@@ -29,7 +29,6 @@ from safebus.consumers.adapters.webhook import WebhookAdapter, WebhookSettings
 from safebus.deploy.local.partner_postgres import open_postgres
 
 SECRET = "whsec_" + "bmV3" * 8
-PASSWORD = "no-secret-of-anybody"
 DEADLINE_S = 90.0
 TAKEN = PartnerAnswer(Reply.ACCEPTED, "202")
 COMMITTED = PartnerAnswer(Reply.ACCEPTED, "committed")
@@ -128,31 +127,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield dsn
 
 
-async def as_partner(dsn: str, *statements: str) -> list[asyncpg.Record]:
-    """What the partner's administrator does; gives the rows of the last statement."""
-    connection = await asyncpg.connect(dsn, timeout=10)
-    try:
-        for statement in statements[:-1]:
-            await connection.execute(statement)
-        return await connection.fetch(statements[-1])
-    finally:
-        await connection.close()
-
-
 @pytest.fixture
 async def admin(server: str) -> str:
     """The partner with a new table, and a role that has what GRANT gives."""
-    await as_partner(
-        server,
-        "DROP TABLE IF EXISTS safebus_inbound CASCADE",
-        "DROP TABLE IF EXISTS elsewhere",
-        "DO $$ BEGIN CREATE ROLE safebus LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
-        f"ALTER ROLE safebus PASSWORD '{PASSWORD}'",
-        "ALTER ROLE safebus RESET ALL",
-        CREATE_TABLE,
-        GRANT,
-    )
-    return server
+    return await set_up(server)
 
 
 @asynccontextmanager
