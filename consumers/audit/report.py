@@ -8,6 +8,7 @@ the register and what people did. It shows ids, names, codes and the reasons tha
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -175,6 +176,8 @@ def _body(report: Report) -> Iterator[str]:
     agencies = {n: {**vars(a), "set_aside": a.set_aside.total()} for n, a in sorted(account.agencies.items())}
     yield from _counts("agency", agencies)
     yield from _counts("partner", {name: vars(one) for name, one in sorted(account.partners.items())})
+    aside = sum((agency.set_aside for agency in account.agencies.values()), Counter[str]())
+    yield from (f"- {number} set aside as {_line(reason)}" for reason, number in sorted(aside.items()))
     yield from (f"- {_line(each)}" for each in words.in_words(account))
     yield ""
     if account.findings:

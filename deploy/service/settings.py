@@ -62,7 +62,10 @@ class Settings:
                 raise BadInput(
                     f"`{found}` is not what `safebus up` writes there; run `safebus up` anew, or set SAFEBUS_BROKER"
                 ) from None
-        raise BadInput(f"no broker: SAFEBUS_BROKER is not set and `{found}` does not exist; run `safebus up` or set it")
+        raise BadInput(
+            f"no broker: SAFEBUS_BROKER is not set and `{found}` does not exist, as it does while `safebus up` runs; "
+            "run `safebus up` or set it. Was it running? Its last line and its broker's log say why it ended"
+        )
 
     def tls(self) -> ssl.SSLContext | None:
         """

@@ -87,7 +87,7 @@ def test_where_nothing_is_wrong_it_says_so_and_shows_what_was_looked_at() -> Non
     assert "| receipts.school | 4 | 30 | 2026-11-02 12:00 UTC | 0 | ever |" in text
     assert "| police | 3 | 2 | 1 |" in text
     assert "| school | 2 | 2 | 2 |" in text
-    assert "- 3 published events add up" in text
+    assert "- 1 set aside as ID\\_REUSED\n- 3 published events add up" in text
     assert "- 2 of 2 decisions are identical, byte for byte, when made again" in text
     assert "| 41 | 2026-11-02T12:00:00+00:00 | partner/school | ended | 60 |  | ben | closed |" in text
     assert all(f"- {each}" in text for each in NOT_SHOWN)
