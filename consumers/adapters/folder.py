@@ -44,6 +44,7 @@ _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, e
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_OURS: Final = 0o600
 _DEFAULT_ACL: Final = "system.posix_acl_default"
 _WRITTEN: Final = PartnerAnswer(Reply.ACCEPTED, "written")
 
@@ -205,7 +206,9 @@ def _write_part(folder: Path, name: str, content: bytes) -> Path:
     mode = _mode(folder)
     try:
         with os.fdopen(os.open(part, _WRITE, mode), "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            if mode != _OURS:
+                with suppress(OSError):  # a file system without modes: it is as it was opened
+                    os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             _sync(file.fileno())
@@ -220,7 +223,7 @@ def _mode(folder: Path) -> int:
     with suppress(OSError):
         if folder.stat().st_mode & stat.S_ISGID or os.getxattr(folder, _DEFAULT_ACL):
             return 0o640
-    return 0o600
+    return _OURS
 
 
 def _to_disk(folder: Path) -> None:

@@ -115,15 +115,18 @@ class OnePost:
 
     async def _status_alone(self) -> int | None:
         """Of an answer that is no HTTP but for its first line, behind whatever stands before that; None: of none."""
+        answer, read = self._answer.lstrip(b"\r\n"), 0
         while True:
-            answer = self._answer.lstrip(b"\r\n")
+            # What was read is looked at once: hints without end must not keep others waiting.
             while hint := _HINT.match(answer):
                 answer = answer[hint.end() :].lstrip(b"\r\n")
             if line := _STATUS_LINE.match(answer):
                 return int(line[1])
-            if not _may_become_one(answer) or not (more := await self._reader.read(_READ)):
+            if read > _LONGEST_HINT or not _may_become_one(answer):
                 return None
-            self._answer += more
+            if not (more := await self._reader.read(_READ)):
+                return None
+            answer, read = (answer + more).lstrip(b"\r\n"), read + len(more)
 
     async def _event(self) -> h11.Event:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -181,8 +184,7 @@ async def connect(url: URL, *, tls: ssl.SSLContext, names: LookUp, allow_private
 def _may_become_one(answer: bytes) -> bool:
     """Nothing yet, or a first line or a hint that is not whole."""
     line, whole, _ = answer.partition(b"\n")
-    begins = b"HTTP/1.".startswith(line[:7])
-    return begins and len(answer) < _LONGEST_HINT and (not whole or _HINT_BEGINS.match(line) is not None)
+    return b"HTTP/1.".startswith(line[:7]) and (not whole or _HINT_BEGINS.match(line) is not None)
 
 
 def _retry_after(answer: h11.Response) -> str | None:

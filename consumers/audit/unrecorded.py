@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from safebus.consumers.audit.operations import OnRecord
 from safebus.schemas import topics
-from safebus.schemas.bus_records import RegisterRecord
+from safebus.schemas.bus_records import MOST_ABOUT, Operation, RegisterRecord
 from safebus.schemas.keys import DigestKey
 from safebus.streams.register.write import request_content
 
@@ -26,6 +26,9 @@ WRITES_WITHIN: Final = timedelta(hours=1)
 #: The broker's clock and another broker's.
 _APART: Final = timedelta(minutes=1)
 _NAMED: Final = 5
+_OF_THE_REGISTER: Final = frozenset({"consent record", "partners pause", "partners resume", "keys switch", "up"})
+#: In place of a digest, of those that have none.
+_NO_DIGEST: Final = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def unrecorded(
     *,
     since: datetime,
     until: datetime,
+    now: datetime,
     key: DigestKey,
 ) -> list[Unrecorded]:
     """
@@ -71,19 +75,34 @@ def unrecorded(
         log: The whole register, by offset; `taken_in`: when the broker took each of it in.
         acts: Everything on `operations`.
         until: Not included.
+        now: What was put on record a moment before may not be written yet.
         key: Of the bus; the digests are keyed.
     """
+    acts = list(acts)
+    seconded = {act.operation.seconds for act in acts}
     asked: _Asked = defaultdict(list)
     for act in acts:
         # What was asked for and needs a second person is of nothing that was written.
-        if act.operation.request is not None and act.operation.number:
+        if act.operation.request is not None and act.operation.number and act.operation.operation_id not in seconded:
             asked[act.operation.request].append(act)
+        elif act.operation.request is None and is_of_the_register(act.operation):
+            asked[_NO_DIGEST].append(act)
     found: list[Unrecorded] = []
+    done: dict[str, int] = {}  # what was written, and by which command last
     for together in _writes(log, taken_in):
         for write, by in _matched(together, asked, key):
+            if by is not None and by.operation.request is not None:
+                done[by.operation.request] = max(by.offset, done.get(by.operation.request, -1))
             if since <= write.at < until:
                 found += _alone(write) if by is None else _differ(write, by)
-    left = [act for acts_left in asked.values() for act in acts_left if since <= act.at < until]
+    asked.pop(_NO_DIGEST, None)
+    left = [
+        act
+        for digest, acts_left in asked.items()
+        for act in acts_left
+        # One that failed and was run again is no loss.
+        if since <= act.at < min(until, now - _APART) and act.offset > done.get(digest, -1)
+    ]
     return found + [_came_to_nothing(act) for act in sorted(left, key=lambda act: act.offset)]
 
 
@@ -138,10 +157,26 @@ def _of(write: _Write, asked: _Asked, key: DigestKey) -> OnRecord | None:
         if act.at - _APART <= write.at <= act.at + WRITES_WITHIN
     ]
     if not some:
+        some = [act for act in asked.get(_NO_DIGEST, ()) if _may_be_of(write, act)]
+    if not some:
         return None
     act = max(some, key=lambda act: act.offset)
-    asked[act.operation.request or ""].remove(act)
+    asked[act.operation.request or _NO_DIGEST].remove(act)
     return act
+
+
+def _may_be_of(write: _Write, act: OnRecord) -> bool:
+    """Of a command of an earlier release, which put no digest on record: by its ids, as far as listed, and its time."""
+    ids = [record.record_id for _, record in write.records]
+    about = act.operation.about[:MOST_ABOUT]
+    named = all(any(each == one or each.endswith(f"/{one}") for one in about) for each in ids[: len(about)])
+    soon = act.at - _APART <= write.at <= act.at + WRITES_WITHIN
+    return soon and act.operation.number == len(ids) and (named or act.operation.what == "up")
+
+
+def is_of_the_register(operation: Operation) -> bool:
+    """Is it a command that changes the register?"""
+    return operation.what.startswith("register ") or operation.what in _OF_THE_REGISTER
 
 
 def _alone(write: _Write) -> Iterator[Unrecorded]:

@@ -32,6 +32,9 @@ app = typer.Typer(
     epilog=example("safebus audit report --from 2026-11-01 --to 2026-12-01"),
 )
 GRACE: Final = timedelta(seconds=60)
+#: A notice of a consent that has ended goes out within a minute or two, but one after another, and again where it was
+#: not taken.
+TOLD_WITHIN: Final = timedelta(minutes=15)
 
 
 class Kind(StrEnum):
@@ -84,7 +87,7 @@ def made(found: Settings, start: datetime, end: datetime, now: datetime) -> Repo
     account, partners = run(lambda: reconcile.counted(found, asked, now=lambda: now))
     verified, _ = run(lambda: replay.verified(found, start, end))
     every, strange = run(lambda: _operations(found))
-    steps, offset, alone = run(lambda: _register(found, start, end, every))
+    steps, offset, alone = run(lambda: _register(found, start, end, every, now=now))
     former = also_there(partners, run(lambda: topics_there(found.connection())))
     return Report(
         since=start,
@@ -106,7 +109,7 @@ def made(found: Settings, start: datetime, end: datetime, now: datetime) -> Repo
 
 
 async def _register(
-    found: Settings, start: datetime, end: datetime, acts: Sequence[OnRecord]
+    found: Settings, start: datetime, end: datetime, acts: Sequence[OnRecord], *, now: datetime
 ) -> tuple[list[Step], int, list[Unrecorded]]:
     """What changed in the register in the span, the offset of its last record, and what no command is beside of."""
     from safebus.consumers.audit.unrecorded import unrecorded
@@ -119,7 +122,7 @@ async def _register(
     try:
         every = list(history(reader.log, reader.taken_in))
         taken_in = {step.offset: step.at for step in every}
-        alone = unrecorded(reader.log, taken_in, acts, since=start, until=end, key=key)
+        alone = unrecorded(reader.log, taken_in, acts, since=start, until=end, now=now, key=key)
         return [step for step in every if start <= step.at < end], reader.now.offset, alone
     finally:
         await reader.stop()
@@ -136,14 +139,17 @@ async def _untold(found: Settings, partners: Sequence[str], now: datetime) -> li
     reader = RegisterReader(found.connection(), key=key)
     await reader.start()
     try:
-        today, before = reader.now, reader.at(offset_at(reader.taken_in, now - GRACE))
+        today, before = reader.now, reader.at(offset_at(reader.taken_in, now - TOLD_WITHIN))
     finally:
         await reader.stop()
 
     def ended(*, person: str, meaning: str, purpose: str, partner: str) -> str | None:
+        word = today.deliveries_word(partner)
+        if word is not None and word.pauses(now):
+            return None  # on record as an operator's wish; it is told when that ends
         about = {"person": person, "meaning": meaning, "purpose": purpose, "partner": partner}
         # And it had by then: what was agreed to anew since is owed to nobody.
-        return consent_ended(today, **about, now=now) and consent_ended(before, **about, now=now - GRACE)
+        return consent_ended(today, **about, now=now) and consent_ended(before, **about, now=now - TOLD_WITHIN)
 
     return await untold(found.connection(), partners, ended=ended, key=key)
 

@@ -55,6 +55,8 @@ def consent_ended(
 ) -> str | None:
     """How a consent had ended by this register, when it had and the partner may hear of it."""
     on = uk_day(now)
+    if meaning not in set(Meaning):  # a receipt that the bus did not write ends nothing
+        return None
     if asked_again.is_kept_out(person, partner, register, on):
         return None
     who = consent_voice.around_without_event(person, register, suspects=(), on=on)

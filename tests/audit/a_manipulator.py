@@ -244,7 +244,9 @@ class Manipulator:
             if mine.stage not in ENDED and mine.stage is not Stage.NOTICE_HANDED_OVER:
                 return False
             after = [r for r in (_read(each, Receipt) for each in every) if r and _same(r, mine)]
-            return not any(r.stage is mine.stage for r in after)
+            # That it was parked before somebody sent it again, its entry says.
+            ends = {Stage.PARKED, Stage.HANDED_OVER} if mine.stage is Stage.PARKED else {mine.stage}
+            return not any(r.stage in ends for r in after)
         return True
 
     def _decided_on_other(self, at: Partition, done: Recording) -> bool:

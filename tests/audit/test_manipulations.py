@@ -24,7 +24,7 @@ from safebus.deploy.service import settings
 from safebus.schemas.errors import BadRegister
 
 #: When the report is made: what is owed by then would have been told.
-A_WHILE = timedelta(minutes=2)
+A_WHILE = timedelta(minutes=20)
 #: What is said of a span in which nothing happened.
 NOTHING_THERE = ("nothing was published", "there is no decision")
 

@@ -75,6 +75,7 @@ class Answered:
     outcome: Outcome
     notification_id: str | None
     digest: str | None
+    takes_back: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +274,7 @@ def _decided(place: Place, at: int, value: bytes, key: DigestKey) -> Decided:
         input_digest=found["input_digest"],
         digest=key.digest(value),
         answers=tuple(
-            Answered(a["recipient"], Outcome(a["outcome"]), a["notification_id"], a["output_digest"])
+            Answered(a["recipient"], Outcome(a["outcome"]), a["notification_id"], a["output_digest"], a["takes_back"])
             for a in found["answers"]
         ),
         for_a_person=bool(found["worklist"]),
@@ -304,7 +305,7 @@ def _counted_of_decision() -> Any:
 
 
 _OF_DECISION = frozenset({"event_id", "source", "origin", "input_digest", "answers", "worklist"})
-_OF_ANSWER = frozenset({"recipient", "outcome", "notification_id", "output_digest"})
+_OF_ANSWER = frozenset({"recipient", "outcome", "notification_id", "output_digest", "takes_back"})
 
 
 def _raw(name: str) -> dict[str, Any]:

@@ -32,14 +32,16 @@ class Questions:
         inputs: Any decision of this agency about these bytes: agency, and what their digest may be.
         earlier: Every other decision about an event that was published outside of the span and decided in it, be it
             under another id: agency, event id, digest.
+        before: Every decision about these event ids from before the span.
     """
 
     events: frozenset[str]
     inputs: frozenset[tuple[str, tuple[str, ...]]]
     earlier: frozenset[tuple[str, str, str]] = frozenset()
+    before: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.events or self.inputs or self.earlier)
+        return bool(self.events or self.inputs or self.earlier or self.before)
 
     def ask_for(self, event_id: str, agency: str, input_digest: str) -> bool:
         """Is this decision one of them?"""
@@ -47,7 +49,7 @@ class Questions:
 
     @cached_property
     def _events(self) -> frozenset[str]:
-        return self.events | {event_id for _, event_id, _ in self.earlier}
+        return self.events | self.before | {event_id for _, event_id, _ in self.earlier}
 
     @cached_property
     def _each(self) -> frozenset[tuple[str, str]]:
@@ -95,7 +97,9 @@ def questions(matched: Matching) -> Questions:
     # What a worker passed without an answer is lost, unless the same bytes were decided from another place.
     passed = {(p.agency, p.digests) for p in matched.open.values() if _passed(matched, p.place)}
     earlier = {(d.agency, d.event_id, d.input_digest) for d in matched.elsewhere}
-    return Questions(frozenset(strangers | again | parked | matched.maybe_twice), frozenset(passed), frozenset(earlier))
+    silent = {expected.event_id for expected in matched.expected.values() if _is_silent(matched, expected)}
+    events = strangers | again | parked | matched.maybe_twice
+    return Questions(frozenset(events), frozenset(passed), frozenset(earlier), frozenset(silent))
 
 
 def judge(matched: Matching, found: SecondLook) -> Account:
@@ -112,6 +116,7 @@ def judge(matched: Matching, found: SecondLook) -> Account:
     for expected in matched.expected.values():
         if expected.counts:
             _judge_delivery(matched, expected)
+            _judge_receipts(matched, expected, found)
     matched.account.findings = sorted(set(matched.account.findings))
     return matched.account
 
@@ -198,9 +203,18 @@ def _judge_strangers(matched: Matching, facts: list[OnTopic | Handled], found: S
             if fact.stage is Stage.HANDED_OVER:
                 # By hand it may have been handed over for the first time: the span began after it was decided.
                 matched.handed_over(fact, digests, again=fact.restored or not fact.by_hand)
-        elif not on_topic:
+        elif not on_topic and not _stops_the_original(fact, found):
             what = f"a receipt ({fact.stage}) about a notification that no decision lets `{fact.partner}` have"
             matched.find(Discrepancy.UNKNOWN_RECEIPT, fact.place, what=what, **ids)
+
+
+def _stops_the_original(receipt: Handled, found: SecondLook) -> bool:
+    """What takes an alert back ends that, where it is parked, in its own name."""
+    return receipt.stage is Stage.STOPPED and any(
+        (answer.partner, answer.takes_back) == (receipt.partner, receipt.notification_id)
+        for decided in found.by_event[receipt.event_id]
+        for answer in decided.answers
+    )
 
 
 def _judge_sent_again(matched: Matching) -> None:
@@ -214,6 +228,8 @@ def _judge_sent_again(matched: Matching) -> None:
 def _judge_parked(matched: Matching, found: SecondLook) -> None:
     """What stands where a person looks, and what receipts say of it: each has the other, and a decision permits it."""
     for key, parked in matched.parked.items():
+        if not matched.in_span(parked.at):
+            continue
         ids = {"id": parked.notification_id, "event_id": parked.event_id, "who": parked.partner}
         permits = [d.permits(parked.partner, parked.notification_id) for d in found.by_event[parked.event_id]]
         digests = {answer.digest for answer in permits if answer is not None}
@@ -224,7 +240,7 @@ def _judge_parked(matched: Matching, found: SecondLook) -> None:
         elif parked.digest not in digests:
             what = "what is parked has other bytes than were decided, and a redrive would hand them over"
             matched.find(Discrepancy.OTHER_BYTES, parked.place, what=what, **ids)
-        elif receipt is None and parked.at <= matched.terms.now - matched.terms.grace:
+        elif receipt is None and key not in matched.went_on and parked.at <= matched.terms.now - matched.terms.grace:
             what = "it is parked, and no receipt says so"
             matched.find(Discrepancy.PARKED_UNKNOWN, parked.place, what=what, **ids)
     unknown = {f.id for f in matched.account.findings if f.code is Discrepancy.UNKNOWN_RECEIPT}
@@ -298,14 +314,26 @@ def _judge_delivery(matched: Matching, expected: Expected) -> None:
             partner.in_flight += 1
     else:
         _count_stage(matched, expected)
-        _judge_receipts(matched, expected)
 
 
-def _judge_receipts(matched: Matching, expected: Expected) -> None:
-    """Its adapter goes on once it is handed over, parked or stopped, and that is on record."""
+def _is_silent(matched: Matching, expected: Expected) -> bool:
+    """Its adapter goes on once it is handed over, parked or stopped, and no receipt says that it was."""
     where = expected.stands_at
-    if where is None or expected.stage in ENDED or where.offset >= matched.terms.delivered.get(where.stands_on, -1):
+    return (
+        where is not None
+        and expected.stage not in ENDED
+        and where.offset < matched.terms.delivered.get(where.stands_on, -1)
+    )
+
+
+def _judge_receipts(matched: Matching, expected: Expected, found: SecondLook) -> None:
+    if not _is_silent(matched, expected):
         return
+    # Of one that comes again, because its event was decided once more, the receipt is as old as the first.
+    for decided in found.by_event[expected.event_id]:
+        permitted = decided.permits(expected.partner, expected.notification_id)
+        if decided.at < matched.terms.since and permitted is not None:
+            return
     last = "no receipt says" if expected.stage is None else f"the last receipt says {expected.stage}, none"
     what = f"its adapter is done with it, and {last} what became of it"
     _name(matched, Discrepancy.NO_RECEIPT, expected, what)

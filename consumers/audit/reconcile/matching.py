@@ -30,6 +30,7 @@ from safebus.consumers.audit.reconcile.evidence import (
     WasSetAside,
 )
 from safebus.consumers.audit.reconcile.places import Stood, places_at
+from safebus.consumers.delivery.stages import ENDED
 from safebus.schemas import topics
 from safebus.schemas.bus_records import Outcome, Stage
 from safebus.schemas.kafka.partitions import Partition
@@ -102,6 +103,8 @@ class Expected:
     stage_since: int = 0
 
 
+#: No process that goes on with what a killed one left does so within this.
+_TAKES_OVER_MS = 1_000
 _Key = tuple[str, str]  # partner, notification id
 
 
@@ -122,7 +125,8 @@ class Matching:
         self.maybe_twice: set[str] = set()  # event ids
         self.to_be_seen: dict[Place, Decided] = {}  # by a person, and its entry in quarantine was not read yet
         self.parked: dict[_Key, IsParked] = {}  # the first entry of each
-        self.was_parked: dict[_Key, Handled] = {}  # its first receipt
+        self.was_parked: dict[_Key, Handled] = {}  # its first receipt, rather one of no person
+        self.went_on: set[_Key] = set()  # ended otherwise, so long after its entry that it was tried once more
         self.newest_answered: dict[tuple[str, int], int] = {}  # of answers older than the grace, by origin partition
         self._set_aside: dict[Place, str] = {}
         self._next: dict[tuple[str, int], int] = {}
@@ -140,8 +144,7 @@ class Matching:
             case OnTopic():
                 self._on_topic(fact)
             case IsParked():
-                if self.in_span(fact.at):
-                    self.parked.setdefault((fact.partner, fact.notification_id), fact)
+                self.parked.setdefault((fact.partner, fact.notification_id), fact)
             case Handled():
                 self._where_it_went(fact)
                 self._handled(fact)
@@ -328,8 +331,7 @@ class Matching:
 
     def _handled(self, receipt: Handled) -> None:
         key = (receipt.partner, receipt.notification_id)
-        if receipt.stage is Stage.PARKED:
-            self.was_parked.setdefault(key, receipt)
+        self._is_parked(key, receipt)
         expected = self.expected.get(key)
         if expected is not None and expected.stage is not Stage.HANDED_OVER:
             self.sent_again.pop(key, None)  # it was not known yet that this one had not been handed over before
@@ -340,11 +342,29 @@ class Matching:
             return
         if receipt.stage is Stage.HANDED_OVER and (expected.counts or self.in_span(receipt.at)):
             self.handed_over(receipt, expected.digests, again=expected.stage is Stage.HANDED_OVER)
-        # What was stopped stays so, unless a person sends it after all.
-        if expected.stage is not Stage.HANDED_OVER and (expected.stage is not Stage.STOPPED or receipt.by_hand):
+        if expected.stage is not Stage.HANDED_OVER and self._counts_after(expected.stage, receipt):
             expected.stage_since = expected.stage_since if expected.stage is receipt.stage else receipt.at
             expected.stage = receipt.stage
         self._forget_if_finished(key, expected)
+
+    def _counts_after(self, stage: Stage | None, receipt: Handled) -> bool:
+        """
+        Does a receipt say how it stands, after one of this stage?
+
+        What was stopped or parked stays so, unless a person sends it after all: a process that was halted, and had lost
+        it to another, may still write how its own attempt went.
+        """
+        if stage is Stage.PARKED:
+            return receipt.by_hand or receipt.stage in ENDED
+        return stage is not Stage.STOPPED or receipt.by_hand
+
+    def _is_parked(self, key: _Key, receipt: Handled) -> None:
+        if receipt.stage is Stage.PARKED:
+            known = self.was_parked.setdefault(key, receipt)
+            if known.by_hand and not receipt.by_hand:
+                self.was_parked[key] = receipt
+        elif receipt.stage in ENDED and (entry := self.parked.get(key)) and receipt.at - entry.at > _TAKES_OVER_MS:
+            self.went_on.add(key)
 
     def _where_it_went(self, receipt: Handled) -> None:
         """Was it handed over where the register sent it at that time?"""

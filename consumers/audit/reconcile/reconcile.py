@@ -173,7 +173,9 @@ async def _second_look(connection: Connection, fixed: Ends, matched: Matching, k
                 found.take(fact)
 
     await look(asked, before=False)
-    if asked.earlier:
+    if asked.before:
+        await look(asked, before=True)
+    elif asked.earlier:
         await look(asked, before=True, since=_since_published(matched, found))
     if left := found.open(asked):
         await look(left, before=True)

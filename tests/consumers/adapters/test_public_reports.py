@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -484,6 +484,23 @@ async def test_a_url_is_asked_for_as_the_partner_gave_it(path: str) -> None:
 )
 async def test_what_stands_before_a_status_does_not_hide_it(answer: bytes) -> None:
     assert await answered(answer) == TAKEN
+
+
+async def test_hints_without_end_keep_nobody_else_waiting() -> None:
+    """A server that the client's own reader refuses, and then goes on: its partner's trouble, and no other's."""
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 100 -\r\na line that is no header\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                writer.write(b"HTTP/1.1 100 -\r\n\r\n" * 1000)
+                await writer.drain()
+
+    async with listening(flood) as port, webhook(port) as adapter:
+        answer = await handed(adapter, ALERT)
+
+    assert answer == PartnerAnswer(Reply.UNKNOWN, "answer_not_http")  # and not after the time that an answer may take
 
 
 async def test_an_authority_that_is_added_to_the_machine_is_known_without_a_restart(

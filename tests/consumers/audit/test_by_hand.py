@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +11,13 @@ from test_unrecorded import act
 
 from safebus.consumers.audit.reconcile.by_hand import ByHand
 
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 SENT = receipt(by_hand=True, because="they lost it")
 
 
 def on_record(**changes: Any) -> ByHand:
     about = {"what": "deliveries again", "about": ("school", "note-0"), "reason": "they lost it", **changes}
-    return ByHand([act(at=timedelta(milliseconds=SENT.at), **about)])
+    return ByHand([act(at=timedelta(milliseconds=SENT.at), **about)], until=LATER)
 
 
 def test_what_a_command_put_on_record_was_sent_by_it() -> None:
@@ -39,18 +40,24 @@ def test_what_is_said_of_another_is_not_said_of_this_one(changes: dict[str, Any]
 
 
 def test_it_is_on_record_before() -> None:
-    later = ByHand(
-        [
-            act(
-                at=timedelta(milliseconds=SENT.at, minutes=2),
-                what="deliveries again",
-                about=("school", "note-0"),
-                reason="they lost it",
-            )
-        ]
-    )
+    def of(minutes: int) -> ByHand:
+        at = timedelta(milliseconds=SENT.at, minutes=minutes)
+        return ByHand(
+            [act(at=at, what="deliveries again", about=("school", "note-0"), reason="they lost it")], until=LATER
+        )
 
-    assert not later.tells_of(SENT)
+    assert not of(2).tells_of(SENT)
+    assert of(-60).tells_of(SENT)
+    assert not of(-25 * 60).tells_of(SENT)
+
+
+def test_of_what_was_sent_since_it_was_read_nothing_is_said() -> None:
+    assert ByHand([], until=datetime.fromtimestamp(SENT.at / 1000, UTC)).tells_of(SENT)
+    assert not ByHand([], until=LATER).tells_of(SENT)
+
+
+def test_a_reason_may_begin_as_the_bus_marks_what_was_lost() -> None:
+    assert on_record(reason="restored: they lost it").tells_of(SENT)
 
 
 def test_of_more_than_are_listed_any_may_be_meant() -> None:

@@ -907,6 +907,49 @@ def test_what_is_parked_stands_where_a_person_looks_and_a_receipt_says_so() -> N
     }
 
 
+def test_a_span_that_begins_between_an_entry_and_its_receipt_accuses_nobody() -> None:
+    before = parked(at=NOON - 1)
+
+    assert named(account([*whole(), before, receipt(Stage.PARKED, at=NOON + 1, notification_id="note-0")])) == []
+    assert named(account([published(), decided(), on_topic(), before, receipt(Stage.PARKED)])) == []
+
+
+@pytest.mark.parametrize("ended", [Stage.HANDED_OVER, Stage.STOPPED])
+def test_what_a_killed_process_parked_and_the_next_one_tried_again_is_no_finding(ended: Stage) -> None:
+    one = [published(), decided(), on_topic(), parked(at=NOON + 10)]
+
+    assert named(account([*one, receipt(ended, at=NOON + 5_000)])) == []
+    assert named(account([*one, receipt(ended, at=NOON + 20)])) == [(Discrepancy.PARKED_UNKNOWN, "note-0")]
+
+
+@pytest.mark.parametrize("late", [Stage.WAITING, Stage.HELD])
+def test_a_halted_process_that_writes_last_takes_nothing_back(late: Stage) -> None:
+    """Another one had parked it meanwhile, and went on."""
+    one = [published(), decided(), on_topic(), parked(), receipt(Stage.PARKED), receipt(late, at=NOON + 9)]
+    found = account(one, DELIVERED)
+
+    assert (named(found), found.partners["school"].parked) == ([], 1)
+
+
+def test_the_receipt_of_one_that_came_again_may_be_older_than_the_span() -> None:
+    """Its event was published once more, and decided once more: the adapter had dealt with it, and wrote nothing."""
+    first = decided(place=Place("decisions", 0, 3), origin=Place("in.police", 0, 2), at=NOON - 2 * HOUR)
+    again = [published(), decided(), on_topic()]
+
+    assert named(account(again, DELIVERED)) == [(Discrepancy.NO_RECEIPT, "note-0")]
+    assert Discrepancy.NO_RECEIPT not in [code for code, _ in named(account(again, DELIVERED, before=[first]))]
+
+
+def test_what_takes_a_parked_alert_back_ends_it_in_its_own_name() -> None:
+    """The alert was decided before the span."""
+    takes_back = decided(answers=(Answered("school", Outcome.PERMIT, "note-0", "view-0", takes_back="note-old"),))
+    ends = receipt(Stage.STOPPED, notification_id="note-old")
+    one = [published(), takes_back, on_topic(), receipt()]
+
+    assert named(account([*one, ends])) == []
+    assert named(account([*one, replace(ends, notification_id="note-x")])) == [(Discrepancy.UNKNOWN_RECEIPT, "note-x")]
+
+
 def test_what_a_person_must_look_at_stands_where_they_look() -> None:
     one = [published(), decided(for_a_person=True), on_topic(), receipt()]
     stands = aside("FOR_A_PERSON")

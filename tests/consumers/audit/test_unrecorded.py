@@ -61,7 +61,8 @@ def found(
     """In the hour from noon."""
     log = list(enumerate(records))
     taken_in = {offset: NOON + (taken or {}).get(offset, record.recorded_at - NOON) for offset, record in log}
-    return unrecorded(log, taken_in, acts, since=NOON, until=NOON + timedelta(hours=1), key=KEY.digests)
+    until, now = NOON + timedelta(hours=1), NOON + timedelta(hours=2)
+    return unrecorded(log, taken_in, acts, since=NOON, until=until, now=now, key=KEY.digests)
 
 
 ASH, BEECH, ELM = entry("ash"), entry("beech"), entry("elm")
@@ -109,6 +110,29 @@ def test_a_command_writes_once() -> None:
     assert found([ASH, again], [command(ASH), command(again, at=59 * SECOND)]) == []
 
 
+def test_one_that_failed_and_was_run_again_and_one_that_has_just_begun_are_no_loss() -> None:
+    failed, again = command(ASH), command(ASH)
+    just_now = command(BEECH, at=timedelta(hours=2))
+
+    assert found([ASH], [failed, again, just_now]) == []
+
+
+def test_of_commands_of_an_earlier_release_ids_and_time_are_compared() -> None:
+    """They put no digest on record, and the first of two persons counted what the second wrote."""
+    load = act(about=("partner/ash", "partner/beech"), number=2)
+    pause = act(what="partners pause", about=("ash",))
+    word = entry("ash", record_id="deliveries/ash")
+    first = command(ELM, operation_id="first")
+    second = act(about=("partner/elm",), seconds="first")
+
+    assert found([ASH, BEECH], [load]) == []
+    assert found([word], [pause]) == []
+    assert found([ELM], [first, second]) == []
+    assert found([ASH, BEECH], [act(what="up", about=("register",), number=2)]) == []
+    assert len(found([ASH, BEECH], [act(about=("partner/ash", "partner/elm"), number=2)])) == 1
+    assert len(found([ASH, BEECH], [act(about=("partner/ash", "partner/beech"), number=2, what="explain")])) == 1
+
+
 def test_a_command_that_changed_nothing_is_named() -> None:
     """A withdrawal that was taken away again leaves the command that recorded it."""
     [alone] = found([], [command(ASH, offset=3)])
@@ -146,7 +170,7 @@ def test_a_change_follows_its_command_soon(taken: timedelta, right: bool) -> Non
     ours = command(ASH, at=timedelta(minutes=-10))
     log = [(0, ASH)]
     taken_in = {0: NOON + timedelta(minutes=-10) + taken}
-    span = {"since": NOON - timedelta(hours=3), "until": NOON + timedelta(hours=3)}
+    span = {"since": NOON - timedelta(hours=3), "until": NOON + timedelta(hours=3), "now": NOON + timedelta(hours=3)}
 
     assert (unrecorded(log, taken_in, [ours], **span, key=KEY.digests) == []) is right
 
