@@ -53,6 +53,8 @@ def test_every_topic_is_dated_by_the_broker_and_none_is_compacted() -> None:
 def test_a_topic_says_whose_notifications_it_holds_or_that_it_is_published() -> None:
     assert topics.partner_of_notifications(topics.notifications_for("ash")) == "ash"
     assert topics.partner_of_notifications("receipts.ash") is None
+    assert topics.partner_of_parked(topics.parked_for("ash")) == "ash"
+    assert topics.partner_of_parked("out.ash") is None
     assert topics.is_published(topics.published_by("ash")) and not topics.is_published("out.ash")
 
 
