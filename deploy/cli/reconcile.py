@@ -92,7 +92,7 @@ async def counted(found: Settings, asked: Asked, *, now: Callable[[], datetime] 
         await reader.stop()
     by_hand = None
     if topics.OPERATIONS in await topics_there(connection):
-        read_at = clock()
+        read_at = now()
         by_hand = ByHand(await entries(connection, trusted=found.issuers()), until=read_at)
     known = replace(asked, registered=frozenset(partners), places=places, by_hand=by_hand)
     with bar:
