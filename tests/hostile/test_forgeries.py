@@ -262,7 +262,7 @@ async def test_offsets_that_a_stolen_credential_moves_make_only_its_own_wait(bus
     """
     While somebody is in the group the broker lets nobody else move its offsets. While nobody is, a worker's credential
     can make the next worker leave out what waits: `reconcile` says LOST. An adapter's can make what is on its partner's
-    topic wait, and nobody else's: `reconcile` counts it as not tried, and says OVERDUE when it is.
+    topic wait, and nobody else's: `reconcile` says NO_RECEIPT.
     """
     since = datetime.now(UTC)
     await all_hear(bus)
@@ -287,7 +287,7 @@ async def test_offsets_that_a_stolen_credential_moves_make_only_its_own_wait(bus
     assert not bus.delivered(SCHOOL, lost) and not bus.delivered(HAVEN, late)
     done = bus.run("reconcile", "--from", since.isoformat(), "--grace", "0", "-o", "json", name="auditor")
     found = json.loads(done.stdout)
-    assert [f["code"] for f in found["findings"]] == ["LOST"]
+    assert [(f["code"], f["who"]) for f in found["findings"]] == [("NO_RECEIPT", HAVEN), ("LOST", POLICE)]
     assert found["partners"][HAVEN]["no_receipt"] == 1
 
 
