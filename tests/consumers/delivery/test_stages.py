@@ -250,7 +250,7 @@ def receipt(stage: Stage, reason: str, answer: str = "its code") -> Receipt:
     [
         (receipt(Stage.HANDED_OVER, ""), "the partner has it"),
         (receipt(Stage.HANDED_OVER, "redriven: mended", ALREADY_THERE), "the partner had it already"),
-        (receipt(Stage.WAITING, "answer_unknown"), "no answer came: it may be there"),
+        (receipt(Stage.WAITING, "answer_unknown"), "no answer, or none that tells: it may be there"),
         (
             receipt(Stage.PARKED, "refused_by_partner; redriven: other_content; redriven: x"),
             "it does not take this one",
